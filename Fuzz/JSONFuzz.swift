@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#if canImport(PomeloWire)
+    import PomeloWire
+#endif
+
+private struct Sample: Codable {
+    var name: String?
+    var count: Int8?
+    var list: [Double?]?
+    var table: [String: JSON]?
+}
+
+/// What can be read can be written, and reading that changes nothing any more.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzJSON(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = Bytes(UnsafeBufferPointer(start: start, count: count))
+    do {
+        let value = try JSON.parse(bytes)
+        let written = value.encoded()
+        let again = try? JSON.parse(written)
+        // A double such as 9012902345678902272 is written with fewer digits and comes back as an integer, so the
+        // text is what must stay the same.
+        precondition(again?.encoded() == written, "is written differently again")
+        precondition(again != value || again?.hashValue == value.hashValue, "hashes differently again")
+        let sample = try JSONCoder.decode(Sample.self, from: value)
+        _ = try JSONCoder.encode(sample)
+    } catch {}
+    _ = HandshakeRequest.decode(bytes.span)
+    return 0
+}

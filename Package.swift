@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every Swift target: see ARCHITECTURE.md, "House rules".
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+
+/// What a service on Redis may import; services never import each other.
+let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", "PomeloWire", log]
+let lua: [Resource] = [.embedInCode("Scripts")]
+let example: [Target.Dependency] = [
+    "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "pomelo-swift",
+    products: [
+        .library(name: "Pomelo", targets: ["Pomelo"]),
+        .library(name: "PomeloCluster", targets: ["PomeloCluster"]),
+        .library(name: "PomeloGlobalChannel", targets: ["PomeloGlobalChannel"]),
+        .library(name: "PomeloStatus", targets: ["PomeloStatus"]),
+        .library(name: "PomeloRedis", targets: ["PomeloRedis"]),
+        .library(name: "PomeloCommand", targets: ["PomeloCommand"]),
+        .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
+        .executable(name: "Chat", targets: ["Chat"]),
+        .executable(name: "LessonChat", targets: ["LessonChat"]),
+        .executable(name: "ChatPage", targets: ["ChatPage"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    ],
+    targets: [
+        // L0: C
+        .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
+        .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
+        // L1
+        room("PomeloWire", []),
+        room("PomeloLoop", ["CLibuv", "CPomelo"]),
+        // L2
+        room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),
+        // L3
+        room("PomeloRedis", ["PomeloLoop", "PomeloUV", "CHiredis", "CLibuv", "CPomelo", log]),
+        room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
+        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
+        // L4
+        room("PomeloCluster", service, resources: lua),
+        room("PomeloGlobalChannel", service),
+        room("PomeloStatus", service, resources: lua),
+        // L5
+        room("Pomelo", ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
+        room("PomeloTesting", service + ["PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
+        // L6
+        room("PomeloCommand", ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
+        program("Chat", example),
+        program("LessonChat", example),
+        program("ChatPage", [http, arguments], resources: [.copy("Page")]),
+    ]
+)

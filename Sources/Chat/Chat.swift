@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+//
+// Chat: rooms over several connectors and chat servers. Reading order: ChatAPI, Chat, GateHandler, EntryHandler,
+// ChatHandlers.
+import Pomelo
+import PomeloCluster
+import PomeloCommand
+import PomeloGlobalChannel
+import PomeloRedis
+import PomeloStatus
+
+@main struct Chat: ServerProgram {
+    static let folder = "config"
+
+    static func setUp(_ app: Application, _ redis: RedisClient) throws {
+        try app.use(Cluster(redis: redis))
+
+        app.configure("all", "gate|connector") { app in
+            app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(3)))
+        }
+        try app.configure("all", "gate") { app in
+            try app.handle(GateHandler(app: app))
+        }
+        try app.configure("all", "connector|chat") { app in
+            var channel = GlobalChannel.Options()
+            channel.lostServerType = .chat
+            try app.use(GlobalChannel(redis: redis, options: channel))
+            var status = Status.Options()
+            status.singleSession = .refuse
+            try app.use(Status(redis: redis, options: status))
+            app.route(.chat, by: "rid")
+        }
+        try app.configure("all", "connector") { app in
+            try app.handle(EntryHandler(app: app))
+            app.announceRoutes([ChatAPI.send.route.text])
+        }
+        try app.configure("all", "chat") { app in
+            try app.handle(ChatHandler(app: app))
+            try app.handle(ChatRemote(app: app))
+        }
+    }
+
+    static func main() async { await run() }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+import Pomelo
+
+/// Everything that crosses a process boundary in this chat.
+///
+/// - Source: the contract of the public demos chatofpomelo-websocket and chatofpomelo-plugins, so that their clients
+///   work unchanged.
+enum ChatAPI {
+    static let queryEntry = Call<Hello, Entry>("gate.gateHandler.queryEntry")
+    static let enter = Call<Enter, Roster>("connector.entryHandler.enter")
+    static let send = Call<Say, Nothing>("chat.chatHandler.send")
+    static let admit = Remote<Ticket, Roster>("chat.chatRemote.admit")
+    static let onAdd = Push<Member>("onAdd")
+    static let onLeave = Push<Member>("onLeave")
+    static let onChat = Push<Said>("onChat")
+
+    struct Hello: Body {
+        /// A name; JSON, because clients may send anything.
+        var uid: JSON?
+    }
+
+    struct Entry: Body {
+        var code = 200
+        var host: String
+        var port: Int
+    }
+
+    struct Enter: Body {
+        var username: JSON?
+        var rid: JSON?
+    }
+
+    struct Roster: Body { var users: [String] }
+
+    struct Say: Body {
+        var content: JSON?
+        var target: JSON?
+    }
+
+    struct Said: Body {
+        var msg: JSON
+        var from: String
+        var target: String
+    }
+
+    struct Member: Body { var user: String }
+
+    struct Ticket: Body {
+        var uid: UserID
+        var rid: ChannelName
+        var frontend: ServerID
+    }
+}
+
+extension ServerType {
+    static let gate: Self = "gate"
+    static let connector: Self = "connector"
+    static let chat: Self = "chat"
+}
+
+/// A name in a room; as a user id `name*room`.
+struct Guest {
+    let name: String
+    let room: ChannelName
+
+    var uid: UserID { UserID("\(name)*\(room)") }
+
+    /// Nil unless both are 1–20 characters without `*` and `:`.
+    init?(name: String?, room: String?) {
+        guard let name, let room, Self.isValid(name), Self.isValid(room) else { return nil }
+        self.name = name
+        self.room = ChannelName(room)
+    }
+
+    init?(_ uid: UserID) {
+        let parts = uid.rawValue.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 else { return nil }
+        self.init(name: parts[0], room: parts[1])
+    }
+
+    private static func isValid(_ text: String) -> Bool {
+        (1...20).contains(text.count) && !text.contains { $0 == "*" || $0 == ":" }
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+
+import FlyingFox
+import Foundation
+
+/// Where the browser finds the gate; the page reads it from `/config.json`.
+struct Gate: Codable, Sendable {
+    /// Absent: the host the page was loaded from.
+    var host: String?
+    var port: UInt16
+}
+
+/// Everything the process serves, read once at start and answered from memory.
+struct Assets: HTTPHandler {
+    struct Asset: Sendable {
+        var type: String
+        var body: Data
+    }
+
+    private static let files = [
+        "index.html": "text/html; charset=utf-8",
+        "style.css": "text/css; charset=utf-8",
+        "client.js": "text/javascript; charset=utf-8",
+        "chat.js": "text/javascript; charset=utf-8",
+    ]
+
+    private let assets: [String: Asset]
+
+    /// - Throws: when a file of the page is missing from the bundle.
+    init(gate: Gate) throws {
+        var assets: [String: Asset] = [:]
+        let folder = Bundle.module.bundleURL.appendingPathComponent("Page")
+        for (name, type) in Self.files {
+            let body = try Data(contentsOf: folder.appendingPathComponent(name))
+            assets["/\(name)"] = Asset(type: type, body: body)
+        }
+        assets["/"] = assets["/index.html"]
+        assets["/config.json"] = Asset(type: "application/json", body: try JSONEncoder().encode(gate))
+        self.assets = assets
+    }
+
+    /// Answers GET and HEAD for the files of the page, 404 for other paths, 405 for other methods.
+    func handleRequest(_ request: HTTPRequest) -> HTTPResponse {
+        guard request.method == .GET || request.method == .HEAD else {
+            let allowed: HTTPHeaders = [HTTPHeader("Allow"): "GET, HEAD"]
+            return HTTPResponse(statusCode: .methodNotAllowed, headers: allowed)
+        }
+        guard let asset = assets[request.path] else { return HTTPResponse(statusCode: .notFound) }
+        let headers: HTTPHeaders = [
+            .contentType: asset.type,
+            .contentLength: String(asset.body.count),
+            HTTPHeader("Cache-Control"): "no-cache",
+            HTTPHeader("Content-Security-Policy"): Self.policy,
+            HTTPHeader("X-Content-Type-Options"): "nosniff",
+        ]
+        let body = request.method == .HEAD ? Data() : asset.body
+        return HTTPResponse(statusCode: .ok, headers: headers, body: body)
+    }
+
+    /// Own files only; sockets go anywhere, because the gate names the connectors.
+    ///
+    /// The blob is the worker that keeps the page's time (see chat.js).
+    private static let policy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        + "connect-src 'self' ws: wss:; worker-src blob:; base-uri 'none'; form-action 'none'"
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import Pomelo
+import PomeloGlobalChannel
+
+/// On the connector: who comes into a lesson.
+struct LoginHandler: Handler {
+    let app: Application
+
+    init(app: Application) {
+        self.app = app
+        app.sessionService.on { [app] event in
+            guard case .closed(let session, _) = event,
+                let userId = session.settings["userId"], let lesson = session.settings["lessonId"]?.idText
+            else { return }
+            Loop.spawn { await Self.announceLeave(of: userId, from: ChannelName(lesson), app) }
+        }
+    }
+
+    var routes: [ServedRoute] { on(LessonAPI.login, login) }
+
+    func login(_ query: LessonAPI.Login, _ session: Session) async throws -> LessonAPI.Answer {
+        guard let userId = query.userId, let user = userId.idText,
+            let lessonId = query.lessonId, let lesson = lessonId.idText
+        else { return .missing }
+        guard session.uid == nil else { return .alreadyIn }
+        do {
+            try await session.bind(UserID(user))
+        } catch let error as PomeloError where error.code == .binding {
+            return .alreadyIn
+        }
+        session.set("userId", userId)
+        session.set("lessonId", lessonId)
+        try await session.pushAll()
+        let seat = LessonAPI.Seat(lesson: ChannelName(lesson), userId: userId, frontend: session.frontend)
+        _ = try await app.rpc.call(LessonAPI.join, seat, for: session)
+        return .welcome
+    }
+
+    static func announceLeave(of userId: JSON, from lesson: ChannelName, _ app: Application) async {
+        do {
+            _ = try await app.globalChannel.pushMessage(
+                "connector", LessonAPI.onLeave, .init(userId: userId), lesson)
+        } catch {
+            app.log.error("onLeave: \(error)")
+        }
+    }
+}
+
+/// On the chat servers: what is said in a lesson.
+struct LessonHandler: Handler {
+    let app: Application
+
+    var routes: [ServedRoute] {
+        on(LessonAPI.send, send)
+        on(LessonAPI.join, join)
+    }
+
+    func send(_ message: JSON, _ session: Session) async throws -> LessonAPI.Answer {
+        guard let userId = session.get("userId"), let lesson = session.get("lessonId")?.idText else { return .notIn }
+        var body = message.object ?? JSONObject()
+        body["userId"] = userId
+        _ = try await app.globalChannel.pushMessage(
+            "connector", LessonAPI.onMessage, .object(body), ChannelName(lesson))
+        return .sent
+    }
+
+    func join(_ seat: LessonAPI.Seat) async throws -> Nothing {
+        guard let user = seat.userId.idText else { throw Fault(500) }
+        try await app.globalChannel.add(seat.lesson, UserID(user), seat.frontend)
+        _ = try await app.globalChannel.pushMessage(
+            "connector", LessonAPI.onJoin, .init(userId: seat.userId), seat.lesson)
+        return Nothing()
+    }
+}

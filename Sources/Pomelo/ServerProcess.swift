@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import Glibc
+public import Logging
+import PomeloUV
+
+extension Application {
+    /// Runs the server until SIGTERM or SIGINT, or until `stop` is called, then stops it in order.
+    ///
+    /// Writes `up <id>` to standard output when it serves. A second signal ends the process at once.
+    ///
+    /// - Throws: what `start` throws; everything is stopped then.
+    public func run() async throws {
+        let signals = try [SIGTERM, SIGINT].map { number in try SignalWatcher(number) { self.signalled() } }
+        let log = self.log
+        let watchdog = Watchdog { stall in
+            log.warning("the loop does not turn", metadata: ["ms": "\(stall.milliseconds)", "at": "\(stall.backtrace)"])
+        }
+        defer {
+            watchdog.stop()
+            for signal in signals { signal.stop() }
+        }
+        do {
+            try await start()
+        } catch {
+            // Stopped by a signal while it started: that is no error.
+            if stopRequested { return }
+            throw error
+        }
+        Console.line("up \(serverID)")
+        await stopped()
+    }
+
+    private func signalled() {
+        if stopRequested { exit(130) }
+        requestStop()
+    }
+}
+
+/// Lines for the one who started the process; logs go elsewhere.
+public enum Console {
+    /// Writes a line to standard output.
+    public static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    /// Writes a line to standard error.
+    public static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+public import PomeloUV
+
+extension World {
+    /// The real world: system clock and randomness, the kernel's TCP, RPC over it.
+    public static func system(network: UVNetwork = UVNetwork()) -> World {
+        World(
+            clock: SystemClock.shared, random: RandomSource(), network: network, transport: TCPTransport())
+    }
+}
+
+/// What a server process takes from its environment variables.
+public struct ServerEnvironment: Sendable {
+    /// `POMELO_SECRET`: shared by the servers of a cluster.
+    public let secret: Bytes
+    /// `POMELO_HOSTS`: `name=address,…`, answered before the system's resolver is asked.
+    public let hosts: [String: String]
+    /// `POMELO_BIND`: the address of the client port, in place of the one in `servers.json`.
+    public let bind: String?
+
+    /// Reads the variables.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming a variable that is malformed.
+    public init(_ variables: [String: String] = ProcessInfo.processInfo.environment) throws {
+        secret = Bytes((variables["POMELO_SECRET"] ?? "").utf8)
+        bind = variables["POMELO_BIND"]
+        var hosts: [String: String] = [:]
+        for pair in (variables["POMELO_HOSTS"] ?? "").split(separator: ",") {
+            let parts = pair.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else {
+                throw PomeloError(.configuration, "POMELO_HOSTS must be name=address,…; got \"\(pair)\"")
+            }
+            hosts[String(parts[0])] = String(parts[1])
+        }
+        self.hosts = hosts
+    }
+}
+
+extension Application {
+    /// Makes the application of one server of a configuration folder, in the real world.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming file, key or variable.
+    public convenience init(
+        folder: String, env: String, id: ServerID, environment: ServerEnvironment, network: UVNetwork
+    ) throws {
+        network.resolver.hosts = environment.hosts
+        var configuration = try Configuration(folder: folder, env: env)
+        if let bind = environment.bind { configuration = configuration.binding(id, to: bind) }
+        try self.init(configuration, id: id, world: .system(network: network))
+        secret = environment.secret
+    }
+}

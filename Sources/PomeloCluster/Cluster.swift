@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
+// that are gone.
+// Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, ClusterView,
+// ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry; Ticker.
+public import PomeloCore
+public import PomeloLoop
+public import PomeloRedis
+
+/// Makes an application a member of its cluster; used before the plugins that publish state.
+///
+/// - Guarantee: one instance holds a server id per history of Redis; a change reaches all views within `scanEvery`
+///   while Redis answers; a server that died is removed within `lease` + 2 s.
+@Loop public final class Cluster: Plugin {
+    public let name = "cluster"
+    /// Another instance has taken this server's id: the process should stop, without delay.
+    public var onReplaced: (@Loop () -> Void)? {
+        didSet { membership?.onReplaced = onReplaced }
+    }
+    /// Set by `use`.
+    public private(set) var membership: ClusterMembership?
+    private let ports: ClusterPorts
+    private let options: ClusterOptions
+
+    /// Uses connections that are up when the application starts.
+    ///
+    /// `control` carries leases and nothing else, so that they never wait behind commands of users; without
+    /// `messages`, changes are found by looking. `transport` is the application's own.
+    public init(
+        redis: any RedisPort, control: (any RedisPort)? = nil, messages: (any RedisMessages)? = nil,
+        transport: any RPCTransport, options: ClusterOptions = ClusterOptions()
+    ) {
+        ports = ClusterPorts(
+            redis: redis, control: control ?? redis, messages: messages, transport: transport, client: nil)
+        self.options = options
+    }
+
+    /// Uses a client that is started before everything else and stopped after it.
+    public init(_ client: RedisClient, transport: any RPCTransport, options: ClusterOptions = ClusterOptions()) {
+        ports = ClusterPorts(
+            redis: client, control: client.control, messages: client, transport: transport, client: client)
+        self.options = options
+    }
+
+    public func install(into application: Application) throws {
+        guard application.membership == nil else {
+            throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")
+        }
+        let membership = ClusterMembership(application, ports, options)
+        membership.onReplaced = onReplaced
+        try application.load(membership)
+        application.membership = membership
+        self.membership = membership
+    }
+}
+
+/// The connections of one membership.
+@Loop struct ClusterPorts {
+    let redis: any RedisPort
+    let control: any RedisPort
+    let messages: (any RedisMessages)?
+    let transport: any RPCTransport
+    /// Started and stopped with the membership.
+    let client: RedisClient?
+
+    var areUp: Bool { redis.isUp && control.isUp }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+
+/// Every key of a cluster's registry, and of what hangs on the lease of one server.
+///
+/// Keys of one script share a slot of Redis Cluster: `{c}` for the registry, `{c/server}` for an owner.
+struct ClusterKeys {
+    let cluster: String
+
+    /// Hash: server id → entry.
+    var servers: String { "pomelo:{\(cluster)}:servers" }
+    /// Sorted set: server id → end of its lease in Unix milliseconds, by the clock of Redis.
+    var leases: String { "pomelo:{\(cluster)}:leases" }
+    /// Counter of changes.
+    var epoch: String { "pomelo:{\(cluster)}:epoch" }
+    /// Stream of changes.
+    var events: String { "pomelo:{\(cluster)}:ev" }
+    /// Channel that says: the stream has grown.
+    var hint: String { "pomelo:{\(cluster)}:ev!" }
+    /// Set of all server ids there ever were.
+    var everServers: String { "pomelo:{\(cluster)}:everServers" }
+
+    /// Hash that lives as long as a server's lease: `inst`, `seq`.
+    func lease(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:lease" }
+    /// Token of whoever cleans up after a server.
+    func reap(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:reap" }
+}

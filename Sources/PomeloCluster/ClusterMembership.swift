@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+import Logging
+public import PomeloCore
+public import PomeloLoop
+import PomeloRedis
+
+/// This server's membership: its lease, its view of the others, and its part in removing those that are gone.
+///
+/// Cleaners and publishers are registered before the application starts.
+@Loop public final class ClusterMembership: Membership, Component {
+    public let name = "cluster"
+    public let instance: InstanceID
+    public let clusterName: String
+    public internal(set) var isJoined = false
+    /// Another instance has taken this server's id: the process should stop, without delay.
+    public var onReplaced: (@Loop () -> Void)?
+
+    let id: ServerID
+    let ports: ClusterPorts
+    let options: ClusterOptions
+    let clock: any LoopClock
+    let random: RandomSource
+    let log: Logger
+    let registry: ClusterRegistry
+    let keeper: LeaseKeeper
+    let view: ClusterView
+    let reaper: Reaper
+    let servers: ServerDirectory
+    var phase = Phase.idle
+    var tickers: [Ticker] = []
+    var observations: [(port: any RedisPort, id: RedisObservation)] = []
+    private var runIDs: [ObjectIdentifier: String] = [:]
+    private var publishers: [any LeasePublisher] = []
+    private var wantsRecovery = false
+    private var isRecovering = false
+    private var wantsPublication = false
+    private var isPublishing = false
+    private var isSubscribed = false
+    private var isSubscribing = false
+
+    enum Phase {
+        case idle, joining
+        /// What a former instance left is cleaned up; from here on state is published.
+        case member
+        case stopped
+    }
+
+    init(_ application: Application, _ ports: ClusterPorts, _ options: ClusterOptions) {
+        let own = ServerInfo(record: application.record, instance: application.instance, state: .joining)
+        id = own.id
+        instance = own.instance
+        clusterName = application.clusterName
+        self.ports = ports
+        self.options = options
+        clock = application.clock
+        random = application.random
+        log = application.log
+        servers = application.servers
+        registry = ClusterRegistry(ports.control, cluster: application.clusterName)
+        keeper = LeaseKeeper(registry, own, lease: options.lease)
+        view = ClusterView(registry, application.servers, clock: clock, lease: options.lease, log: log)
+        reaper = Reaper(
+            registry, own: own, ports.transport, clock: clock, random: random, options: options, log: log)
+    }
+
+    // MARK: Membership
+
+    public func leaseKey(of server: ServerID) -> String { registry.keys.lease(server) }
+
+    public func everServers() async throws -> [ServerID] { try await registry.everServers() }
+
+    public func addCleaner(_ cleaner: any LeaseCleaner) { reaper.cleaners.append(cleaner) }
+
+    public func addPublisher(_ publisher: any LeasePublisher) { publishers.append(publisher) }
+
+    // MARK: lease
+
+    func renew() async {
+        do throws(RedisError) {
+            await stand(try await keeper.confirm())
+        } catch {
+            log.warning("the lease cannot be renewed", metadata: ["pomelo.reason": "\(error)"])
+        }
+    }
+
+    /// Draws the conclusions from how the registry sees this instance.
+    func stand(_ standing: LeaseKeeper.Standing) async {
+        switch standing {
+        case .held:
+            isJoined = true
+        case .regained:
+            isJoined = true
+            // Its hash is missing while the clean-up of a former instance still runs, too.
+            guard phase == .member else { return }
+            log.notice("redis had lost this server: publishing again")
+            view.lostContinuity()
+            await publish()
+        case .lost:
+            guard isJoined else { return }
+            isJoined = false
+            for ticker in tickers { ticker.stop() }
+            reaper.stop()
+            log.error("another instance has taken the id \(id): this one must stop")
+            onReplaced?()
+        case .leaving:
+            break
+        }
+    }
+
+    /// Publishers run one after the other; a wish that comes meanwhile is one more round.
+    private func publish() async {
+        wantsPublication = true
+        guard !isPublishing else { return }
+        isPublishing = true
+        while wantsPublication, phase == .member {
+            wantsPublication = false
+            for publisher in publishers { await publisher.redisReturned() }
+        }
+        isPublishing = false
+    }
+
+    // MARK: looking
+
+    func scan() async {
+        if wantsRecovery { await recover() }
+        if !isSubscribed { Loop.spawn { await self.subscribe() } }
+        let known = view.epoch
+        do throws(RedisError) {
+            let look = try await registry.look(limit: reaper.lookLimit)
+            view.noticed(epoch: look.epoch, known: known)
+            if !view.isInGrace, isJoined { reaper.consider(look) }
+        } catch {
+            // Told once, when the connection went; the next look is soon.
+            log.debug("the registry cannot be looked at", metadata: ["pomelo.reason": "\(error)"])
+        }
+    }
+
+    /// Messages only say sooner what a look finds anyway, so a failure is no more than a delay.
+    func subscribe() async {
+        guard let messages = ports.messages, !isSubscribing, phase != .stopped else { return }
+        isSubscribing = true
+        defer { isSubscribing = false }
+        do throws(RedisError) {
+            try await messages.subscribe(registry.keys.hint) { [weak view] _ in view?.hinted() }
+            isSubscribed = true
+        } catch {
+            log.debug("not subscribed to the registry", metadata: ["pomelo.reason": "\(error)"])
+        }
+    }
+
+    // MARK: Redis goes and comes
+
+    func observe(_ port: any RedisPort) {
+        let observation = port.observe { [weak self, unowned port] event in
+            self?.redisChanged(ObjectIdentifier(port), event)
+        }
+        observations.append((port, observation))
+    }
+
+    private func redisChanged(_ port: ObjectIdentifier, _ event: RedisEvent) {
+        switch event {
+        case .down(let reason):
+            log.warning("redis is away", metadata: ["pomelo.reason": "\(reason)"])
+        case .up(let runID, let reconnected):
+            let before = runIDs.updateValue(runID, forKey: port)
+            guard reconnected || (before != nil && before != runID), phase == .member else { return }
+            // At once: the first look after the return must not find everybody gone.
+            view.beginGrace()
+            isSubscribed = false
+            wantsRecovery = true
+            Loop.spawn { await self.recover() }
+        }
+    }
+
+    /// In this order: lease, hint, view, and then what others have published under the lease.
+    private func recover() async {
+        guard wantsRecovery, !isRecovering, phase == .member, ports.areUp else { return }
+        isRecovering = true
+        defer { isRecovering = false }
+        wantsRecovery = false
+        do throws(RedisError) {
+            let standing = try await keeper.confirm()
+            await stand(standing == .regained ? .held : standing)
+            guard isJoined else { return }
+        } catch {
+            wantsRecovery = true
+            return
+        }
+        Loop.spawn { await self.subscribe() }
+        await view.reloaded()
+        await publish()
+    }
+}

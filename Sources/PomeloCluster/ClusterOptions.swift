@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+public import PomeloCore
+
+/// The times of membership; the keys of `cluster.json` are these names with `Seconds` behind.
+///
+/// All servers of a cluster must have the same `lease`.
+public struct ClusterOptions: Sendable, Equatable {
+    /// A server that has not renewed for so long, and does not answer its peers either, is gone.
+    public var lease = Duration.seconds(10)
+    /// How often the lease is renewed, ± 10 %.
+    public var renewEvery = Duration.seconds(3)
+    /// How often each server looks for changes and for leases that have ended, ± 10 %.
+    public var scanEvery = Duration.milliseconds(500)
+    /// How often the whole registry is read again, ± 10 %.
+    public var reloadEvery = Duration.seconds(30)
+    /// How long a clean-up is protected after its last sign of life.
+    public var reapToken = Duration.seconds(2)
+    /// How long a server whose lease has ended has to answer a ping.
+    public var pingDeadline = Duration.milliseconds(500)
+
+    public init() {}
+
+    /// Reads the keys of an options file, all of them optional.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file and the key: unknown, not a positive number of seconds,
+    ///   or a lease shorter than two renewals.
+    public init(_ reader: consuming OptionReader) throws {
+        lease = try reader.seconds("leaseSeconds") ?? lease
+        renewEvery = try reader.seconds("renewEverySeconds") ?? renewEvery
+        scanEvery = try reader.seconds("scanEverySeconds") ?? scanEvery
+        reloadEvery = try reader.seconds("reloadEverySeconds") ?? reloadEvery
+        reapToken = try reader.seconds("reapTokenSeconds") ?? reapToken
+        pingDeadline = try reader.seconds("pingDeadlineSeconds") ?? pingDeadline
+        try reader.finish()
+        guard lease >= renewEvery * 2 else {
+            throw PomeloError(
+                .configuration, "cluster options: leaseSeconds must be at least twice renewEverySeconds")
+        }
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+public import PomeloCore
+public import PomeloLoop
+public import PomeloRedis
+
+/// A server as the registry lists it.
+public struct RegisteredServer: Sendable, Equatable {
+    public let info: ServerInfo
+    /// Its lease has ended, and nobody has removed it yet.
+    public let isExpired: Bool
+}
+
+/// The registry of one cluster in Redis: a call per question, no state of its own.
+@Loop public final class ClusterRegistry {
+    /// More ids than this are looked at in the next look.
+    static let lookLimit = 16
+    /// Changes read at a time.
+    static let readLimit = 512
+
+    let keys: ClusterKeys
+    private let redis: any RedisPort
+
+    /// Reads and writes through the given connection.
+    public init(_ redis: any RedisPort, cluster: String) {
+        self.redis = redis
+        keys = ClusterKeys(cluster: cluster)
+    }
+
+    // MARK: for everyone
+
+    /// Every registered server, sorted by id.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func list() async throws -> [RegisteredServer] {
+        try await orUnavailable { () async throws(RedisError) in
+            let replies = try await redis.pipeline([
+                RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
+                RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
+            ])
+            guard replies.count == 3, let time = try replies[0].get().strings?.compactMap(Int.init), time.count == 2,
+                let entries = try replies[1].get().dictionary, let leases = try replies[2].get().dictionary
+            else { throw .protocolError("the registry is not what it should be") }
+            let now = Double(time[0] * 1000 + time[1] / 1000)
+            return entries.compactMap { id, text in
+                RegistryEntry.decode(text, of: ServerID(id)).map {
+                    RegisteredServer(info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
+                }
+            }.sorted { $0.info.id < $1.info.id }
+        }
+    }
+
+    /// The state of a server; nil when it is not registered, or its lease has ended.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func registeredState(of id: ServerID) async throws -> ServerState? {
+        try await list().first { $0.info.id == id && !$0.isExpired }?.info.state
+    }
+
+    /// Every server id there ever was, sorted.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func everServers() async throws -> [ServerID] {
+        try await orUnavailable { () async throws(RedisError) in
+            try await redis.send(RedisCommand("SMEMBERS", keys.everServers)).strings?.map { ServerID($0) }.sorted() ?? []
+        }
+    }
+
+    // MARK: entry and lease
+
+    enum PutOutcome {
+        case written
+        /// The entry of the instance that holds the id.
+        case held(String)
+    }
+
+    func put(
+        _ info: ServerInfo, replacing expected: InstanceID?, lease: Duration
+    ) async throws(RedisError) -> PutOutcome {
+        let reply = try await redis.run(
+            ClusterScripts.put,
+            keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.everServers, keys.hint],
+            args: [
+                .text(info.id.rawValue), .text(RegistryEntry.encode(info)), .text(info.instance.rawValue),
+                .text(expected?.rawValue ?? ""), .milliseconds(lease),
+            ])
+        guard let fields = reply.array, fields.count == 2 else { throw .protocolError("cluster.put answered \(reply)") }
+        return fields[0].int == 1 ? .written : .held(fields[1].string ?? "")
+    }
+
+    enum Renewal: String { case renewed, differs, missing, taken }
+
+    /// Renews the lease; `isWhole` is false when the lease hash was missing, and it has been made again.
+    func renew(
+        _ info: ServerInfo, lease: Duration
+    ) async throws(RedisError) -> (renewal: Renewal, isWhole: Bool) {
+        let reply = try await redis.run(
+            ClusterScripts.renew, keys: [keys.servers, keys.leases],
+            args: [
+                .text(info.id.rawValue), .text(RegistryEntry.encode(info)), .text(info.instance.rawValue),
+                .milliseconds(lease),
+            ])
+        guard let renewal = reply.string.flatMap(Renewal.init(rawValue:)) else {
+            throw .protocolError("cluster.renew answered \(reply)")
+        }
+        guard renewal != .taken else { return (renewal, true) }
+        let made = try await redis.send(
+            RedisCommand("HSETNX", keys.lease(info.id), "inst", info.instance.rawValue))
+        return (renewal, made.int == 0)
+    }
+
+    /// Removes the entry when it is still this instance's; false when it was not.
+    func leave(_ info: ServerInfo) async throws(RedisError) -> Bool {
+        guard try await remove(info.id, info.instance, "left") else { return false }
+        _ = try await redis.send(RedisCommand("UNLINK", keys.lease(info.id)))
+        return true
+    }
+
+    // MARK: view
+
+    struct Snapshot {
+        let epoch: Int
+        let position: String
+        let servers: [ServerInfo]
+        /// Entries that could not be read.
+        let unreadable: [ServerID]
+    }
+
+    func snapshot(lease: Duration) async throws(RedisError) -> Snapshot {
+        let reply = try await redis.run(
+            ClusterScripts.view, keys: [keys.servers, keys.leases, keys.epoch, keys.events],
+            args: [.milliseconds(lease)])
+        guard let fields = reply.array, fields.count >= 2, fields.count.isMultiple(of: 2), let epoch = fields[0].int,
+            let position = fields[1].string
+        else { throw .protocolError("cluster.view answered \(reply)") }
+        var servers: [ServerInfo] = []
+        var unreadable: [ServerID] = []
+        for index in stride(from: 2, to: fields.count, by: 2) {
+            let id = ServerID(fields[index].string ?? "")
+            if let info = RegistryEntry.decode(fields[index + 1].string ?? "", of: id) {
+                servers.append(info)
+            } else {
+                unreadable.append(id)
+            }
+        }
+        return Snapshot(epoch: epoch, position: position, servers: servers, unreadable: unreadable)
+    }
+
+    /// The stream from an entry on, that entry included.
+    func events(from position: String) async throws(RedisError) -> [ClusterFeed.Entry] {
+        let reply = try await redis.send(
+            RedisCommand("XRANGE", keys.events, position, "+", "COUNT", Self.readLimit))
+        guard let entries = reply.array?.map(ClusterFeed.Entry.init) else {
+            throw .protocolError("XRANGE answered \(reply)")
+        }
+        return entries
+    }
+
+    // MARK: reaping
+
+    struct Look {
+        let epoch: Int
+        let leases: Int
+        let endedLeases: Int
+        /// The longest ended first; not all of them.
+        let ended: [ServerID]
+    }
+
+    func look(limit: Int) async throws(RedisError) -> Look {
+        let reply = try await redis.run(
+            ClusterScripts.look, keys: [keys.leases, keys.epoch], args: [.number(limit)])
+        guard let fields = reply.array, fields.count >= 3, let epoch = fields[0].int, let leases = fields[1].int,
+            let ended = fields[2].int
+        else { throw .protocolError("cluster.look answered \(reply)") }
+        return Look(
+            epoch: epoch, leases: leases, endedLeases: ended,
+            ended: fields.dropFirst(3).compactMap { $0.string.map { ServerID($0) } })
+    }
+
+    /// The text of an entry, empty when there is none.
+    func entry(of id: ServerID) async throws(RedisError) -> String {
+        try await redis.send(RedisCommand("HGET", keys.servers, id.rawValue)).string ?? ""
+    }
+
+    /// Whether the entry is still this text, and its lease has ended.
+    func isGone(_ id: ServerID, entry: String) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.gone, keys: [keys.servers, keys.leases], args: [.text(id.rawValue), .text(entry)]
+        ).int == 1
+    }
+
+    /// Removes an instance whose lease has ended; false when it, or another, is alive.
+    func removeExpired(_ id: ServerID, _ instance: InstanceID) async throws(RedisError) -> Bool {
+        try await remove(id, instance, "expired")
+    }
+
+    private func remove(_ id: ServerID, _ instance: InstanceID, _ reason: String) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.remove, keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.hint],
+            args: [.text(id.rawValue), .text(instance.rawValue), .text(reason)]
+        ).int == 1
+    }
+
+    /// Takes the clean-up token of a server; false when another has it.
+    func takeToken(_ id: ServerID, _ token: String, for life: Duration) async throws(RedisError) -> Bool {
+        let milliseconds = Int(life.clampedMilliseconds)
+        return try await !redis.send(
+            RedisCommand("SET", keys.reap(id), token, "NX", "PX", milliseconds)
+        ).isNull
+    }
+
+    /// Renews the token; false when it was lost.
+    func keepToken(_ id: ServerID, _ token: String, for life: Duration) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.proceed, keys: [keys.reap(id)], args: [.text(token), .milliseconds(life)]
+        ).int == 1
+    }
+
+    /// Removes the lease hash and gives the token back; false when the token was lost, and nothing is removed.
+    func finish(_ id: ServerID, _ token: String) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.finish, keys: [keys.reap(id), keys.lease(id)], args: [.text(token)]
+        ).int == 1
+    }
+
+    /// Gives the token back and touches nothing else; false when it was lost.
+    func release(_ id: ServerID, _ token: String) async throws(RedisError) -> Bool {
+        // A token about to end is as good as none, and needs no script of its own.
+        try await keepToken(id, token, for: .milliseconds(1))
+    }
+
+    // MARK: errors
+
+    private func orUnavailable<Value>(_ body: () async throws(RedisError) -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch {
+            throw PomeloError(.redisUnavailable, "\(error)", cause: error)
+        }
+    }
+}
+
+extension RedisArgument {
+    fileprivate static func milliseconds(_ duration: Duration) -> RedisArgument {
+        .number(Int(duration.clampedMilliseconds))
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+public import PomeloRedis
+
+/// The scripts of the registry; their texts are the files of `Scripts/`, which say what each one takes and answers.
+public enum ClusterScripts {
+    public static let put = RedisScript(name: "cluster.put", source: text(PackageResources.put_lua))
+    public static let renew = RedisScript(name: "cluster.renew", source: text(PackageResources.renew_lua))
+    public static let remove = RedisScript(name: "cluster.remove", source: text(PackageResources.remove_lua))
+    public static let gone = RedisScript(name: "cluster.gone", source: text(PackageResources.gone_lua))
+    public static let look = RedisScript(name: "cluster.look", source: text(PackageResources.look_lua))
+    public static let view = RedisScript(name: "cluster.view", source: text(PackageResources.view_lua))
+    public static let proceed = RedisScript(name: "cluster.proceed", source: text(PackageResources.proceed_lua))
+    public static let finish = RedisScript(name: "cluster.finish", source: text(PackageResources.finish_lua))
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+
+/// Keeps the server directory in step with the registry.
+///
+/// One task at a time reads; wishes that come meanwhile are one more round of it. While Redis is away nothing is
+/// read, so the directory stays as it is.
+@Loop final class ClusterView {
+    private enum Need: Int, Comparable {
+        case nothing, changes, everything
+
+        static func < (a: Need, b: Need) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    private let registry: ClusterRegistry
+    private let servers: ServerDirectory
+    private let clock: any LoopClock
+    private let lease: Duration
+    private let log: Logger
+    private var feed: ClusterFeed?
+    private var awaited = 0
+    private var need = Need.nothing
+    private var isWorking = false
+    private var isClosed = false
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private var graceEnd: UInt64?
+    private var graceTimer: TimerID?
+    /// This server, listed whatever the registry says; nil while it has not joined.
+    private(set) var own: ServerInfo?
+
+    init(
+        _ registry: ClusterRegistry, _ servers: ServerDirectory, clock: any LoopClock, lease: Duration, log: Logger
+    ) {
+        self.registry = registry
+        self.servers = servers
+        self.clock = clock
+        self.lease = lease
+        self.log = log
+    }
+
+    /// Whether the registry may lack servers that live: one lease after Redis came back or lost its memory.
+    var isInGrace: Bool { graceEnd.map { clock.now < $0 } ?? false }
+
+    /// Reads everything for the first time.
+    func load() async throws(RedisError) {
+        isWorking = true
+        defer { isWorking = false }
+        try await readEverything()
+    }
+
+    /// Lists this server as it is now, before the registry tells.
+    func setOwn(_ info: ServerInfo?) {
+        own = info
+        if let info { apply(.put(info)) }
+    }
+
+    /// Follows the stream; returns when that is done or has failed.
+    func follow() async {
+        wake(.changes)
+        await untilIdle()
+    }
+
+    /// The stream has grown.
+    func hinted() { wake(.changes) }
+
+    /// The epoch this view has followed the registry to.
+    var epoch: Int { feed?.epoch ?? 0 }
+
+    /// The registry's epoch is this one; `known` is what it was here when the question was sent.
+    func noticed(epoch: Int, known: Int) {
+        if epoch < known {
+            log.notice("the registry has gone back in time")
+            lostContinuity()
+        } else if epoch > self.epoch || need != .nothing {
+            awaited = max(awaited, epoch)
+            wake(.changes)
+        }
+    }
+
+    /// Reads everything again, in case the stream has not told all.
+    func reload() { wake(.everything) }
+
+    /// Reads everything; returns when that is done or has failed.
+    func reloaded() async {
+        wake(.everything)
+        await untilIdle()
+    }
+
+    /// What Redis says now may be old or empty.
+    func lostContinuity() {
+        beginGrace()
+        wake(.everything)
+    }
+
+    /// Reads nothing more.
+    func close() {
+        isClosed = true
+        if let graceTimer { clock.cancel(graceTimer) }
+    }
+
+    // MARK: reading
+
+    private func untilIdle() async {
+        if isWorking { await withCheckedContinuation { waiters.append($0) } }
+    }
+
+    private func wake(_ wish: Need) {
+        need = max(wish, need)
+        guard !isWorking, !isClosed, need != .nothing else { return }
+        isWorking = true
+        Loop.spawn { await self.work() }
+    }
+
+    private func work() async {
+        while need != .nothing, !isClosed {
+            let wish = need
+            need = .nothing
+            do throws(RedisError) {
+                if wish == .everything { try await readEverything() } else { try await readChanges() }
+            } catch {
+                // Stays wished for; the next look wakes again.
+                need = max(wish, need)
+                log.debug("the registry cannot be read", metadata: ["pomelo.reason": "\(error)"])
+                break
+            }
+        }
+        isWorking = false
+        let waiting = waiters
+        waiters = []
+        for waiter in waiting { waiter.resume() }
+    }
+
+    private func readChanges() async throws(RedisError) {
+        var count = ClusterRegistry.readLimit
+        while count == ClusterRegistry.readLimit {
+            guard var feed else { return try await readEverything() }
+            let entries = try await registry.events(from: feed.position)
+            count = entries.count
+            // REENTRANCY: only the one working task touches the feed.
+            guard case .changes(let changes) = feed.take(entries) else {
+                log.notice("the stream of changes has a gap: reading the whole registry")
+                beginGrace()
+                return try await readEverything()
+            }
+            self.feed = feed
+            for change in changes { apply(change) }
+        }
+        // Changes that were counted are not in the stream.
+        if epoch < awaited { try await readEverything() }
+    }
+
+    private func readEverything() async throws(RedisError) {
+        let snapshot = try await registry.snapshot(lease: lease)
+        if let feed, snapshot.epoch < feed.epoch { beginGrace() }
+        if !snapshot.unreadable.isEmpty {
+            log.warning("unreadable registry entries", metadata: ["pomelo.servers": "\(snapshot.unreadable)"])
+        }
+        feed = ClusterFeed(epoch: snapshot.epoch, position: snapshot.position)
+        awaited = 0
+        var listed = snapshot.servers
+        let ids = Set(listed.map(\.id))
+        if isInGrace { listed += servers.all.filter { !ids.contains($0.id) && $0.id != own?.id } }
+        if let own {
+            listed.removeAll { $0.id == own.id && $0.instance == own.instance }
+            if !listed.contains(where: { $0.id == own.id }) { listed.append(own) }
+        }
+        listed.sort { $0.id < $1.id }
+        guard listed != servers.all else { return }
+        removeReplaced(by: listed)
+        servers.replace(listed)
+    }
+
+    // MARK: the directory
+
+    private func apply(_ change: ClusterFeed.Change) {
+        switch change {
+        case .put(let info):
+            // Our own state is known here first.
+            if let own, info.id == own.id, info.instance == own.instance, info != own { return }
+            removeReplaced(by: [info])
+            servers.add([info])
+        case .removed(let id, let instance):
+            // We are alive: the next renewal puts the entry back.
+            if let own, id == own.id, instance == own.instance { return }
+            guard let known = servers[id], known.instance == instance || instance.rawValue.isEmpty else { return }
+            servers.remove([id])
+        }
+    }
+
+    /// Another instance is another server: the one before it leaves first.
+    private func removeReplaced(by infos: [ServerInfo]) {
+        let replaced = infos.filter { info in servers[info.id].map { $0.instance != info.instance } ?? false }
+        if !replaced.isEmpty { servers.remove(replaced.map(\.id)) }
+    }
+
+    // MARK: grace
+
+    /// For one lease, servers that the registry lacks stay in the view: they are about to come back to it.
+    func beginGrace() {
+        graceEnd = clock.deadline(after: lease)
+        if let graceTimer { clock.cancel(graceTimer) }
+        graceTimer = clock.schedule(at: graceEnd ?? clock.now) { [weak self] in
+            self?.graceEnd = nil
+            self?.wake(.everything)
+        }
+    }
+}

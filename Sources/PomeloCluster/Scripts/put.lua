@@ -1,0 +1,39 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Writes a server's entry and lease: joins, takes over, changes its state, or comes back after Redis lost it.
+--
+-- KEYS[1] servers      hash    id -> entry
+-- KEYS[2] leases       zset    id -> end of its lease, Unix milliseconds
+-- KEYS[3] epoch        counter
+-- KEYS[4] ev           stream  of changes
+-- KEYS[5] everServers  set     of ids
+-- KEYS[6] hint         channel
+-- ARGV[1] id
+-- ARGV[2] entry, JSON with "inst"
+-- ARGV[3] inst of the entry
+-- ARGV[4] another inst that may be replaced, or ""
+-- ARGV[5] length of the lease in milliseconds
+-- Reply   {1, epoch} when written; {0, entry of the holder} when another instance holds the id
+
+-- An entry that nobody can read holds nothing.
+local function instance(text)
+    local ok, entry = pcall(cjson.decode, text)
+    return ok and type(entry) == 'table' and type(entry.inst) == 'string' and entry.inst or ''
+end
+
+local current = redis.call('HGET', KEYS[1], ARGV[1])
+local holder = current and instance(current) or ''
+if holder ~= '' and holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, current} end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[1])
+redis.call('SADD', KEYS[5], ARGV[1])
+if current == ARGV[2] then return {1, tonumber(redis.call('GET', KEYS[3]) or 0)} end
+
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local epoch = redis.call('INCR', KEYS[3])
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*',
+    'e', epoch, 'op', 'put', 'id', ARGV[1], 'inst', ARGV[3], 'entry', ARGV[2])
+redis.call('PUBLISH', KEYS[6], epoch)
+return {1, epoch}

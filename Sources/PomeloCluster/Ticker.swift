@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+
+/// Does something again and again, never twice at once, as long as its owner lives.
+@Loop final class Ticker {
+    private let clock: any LoopClock
+    private let random: RandomSource
+    private let interval: Duration
+    private let body: @Loop @Sendable () async -> Void
+    private var timer: TimerID?
+    private var isRunning = false
+
+    /// The body must hold its owner weakly.
+    init(
+        every interval: Duration, _ clock: any LoopClock, _ random: RandomSource,
+        _ body: @escaping @Loop @Sendable () async -> Void
+    ) {
+        self.interval = interval
+        self.clock = clock
+        self.random = random
+        self.body = body
+    }
+
+    func start() {
+        isRunning = true
+        arm()
+    }
+
+    func stop() {
+        isRunning = false
+        if let timer { clock.cancel(timer) }
+        timer = nil
+    }
+
+    private func arm() {
+        timer = clock.schedule(after: random.jittered(interval)) { [weak self] in self?.fire() }
+    }
+
+    private func fire() {
+        timer = nil
+        Loop.spawn { [weak self, body] in
+            await body()
+            if let self, self.isRunning { self.arm() }
+        }
+    }
+}

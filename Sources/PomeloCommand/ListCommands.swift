@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Pomelo
+import PomeloCluster
+import PomeloRedis
+import PomeloUV
+
+/// `Chat list`: one line per server, for scripts: id, type, host, port, client port or nothing.
+struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "list", abstract: "Prints the servers of an environment, tab-separated.")
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        try reported {
+            for server in try options.load(Program.folder).servers {
+                let clientPort = server.clientPort.map(String.init) ?? ""
+                Console.line("\(server.id)\t\(server.type)\t\(server.host)\t\(server.port)\t\(clientPort)")
+            }
+        }
+    }
+}
+
+/// `Chat redis`: where Redis is, for scripts.
+struct RedisCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "redis", abstract: "Prints host and port of Redis, tab-separated.")
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        try reported {
+            let redis = try RedisSettings.load(try options.load(Program.folder))
+            Console.line("\(redis.host)\t\(redis.port)")
+        }
+    }
+}
+
+/// `Chat health --id …`: whether the registry has that server up; for health checks of containers.
+struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "health", abstract: "Succeeds when a server is up in the registry.")
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(help: "The server's id in servers.json.")
+    var id: String
+
+    func run() async throws {
+        do {
+            try await check()
+        } catch {
+            Console.error("error: \(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    @Loop private func check() async throws {
+        let configuration = try options.load(Program.folder)
+        let record = try configuration.record(ServerID(id))
+        let network = UVNetwork()
+        network.resolver.hosts = try ServerEnvironment().hosts
+        let redis = RedisClient(try RedisSettings.load(configuration), resolver: network.resolver)
+        try await redis.start()
+        let state = try await ClusterRegistry(redis, configuration.clusterName).state(of: record.id)
+        await redis.stop()
+        guard state == .up else {
+            throw PomeloError(.notRunning, "\(id) is \(state.map(\.rawValue) ?? "not registered")")
+        }
+        Console.line("\(id) is up")
+    }
+}
+
+/// Errors as one line and exit code 1.
+private func reported(_ body: () throws -> Void) throws {
+    do {
+        try body()
+    } catch {
+        Console.error("error: \(error)")
+        throw ExitCode(1)
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+
+/// Why a connector closed a client by itself.
+public enum ConnectionFault: String, Sendable, CaseIterable {
+    /// An unknown package type, a package cut short, or a kick from the client.
+    case badPackage
+    /// A package, message or request head over its limit.
+    case tooLarge
+    /// A message cut short, or with an id over 2^31-1.
+    case badMessage
+    /// Against the WebSocket protocol.
+    case badFrame
+    /// A plain or broken HTTP request.
+    case notAnUpgrade
+    /// A handshake that was no JSON, or that the hook refused.
+    case handshakeRefused
+    /// A type or version of client that is not served.
+    case clientRejected
+    /// Too many packages out of place.
+    case outOfPlace
+    /// No acknowledged handshake in time.
+    case handshakeTimeout
+    /// No heartbeat in time.
+    case heartbeatTimeout
+    /// No traffic in time.
+    case idleTimeout
+    /// More bytes waiting than the client may leave unread.
+    case slowConsumer
+}
+
+/// What a connector has seen since it started.
+public struct ConnectorStatistics: Sendable, Equatable {
+    /// Connections open now that speak TCP.
+    public internal(set) var openTCP = 0
+    /// Connections open now that speak WebSocket.
+    public internal(set) var openWebSocket = 0
+    /// Connections open now that have not shown what they speak.
+    public internal(set) var undetected = 0
+    /// Connections accepted.
+    public internal(set) var accepted = 0
+    /// Connections the core did not want, for their number.
+    public internal(set) var refused = 0
+    /// Packages ignored because they were out of place.
+    public internal(set) var ignoredPackages = 0
+    /// Messages dropped: unknown route code, unreadable route, unknown kind, compressed body.
+    public internal(set) var droppedMessages = 0
+    /// Connections closed by the connector, by reason.
+    public internal(set) var faults: [ConnectionFault: Int] = [:]
+
+    /// Nothing seen.
+    public init() {}
+
+    /// Connections open now.
+    public var open: Int { openTCP + openWebSocket + undetected }
+    /// Clients closed because they did not read.
+    public var slowConsumers: Int { faults[.slowConsumer] ?? 0 }
+}

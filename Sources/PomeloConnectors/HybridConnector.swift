@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+public import Logging
+public import PomeloCore
+public import PomeloLoop
+import PomeloWire
+
+/// Serves pomelo clients over TCP and WebSocket on one port, told apart by their first bytes.
+///
+/// - Isolation: the loop; a connection costs an object and a timer, no task.
+/// - Source: pomelo 2.2.7, lib/connectors/hybridconnector.js.
+@Loop public final class HybridConnector: Connector {
+    /// How long `stop` waits for the last bytes to clients.
+    static let stopDeadline = Duration.seconds(1)
+
+    /// As given at creation.
+    public let options: HybridOptions
+    private let logger: Logger
+    private var listener: (any StreamListener)?
+    private var clients: HybridClients?
+
+    /// Listens only once the application starts it.
+    public nonisolated init(
+        _ options: HybridOptions = HybridOptions(), logger: Logger = Logger(label: "pomelo.connector")
+    ) {
+        self.options = options
+        self.logger = logger
+    }
+
+    /// The address clients reach, once started.
+    public var localAddress: SocketAddress? { listener?.localAddress }
+
+    /// What has happened since the start.
+    public var statistics: ConnectorStatistics { clients?.statistics ?? ConnectorStatistics() }
+
+    /// Begins to listen; returns when the port is bound.
+    ///
+    /// - Throws: `PomeloError` `.network` naming the port; `.configuration` when the dictionary has more than
+    ///   65535 routes.
+    public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
+        let clients = try makeClients(host, context)
+        do {
+            listener = try await context.network.listen(on: context.address) { clients.accept($0) }
+        } catch {
+            throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
+        }
+        self.clients = clients
+    }
+
+    private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> HybridClients {
+        do {
+            return try HybridClients(options, host: host, clock: context.clock, logger: logger)
+        } catch {
+            throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
+        }
+    }
+
+    /// Stops listening, says goodbye to every client and waits until they are gone, a second at most.
+    public func stop() async {
+        listener?.close()
+        listener = nil
+        await clients?.stop(within: Self.stopDeadline)
+    }
+}

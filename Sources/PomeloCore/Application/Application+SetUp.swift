@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloWire
+
+extension Application {
+    /// Runs `body` now when this server is of the environment and type; both may be `all` or alternatives `a|b`.
+    ///
+    /// - Source: pomelo 2.2.7, `app.configure`: names match exactly, without wildcards.
+    public func configure(
+        _ env: String = "all", _ type: String = "all", _ body: @Loop (Application) throws -> Void
+    ) rethrows {
+        if Self.matches(env, self.env), Self.matches(type, serverType.rawValue) { try body(self) }
+    }
+
+    private static func matches(_ pattern: String, _ value: String) -> Bool {
+        pattern == "all" || pattern.split(separator: "|", omittingEmptySubsequences: false).contains { $0 == value }
+    }
+
+    /// Installs a plugin.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when it is installed already or its options are wrong.
+    public func use(_ plugin: some Plugin) throws { try plugin.install(into: self) }
+
+    /// Adds a component; it starts in this order, and stops in the reverse one.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when the name is taken; `.notRunning` after `start`.
+    public func load(_ component: some Component) throws {
+        guard state == .created else { throw PomeloError(.notRunning, "components are loaded before start") }
+        guard !components.contains(where: { $0.name == component.name }) else {
+            throw PomeloError(.configuration, "the component \(component.name) is loaded twice")
+        }
+        components.append(component)
+    }
+
+    /// Serves the routes of a handler, or the procedures of a remote.
+    ///
+    /// - Throws: `PomeloError` `.configuration` for a route of another server type or one that is served already.
+    public func handle(_ handler: some Handler) throws {
+        for served in handler.routes {
+            if served.isRemote { try serveRemote(served) } else { try dispatcher.serve(served) }
+        }
+    }
+
+    private func serveRemote(_ served: ServedRoute) throws {
+        let name = RPCClient.userName(served.route.text)
+        guard served.route.serverType == serverType, !procedures.serves(name) else {
+            throw PomeloError(.configuration, "\(serverID) cannot serve \(served.route): wrong type, or served twice")
+        }
+        procedures.suspending(name) { [unowned self] caller, payload in
+            let session = Session(
+                id: SessionID(0), frontend: caller.server, uid: nil, settings: JSONObject(),
+                keeper: self.backendSessionService)
+            return try await served.answer(payload, session)
+        }
+    }
+
+    /// Routes of this server, sorted.
+    public var servedRoutes: [String] { dispatcher.servedRoutes }
+
+    /// Chooses how sessions of other types' clients find servers of this type.
+    public func route(_ type: ServerType, _ rule: @escaping Router.Rule) { router.set(type, rule) }
+
+    /// Routes by a setting of the session, so that all sessions with one value meet on one server.
+    public func route(_ type: ServerType, by setting: String) {
+        router.set(type) { session, servers in
+            Router.hashed(session.get(setting)?.string ?? session.uid?.rawValue ?? "\(session.id)", servers)
+        }
+    }
+
+    /// A filter around the handlers of this server.
+    public func filter(_ filter: some Filter) { dispatcher.local.add(filter) }
+    public func before(_ filter: some Filter) { dispatcher.local.before(filter) }
+    public func after(_ filter: some Filter) { dispatcher.local.after(filter) }
+    /// A filter around every request of this frontend's clients, forwarded ones too.
+    public func globalFilter(_ filter: some Filter) { dispatcher.global.add(filter) }
+    public func globalBefore(_ filter: some Filter) { dispatcher.global.before(filter) }
+    public func globalAfter(_ filter: some Filter) { dispatcher.global.after(filter) }
+
+    /// Tells the dispatcher routes of other types, so that clients' requests for them cost no allocation.
+    public func announceRoutes(_ routes: [String]) {
+        for route in routes { dispatcher.intern(Route(route)) }
+    }
+}

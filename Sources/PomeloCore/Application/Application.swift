@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+public import Logging
+public import PomeloLoop
+public import PomeloWire
+
+/// One server: what it is, what it serves, and its life from `start` to `stop`.
+///
+/// Several applications can live in one process, each with its own clock, network and services; there is no global
+/// one. Set it up first (`configure`, `use`, `handle`, …), then `start`.
+///
+/// - Source: pomelo 2.2.7, lib/application.js.
+@Loop public final class Application {
+    /// How far an application is in its life.
+    public enum State: Sendable { case created, starting, running, stopping, stopped }
+
+    public let configuration: Configuration
+    public let env: String
+    /// This server's record in `servers.json`.
+    public let record: ServerRecord
+    /// A name for this start, different at every start.
+    public let instance: InstanceID
+    public let clock: any LoopClock
+    public let random: RandomSource
+    public let network: any Network
+    public let log: Logger
+    public internal(set) var state = State.created
+    /// Bounds and deadlines; set them before `start`.
+    public var limits = Limits()
+    /// The client side of a frontend; required when the record says it is one.
+    public var connector: (any Connector)?
+    /// Shared by all servers of the cluster.
+    public var secret: Bytes = []
+
+    /// The servers known here.
+    public let servers = ServerDirectory()
+    /// What other servers may call.
+    public let procedures = ProcedureTable()
+    /// Sessions of this server's clients.
+    public let sessionService = SessionService()
+    /// Chooses servers for sessions.
+    public let router: Router
+    /// The cluster, when a plugin for it is used.
+    public var membership: (any Membership)?
+
+    let transport: any RPCTransport
+    var components: [any Component] = []
+    var started: [any Component] = []
+    var settings: [String: JSON] = [:]
+    var services: [ObjectIdentifier: AnyObject] = [:]
+    var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Whether `requestStop` or `stop` was called.
+    public internal(set) var stopRequested = false
+    private(set) lazy var dispatcher = Dispatcher(self)
+    private(set) lazy var forwarding = Forwarding(self)
+    /// Calls to other servers.
+    public private(set) lazy var rpc = RPCClient(self, transport)
+    /// Channels of this process.
+    public private(set) lazy var channelService = ChannelService(fanout)
+    /// Pushes to users at known frontends.
+    public private(set) lazy var fanout = Fanout(self)
+    /// Sessions of other servers' clients.
+    public private(set) lazy var backendSessionService = BackendSessionService(self)
+
+    public var serverID: ServerID { record.id }
+    public var serverType: ServerType { record.type }
+    public var isFrontend: Bool { record.isFrontend }
+    public var isMaster: Bool { record.type == .master }
+    /// Separates clusters that share one Redis: `name` in `master.json`, or `pomelo`.
+    public var clusterName: String { configuration.clusterName }
+
+    /// Makes the application of one server.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when the id is not in the configuration; the message lists those that are.
+    public init(_ configuration: Configuration, id: ServerID, world: World) throws {
+        self.configuration = configuration
+        env = configuration.env
+        record = try configuration.record(id)
+        clock = world.clock
+        random = world.random
+        network = world.network
+        transport = world.transport
+        instance = InstanceID(world.random.instanceID())
+        router = Router(servers)
+        var log = Logger(label: "pomelo")
+        log[metadataKey: "pomelo.server"] = "\(id)"
+        self.log = log
+        _ = forwarding
+        _ = fanout
+        if record.isFrontend { SessionProcedures(sessions: sessionService).register(in: procedures) }
+    }
+
+    // MARK: settings
+
+    /// Stores a value under a key.
+    public func set(_ key: String, _ value: JSON) { settings[key] = value }
+    /// The value of a key, or nil.
+    public func get(_ key: String) -> JSON? { settings[key] }
+    public func enable(_ key: String) { settings[key] = true }
+    public func disable(_ key: String) { settings[key] = false }
+    /// Whether the key's value is true in JavaScript's sense.
+    public func enabled(_ key: String) -> Bool { settings[key]?.isTruthy ?? false }
+    public func disabled(_ key: String) -> Bool { !enabled(key) }
+
+    /// Reads `<config>/<name>.json`, this environment's section of it if it has one, and stores it under the name.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file.
+    @discardableResult
+    public func loadConfig(_ name: String) throws -> JSON {
+        let value = try configuration.section(name)
+        settings[name] = value
+        return value
+    }
+
+    /// Keeps a service that plugins and handlers find by its type.
+    public func setService<Service: AnyObject>(_ service: Service) { services[ObjectIdentifier(Service.self)] = service }
+
+    /// The service of a type, or nil when no plugin gave one.
+    public func service<Service: AnyObject>(_ type: Service.Type) -> Service? {
+        services[ObjectIdentifier(type)] as? Service
+    }
+
+    func sessionCopy(_ session: ClientSession) -> Session {
+        Session(
+            id: session.id, frontend: serverID, uid: session.uid, settings: session.settings,
+            keeper: backendSessionService)
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+
+/// Every bound and deadline of an application's core.
+public struct Limits: Sendable {
+    /// A client's request is answered within this time.
+    public var clientRequest = Duration.seconds(30)
+    /// A call to a session's frontend: bind, push of settings, kick.
+    public var sessionCall = Duration.seconds(2)
+    /// A push, add or leave at another server.
+    public var pushCall = Duration.seconds(2)
+    /// From this many unanswered requests of one session its socket is not read.
+    public var requestsInFlight = 64
+    /// Requests that were read already are refused from this number on.
+    public var requestsInFlightHard = 1024
+    /// Stopping takes at most this long per phase.
+    public var stopPhase = Duration.seconds(10)
+
+    public init() {}
+}

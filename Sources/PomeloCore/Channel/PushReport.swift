@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+
+/// What became of a push; partial failure is a result, not an error, and is never reported as success.
+public struct PushReport: Sendable, Equatable {
+    /// Sessions whose outbound queue took the message.
+    public var queued = 0
+    /// Users without a session where they were looked for; only pushes by user id fill it.
+    public var noSession: [UserID] = []
+    /// Sessions that could not take it: not yet open, closing, or too slow a reader.
+    public var slow = 0
+    /// Frontends that did not confirm, and why; some of their members may have been reached.
+    public var failed: [ServerID: RPCError] = [:]
+
+    public init() {}
+
+    /// Nobody was missed.
+    public var isComplete: Bool { noSession.isEmpty && slow == 0 && failed.isEmpty }
+
+    /// Adds another part of the same push.
+    public mutating func merge(_ other: PushReport) {
+        queued += other.queued
+        noSession += other.noSession
+        slow += other.slow
+        failed.merge(other.failed) { first, _ in first }
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+
+/// This server's place in the cluster, for the services that publish state under its lease.
+///
+/// Implemented by the cluster plugin; services that need one are given it and refuse to start without.
+@Loop public protocol Membership: AnyObject {
+    /// This start of this server.
+    var instance: InstanceID { get }
+    /// Whether the registry holds this instance, as far as this process knows.
+    var isJoined: Bool { get }
+    /// The cluster's name, part of every key of its own.
+    var clusterName: String { get }
+    /// The hash that lives as long as the lease of a server (fields `inst`, `seq`).
+    func leaseKey(of server: ServerID) -> String
+    /// Every server id ever seen by this cluster: also those that are gone now.
+    func everServers() async throws -> [ServerID]
+    /// Registers what must be removed when a server is gone; order of registration is order of call.
+    func addCleaner(_ cleaner: any LeaseCleaner)
+    /// Registers who re-publishes state after Redis came back or was emptied.
+    func addPublisher(_ publisher: any LeasePublisher)
+}
+
+/// Removes what a gone instance has left in Redis.
+///
+/// Called on one live server at a time, while it holds the clean-up token of that server; may be called again for
+/// the same instance after a crash half way, so it must be idempotent.
+@Loop public protocol LeaseCleaner: AnyObject {
+    /// Removes in chunks; `proceed` renews the token and throws when it was lost, which must end the work.
+    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
+}
+
+/// Publishes state under this server's lease.
+@Loop public protocol LeasePublisher: AnyObject {
+    /// Redis is back, or the lease was taken anew: compare and publish again what it has lost.
+    func redisReturned() async
+}

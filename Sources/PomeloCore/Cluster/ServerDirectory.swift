@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+
+/// A change of the cluster's view.
+public enum ServerChange: Sendable {
+    /// Became routable.
+    case added([ServerRecord])
+    /// Left, or is gone; carries ids, as pomelo's `remove_servers` does.
+    case removed([ServerID])
+    /// The whole view, after it could not be followed step by step.
+    case replaced([ServerRecord])
+}
+
+/// The servers this process knows, their instances and states.
+///
+/// Written by cluster membership, or by hand where there is none; read by routing, RPC and channels.
+@Loop public final class ServerDirectory {
+    private var servers: [ServerID: ServerInfo] = [:]
+    private var routable: [ServerType: [ServerInfo]] = [:]
+    private var suspects: Set<ServerID> = []
+    private var observers: [@Loop (ServerChange) -> Void] = []
+    /// Grows with every change of the view or of a suspicion.
+    public private(set) var version = 0
+
+    public init() {}
+
+    /// Everyone in the view, in any state, sorted by id.
+    public var all: [ServerInfo] { servers.values.sorted { $0.id < $1.id } }
+
+    /// One server of the view.
+    public subscript(_ id: ServerID) -> ServerInfo? { servers[id] }
+
+    /// The servers of a type that are up, sorted by id: the same order in every process.
+    public func up(_ type: ServerType) -> [ServerInfo] {
+        if let known = routable[type] { return known }
+        let list = servers.values.filter { $0.type == type && $0.state == .up }.sorted { $0.id < $1.id }
+        routable[type] = list
+        return list
+    }
+
+    /// The servers of a type that are up and answer, as far as this process knows; sorted by id.
+    public func answering(_ type: ServerType) -> [ServerInfo] {
+        suspects.isEmpty ? up(type) : up(type).filter { !suspects.contains($0.id) }
+    }
+
+    /// Those that answer; all that are up when nobody does, for the suspicion may be ours alone.
+    public func choices(_ type: ServerType) -> [ServerInfo] {
+        let answering = answering(type)
+        return answering.isEmpty ? up(type) : answering
+    }
+
+    /// The frontends that hold sessions: up or draining, sorted by id.
+    public var frontends: [ServerInfo] { all.filter { $0.record.isFrontend && $0.state != .joining } }
+
+    /// Whether a server has stopped answering; a local opinion.
+    public func isSuspect(_ id: ServerID) -> Bool { suspects.contains(id) }
+
+    /// Notes whether a server answers; called by the RPC transport.
+    public func setSuspect(_ id: ServerID, _ suspect: Bool) {
+        let changed = suspect ? suspects.insert(id).inserted : suspects.remove(id) != nil
+        if changed { version += 1 }
+    }
+
+    /// Calls back after each change, in the turn it happens; for the life of the directory.
+    public func observe(_ observer: @escaping @Loop (ServerChange) -> Void) { observers.append(observer) }
+
+    /// Adds servers or updates known ones; announces those that became routable or changed instance.
+    public func add(_ infos: [ServerInfo]) {
+        var added: [ServerRecord] = []
+        for info in infos {
+            let known = servers[info.id]
+            if known == info { continue }
+            if info.state == .up, known?.state != .up || known?.instance != info.instance { added.append(info.record) }
+            if known?.instance != info.instance { suspects.remove(info.id) }
+            servers[info.id] = info
+        }
+        changed()
+        if !added.isEmpty { announce(.added(added)) }
+    }
+
+    /// Removes servers; unknown ids are ignored.
+    public func remove(_ ids: [ServerID]) {
+        let gone = ids.filter { servers.removeValue(forKey: $0) != nil }
+        suspects.subtract(gone)
+        changed()
+        if !gone.isEmpty { announce(.removed(gone)) }
+    }
+
+    /// Takes a whole view; the difference is announced as removals and additions, then as a replacement.
+    public func replace(_ infos: [ServerInfo]) {
+        let ids = Set(infos.map(\.id))
+        remove(servers.keys.filter { !ids.contains($0) }.sorted())
+        add(infos)
+        announce(.replaced(infos.map(\.record)))
+    }
+
+    private func changed() {
+        routable = [:]
+        version += 1
+    }
+
+    private func announce(_ change: ServerChange) {
+        for observer in observers { observer(change) }
+    }
+}

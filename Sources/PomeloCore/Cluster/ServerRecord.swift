@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+public import PomeloWire
+
+/// One server of `servers.json`: pomelo's fields, and the application's own keys beside them.
+///
+/// - Source: pomelo 2.2.7, template config/servers.json; `frontend` is a boolean or the text "true".
+public struct ServerRecord: Sendable, Equatable {
+    public var id: ServerID
+    public var type: ServerType
+    /// Where other servers reach this one.
+    public var host: String
+    /// The RPC port.
+    public var port: Int
+    /// Where clients reach this one; `host` when absent.
+    public var clientHost: String?
+    /// The client port of a frontend.
+    public var clientPort: Int?
+    public var isFrontend: Bool
+    /// The address the client port listens on; `host` when absent.
+    public var bind: String?
+    /// Connections refused beyond this number.
+    public var maxConnections: Int?
+    /// Keys the framework does not know, as they were.
+    public var metadata: JSONObject
+
+    public init(
+        id: ServerID, type: ServerType, host: String = "127.0.0.1", port: Int, clientHost: String? = nil,
+        clientPort: Int? = nil, isFrontend: Bool = false, bind: String? = nil, maxConnections: Int? = nil,
+        metadata: JSONObject = JSONObject()
+    ) {
+        self.id = id
+        self.type = type
+        self.host = host
+        self.port = port
+        self.clientHost = clientHost
+        self.clientPort = clientPort
+        self.isFrontend = isFrontend
+        self.bind = bind
+        self.maxConnections = maxConnections
+        self.metadata = metadata
+    }
+}
+
+/// How far a server is in its life.
+public enum ServerState: String, Sendable, Codable {
+    /// In the registry, its RPC port is open, nothing is routed to it.
+    case joining
+    /// Serving.
+    case up
+    /// Finishing: it gets no new work.
+    case draining
+}
+
+/// A server as the cluster's view lists it.
+public struct ServerInfo: Sendable, Equatable {
+    public var record: ServerRecord
+    public var instance: InstanceID
+    public var state: ServerState
+
+    public var id: ServerID { record.id }
+    public var type: ServerType { record.type }
+
+    public init(record: ServerRecord, instance: InstanceID, state: ServerState) {
+        self.record = record
+        self.instance = instance
+        self.state = state
+    }
+}

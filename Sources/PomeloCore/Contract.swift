@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+public import PomeloWire
+
+/// What travels in a message body.
+public typealias Body = Codable & Sendable
+
+/// An empty body: `{}`.
+public struct Nothing: Body, Equatable {
+    public init() {}
+}
+
+/// A client's request, as a value shared by client, server and tests: route, query type, reply type.
+///
+/// Served with `app.handle(call) { query, session in reply }`; a wrong payload does not compile.
+public struct Call<Query: Body, Reply: Body>: Sendable {
+    public let route: Route
+
+    /// The route is `serverType.handler.method`.
+    public init(_ route: String) { self.route = Route(route) }
+}
+
+/// A procedure that servers call on each other: `serverType.remote.method`.
+public struct Remote<Query: Body, Reply: Body>: Sendable {
+    public let route: Route
+
+    /// The first part of the route names the server type that serves it.
+    public init(_ route: String) { self.route = Route(route) }
+}
+
+/// A message from server to client under a route of the application's choice, such as `onChat`.
+public struct Push<Message: Body>: Sendable {
+    public let route: String
+
+    /// Keep routes under 128 bytes: old C clients read the length as a signed byte.
+    public init(_ route: String) { self.route = route }
+}
+
+/// A route, cut into its parts once.
+public struct Route: Hashable, Sendable, CustomStringConvertible {
+    public let text: String
+    /// The part before the first dot; empty when there is none.
+    public let serverType: ServerType
+    /// Whether the route has exactly three parts.
+    public let isComplete: Bool
+    /// The last part of a complete route.
+    public let method: String
+
+    public init(_ text: String) {
+        self.text = text
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        serverType = ServerType(parts.count > 1 ? String(parts[0]) : "")
+        isComplete = parts.count == 3 && !parts.contains("")
+        method = isComplete ? String(parts[2]) : ""
+    }
+
+    public var description: String { text }
+    public static func == (a: Route, b: Route) -> Bool { a.text == b.text }
+    public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
+
+/// A push, encoded once and framed once per kind of connection, then written to any number of sockets.
+@Loop public final class PushMessage {
+    public let route: String
+    public let body: Bytes
+    private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
+
+    public init(route: String, body: Bytes) {
+        self.route = route
+        self.body = body
+    }
+
+    /// Encodes a typed message.
+    ///
+    /// - Throws: `PomeloError` `.encoding` naming the route.
+    public convenience init<Message>(_ push: Push<Message>, _ message: Message) throws {
+        do {
+            self.init(route: push.route, body: try JSONCoder.encode(message))
+        } catch {
+            throw PomeloError(.encoding, "cannot encode the push \(push.route): \(error)", cause: error)
+        }
+    }
+
+    /// The bytes for one kind of connection, made on first use; `key` is the object that stands for the kind.
+    public func encoded<E: Error>(for key: ObjectIdentifier, _ make: () throws(E) -> Bytes) throws(E) -> Bytes {
+        for entry in encodings where entry.key == key { return entry.bytes }
+        let bytes = try make()
+        encodings.append((key, bytes))
+        return bytes
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloLoop
+import PomeloWire
+
+/// Requests of one server type's clients, handled by servers of another.
+///
+/// ```
+/// call   session u64 | uid text | settings data (JSON) | request id u64 | route text | body to the end
+/// reply  body | outcome u8: 0 a reply, 1 the reply of a fault, 2 an error that says nothing to clients
+/// ```
+@Loop final class Forwarding {
+    private enum Outcome: UInt8 { case reply, fault, failed }
+
+    static let procedure = "sys/forward"
+    private unowned let application: Application
+
+    init(_ application: Application) {
+        self.application = application
+        application.procedures.suspending(Self.procedure) { [unowned self] caller, payload in
+            try await self.serve(caller, payload)
+        }
+    }
+
+    /// Sends a request on, with the rest of its deadline.
+    ///
+    /// - Throws: the peer's `Fault`, or `RPCError`.
+    func forward(_ request: Request) async throws -> Bytes {
+        let server = try application.router.pick(request.route.serverType, for: request.session)
+        var payload = PayloadWriter()
+        payload.number(request.session.id.rawValue)
+        payload.text(request.session.uid?.rawValue ?? "")
+        payload.data(request.session.settings.isEmpty ? [] : JSON.object(request.session.settings).encoded())
+        payload.number(UInt64(request.id))
+        payload.text(request.route.text)
+        payload.rest(request.body)
+        let left = request.deadline - min(request.deadline, application.clock.now)
+        var reply = try await application.transport.call(
+            server, Self.procedure, payload.bytes, within: .nanoseconds(Int64(clamping: left)))
+        switch reply.popLast().flatMap(Outcome.init) {
+        case .reply: return reply
+        case .fault: throw Fault(body: try JSON.parse(reply))
+        case .failed, nil: throw RPCError.failed(code: 500, message: "\(request.route) failed on \(server)")
+        }
+    }
+
+    private func serve(_ caller: RPCCaller, _ payload: Bytes) async throws -> Bytes {
+        var reader = PayloadReader(payload)
+        let id = SessionID(try reader.number())
+        let uid = try reader.text()
+        let settings = try reader.data()
+        let requestID = try reader.number()
+        let route = Route(try reader.text())
+        let session = Session(
+            id: id, frontend: caller.server, uid: uid.isEmpty ? nil : UserID(uid),
+            settings: settings.isEmpty ? JSONObject() : try JSON.parse(settings).object ?? JSONObject(),
+            keeper: application.backendSessionService)
+        let request = Request(
+            id: UInt32(clamping: requestID), route: route, body: try reader.rest(), session: session,
+            deadline: caller.deadline)
+        do {
+            return try await application.dispatcher.handle(request) + [Outcome.reply.rawValue]
+        } catch let fault as Fault {
+            return fault.reply.encoded() + [Outcome.fault.rawValue]
+        } catch {
+            application.log.warning("request failed", metadata: ["pomelo.route": "\(route)", "error": "\(error)"])
+            return [Outcome.failed.rawValue]
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+import PomeloWire
+
+/// Chooses the server of a type that serves a session.
+///
+/// The default hashes the user id (of an unbound session its id and frontend) over the servers that are up, by
+/// highest random weight: the same choice in every process, and only 1/n of the users move when a server comes.
+@Loop public final class Router {
+    /// Returns one of `servers`, which is never empty; sorted by id.
+    public typealias Rule = @Loop (Session, [ServerInfo]) throws -> ServerID
+
+    private let servers: ServerDirectory
+    private var rules: [ServerType: Rule] = [:]
+    /// Used for types without a rule of their own.
+    public var defaultRule: Rule = { session, servers in
+        Router.hashed(session.uid?.rawValue ?? "\(session.frontend)/\(session.id)", servers)
+    }
+
+    init(_ servers: ServerDirectory) { self.servers = servers }
+
+    /// Sets a type's rule; the last one wins.
+    public func set(_ type: ServerType, _ rule: @escaping Rule) { rules[type] = rule }
+
+    /// The server for a session.
+    ///
+    /// - Throws: `RPCError.notSent` when no server of the type is up; what the rule throws.
+    public func pick(_ type: ServerType, for session: Session) throws -> ServerID {
+        let choices = servers.choices(type)
+        guard !choices.isEmpty else { throw RPCError.notSent("no \(type) server is up") }
+        return try (rules[type] ?? defaultRule)(session, choices)
+    }
+
+    /// Highest random weight (rendezvous) hashing of a key over servers.
+    public nonisolated static func hashed(_ key: String, _ servers: [ServerInfo]) -> ServerID {
+        let id = Rendezvous.pick(key: key, among: servers.map(\.id.rawValue))
+        return id.map { ServerID($0) } ?? servers[0].id
+    }
+}

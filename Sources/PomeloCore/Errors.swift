@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+public import PomeloWire
+
+/// An error whose code, and message, the client may see: answered as `{"code":c,"message":m}`.
+///
+/// Any other error thrown by a handler is answered as exactly `{"code":500}` and logged.
+public struct Fault: Error, Sendable, CustomStringConvertible {
+    public let code: Int
+    public let message: String?
+    /// Sent as is, in place of code and message.
+    public let body: JSON?
+
+    /// Codes 0–399 are reserved, 400–599 as in HTTP, from 1000 the application's own.
+    public init(_ code: Int, _ message: String? = nil) {
+        self.code = code
+        self.message = message
+        body = nil
+    }
+
+    /// An error with a reply body of the application's own shape.
+    public init(body: JSON) {
+        code = 500
+        message = nil
+        self.body = body
+    }
+
+    public var description: String { "fault \(code)\(message.map { ": \($0)" } ?? "")" }
+
+    /// The body sent to the client.
+    public var reply: JSON {
+        if let body { return body }
+        guard let message else { return ["code": .int(Int64(code))] }
+        return ["code": .int(Int64(code)), "message": .string(message)]
+    }
+}
+
+/// What went wrong in the framework, for the application's developer.
+public struct PomeloError: Error, Sendable, CustomStringConvertible {
+    /// A stable name of the kind of error; new ones may come.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+        /// A file, key or argument is missing, unknown or of the wrong kind.
+        public static let configuration = Code("configuration")
+        /// The call needs a started application.
+        public static let notRunning = Code("notRunning")
+        /// No such session; it may just have closed.
+        public static let noSession = Code("noSession")
+        /// The session or user is bound already, or not to this user.
+        public static let binding = Code("binding")
+        /// The server id is not in the cluster's view.
+        public static let unknownServer = Code("unknownServer")
+        /// The call needs a server that clients connect to.
+        public static let notAFrontend = Code("notAFrontend")
+        /// A peer did not answer; `cause` says whether it may have executed.
+        public static let unreachable = Code("unreachable")
+        /// Redis is away and the call cannot do without.
+        public static let redisUnavailable = Code("redisUnavailable")
+        /// A value could not be encoded or decoded.
+        public static let encoding = Code("encoding")
+        /// A bound was reached.
+        public static let overloaded = Code("overloaded")
+        /// A port could not be opened, or a name not be resolved.
+        public static let network = Code("network")
+
+        init(_ description: String) { self.description = description }
+    }
+
+    public let code: Code
+    public let message: String
+    public let cause: (any Error)?
+
+    /// Framework and plugins make these; applications usually throw `Fault`.
+    public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    public var description: String { message }
+}
+
+/// The outcome of a call to another server that brought no reply.
+public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// It never left this process: safe to retry.
+    case notSent(String)
+    /// It left, and no answer came: it may have been executed.
+    case maybeExecuted(String)
+    /// The peer answered with an error; `code` is the peer's, 500 when it has none.
+    case failed(code: Int, message: String)
+
+    public var description: String {
+        switch self {
+        case .notSent(let reason): "not sent: \(reason)"
+        case .maybeExecuted(let reason): "no answer (may have executed): \(reason)"
+        case .failed(let code, let message): "failed with \(code): \(message)"
+        }
+    }
+}

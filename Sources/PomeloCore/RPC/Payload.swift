@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+public import PomeloWire
+
+/// Writes the arguments of a system procedure.
+///
+/// ```
+/// text, bytes: u32 length | bytes      number: u64      list: u32 count | items       (big-endian)
+/// ```
+public struct PayloadWriter: Sendable {
+    public private(set) var bytes: Bytes = []
+
+    public init() {}
+
+    public mutating func number(_ value: UInt64) {
+        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+    }
+
+    public mutating func count(_ value: Int) {
+        let value = UInt32(clamping: value)
+        for shift in stride(from: 24, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
+    }
+
+    public mutating func text(_ value: String) {
+        count(value.utf8.count)
+        bytes.append(contentsOf: value.utf8)
+    }
+
+    public mutating func data(_ value: Bytes) {
+        count(value.count)
+        bytes.append(contentsOf: value)
+    }
+
+    /// What is left to the end of the payload needs no length.
+    public mutating func rest(_ value: Bytes) { bytes.append(contentsOf: value) }
+
+    public mutating func texts<Names: Collection<String>>(_ values: Names) {
+        count(values.count)
+        for value in values { text(value) }
+    }
+}
+
+/// Reads what `PayloadWriter` wrote; every read is checked.
+public struct PayloadReader: Sendable {
+    private let bytes: Bytes
+    private var next = 0
+
+    public init(_ bytes: Bytes) { self.bytes = bytes }
+
+    private mutating func take(_ count: Int) throws(PomeloError) -> ArraySlice<UInt8> {
+        guard count <= bytes.count - next else {
+            throw PomeloError(.encoding, "a payload of \(bytes.count) bytes ends too early")
+        }
+        defer { next += count }
+        return bytes[next..<(next + count)]
+    }
+
+    public mutating func number() throws(PomeloError) -> UInt64 {
+        try take(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    public mutating func count() throws(PomeloError) -> Int {
+        Int(try take(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    }
+
+    public mutating func text() throws(PomeloError) -> String {
+        String(decoding: try take(try count()), as: UTF8.self)
+    }
+
+    public mutating func data() throws(PomeloError) -> Bytes { Array(try take(try count())) }
+
+    public mutating func rest() throws(PomeloError) -> Bytes { Array(try take(bytes.count - next)) }
+
+    public mutating func texts() throws(PomeloError) -> [String] {
+        let count = try count()
+        var result: [String] = []
+        result.reserveCapacity(min(count, bytes.count - next))
+        for _ in 0..<count { result.append(try text()) }
+        return result
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+public import PomeloWire
+
+/// Calls to other servers, typed or by name, routed or addressed.
+@Loop public final class RPCClient {
+    private unowned let application: Application
+    private let transport: any RPCTransport
+    /// How long a call may take when its caller does not say.
+    public var defaultDeadline = Duration.seconds(5)
+
+    init(_ application: Application, _ transport: any RPCTransport) {
+        self.application = application
+        self.transport = transport
+    }
+
+    /// Calls a typed procedure on one server.
+    ///
+    /// - Throws: `RPCError`, or `PomeloError` `.encoding` when the query or the reply does not fit its type.
+    public func call<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ query: Query, to server: ServerID, within deadline: Duration? = nil
+    ) async throws -> Reply {
+        let payload = try encode(query, remote.route.text)
+        let reply = try await transport.call(
+            server, Self.userName(remote.route.text), payload, within: deadline ?? defaultDeadline)
+        do {
+            return try JSONCoder.decode(Reply.self, from: reply)
+        } catch {
+            throw PomeloError(.encoding, "the reply of \(remote.route) is not a \(Reply.self): \(error)", cause: error)
+        }
+    }
+
+    /// Calls a typed procedure on the server that the route's type is routed to for this session.
+    ///
+    /// - Throws: as `call(_:_:to:within:)`; `RPCError.notSent` when no server of the type is up.
+    public func call<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ query: Query, for session: Session, within deadline: Duration? = nil
+    ) async throws -> Reply {
+        let server = try application.router.pick(remote.route.serverType, for: session)
+        return try await call(remote, query, to: server, within: deadline)
+    }
+
+    /// Calls a procedure by name with a JSON argument; the escape hatch beside typed calls.
+    ///
+    /// - Source: pomelo 2.2.7, `app.rpcInvoke`.
+    public func invoke(
+        _ server: ServerID, _ route: String, _ argument: JSON, within deadline: Duration? = nil
+    ) async throws -> JSON {
+        let reply = try await transport.call(
+            server, Self.userName(route), argument.encoded(), within: deadline ?? defaultDeadline)
+        return try JSON.parse(reply)
+    }
+
+    /// Calls a system procedure with a payload of its own form.
+    public func system(
+        _ server: ServerID, _ name: String, _ payload: Bytes, within deadline: Duration? = nil
+    ) async throws(RPCError) -> Bytes {
+        try await transport.call(server, "sys/" + name, payload, within: deadline ?? defaultDeadline)
+    }
+
+    static func userName(_ route: String) -> String { "user/" + route }
+
+    private func encode(_ query: some Body, _ route: String) throws -> Bytes {
+        do {
+            return try JSONCoder.encode(query)
+        } catch {
+            throw PomeloError(.encoding, "cannot encode the argument of \(route): \(error)", cause: error)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+public import PomeloWire
+
+/// Calls between servers.
+///
+/// - Guarantee: every call completes exactly once, with its reply or an `RPCError`, at the latest at its deadline;
+///   calls of one server to another arrive in call order while their connection stands.
+@Loop public protocol RPCTransport: AnyObject {
+    /// Begins to serve; returns when the port is bound.
+    ///
+    /// - Throws: `PomeloError` `.network` naming the address.
+    func start(_ context: RPCContext) async throws
+    /// Calls a procedure; the deadline covers connecting and queueing too.
+    func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+    ) async throws(RPCError) -> Bytes
+    /// Whether the process at the server's address answers as this instance, within `deadline`.
+    func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool
+    /// Proves the cluster secret to one running server; throws when that server refuses us.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when refused, `.unreachable` when it did not answer.
+    func proveSecret(to server: ServerInfo) async throws
+    /// Tells peers to send nothing more, finishes what is in flight, closes.
+    func stop(within deadline: Duration) async
+}
+
+/// What an application gives its RPC transport.
+@Loop public struct RPCContext {
+    public let network: any Network
+    public let clock: any LoopClock
+    public let random: RandomSource
+    public let cluster: String
+    /// Shared by all servers of the cluster; it never travels.
+    public let secret: Bytes
+    public let own: ServerInfo
+    /// Who is there, and where.
+    public let servers: ServerDirectory
+    /// What this server answers.
+    public let procedures: ProcedureTable
+
+    public init(
+        network: any Network, clock: any LoopClock, random: RandomSource, cluster: String, secret: Bytes,
+        own: ServerInfo, servers: ServerDirectory, procedures: ProcedureTable
+    ) {
+        self.network = network
+        self.clock = clock
+        self.random = random
+        self.cluster = cluster
+        self.secret = secret
+        self.own = own
+        self.servers = servers
+        self.procedures = procedures
+    }
+}

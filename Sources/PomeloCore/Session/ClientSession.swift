@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+public import PomeloWire
+
+/// A client's session at its frontend: the truth of which handlers see copies.
+@Loop public final class ClientSession {
+    public let id: SessionID
+    public let socket: any ClientSocket
+    /// Set while bound.
+    public internal(set) var uid: UserID?
+    /// What the application keeps with the session.
+    public internal(set) var settings = JSONObject()
+    /// Set once, when it closes.
+    public internal(set) var end: SessionEnd?
+    /// Requests that are not answered yet.
+    var inFlight = 0
+    var paused = false
+    var closeListeners: [@Loop (ClientSession, SessionEnd) -> Void] = []
+    /// Guards the await between the claim of a user id and the local binding.
+    public internal(set) var binding = false
+
+    init(id: SessionID, socket: any ClientSocket) {
+        self.id = id
+        self.socket = socket
+    }
+
+    public var isOpen: Bool { end == nil }
+
+    /// Calls back once when the session closes, or now if it has; the user id is still readable then.
+    public func onClosed(_ listener: @escaping @Loop (ClientSession, SessionEnd) -> Void) {
+        if let end { return listener(self, end) }
+        closeListeners.append(listener)
+    }
+}
+
+/// Follows bindings in the turn they change, before any event of the application is raised.
+@Loop public protocol SessionObserver: AnyObject {
+    /// A session got its user id.
+    func bound(_ session: ClientSession, to uid: UserID)
+    /// A session lost its user id, by `unbind` or because it closed; `last` when the user has no other session here.
+    func unbound(_ session: ClientSession, from uid: UserID, last: Bool)
+}
+
+/// Decides cluster-wide who may hold a user id.
+@Loop public protocol BindAuthority: AnyObject {
+    /// Claims a user id for a session.
+    ///
+    /// - Throws: `PomeloError` `.binding` when another session holds it, `.redisUnavailable` when that is unknown.
+    func claim(_ uid: UserID, for session: ClientSession) async throws
+    /// Gives the claim back; takes effect in the background, and at the latest with this server's lease.
+    func release(_ uid: UserID, for session: ClientSession)
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+public import PomeloCore
+public import PomeloLoop
+public import PomeloRedis
+
+/// The published copy in Redis, under the keys of pomelo's plugin.
+///
+/// ```
+/// <prefix>:<channel>:<server>            set of user ids                 (readable by pomelo-globalchannel-plugin)
+/// pomelo:{<cluster>/<server>}:channels   set of channels the server has  (written before the keys it names)
+/// pomelo:{<cluster>/<server>}:lease      hash, field seq                 (sequence of the last flush)
+/// ```
+///
+/// - Source: pomelo-globalchannel-plugin 0.0.3, lib/manager/redisGlobalChannelManager.js (key layout).
+@Loop public final class RedisChannelStore: ChannelStore {
+    /// Members written or read by one command, so that no command holds Redis for long.
+    private static let chunk = 512
+
+    private let redis: any RedisPort
+    private let prefix: String
+    private var own = ServerID("")
+    private var cluster = ""
+    private var leaseKey = ""
+
+    /// The prefix is pomelo's default unless told otherwise; clusters that share one Redis need different ones.
+    public init(redis: any RedisPort, prefix: String = "POMELO:CHANNEL") {
+        self.redis = redis
+        self.prefix = prefix
+    }
+
+    public var needsMembership: Bool { true }
+
+    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
+        own = application.serverID
+        cluster = application.clusterName
+        leaseKey = membership?.leaseKey(of: own) ?? ""
+    }
+
+    // MARK: keys
+
+    private func membersKey(_ channel: ChannelName, _ server: ServerID) -> String { "\(prefix):\(channel):\(server)" }
+    private func channelsKey(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:channels" }
+
+    // MARK: writing
+
+    public func publish(_ batch: ChannelBatch) async throws -> [ChannelName: Int] {
+        var commands: [RedisCommand] = []
+        var counted: [(index: Int, channel: ChannelName)] = []
+        for change in batch.changes {
+            let key = membersKey(change.channel, own)
+            if !change.added.isEmpty {
+                commands.append(RedisCommand("SADD", [channelsKey(own), change.channel.rawValue]))
+                commands += Self.chunked("SADD", key, change.added)
+            }
+            commands += Self.chunked("SREM", key, change.removed)
+            counted.append((commands.count, change.channel))
+            commands.append(RedisCommand("SCARD", [key]))
+            if change.count == 0 {
+                commands.append(RedisCommand("SREM", [channelsKey(own), change.channel.rawValue]))
+            }
+        }
+        commands.append(RedisCommand("HSET", [leaseKey, "seq", String(batch.sequence)]))
+        let replies = try await redis.transaction(commands)
+        var counts: [ChannelName: Int] = [:]
+        for (index, channel) in counted where index < replies.count {
+            counts[channel] = Int(try replies[index].get().int ?? -1)
+        }
+        return counts
+    }
+
+    public func replace(_ channel: ChannelName, with members: [UserID], sequence: UInt64) async throws {
+        let key = membersKey(channel, own)
+        var commands = [RedisCommand("UNLINK", [key])]
+        if members.isEmpty {
+            commands.append(RedisCommand("SREM", [channelsKey(own), channel.rawValue]))
+        } else {
+            commands.append(RedisCommand("SADD", [channelsKey(own), channel.rawValue]))
+            commands += Self.chunked("SADD", key, members)
+        }
+        commands.append(RedisCommand("HSET", [leaseKey, "seq", String(sequence)]))
+        for reply in try await redis.transaction(commands) { _ = try reply.get() }
+    }
+
+    public func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws {
+        let commands = servers.flatMap { server in
+            [
+                RedisCommand("UNLINK", [membersKey(channel, server)]),
+                RedisCommand("SREM", [channelsKey(server), channel.rawValue]),
+            ]
+        }
+        for reply in try await redis.pipeline(commands) { _ = try reply.get() }
+    }
+
+    private static func chunked(_ name: String, _ key: String, _ members: [UserID]) -> [RedisCommand] {
+        stride(from: 0, to: members.count, by: chunk).map { start in
+            let part = members[start..<min(start + chunk, members.count)].map(\.rawValue)
+            return RedisCommand(name, [key] + part)
+        }
+    }
+
+    // MARK: reading
+
+    public func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID] {
+        try await scan(membersKey(channel, server)).map { UserID($0) }
+    }
+
+    public func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int] {
+        let replies = try await redis.pipeline(channels.map { RedisCommand("SCARD", [membersKey($0, own)]) })
+        var counts: [ChannelName: Int] = [:]
+        for (channel, reply) in zip(channels, replies) { counts[channel] = Int(try reply.get().int ?? 0) }
+        return counts
+    }
+
+    public func publishedSequence() async throws -> UInt64? {
+        try await redis.send(RedisCommand("HGET", [leaseKey, "seq"])).string.flatMap { UInt64($0) }
+    }
+
+    /// Reads a set in pages: one SMEMBERS of 100 000 members would stall the loop for 20 ms.
+    private func scan(_ key: String) async throws -> [String] {
+        var members: Set<String> = []
+        var cursor = "0"
+        repeat {
+            let page = try await redis.send(RedisCommand("SSCAN", [key, cursor, "COUNT", "1000"])).array ?? []
+            guard page.count == 2, let next = page[0].string else { break }
+            cursor = next
+            members.formUnion(page[1].strings ?? [])
+        } while cursor != "0"
+        return members.sorted()
+    }
+
+    // MARK: cleaning
+
+    public func clean() async throws {
+        let pattern = Self.escaped(prefix) + ":*:" + Self.escaped(own.rawValue)
+        var cursor = "0"
+        repeat {
+            let page = try await redis.send(
+                RedisCommand("SCAN", [cursor, "MATCH", pattern, "COUNT", "1000"])).array ?? []
+            guard page.count == 2, let next = page[0].string else { break }
+            cursor = next
+            let keys = page[1].strings ?? []
+            if !keys.isEmpty { _ = try await redis.send(RedisCommand("UNLINK", keys)) }
+        } while cursor != "0"
+    }
+
+    /// A name as a pattern that matches only itself.
+    static func escaped(_ text: String) -> String {
+        text.reduce(into: "") { result, character in
+            if "*?[]\\^".contains(character) { result.append("\\") }
+            result.append(character)
+        }
+    }
+
+    public func cleanUp(
+        _ server: ServerID, proceed: @Loop () async throws -> Void,
+        lost: @Loop (ChannelName, [UserID]) async -> Void
+    ) async throws {
+        for name in try await scan(channelsKey(server)) {
+            try await proceed()
+            let channel = ChannelName(name)
+            let gone = try await members(of: channel, at: server)
+            if !gone.isEmpty { await lost(channel, gone) }
+            let replies = try await redis.pipeline([
+                RedisCommand("UNLINK", [membersKey(channel, server)]),
+                RedisCommand("SREM", [channelsKey(server), name]),
+            ])
+            for reply in replies { _ = try reply.get() }
+        }
+    }
+}

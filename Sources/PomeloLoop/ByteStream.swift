@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+/// An address and port as text and number.
+public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
+    public var host: String
+    public var port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Why a stream ended.
+public enum StreamEnd: Sendable, Equatable {
+    /// This side closed it.
+    case closed
+    /// The peer sent its last byte.
+    case peerClosed
+    /// The system reported an error, by its name and text.
+    case failed(String)
+}
+
+/// Why a listener or connection could not be had: an error's name (`EADDRINUSE`), and a sentence.
+public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let code: String
+    public let description: String
+
+    public init(code: String, description: String) {
+        self.code = code
+        self.description = description
+    }
+}
+
+/// Receives what happens on a stream; calls come on the loop, outside any other call into the stream.
+@Loop public protocol ByteStreamDelegate: AnyObject {
+    /// Bytes arrived; they are valid during the call only.
+    func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>)
+    /// Everything queued has been handed to the kernel.
+    func streamDidDrain(_ stream: any ByteStream)
+    /// The last call, exactly once; the stream has let go of its delegate.
+    func stream(_ stream: any ByteStream, didEnd reason: StreamEnd)
+}
+
+/// An ordered, reliable stream of bytes: a TCP connection, or one in memory.
+@Loop public protocol ByteStream: AnyObject {
+    /// Held strongly until the end; reading begins when it is set.
+    var delegate: (any ByteStreamDelegate)? { get set }
+    var remoteAddress: SocketAddress { get }
+    var localAddress: SocketAddress { get }
+    /// Bytes accepted by `write` and not yet by the kernel; the owner enforces its bound.
+    var queuedBytes: Int { get }
+    /// Queues bytes; all writes of one turn leave together at its end.
+    func write(_ bytes: [UInt8])
+    /// Stops delivering bytes; the peer feels it through TCP.
+    func pauseReading()
+    func resumeReading()
+    /// Writes what is queued, within `deadline`, then closes; nothing is read any more.
+    func closeAfterFlush(within deadline: Duration)
+    /// Closes at once; queued bytes are dropped.
+    func close()
+}
+
+/// Something that accepts connections until it is closed.
+@Loop public protocol StreamListener: AnyObject {
+    var localAddress: SocketAddress { get }
+    /// Frees the port; connections already accepted live on.
+    func close()
+}
+
+/// Where streams come from: the kernel, or a network in memory.
+@Loop public protocol Network: AnyObject {
+    /// Listens on a host name or address; port 0 takes a free one.
+    ///
+    /// - Throws: `NetworkError` naming the address, for instance `EADDRINUSE`.
+    func listen(
+        on address: SocketAddress, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener
+
+    /// Connects to a host name or address.
+    ///
+    /// - Throws: `NetworkError`, with code `ETIMEDOUT` when `deadline` passes, name resolution included.
+    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError) -> any ByteStream
+}

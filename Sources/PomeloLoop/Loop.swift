@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+//
+// PomeloLoop: one libuv loop, which is also the Swift executor of everything in the framework.
+// Reading order: Loop, EventLoop, JobRing, EventLoop+UV, FlushList, TimerHeap, LoopClock, OffLoop,
+// ProcessWideExecutor, Watchdog; then the seams ByteStream, Network, RandomSource.
+
+/// The isolation domain of the framework: code marked `@Loop` runs on the process's one event loop thread.
+///
+/// - Isolation: framework classes are isolated to it and call each other synchronously.
+@globalActor @safe public actor Loop {
+    public static let shared = Loop()
+
+    /// Stored, so that a hop costs a load and a compare instead of a lazy-global access.
+    public nonisolated let unownedExecutor: UnownedSerialExecutor
+
+    private init() {
+        unsafe unownedExecutor = EventLoop.shared.asUnownedSerialExecutor()
+    }
+
+    /// Runs a synchronous body with `@Loop` isolation; the caller must already be on the loop thread.
+    public nonisolated static func assumeIsolated<T>(_ body: @Loop () throws -> T) rethrows -> T {
+        precondition(EventLoop.shared.isOnLoop, "not on the event loop thread")
+        return try unsafe entered(body)
+    }
+
+    /// The one door from C: what a libuv or hiredis callback uses to enter the loop's isolation.
+    @inline(__always)
+    public nonisolated static func fromCallback<T>(_ body: @Loop () throws -> T) rethrows -> T {
+        assert(EventLoop.shared.isOnLoop)
+        return try unsafe entered(body)
+    }
+
+    /// Same shape as `MainActor.assumeIsolated`: the isolation is a compile-time fact with no run-time part.
+    @inline(__always) @unsafe
+    private nonisolated static func entered<T>(_ body: @Loop () throws -> T) rethrows -> T {
+        try withoutActuallyEscaping(body) { escaping in
+            try unsafe unsafeBitCast(escaping, to: (() throws -> T).self)()
+        }
+    }
+
+    /// Starts a task on the loop; tasks started during one turn begin in the order of the calls.
+    ///
+    /// - Isolation: the task never leaves the loop thread, also when it awaits nonisolated functions.
+    @discardableResult
+    public nonisolated static func spawn(_ body: @escaping @Loop @Sendable () async -> Void) -> Task<Void, Never> {
+        // With the process-wide executor a preference would cost extra enqueues (ProcessWideExecutor.swift).
+        if EventLoop.shared.ownsProcess { return Task(operation: body) }
+        return Task(executorPreference: EventLoop.shared, operation: body)
+    }
+
+    /// Suspends until the jobs queued now have run.
+    @Loop public static func yield() async {
+        await withCheckedContinuation { continuation in
+            EventLoop.shared.defer(continuation)
+        }
+    }
+
+    /// Runs `body` on the loop and returns its value to a caller on any thread or actor.
+    public nonisolated static func run<T: Sendable>(
+        _ body: @escaping @Loop @Sendable () async throws -> T
+    ) async throws -> T {
+        try await body()
+    }
+}

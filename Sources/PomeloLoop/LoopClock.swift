@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+
+/// Time as an application sees it: monotonic, wall, and timers; one per application, so tests can own it.
+@Loop public protocol LoopClock: AnyObject {
+    /// Monotonic time in nanoseconds, from an arbitrary origin.
+    var now: UInt64 { get }
+    /// Unix time in milliseconds; may step.
+    var wallMilliseconds: Int64 { get }
+    /// Runs `action` once, not before `deadline` (monotonic nanoseconds); equal deadlines fire in call order.
+    func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID
+    /// Forgets a timer; one that has fired is ignored.
+    func cancel(_ timer: TimerID)
+}
+
+extension LoopClock {
+    /// Runs `action` once, after `delay`.
+    public func schedule(after delay: Duration, _ action: @escaping @Loop () -> Void) -> TimerID {
+        schedule(at: deadline(after: delay), action)
+    }
+
+    /// The monotonic instant `delay` from now, in nanoseconds; saturates.
+    public func deadline(after delay: Duration) -> UInt64 {
+        let (sum, overflow) = now.addingReportingOverflow(delay.clampedNanoseconds)
+        return overflow ? .max : sum
+    }
+
+    /// Suspends for `delay` without leaving the loop; returns early when the task is cancelled.
+    public func sleep(for delay: Duration) async {
+        let waiter = Sleeper(clock: self)
+        await withTaskCancellationHandler {
+            await waiter.wait(until: deadline(after: delay))
+        } onCancel: {
+            Loop.spawn { waiter.wake() }
+        }
+    }
+}
+
+extension LoopClock {
+    /// Awaits `body`, but not longer than `limit`; nil when the time was up, and the body's result is dropped.
+    public func within<T: Sendable>(
+        _ limit: Duration, _ body: @escaping @Loop @Sendable () async throws -> T
+    ) async throws -> T? {
+        let race = Race<T>()
+        return try await withCheckedThrowingContinuation { continuation in
+            race.continuation = continuation
+            let timer = schedule(after: limit) { race.finish(.success(nil)) }
+            Loop.spawn {
+                let result: Result<T?, any Error>
+                do { result = .success(try await body()) } catch { result = .failure(error) }
+                self.cancel(timer)
+                race.finish(result)
+            }
+        }
+    }
+}
+
+/// Whoever comes first resumes.
+@Loop private final class Race<T: Sendable> {
+    var continuation: CheckedContinuation<T?, any Error>?
+
+    func finish(_ result: Result<T?, any Error>) {
+        continuation?.resume(with: result)
+        continuation = nil
+    }
+}
+
+/// One sleeping task: whoever comes first, the timer or the cancellation, wakes it.
+@Loop private final class Sleeper {
+    private let clock: any LoopClock
+    private var timer: TimerID?
+    private var continuation: CheckedContinuation<Void, Never>?
+
+    init(clock: any LoopClock) { self.clock = clock }
+
+    func wait(until deadline: UInt64) async {
+        if Task.isCancelled { return }
+        await withCheckedContinuation { continuation in
+            self.continuation = continuation
+            timer = clock.schedule(at: deadline) { self.wake() }
+        }
+    }
+
+    func wake() {
+        if let timer { clock.cancel(timer) }
+        continuation?.resume()
+        continuation = nil
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, negative durations as 0, too long ones saturated.
+    public var clampedNanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        if seconds < 0 || attoseconds < 0 { return 0 }
+        let (high, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : high &+ UInt64(attoseconds) / 1_000_000_000
+    }
+
+    /// Whole milliseconds, rounded up, negative durations as 0.
+    public var clampedMilliseconds: Int64 { Int64(clamping: (clampedNanoseconds / 1_000_000)) }
+}
+
+/// The process's own time: `uv_hrtime` and one uv timer under a heap.
+@Loop public final class SystemClock: LoopClock {
+    public static let shared = SystemClock()
+    private var heap = TimerHeap()
+
+    private init() {}
+
+    public var now: UInt64 { EventLoop.shared.monotonicNanoseconds }
+    public var wallMilliseconds: Int64 { EventLoop.shared.wallMilliseconds }
+    /// Timers that have not fired yet.
+    public var pendingTimers: Int { heap.count }
+
+    public func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
+        let before = heap.earliest
+        let id = heap.insert(at: deadline, action)
+        if heap.earliest != before { rearm() }
+        return id
+    }
+
+    public func cancel(_ timer: TimerID) {
+        heap.remove(timer)
+        if heap.count == 0 { EventLoop.shared.armTimer(at: nil) }
+    }
+
+    /// Called by the driver when the earliest deadline may have passed.
+    func fire() {
+        let now = self.now
+        while let action = heap.popDue(now) { action() }
+        rearm()
+    }
+
+    private func rearm() { EventLoop.shared.armTimer(at: heap.earliest) }
+}
+
+/// Time that moves only when told to, for tests and simulation.
+@Loop public final class ManualClock: LoopClock {
+    public private(set) var now: UInt64 = 1_000_000_000
+    private var wallOffset: Int64
+    private var heap = TimerHeap()
+
+    /// Starts at the given Unix time.
+    public nonisolated init(wallMilliseconds: Int64 = 1_700_000_000_000) {
+        wallOffset = wallMilliseconds - 1000
+    }
+
+    public var wallMilliseconds: Int64 { wallOffset + Int64(now / 1_000_000) }
+    /// The earliest deadline that is still to come.
+    public var nextDeadline: UInt64? { heap.earliest }
+    /// Timers that have not fired yet.
+    public var pendingTimers: Int { heap.count }
+
+    public func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
+        heap.insert(at: deadline, action)
+    }
+
+    public func cancel(_ timer: TimerID) { heap.remove(timer) }
+
+    /// Moves time forward and fires what became due, in deadline order.
+    public func advance(to instant: UInt64) {
+        while let due = heap.earliest, due <= instant {
+            now = max(now, due)
+            heap.popDue(now)?()
+        }
+        now = max(now, instant)
+    }
+
+    /// Moves time forward by `duration` and fires what became due.
+    public func advance(by duration: Duration) { advance(to: deadline(after: duration)) }
+
+    /// Steps the wall clock only, as an administrator or NTP does.
+    public func stepWall(byMilliseconds step: Int64) { wallOffset += step }
+}

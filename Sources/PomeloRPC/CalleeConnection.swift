@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// A connection over which another server calls this one.
+@Loop final class CalleeConnection: ByteStreamDelegate {
+    private enum Phase {
+        case shaking(CalleeHandshake)
+        case open(ServerID)
+        /// Finishes what it has begun.
+        case draining
+        case ended
+    }
+
+    /// A call that is being run.
+    @Loop private final class Served {
+        let id: UInt32
+        let deadline: UInt64
+        var isOver = false
+
+        init(_ id: UInt32, _ deadline: UInt64) {
+            self.id = id
+            self.deadline = deadline
+        }
+    }
+
+    /// Pieces of long replies given to the stream ahead of the kernel; the rest waits behind short replies.
+    private static let piecesAhead = 4
+
+    private let core: TransportCore
+    private let stream: any ByteStream
+    private let serial: Int
+    private var phase: Phase
+    private var decoder = RPCDecoder(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    /// Not answered yet.
+    private var calls: [UInt32: Served] = [:]
+    /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
+    private var running = 0
+    private var lastID: UInt32 = 0
+    private var chunks = ChunkQueue()
+    private var isPaused = false
+    private var handshakeTimer: TimerID?
+    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.answerOverdue(now) }
+    /// When bytes last arrived; monotonic nanoseconds.
+    private(set) var lastHeard: UInt64
+
+    init(_ core: TransportCore, _ stream: any ByteStream) {
+        self.core = core
+        self.stream = stream
+        serial = core.nextSerial()
+        lastHeard = core.clock.now
+        let context = core.context
+        let own = Challenge(server: context.own.id, instance: context.own.instance, nonce: core.nonce())
+        phase = .shaking(CalleeHandshake(cluster: context.cluster, own: own, secret: context.secret))
+        core.callees[serial] = self
+        handshakeTimer = core.clock.schedule(after: core.options.handshakeTimeout) { [weak self] in
+            self?.refuse(.malformed, "no handshake in time")
+        }
+        stream.delegate = self
+    }
+
+    var isShaking: Bool { if case .shaking = phase { true } else { false } }
+    /// Whether every call has its answer on the way.
+    var isIdle: Bool { calls.isEmpty && chunks.isEmpty }
+
+    // MARK: frames
+
+    func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
+        lastHeard = core.clock.now
+        // Procedures run while the decoder does, so it must not be in its property.
+        var decoder = self.decoder
+        self.decoder = RPCDecoder(maxFrameBytes: 0)
+        let limit = core.options.maxFrameBytes
+        do throws(WireError) {
+            try decoder.decode(copy bytes) { frame, maxFrameBytes in
+                receive(frame)
+                if !isShaking { maxFrameBytes = limit }
+                if case .ended = phase { return false }
+                return true
+            }
+        } catch {
+            broke("\(error)")
+        }
+        self.decoder = decoder
+        limitOutput()
+    }
+
+    private func receive(_ frame: RPCFrame) {
+        switch (phase, frame) {
+        case (.shaking(var handshake), _):
+            let step = handshake.receive(frame)
+            phase = .shaking(handshake)
+            shake(step)
+        case (.open(let peer), .call(let id, let remaining, let method, let payload)):
+            serve(peer, id, remaining, method, payload)
+        // The caller learns from the goAway frame that later calls are not run.
+        case (.draining, .call): break
+        case (_, .cancel(let id)): cancel(id)
+        case (_, .ping(let token)):
+            write(.pong(token: token, instance: core.context.own.instance.rawValue))
+        default: broke("a caller does not send this frame")
+        }
+    }
+
+    private func shake(_ step: CalleeHandshake.Step) {
+        switch step {
+        case .send(let frame): write(frame)
+        case .refuse(let refusal, let reason): refuse(refusal, reason)
+        case .established(let peer, let frames):
+            if let handshakeTimer { core.clock.cancel(handshakeTimer) }
+            handshakeTimer = nil
+            phase = .open(peer)
+            for frame in frames { write(frame) }
+        }
+    }
+
+    private func refuse(_ refusal: Refusal, _ reason: String) {
+        core.noteRefusal(of: stream.remoteAddress, reason)
+        write(.refused(code: refusal.rawValue, reason: reason))
+        close()
+    }
+
+    private func broke(_ reason: String) {
+        if isShaking { return refuse(.malformed, reason) }
+        core.noteViolation(by: stream.remoteAddress.description, reason)
+        close()
+    }
+
+    // MARK: calls
+
+    private func serve(
+        _ peer: ServerID, _ id: UInt32, _ remaining: UInt32, _ method: String, _ payload: Bytes
+    ) {
+        guard id > lastID else { return broke("call numbers must grow") }
+        lastID = id
+        guard remaining > 0 else { return notExecuted(id, "the deadline had passed") }
+        guard running < core.options.maxInFlightPerPeer else {
+            return notExecuted(id, "overloaded: \(running) calls are being run")
+        }
+        core.counters.served += 1
+        running += 1
+        let call = Served(id, core.clock.deadline(after: .milliseconds(Int64(remaining))))
+        let caller = RPCCaller(server: peer, deadline: call.deadline)
+        core.context.procedures.run(method, caller, payload) { outcome in self.finish(call, outcome) }
+        if !call.isOver {
+            calls[id] = call
+            sweep.note(call.deadline)
+        }
+    }
+
+    private func finish(_ call: Served, _ outcome: Result<Bytes, RPCError>) {
+        running -= 1
+        guard !call.isOver else { return }
+        end(call)
+        answer(call.id, outcome.crossing(limit: core.options.maxFrameBytes))
+        if case .draining = phase { core.settled() }
+    }
+
+    private func end(_ call: Served) {
+        call.isOver = true
+        calls.removeValue(forKey: call.id)
+    }
+
+    private func cancel(_ id: UInt32) {
+        if let call = calls[id] { end(call) } else { chunks.remove(id) }
+        core.settled()
+    }
+
+    private func answerOverdue(_ now: UInt64) -> UInt64? {
+        for id in calls.filter({ $0.value.deadline <= now }).keys.sorted() {
+            guard let call = calls[id] else { continue }
+            end(call)
+            answer(id, .failure(.failed(code: 504, message: "no answer within the deadline")))
+        }
+        core.settled()
+        return calls.values.map(\.deadline).min()
+    }
+
+    private func notExecuted(_ id: UInt32, _ reason: String) {
+        write(.failure(id: id, kind: CallerConnection.notExecuted, code: 503, message: reason))
+    }
+
+    // MARK: replies
+
+    private var queuedBytes: Int { stream.queuedBytes + chunks.bytes }
+
+    private func answer(_ id: UInt32, _ outcome: Result<Bytes, RPCError>) {
+        switch outcome {
+        case .success(let reply):
+            guard queuedBytes == 0 || queuedBytes + reply.count <= core.options.maxQueuedBytesPerPeer else {
+                return fail(id, 503, "executed, but \(queuedBytes) bytes wait before the reply")
+            }
+            if reply.count <= core.options.chunkBytes {
+                write(.reply(id: id, reply))
+            } else {
+                chunks.append(id, reply)
+                sendChunks()
+            }
+        case .failure(.failed(let code, let message)): fail(id, code, message)
+        case .failure(let error): fail(id, 500, error.description)
+        }
+        limitOutput()
+    }
+
+    private func fail(_ id: UInt32, _ code: Int, _ message: String) {
+        // Messages are for people; a longer one would only cost memory on both sides.
+        let short = message.utf8.count <= 4096 ? message : String(message.prefix(1024))
+        write(.failure(id: id, kind: 0, code: Int32(clamping: code), message: short))
+    }
+
+    private func sendChunks() {
+        let size = core.options.chunkBytes
+        while stream.queuedBytes < Self.piecesAhead * size, let chunk = chunks.next(upTo: size) {
+            write(.replyChunk(id: chunk.id, last: chunk.last, chunk.bytes))
+        }
+    }
+
+    /// A caller that does not read its answers is not read from either.
+    private func limitOutput() {
+        let isFull = queuedBytes > core.options.maxQueuedBytesPerPeer / 2
+        guard isFull != isPaused else { return }
+        if case .ended = phase { return }
+        isPaused = isFull
+        if isFull { stream.pauseReading() } else { stream.resumeReading() }
+    }
+
+    func streamDidDrain(_ stream: any ByteStream) {
+        sendChunks()
+        limitOutput()
+        core.settled()
+    }
+
+    private func write(_ frame: RPCFrame) {
+        if case .ended = phase { return }
+        core.write(frame, to: stream)
+    }
+
+    // MARK: the end
+
+    /// Tells the caller that later calls are not run; those begun are finished.
+    func goAway() {
+        switch phase {
+        case .shaking: close()
+        case .open:
+            write(.goAway(lastID: lastID))
+            phase = .draining
+        case .draining, .ended: break
+        }
+    }
+
+    /// Closes in order: what was written still leaves; procedures that run on answer nobody.
+    func close() {
+        if case .ended = phase { return }
+        ended()
+        stream.closeAfterFlush(within: TransportCore.closeTimeout)
+    }
+
+    private func ended() {
+        phase = .ended
+        if let handshakeTimer { core.clock.cancel(handshakeTimer) }
+        handshakeTimer = nil
+        sweep.stop()
+        for call in calls.values { call.isOver = true }
+        calls = [:]
+        chunks = ChunkQueue()
+    }
+
+    func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
+        core.callees[serial] = nil
+        ended()
+        core.settled()
+    }
+}

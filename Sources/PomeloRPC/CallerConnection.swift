@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// Told what becomes of a connection; each is called at most once.
+@Loop protocol CallerConnectionOwner: AnyObject {
+    /// It takes no further calls; those under way go on.
+    func connectionIsLeaving(_ connection: CallerConnection)
+    /// The peer has stopped answering; `connectionDidEnd` follows.
+    func connectionFellSilent(_ connection: CallerConnection)
+    func connectionDidEnd(_ connection: CallerConnection)
+}
+
+/// A connection over which this server calls another.
+@Loop final class CallerConnection: ByteStreamDelegate, CallHolder {
+    private enum Phase { case shaking, open, leaving, ended }
+
+    /// Failures of this kind were not executed; all others may have been.
+    static let notExecuted: UInt8 = 1
+
+    private let core: TransportCore
+    private let stream: any ByteStream
+    private let serial: Int
+    private let peer: ServerID
+    private var handshake: CallerHandshake
+    private var shaking: CheckedContinuation<Result<Void, HandshakeFailure>, Never>?
+    private var phase = Phase.shaking
+    private var decoder = RPCDecoder(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    private var calls: [UInt32: PendingCall] = [:]
+    private var lastID: UInt32 = 0
+    private var meter: SilenceMeter
+    private var timer: TimerID?
+    private var written = 0
+    private var takenBefore = 0
+    private var pings: [UInt64: CheckedContinuation<PingAnswer, Never>] = [:]
+    private var lastToken: UInt64 = 0
+    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+
+    weak var owner: (any CallerConnectionOwner)?
+    /// The instance that has proved the secret.
+    private(set) var instance: InstanceID?
+    /// Monotonic nanoseconds.
+    let opened: UInt64
+
+    init(_ core: TransportCore, _ stream: any ByteStream, _ hello: Hello) {
+        self.core = core
+        self.stream = stream
+        serial = core.nextSerial()
+        peer = hello.callee
+        handshake = CallerHandshake(hello, secret: core.context.secret)
+        opened = core.clock.now
+        let options = core.options
+        meter = SilenceMeter(
+            interval: options.pingInterval.clampedNanoseconds, timeout: options.pingTimeout.clampedNanoseconds,
+            limit: options.suspectAfterMisses, now: opened)
+        core.callers[serial] = self
+    }
+
+    var isOpen: Bool { phase == .open }
+    var inFlight: Int { calls.count }
+    var queuedBytes: Int { stream.queuedBytes }
+
+    // MARK: handshake
+
+    func shakeHands(until limit: UInt64) async throws(HandshakeFailure) {
+        let outcome: Result<Void, HandshakeFailure> = await withCheckedContinuation { continuation in
+            shaking = continuation
+            timer = core.clock.schedule(at: limit) { [weak self] in
+                self?.shook(.failure(.unreachable("no answer to the handshake in time")))
+            }
+            stream.delegate = self
+            write(.hello(handshake.hello.encoded()))
+        }
+        try outcome.get()
+    }
+
+    private func shake(_ frame: RPCFrame) {
+        switch handshake.receive(frame) {
+        case .send(let frame): write(frame)
+        case .wait: break
+        case .established(let instance):
+            self.instance = instance
+            phase = .open
+            shook(.success(()))
+            meter.heard(at: core.clock.now)
+            watch()
+        case .failed(let failure):
+            shook(.failure(failure))
+        }
+    }
+
+    private func shook(_ outcome: Result<Void, HandshakeFailure>) {
+        guard let waiting = shaking else { return }
+        shaking = nil
+        if let timer { core.clock.cancel(timer) }
+        timer = nil
+        waiting.resume(returning: outcome)
+        if case .failure = outcome { end("handshake failed") }
+    }
+
+    // MARK: calls
+
+    /// Sends a call; only while open.
+    func send(_ call: PendingCall) {
+        let remaining = core.clock.left(until: call.deadline)
+        let milliseconds = (remaining.clampedNanoseconds + 999_999) / 1_000_000
+        guard milliseconds > 0 else { return call.fail(.notSent("the deadline has passed")) }
+        let id = lastID + 1
+        let frame = RPCFrame.call(
+            id: id, remainingMilliseconds: UInt32(clamping: milliseconds), method: call.method,
+            payload: call.payload)
+        guard write(frame) else { return call.fail(.notSent("the method name is too long")) }
+        lastID = id
+        core.counters.sent += 1
+        call.payload = []
+        call.id = id
+        call.holder = self
+        calls[id] = call
+        sweep.note(call.deadline)
+        // Numbers are never reused on a connection; the next call finds a new one.
+        if id == .max - 1 { leave() }
+    }
+
+    func callerGaveUp(_ call: PendingCall) { abandon(call, "the caller was cancelled") }
+
+    private func abandon(_ call: PendingCall, _ reason: String) {
+        guard let id = call.id, calls.removeValue(forKey: id) != nil else { return }
+        write(.cancel(id: id))
+        call.fail(.maybeExecuted(reason))
+        ended()
+    }
+
+    private func endOverdue(_ now: UInt64) -> UInt64? {
+        for id in calls.filter({ $0.value.deadline <= now }).keys.sorted() {
+            if let call = calls[id] { abandon(call, "\(peer) did not answer in time") }
+        }
+        return calls.values.map(\.deadline).min()
+    }
+
+    private func settle(_ id: UInt32, _ outcome: Result<Bytes, RPCError>) {
+        // Unknown: it was given up, and the answer crossed the cancel frame.
+        guard let call = calls.removeValue(forKey: id) else { return }
+        call.complete(outcome)
+        ended()
+    }
+
+    private func ended() {
+        if phase == .leaving, calls.isEmpty { close() }
+        core.settled()
+    }
+
+    private func gather(_ id: UInt32, _ last: Bool, _ piece: Bytes) {
+        guard let call = calls[id] else { return }
+        guard call.partialReply.count + piece.count <= core.options.maxFrameBytes else {
+            return violated("a reply has more than \(core.options.maxFrameBytes) bytes")
+        }
+        call.partialReply += piece
+        if last { settle(id, .success(call.partialReply)) }
+    }
+
+    private func failed(_ id: UInt32, _ kind: UInt8, _ code: Int32, _ message: String) {
+        let error: RPCError =
+            kind == Self.notExecuted ? .notSent(message) : .failed(code: Int(code), message: message)
+        settle(id, .failure(error))
+    }
+
+    // MARK: liveness
+
+    enum PingAnswer {
+        case answered(InstanceID)
+        case silent
+        case ended
+    }
+
+    /// Asks for a sign of life; anything but an answer to this very ping does not count.
+    func ping(until limit: UInt64) async -> PingAnswer {
+        lastToken += 1
+        let token = lastToken
+        return await withCheckedContinuation { continuation in
+            guard phase == .open || phase == .leaving else { return continuation.resume(returning: .ended) }
+            pings[token] = continuation
+            _ = core.clock.schedule(at: limit) { [weak self] in self?.answered(token, .silent) }
+            write(.ping(token: token))
+        }
+    }
+
+    private func answered(_ token: UInt64, _ answer: PingAnswer) {
+        pings.removeValue(forKey: token)?.resume(returning: answer)
+    }
+
+    private func watch() {
+        // A ping behind a long call waits its turn: while the peer takes bytes off the queue, it lives.
+        let taken = written - stream.queuedBytes
+        if stream.queuedBytes > 0, taken > takenBefore { meter.heard(at: core.clock.now) }
+        takenBefore = taken
+        switch meter.check(at: core.clock.now) {
+        case .wait(let instant): watchAgain(at: instant)
+        case .ping(let instant):
+            write(.ping(token: 0))
+            watchAgain(at: instant)
+        case .silent:
+            owner?.connectionFellSilent(self)
+            end("\(peer) does not answer")
+        }
+    }
+
+    private func watchAgain(at instant: UInt64) {
+        timer = core.clock.schedule(at: instant) { [weak self] in self?.watch() }
+    }
+
+    // MARK: frames
+
+    func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
+        meter.heard(at: core.clock.now)
+        // Frames are applied while the decoder runs, so it must not be in its property.
+        var decoder = self.decoder
+        self.decoder = RPCDecoder(maxFrameBytes: 0)
+        let limit = core.options.maxFrameBytes
+        do throws(WireError) {
+            try decoder.decode(copy bytes) { frame, maxFrameBytes in
+                receive(frame)
+                if phase != .shaking { maxFrameBytes = limit }
+                return phase != .ended
+            }
+        } catch {
+            violated("\(error)")
+        }
+        self.decoder = decoder
+    }
+
+    private func receive(_ frame: RPCFrame) {
+        if phase == .shaking { return shake(frame) }
+        switch frame {
+        case .reply(let id, let payload): settle(id, .success(payload))
+        case .replyChunk(let id, let last, let piece): gather(id, last, piece)
+        case .failure(let id, let kind, let code, let message): failed(id, kind, code, message)
+        case .pong(let token, let instance): answered(token, .answered(InstanceID(instance)))
+        case .goAway(let lastID): wentAway(lastID)
+        default: violated("a callee does not send this frame")
+        }
+    }
+
+    func streamDidDrain(_ stream: any ByteStream) {}
+
+    func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
+        core.callers[serial] = nil
+        end("the connection to \(peer) was lost")
+        core.settled()
+    }
+
+    @discardableResult
+    private func write(_ frame: RPCFrame) -> Bool {
+        guard let size = core.write(frame, to: stream) else { return false }
+        written += size
+        return true
+    }
+
+    // MARK: the end
+
+    private func wentAway(_ lastID: UInt32) {
+        for id in calls.keys.filter({ $0 > lastID }).sorted() {
+            calls.removeValue(forKey: id)?.fail(.notSent("\(peer) is stopping"))
+        }
+        leave()
+        core.settled()
+    }
+
+    /// Takes no further calls; closes after the last answer.
+    func leave() {
+        guard phase == .open else { return }
+        phase = .leaving
+        owner?.connectionIsLeaving(self)
+        if calls.isEmpty { close() }
+    }
+
+    /// Closes in order: what was written still leaves.
+    func close() {
+        guard phase != .ended else { return }
+        end("the connection to \(peer) was closed", inOrder: true)
+    }
+
+    private func violated(_ reason: String) {
+        guard phase != .ended else { return }
+        core.noteViolation(by: peer.rawValue, reason)
+        end("\(peer) broke the protocol: \(reason)")
+    }
+
+    /// Fails what is under way, in call order.
+    private func end(_ reason: String, inOrder: Bool = false) {
+        guard phase != .ended else { return }
+        phase = .ended
+        shook(.failure(.unreachable(reason)))
+        if let timer { core.clock.cancel(timer) }
+        sweep.stop()
+        let lost = calls.sorted { $0.key < $1.key }
+        calls = [:]
+        for (_, call) in lost { call.fail(.maybeExecuted(reason)) }
+        for token in pings.keys.sorted() { answered(token, .ended) }
+        if inOrder { stream.closeAfterFlush(within: TransportCore.closeTimeout) } else { stream.close() }
+        owner?.connectionDidEnd(self)
+        core.settled()
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// Calls of a server to itself: no connection, the same bounds and outcomes.
+@Loop final class LocalCalls: CallHolder {
+    private let core: TransportCore
+    private var calls: [UInt32: PendingCall] = [:]
+    /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
+    private var running = 0
+    private var lastID: UInt32 = 0
+    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+
+    init(_ core: TransportCore) { self.core = core }
+
+    var inFlight: Int { calls.count }
+
+    func submit(_ call: PendingCall) {
+        guard call.deadline > core.clock.now else { return call.fail(.notSent("the deadline has passed")) }
+        guard running < core.options.maxInFlightPerPeer else {
+            core.counters.overloaded += 1
+            return call.fail(.notSent("overloaded: \(running) calls are being run"))
+        }
+        running += 1
+        let caller = RPCCaller(server: core.context.own.id, deadline: call.deadline)
+        let payload = call.payload
+        call.payload = []
+        core.context.procedures.run(call.method, caller, payload) { outcome in
+            self.running -= 1
+            self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
+        }
+        if call.outcome == nil { hold(call) }
+    }
+
+    private func hold(_ call: PendingCall) {
+        repeat { lastID &+= 1 } while calls[lastID] != nil
+        call.id = lastID
+        call.holder = self
+        calls[lastID] = call
+        sweep.note(call.deadline)
+    }
+
+    private func end(_ call: PendingCall, _ outcome: Result<Bytes, RPCError>) {
+        call.complete(outcome)
+        if let id = call.id, calls.removeValue(forKey: id) != nil { core.settled() }
+    }
+
+    func callerGaveUp(_ call: PendingCall) { end(call, .failure(.maybeExecuted("the caller was cancelled"))) }
+
+    private func endOverdue(_ now: UInt64) -> UInt64? {
+        for id in calls.filter({ $0.value.deadline <= now }).keys.sorted() {
+            if let call = calls[id] { end(call, .failure(.maybeExecuted("no answer within the deadline"))) }
+        }
+        return calls.values.map(\.deadline).min()
+    }
+
+    func stop(_ reason: String) {
+        for id in calls.keys.sorted() {
+            if let call = calls[id] { end(call, .failure(.maybeExecuted(reason))) }
+        }
+        sweep.stop()
+    }
+}

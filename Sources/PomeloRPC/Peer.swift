@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloLoop
+
+/// Another server as this one calls it: the calls that wait, the connection, and how to get a new one.
+///
+/// Once called, a server is kept connected and watched until it leaves the view, so that its death is noticed
+/// without traffic. A suspect is dialled on and on: the first handshake that succeeds clears it.
+@Loop final class Peer: CallerConnectionOwner, CallHolder {
+    private enum Dialling {
+        case idle
+        case underWay
+        case paused(TimerID)
+    }
+
+    /// A connection that lived this long was a good one: the next loss starts with the shortest pause again.
+    private static let healthyAfter: UInt64 = 10_000_000_000
+
+    let id: ServerID
+    private(set) var target: ServerInfo
+    private(set) var connection: CallerConnection?
+    private(set) var isSuspect = false
+    private let core: TransportCore
+    private var queue: [PendingCall] = []
+    private var queuedBytes = 0
+    private var leaving: [CallerConnection] = []
+    private var dialling = Dialling.idle
+    /// Tells the attempt that counts from those overtaken by a change of target.
+    private var attempt = 0
+    private var missedDials = 0
+    private var backoff: Backoff
+    private var isGone = false
+    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+
+    init(_ core: TransportCore, _ target: ServerInfo) {
+        self.core = core
+        self.target = target
+        id = target.id
+        backoff = Backoff(first: core.options.reconnectAfter, limit: core.options.reconnectAtMost)
+    }
+
+    var isIdle: Bool { queue.isEmpty }
+
+    private var metadata: Logger.Metadata { ["pomelo.server": "\(id)"] }
+
+    // MARK: calls
+
+    func submit(_ call: PendingCall) {
+        if isSuspect { return call.fail(.notSent("\(id) does not answer")) }
+        let options = core.options
+        let waiting = leaving.reduce(queue.count + (connection?.inFlight ?? 0)) { $0 + $1.inFlight }
+        let bytes = queuedBytes + (connection?.queuedBytes ?? 0)
+        guard waiting < options.maxInFlightPerPeer else {
+            return refuse(call, "\(waiting) calls to \(id) are under way")
+        }
+        guard bytes == 0 || bytes + call.payload.count <= options.maxQueuedBytesPerPeer else {
+            return refuse(call, "\(bytes) bytes wait to be sent to \(id)")
+        }
+        if let connection { return connection.send(call) }
+        call.holder = self
+        queue.append(call)
+        queuedBytes += call.payload.count
+        sweep.note(call.deadline)
+        dial()
+    }
+
+    private func refuse(_ call: PendingCall, _ reason: String) {
+        core.counters.overloaded += 1
+        call.fail(.notSent("overloaded: " + reason))
+    }
+
+    func callerGaveUp(_ call: PendingCall) {
+        dequeue(.notSent("the caller was cancelled")) { $0 === call }
+    }
+
+    private func endOverdue(_ now: UInt64) -> UInt64? {
+        dequeue(.notSent("\(id) could not be reached in time")) { $0.deadline <= now }
+        return queue.lazy.map(\.deadline).min()
+    }
+
+    private func dequeue(_ error: RPCError, where isOver: (PendingCall) -> Bool) {
+        let over = queue.filter(isOver)
+        guard !over.isEmpty else { return }
+        queue.removeAll(where: isOver)
+        queuedBytes = queue.reduce(0) { $0 + $1.payload.count }
+        for call in over { call.fail(error) }
+        core.settled()
+    }
+
+    private func failQueue(_ reason: String) { dequeue(.notSent(reason)) { _ in true } }
+
+    // MARK: the connection
+
+    private func dial() {
+        guard case .idle = dialling, connection == nil, !isGone, !core.isStopped else { return }
+        dialling = .underWay
+        attempt += 1
+        let current = attempt
+        Loop.spawn { await self.attempt(current) }
+    }
+
+    private func attempt(_ number: Int) async {
+        let limit = core.clock.deadline(after: core.options.handshakeTimeout)
+        let outcome = await core.open(target, expecting: target.instance, until: limit)
+        // REENTRANCY: the server may have left or been replaced meanwhile; then another attempt counts.
+        guard number == attempt, !isGone, !core.isStopped else {
+            if case .success(let connection) = outcome { connection.close() }
+            return
+        }
+        dialling = .idle
+        switch outcome {
+        case .success(let connection) where connection.isOpen: adopt(connection)
+        case .success: missed(.unreachable("the connection was closed at once"))
+        case .failure(let failure): missed(failure)
+        }
+    }
+
+    private func adopt(_ new: CallerConnection) {
+        connection = new
+        new.owner = self
+        missedDials = 0
+        setSuspect(false)
+        let waiting = queue
+        queue = []
+        queuedBytes = 0
+        sweep.stop()
+        for call in waiting { new.send(call) }
+        core.settled()
+    }
+
+    private func missed(_ failure: HandshakeFailure) {
+        missedDials += 1
+        if missedDials == 1 {
+            core.logger.notice(
+                "a server cannot be reached", metadata: metadata.merging(["reason": "\(failure)"]) { $1 })
+        }
+        failQueue("cannot connect to \(id): \(failure)")
+        if missedDials >= core.options.suspectAfterMisses { setSuspect(true) }
+        dialAfterPause()
+    }
+
+    private func dialAfterPause() {
+        let pause = backoff.failed(core.context.random)
+        dialling = .paused(
+            core.clock.schedule(after: pause) { [weak self] in
+                self?.dialling = .idle
+                self?.dial()
+            })
+    }
+
+    private func setSuspect(_ suspect: Bool) {
+        guard suspect != isSuspect else { return }
+        isSuspect = suspect
+        core.context.servers.setSuspect(id, suspect)
+        if suspect {
+            core.counters.suspicions += 1
+            core.logger.warning("a server does not answer", metadata: metadata)
+            failQueue("\(id) does not answer")
+        } else {
+            core.logger.notice("a server answers again", metadata: metadata)
+        }
+    }
+
+    func connectionIsLeaving(_ connection: CallerConnection) {
+        guard connection === self.connection else { return }
+        self.connection = nil
+        leaving.append(connection)
+    }
+
+    func connectionFellSilent(_ connection: CallerConnection) {
+        if !isGone { setSuspect(true) }
+    }
+
+    func connectionDidEnd(_ ended: CallerConnection) {
+        leaving.removeAll { $0 === ended }
+        guard ended === connection else { return }
+        connection = nil
+        // A server that accepts and hangs up again must not be dialled in a tight loop.
+        if core.clock.now >= ended.opened + Self.healthyAfter { backoff.succeeded() }
+        if !isGone, !core.isStopped { dialAfterPause() }
+    }
+
+    // MARK: the view
+
+    /// Notes where, and which instance, the server is now; a replaced one is left for the new one.
+    func follow(_ info: ServerInfo) {
+        let moved = info.record.host != target.record.host || info.record.port != target.record.port
+        guard moved || info.instance != target.instance else {
+            target = info
+            return
+        }
+        abandon("\(id) was replaced by another instance")
+        target = info
+        dial()
+    }
+
+    /// The server has left the view, or this side stops.
+    func leave(_ reason: String) {
+        isGone = true
+        abandon(reason)
+    }
+
+    private func abandon(_ reason: String) {
+        attempt += 1
+        if case .paused(let timer) = dialling { core.clock.cancel(timer) }
+        dialling = .idle
+        missedDials = 0
+        backoff.succeeded()
+        if isSuspect {
+            isSuspect = false
+            core.context.servers.setSuspect(id, false)
+        }
+        failQueue(reason)
+        connection?.leave()
+        connection = nil
+    }
+}

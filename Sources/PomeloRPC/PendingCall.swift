@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloCore
+import PomeloWire
+
+/// Holds a pending call; told when the caller's task is cancelled.
+@Loop protocol CallHolder: AnyObject {
+    func callerGaveUp(_ call: PendingCall)
+}
+
+/// One call from its start to its only outcome.
+@Loop final class PendingCall {
+    let method: String
+    /// Monotonic nanoseconds.
+    let deadline: UInt64
+    /// Emptied once it is on its way.
+    var payload: Bytes
+    /// The pieces of a long reply that have arrived.
+    var partialReply: Bytes = []
+    /// Its number on its connection, once sent.
+    var id: UInt32?
+    weak var holder: (any CallHolder)?
+    private(set) var outcome: Result<Bytes, RPCError>?
+    private var waiter: CheckedContinuation<Result<Bytes, RPCError>, Never>?
+
+    init(_ method: String, _ payload: Bytes, deadline: UInt64) {
+        self.method = method
+        self.payload = payload
+        self.deadline = deadline
+    }
+
+    /// The first outcome counts; later ones, such as a reply after the deadline, are ignored.
+    func complete(_ outcome: Result<Bytes, RPCError>) {
+        guard self.outcome == nil else { return }
+        self.outcome = outcome
+        waiter?.resume(returning: outcome)
+        waiter = nil
+    }
+
+    func fail(_ error: RPCError) { complete(.failure(error)) }
+
+    /// Called once, by the task that made the call.
+    func result() async throws(RPCError) -> Bytes {
+        if let outcome { return try outcome.get() }
+        let outcome = await withTaskCancellationHandler {
+            await withCheckedContinuation { waiter = $0 }
+        } onCancel: {
+            Loop.spawn { self.giveUp() }
+        }
+        return try outcome.get()
+    }
+
+    private func giveUp() {
+        guard outcome == nil else { return }
+        holder?.callerGaveUp(self)
+    }
+}

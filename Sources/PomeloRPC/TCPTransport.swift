@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+public import Logging
+public import PomeloCore
+public import PomeloLoop
+public import PomeloWire
+
+/// Calls between servers over TCP: one connection per direction, which the caller dials.
+///
+/// - Guarantee: exactly one outcome per call, at the latest at its deadline. `notSent`: it was certainly not executed.
+///   `maybeExecuted`: it left and no answer came. Replies may overtake each other.
+/// - Guarantee: a server once called, and frozen or cut off since, is suspect (`ServerDirectory.isSuspect`) within
+///   interval + misses × timeout (2 s by default); calls to a suspect fail at once until it answers again.
+@Loop public final class TCPTransport: RPCTransport {
+    private enum Phase { case idle, starting, running, draining, stopped }
+
+    private let options: RPCOptions
+    private let logger: Logger
+    private var phase = Phase.idle
+    private var core: TransportCore?
+    private var listener: (any StreamListener)?
+    private var local: LocalCalls?
+    private var peers: [ServerID: Peer] = [:]
+    private var seenVersion = -1
+
+    /// Creates a transport; nothing happens before `start`.
+    public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc")) {
+        self.options = options
+        self.logger = logger
+    }
+
+    /// What was done since the start.
+    public var counters: RPCCounters { core?.counters ?? RPCCounters() }
+
+    /// Where other servers reach this one, once started; has the port that was found free for port 0.
+    public var localAddress: SocketAddress? { listener?.localAddress }
+
+    // MARK: life
+
+    /// Listens on the host and port of the own record, and nowhere else.
+    ///
+    /// - Throws: `PomeloError` `.network` naming the address; `.configuration` when started before.
+    public func start(_ context: RPCContext) async throws {
+        guard phase == .idle else { throw PomeloError(.configuration, "the RPC transport was started before") }
+        phase = .starting
+        let core = TransportCore(context, options, logger)
+        let address = SocketAddress(host: context.own.record.host, port: context.own.record.port)
+        do throws(NetworkError) {
+            listener = try await context.network.listen(on: address) { [weak self] in self?.accept($0) }
+        } catch {
+            phase = .idle
+            let message = "server \(context.own.id) cannot listen for other servers on \(address)"
+            throw PomeloError(.network, "\(message): \(error)", cause: error)
+        }
+        self.core = core
+        local = LocalCalls(core)
+        phase = .running
+        context.servers.observe { [weak self] _ in self?.followView() }
+        watchCallers()
+    }
+
+    /// Tells callers to send nothing more, waits for what is under way in both directions, closes.
+    ///
+    /// Calls made meanwhile by procedures that finish are still sent. What is not done in time fails.
+    public func stop(within deadline: Duration) async {
+        guard phase == .running, let core else { return }
+        phase = .draining
+        listener?.close()
+        listener = nil
+        for key in core.callees.keys.sorted() { core.callees[key]?.goAway() }
+        let limit = core.clock.deadline(after: min(deadline, options.drainAtMost))
+        await wait(core, until: limit) { [weak self] in self?.isIdle ?? true }
+        // REENTRANCY: only this function leaves `.draining`.
+        phase = .stopped
+        core.isStopped = true
+        let reason = "this server is stopping"
+        for id in peers.keys.sorted() { peers[id]?.leave(reason) }
+        local?.stop(reason)
+        for key in core.callers.keys.sorted() { core.callers[key]?.close() }
+        for key in core.callees.keys.sorted() { core.callees[key]?.close() }
+        let last = core.clock.deadline(after: TransportCore.closeTimeout)
+        await wait(core, until: last) { core.callers.isEmpty && core.callees.isEmpty }
+    }
+
+    private var isIdle: Bool {
+        guard let core else { return true }
+        return core.callees.values.allSatisfy(\.isIdle) && core.callers.values.allSatisfy { $0.inFlight == 0 }
+            && peers.values.allSatisfy(\.isIdle) && local?.inFlight == 0
+    }
+
+    /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
+    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
+        if isDone() { return }
+        var timer: TimerID?
+        await withCheckedContinuation { continuation in
+            var waiting: CheckedContinuation<Void, Never>? = continuation
+            let end = {
+                waiting?.resume()
+                waiting = nil
+            }
+            core.whenSettled = { if isDone() { end() } }
+            timer = core.clock.schedule(at: limit) { end() }
+        }
+        core.whenSettled = nil
+        if let timer { core.clock.cancel(timer) }
+    }
+
+    // MARK: as caller
+
+    /// Calls a procedure of a server of the view, or of this server, where the call needs no connection.
+    ///
+    /// - Throws: `RPCError`; `.notSent` at once for an unknown server, a suspect, an overload, or a call over
+    ///   `maxFrameBytes`. A cancelled task gets its outcome at once, and the callee's answer is dropped.
+    public func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+    ) async throws(RPCError) -> Bytes {
+        guard let core, phase == .running || phase == .draining else {
+            throw .notSent("the RPC transport is not running")
+        }
+        if Task.isCancelled { throw .notSent("the caller was cancelled") }
+        guard payload.count + method.utf8.count + 64 <= options.maxFrameBytes else {
+            throw .notSent("the call has \(payload.count) bytes, the limit is \(options.maxFrameBytes)")
+        }
+        let call = PendingCall(method, payload, deadline: core.clock.deadline(after: deadline))
+        if server == core.context.own.id {
+            local?.submit(call)
+        } else {
+            try peer(server, core).submit(call)
+        }
+        return try await call.result()
+    }
+
+    private func peer(_ id: ServerID, _ core: TransportCore) throws(RPCError) -> Peer {
+        // The view announces servers that are up; those that are joining or draining are looked up here.
+        if seenVersion != core.context.servers.version { followView() }
+        if let known = peers[id] { return known }
+        guard let info = core.context.servers[id] else { throw .notSent("no server \(id) is known") }
+        let peer = Peer(core, info)
+        peers[id] = peer
+        return peer
+    }
+
+    private func followView() {
+        guard let core, phase == .running || phase == .draining else { return }
+        let servers = core.context.servers
+        for id in peers.keys.sorted() {
+            if let info = servers[id] {
+                peers[id]?.follow(info)
+            } else {
+                peers.removeValue(forKey: id)?.leave("\(id) has left the cluster")
+            }
+        }
+        seenVersion = servers.version
+    }
+
+    /// Whether the process at the server's address answers as this instance, within `deadline`.
+    public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
+        guard let core, phase == .running || phase == .draining else { return false }
+        if server.id == core.context.own.id { return server.instance == core.context.own.instance }
+        let limit = core.clock.deadline(after: deadline)
+        if let peer = peers[server.id], peer.target.record.host == server.record.host,
+            peer.target.record.port == server.record.port, let connection = peer.connection,
+            connection.instance == server.instance
+        {
+            switch await connection.ping(until: limit) {
+            case .answered(let instance): return instance == server.instance
+            case .silent: return false
+            case .ended: break
+            }
+        }
+        guard case .success(let probe) = await core.open(server, expecting: server.instance, until: limit)
+        else { return false }
+        probe.close()
+        return true
+    }
+
+    /// Shakes hands with one server, over a connection of its own.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when that server refuses this one or does not know the secret
+    ///   itself, `.unreachable` when it did not answer within the handshake timeout.
+    public func proveSecret(to server: ServerInfo) async throws {
+        guard let core, phase == .running else { throw PomeloError(.notRunning, "the RPC transport is not running") }
+        let limit = core.clock.deadline(after: options.handshakeTimeout)
+        switch await core.open(server, expecting: nil, until: limit) {
+        case .success(let probe):
+            probe.close()
+        case .failure(.refused(let refusal?, let reason)) where refusal.isConfiguration:
+            let what = refusal == .secret ? "does not accept the cluster secret" : "refuses this server"
+            throw PomeloError(
+                .configuration, "server \(server.id) \(what): \(reason)",
+                cause: HandshakeFailure.refused(refusal, reason))
+        case .failure(let failure):
+            throw PomeloError(.unreachable, "server \(server.id) did not answer: \(failure)", cause: failure)
+        }
+    }
+
+    // MARK: as callee
+
+    private func accept(_ stream: any ByteStream) {
+        guard let core, phase == .running else { return stream.close() }
+        let shaking = core.callees.values.count(where: \.isShaking)
+        guard shaking < options.maxPendingHandshakes else {
+            core.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
+            return stream.close()
+        }
+        _ = CalleeConnection(core, stream)
+    }
+
+    /// Closes connections of callers that are gone without a word: a live one pings when it hears nothing.
+    private func watchCallers() {
+        guard let core, phase == .running else { return }
+        let silence = options.callerSilence
+        let limit = silence.clampedNanoseconds
+        for key in core.callees.keys.sorted() {
+            if let callee = core.callees[key], core.clock.now > callee.lastHeard &+ limit { callee.close() }
+        }
+        _ = core.clock.schedule(after: silence / 2) { [weak self] in self?.watchCallers() }
+    }
+}

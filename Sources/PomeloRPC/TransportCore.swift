@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// What a transport has done since its start.
+public struct RPCCounters: Sendable, Equatable {
+    /// Calls written to a connection.
+    public var sent = 0
+    /// Calls begun for other servers.
+    public var served = 0
+    /// Calls of this process that failed because a bound was reached.
+    public var overloaded = 0
+    /// Connections to this server that did not prove who they are.
+    public var refused = 0
+    /// Connections closed because the peer broke the protocol.
+    public var violations = 0
+    /// Times a server was found not to answer.
+    public var suspicions = 0
+
+    /// All zero.
+    public init() {}
+}
+
+/// What the parts of one transport share.
+@Loop final class TransportCore {
+    /// The time given to the last bytes of a connection that closes in order.
+    static let closeTimeout: Duration = .seconds(1)
+
+    let context: RPCContext
+    let options: RPCOptions
+    let logger: Logger
+    var counters = RPCCounters()
+    /// Set once nothing may be begun any more.
+    var isStopped = false
+    /// Connections of this side as caller, by age; until their stream has ended.
+    var callers: [Int: CallerConnection] = [:]
+    /// Connections of this side as callee, by age; until their stream has ended.
+    var callees: [Int: CalleeConnection] = [:]
+    /// Called after a call has ended, while someone waits for all to end.
+    var whenSettled: (@Loop () -> Void)?
+    private var serial = 0
+    private var nextRefusalLog: UInt64 = 0
+
+    init(_ context: RPCContext, _ options: RPCOptions, _ logger: Logger) {
+        self.context = context
+        self.options = options
+        self.logger = logger
+    }
+
+    var clock: any LoopClock { context.clock }
+
+    func nextSerial() -> Int {
+        serial += 1
+        return serial
+    }
+
+    /// 128 random bits as text.
+    func nonce() -> String { context.random.instanceID() + context.random.instanceID() }
+
+    func settled() { whenSettled?() }
+
+    /// Connects and shakes hands; the result is open, and belongs to the caller of this function.
+    func open(
+        _ server: ServerInfo, expecting instance: InstanceID?, until limit: UInt64
+    ) async -> Result<CallerConnection, HandshakeFailure> {
+        let address = SocketAddress(host: server.record.host, port: server.record.port)
+        let stream: any ByteStream
+        do throws(NetworkError) {
+            stream = try await context.network.connect(to: address, within: clock.left(until: limit))
+        } catch {
+            return .failure(.unreachable(error.description))
+        }
+        // REENTRANCY: the transport may have been stopped while the connection was made.
+        guard !isStopped else {
+            stream.close()
+            return .failure(.unreachable("this server is stopping"))
+        }
+        let hello = Hello(
+            cluster: context.cluster, server: context.own.id, instance: context.own.instance,
+            callee: server.id, expected: instance, nonce: nonce())
+        let connection = CallerConnection(self, stream, hello)
+        do throws(HandshakeFailure) {
+            try await connection.shakeHands(until: limit)
+            return .success(connection)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Counts a caller that was turned away; logs at most once a second, for anyone can knock.
+    func noteRefusal(of address: SocketAddress, _ reason: String) {
+        counters.refused += 1
+        guard clock.now >= nextRefusalLog else { return }
+        nextRefusalLog = clock.deadline(after: .seconds(1))
+        logger.warning(
+            "a connection was refused",
+            metadata: ["peer": "\(address)", "reason": "\(reason)", "total": "\(counters.refused)"])
+    }
+}
+
+extension TransportCore {
+    /// Writes one frame; returns its size, or nil when it cannot be put into bytes.
+    @discardableResult
+    func write(_ frame: RPCFrame, to stream: any ByteStream) -> Int? {
+        do throws(WireError) {
+            let bytes = try frame.encoded()
+            stream.write(bytes)
+            return bytes.count
+        } catch {
+            logger.error("a frame could not be written", metadata: ["reason": "\(error)"])
+            return nil
+        }
+    }
+
+    func noteViolation(by peer: String, _ reason: String) {
+        counters.violations += 1
+        logger.warning(
+            "a server broke the protocol", metadata: ["pomelo.server": "\(peer)", "reason": "\(reason)"])
+    }
+}
+
+extension LoopClock {
+    func left(until limit: UInt64) -> Duration { .nanoseconds(Int64(clamping: limit - min(limit, now))) }
+}
+
+extension Result where Success == Bytes, Failure == RPCError {
+    /// The outcome as it is seen on the other side: what became of a further call is not what became of this one.
+    func crossing(limit: Int) -> Self {
+        switch self {
+        case .success(let reply) where reply.count > limit:
+            .failure(.failed(code: 500, message: "the reply has more than \(limit) bytes"))
+        case .success, .failure(.failed): self
+        case .failure(let error): .failure(.failed(code: 500, message: error.description))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+
+/// Commands that were sent together and whose caller waits for all replies.
+@Loop final class PendingBatch {
+    typealias Outcome = Result<[RedisReply], RedisError>
+
+    let expected: Int
+    let deadline: UInt64
+    /// How many replies the connection had seen when this was sent.
+    fileprivate let repliesBefore: Int
+    fileprivate var replies: [RedisReply] = []
+    fileprivate var received = 0
+    private var waiter: CheckedContinuation<Outcome, Never>?
+
+    init(expected: Int, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
+        self.expected = expected
+        self.deadline = deadline
+        self.repliesBefore = repliesBefore
+        self.waiter = waiter
+        replies.reserveCapacity(expected)
+    }
+
+    fileprivate var isWaiting: Bool { waiter != nil }
+
+    /// The first outcome counts; later ones find nobody.
+    func complete(_ outcome: Outcome) {
+        waiter?.resume(returning: outcome)
+        waiter = nil
+        replies = []
+    }
+}
+
+/// Batches in the order they were sent, which is the order of their replies and of their deadlines.
+@Loop struct PendingCommands {
+    private var batches: [PendingBatch] = []
+    private var head = 0
+    /// Commands without a reply, those whose caller has given up included.
+    private(set) var count = 0
+    /// Replies seen so far on this connection.
+    private(set) var repliesSeen = 0
+
+    nonisolated init() {}
+
+    mutating func append(_ batch: PendingBatch) {
+        batches.append(batch)
+        count += batch.expected
+    }
+
+    /// Gives a reply to the oldest command; returns false when there is none.
+    mutating func receive(_ reply: RedisReply) -> Bool {
+        guard head < batches.count else { return false }
+        let batch = batches[head]
+        count -= 1
+        repliesSeen += 1
+        batch.received += 1
+        if batch.isWaiting { batch.replies.append(reply) }
+        if batch.received == batch.expected {
+            removeFirst()
+            batch.complete(.success(batch.replies))
+        }
+        return true
+    }
+
+    private mutating func removeFirst() {
+        head += 1
+        if head == batches.count {
+            batches.removeAll(keepingCapacity: batches.capacity <= 1024)
+            head = 0
+        } else if head >= 256, head * 2 >= batches.count {
+            batches.removeFirst(head)
+            head = 0
+        }
+    }
+
+    /// The deadline of the oldest batch that somebody waits for.
+    var nextDeadline: UInt64? { batches[head...].first { $0.isWaiting }?.deadline }
+
+    /// Fails what is overdue; returns true when the server has answered nothing since the oldest of it was sent.
+    mutating func expire(now: UInt64, _ error: RedisError) -> Bool {
+        var silent = false
+        for batch in batches[head...] {
+            if batch.deadline > now { break }
+            guard batch.isWaiting else { continue }
+            if batch.repliesBefore == repliesSeen { silent = true }
+            batch.complete(.failure(error))
+        }
+        return silent
+    }
+
+    /// Fails everything; the next connection starts with an empty queue.
+    mutating func failAll(_ error: RedisError) {
+        let failed = batches[head...]
+        self = PendingCommands()
+        for batch in failed { batch.complete(.failure(error)) }
+    }
+}

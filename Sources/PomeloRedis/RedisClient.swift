@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+public import Logging
+public import PomeloLoop
+public import PomeloUV
+
+/// A server's access to Redis: one connection for commands, one for control, one for messages when first needed.
+///
+/// The control connection carries leases and nothing else, so that they never wait behind commands of users.
+@Loop public final class RedisClient: RedisPort, RedisMessages {
+    /// Where Redis is.
+    public let configuration: RedisConfiguration
+    /// The connection for leases.
+    public var control: any RedisPort { controlConnection }
+    /// Told the channels on which messages may have been missed, once they are subscribed again.
+    public var onGap: (@Loop ([String]) -> Void)? {
+        didSet { subscriptions.onGap = onGap }
+    }
+
+    private let data: RedisConnection
+    private let controlConnection: RedisConnection
+    private let subscriptions: RedisSubscriptions
+
+    /// Does nothing until `start`; `name` is shown by `CLIENT LIST`.
+    public init(
+        _ configuration: RedisConfiguration, name: String = "pomelo", resolver: Resolver = Resolver(),
+        random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
+    ) {
+        self.configuration = configuration
+        func connection(_ suffix: String) -> RedisConnection {
+            RedisConnection(configuration, name: name + suffix, resolver: resolver, random: random, logger: logger)
+        }
+        data = connection("")
+        controlConnection = connection(":control")
+        subscriptions = RedisSubscriptions(connection(":messages"))
+        if !configuration.ignoredKeys.isEmpty {
+            logger.warning(
+                "redis options that have no effect here", metadata: ["redis.keys": "\(configuration.ignoredKeys)"])
+        }
+    }
+
+    /// Connects both connections, and waits for them at most the connect timeout each.
+    ///
+    /// - Throws: the reason, naming host and port; a refused password, user or database names its key. The client is
+    ///   stopped then.
+    public func start() async throws(RedisError) {
+        controlConnection.startInBackground()
+        do throws(RedisError) {
+            try await data.start()
+            try await controlConnection.start()
+        } catch {
+            await stop()
+            throw error
+        }
+    }
+
+    /// Closes all connections; commands without a reply fail, later ones throw `.closed`.
+    public func stop() async {
+        await subscriptions.stop()
+        await data.stop()
+        await controlConnection.stop()
+    }
+
+    // MARK: RedisPort, on the data connection
+
+    public var isUp: Bool { data.isUp }
+    /// The run id of the server connected to last; empty when it does not tell.
+    public var runID: String { data.runID }
+
+    public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await data.pipeline(commands)
+    }
+
+    public func run(
+        _ script: RedisScript, keys: [String], args: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        try await data.run(script, keys: keys, args: args)
+    }
+
+    @discardableResult
+    public func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { data.observe(handler) }
+
+    public func unobserve(_ observation: RedisObservation) { data.unobserve(observation) }
+
+    // MARK: messages
+
+    public func subscribe(
+        _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
+    ) async throws(RedisError) {
+        try await subscriptions.subscribe(channel, handler)
+    }
+
+    public func unsubscribe(_ channel: String) { subscriptions.unsubscribe(channel) }
+}

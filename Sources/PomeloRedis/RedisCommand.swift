@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+/// One argument of a command: text, a decimal number, or bytes as they are.
+public enum RedisArgument: Sendable, Hashable {
+    case text(String)
+    case number(Int)
+    case bytes([UInt8])
+
+    /// What the server receives.
+    public var utf8: [UInt8] {
+        switch self {
+        case .text(let text): Array(text.utf8)
+        case .number(let number): Array(String(number).utf8)
+        case .bytes(let bytes): bytes
+        }
+    }
+}
+
+extension RedisArgument: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral {
+    public init(stringLiteral value: String) { self = .text(value) }
+    public init(integerLiteral value: Int) { self = .number(value) }
+}
+
+/// What may stand as an argument of a command without further ceremony.
+public protocol RedisArgumentConvertible {
+    /// The argument that is sent.
+    var redisArgument: RedisArgument { get }
+}
+
+extension RedisArgument: RedisArgumentConvertible {
+    public var redisArgument: RedisArgument { self }
+}
+
+extension String: RedisArgumentConvertible {
+    public var redisArgument: RedisArgument { .text(self) }
+}
+
+extension Int: RedisArgumentConvertible {
+    public var redisArgument: RedisArgument { .number(self) }
+}
+
+extension [UInt8]: RedisArgumentConvertible {
+    public var redisArgument: RedisArgument { .bytes(self) }
+}
+
+/// One command with its arguments, for instance `RedisCommand("SET", key, 5, "PX", 1000)`.
+public struct RedisCommand: Sendable, Hashable {
+    /// The command's name, for instance `HSET`.
+    public let name: String
+    /// Everything after the name.
+    public let arguments: [RedisArgument]
+
+    /// A command whose arguments are text, numbers or bytes.
+    public init(_ name: String, _ arguments: any RedisArgumentConvertible...) {
+        self.name = name
+        self.arguments = arguments.map(\.redisArgument)
+    }
+
+    /// A command whose arguments were collected before.
+    public init(_ name: String, arguments: [RedisArgument]) {
+        self.name = name
+        self.arguments = arguments
+    }
+
+    /// The command followed by one argument per text, for instance the members of one SADD.
+    public func appending(_ texts: some Sequence<String>) -> RedisCommand {
+        RedisCommand(name, arguments: arguments + texts.map(RedisArgument.text))
+    }
+
+    //  *<arguments + 1>\r\n   then, for the name and each argument:   $<bytes>\r\n<bytes>\r\n
+
+    /// Appends the command as the server reads it.
+    func encode(into output: inout [UInt8]) {
+        Self.appendHeader(UInt8(ascii: "*"), arguments.count + 1, to: &output)
+        Self.append(name, to: &output)
+        for argument in arguments {
+            switch argument {
+            case .text(let text):
+                Self.append(text, to: &output)
+            case .number(let number):
+                Self.append(String(number), to: &output)
+            case .bytes(let bytes):
+                Self.appendHeader(UInt8(ascii: "$"), bytes.count, to: &output)
+                output.append(contentsOf: bytes)
+                Self.endLine(&output)
+            }
+        }
+    }
+
+    private static func append(_ text: String, to output: inout [UInt8]) {
+        let utf8 = text.utf8
+        appendHeader(UInt8(ascii: "$"), utf8.count, to: &output)
+        output.append(contentsOf: utf8)
+        endLine(&output)
+    }
+
+    private static func appendHeader(_ mark: UInt8, _ count: Int, to output: inout [UInt8]) {
+        output.append(mark)
+        if count < 10 {
+            output.append(UInt8(ascii: "0") + UInt8(count))
+        } else {
+            output.append(contentsOf: String(count).utf8)
+        }
+        endLine(&output)
+    }
+
+    private static func endLine(_ output: inout [UInt8]) {
+        output.append(UInt8(ascii: "\r"))
+        output.append(UInt8(ascii: "\n"))
+    }
+}
+
+extension RedisCommand: CustomStringConvertible {
+    /// The name and the number of arguments: values do not belong in logs.
+    public var description: String { "\(name) (\(arguments.count) arguments)" }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+
+/// Where Redis is and how patient the client is; the keys of `redis.json`.
+///
+/// Decoding throws `DecodingError.dataCorrupted` with a text that names the key.
+public struct RedisConfiguration: Sendable, Hashable {
+    /// A name or an address.
+    public var host = "127.0.0.1"
+    public var port = 6379
+    /// The number of the logical database.
+    public var db = 0
+    /// The ACL user; without one, the default user.
+    public var username: String?
+    /// Key `password` or `auth_pass`.
+    public var password: String?
+    /// How long any command may take.
+    public var commandTimeoutSeconds = 1.5
+    /// How long `start` waits, and one connection attempt lasts.
+    public var connectTimeoutSeconds = 2.0
+    /// Commands without a reply; more are refused with `RedisError.overloaded`.
+    public var maxPendingCommands = 10_000
+    /// Keys that only node_redis understands, in alphabetical order; they have no effect.
+    public var ignoredKeys: [String] = []
+    /// Keys that are not the client's, in alphabetical order: options of plugins, for instance `prefix`.
+    public var otherKeys: [String] = []
+
+    /// The defaults: the local server.
+    public init() {}
+
+    /// A server by host and port.
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    var commandTimeout: Duration { .seconds(commandTimeoutSeconds) }
+    var connectTimeout: Duration { .seconds(connectTimeoutSeconds) }
+
+    private static let ownKeys: Set<String> = [
+        "host", "port", "db", "username", "password", "auth_pass", "url", "tls",
+        "commandTimeoutSeconds", "connectTimeoutSeconds", "maxPendingCommands",
+    ]
+
+    /// Options of node_redis 0.x to 3.x that have no meaning here.
+    ///
+    /// - Source: node_redis 3.1, README.md, "Options object properties", and its older releases.
+    private static let nodeRedisKeys: Set<String> = [
+        "connect_timeout", "detect_buffers", "disable_resubscribing", "enable_offline_queue", "family", "max_attempts",
+        "no_ready_check", "parser", "path", "rename_commands", "retry_max_delay", "retry_strategy",
+        "retry_unfulfilled_commands", "return_buffers", "socket_initial_delay", "socket_initialdelay",
+        "socket_keepalive", "socket_nodelay", "string_numbers", "command_queue_high_water", "command_queue_low_water",
+    ]
+}
+
+extension RedisConfiguration: CustomStringConvertible {
+    /// `host:port/db`, without the password.
+    public var description: String { "\(host):\(port)/\(db)" }
+}
+
+extension RedisConfiguration: Decodable {
+    private struct Key: CodingKey, Hashable {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(_ text: String) { stringValue = text }
+        init?(stringValue: String) { self.init(stringValue) }
+        init?(intValue: Int) { return nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let keyed = try decoder.container(keyedBy: Key.self)
+        let read = Reader(container: keyed)
+        let names = keyed.allKeys.map(\.stringValue).sorted()
+        ignoredKeys = names.filter(Self.nodeRedisKeys.contains)
+        otherKeys = names.filter { !Self.ownKeys.contains($0) && !Self.nodeRedisKeys.contains($0) }
+
+        host = try read("host", "a host name") { !$0.isEmpty && !$0.contains(where: \.isWhitespace) } ?? host
+        port = try read("port", "a number from 1 to 65535") { (1...65_535).contains($0) } ?? port
+        db = try read("db", "a number from 0") { $0 >= 0 } ?? db
+        username = try read("username", "a text that is not empty") { !$0.isEmpty }
+        try readPassword(read)
+        let patience = "a number of seconds above 0, at most 3600"
+        commandTimeoutSeconds =
+            try read("commandTimeoutSeconds", patience) { $0 > 0 && $0 <= 3600 } ?? commandTimeoutSeconds
+        connectTimeoutSeconds =
+            try read("connectTimeoutSeconds", patience) { $0 > 0 && $0 <= 3600 } ?? connectTimeoutSeconds
+        maxPendingCommands = try read("maxPendingCommands", "a number from 16") { $0 >= 16 } ?? maxPendingCommands
+        // Ignoring this one would send a password in the clear.
+        let _: Bool? = try read("tls", "false: encrypted connections are not supported") { !$0 }
+        try readURL(read, beside: names)
+    }
+
+    private mutating func readPassword(_ read: Reader) throws {
+        password = try read("password", "a text that is not empty") { !$0.isEmpty }
+        let alias: String? = try read("auth_pass", "a text that is not empty") { !$0.isEmpty }
+        if let alias {
+            if let password, password != alias { throw read.wrong("auth_pass", "the same as \"password\"") }
+            password = alias
+        }
+    }
+
+    private mutating func readURL(_ read: Reader, beside names: [String]) throws {
+        guard let text: String = try read("url", Self.urlForm, { !$0.isEmpty }) else { return }
+        for name in ["host", "port"] where names.contains(name) {
+            throw read.wrong(name, "absent when \"url\" is given")
+        }
+        guard let url = RedisURL(text) else { throw read.wrong("url", Self.urlForm) }
+        host = url.host
+        port = url.port ?? port
+        db = url.db ?? db
+        username = url.username ?? username
+        password = url.password ?? password
+    }
+
+    private static let urlForm = "redis://user:password@host:port/db"
+
+    /// Reads single keys and names them in its errors.
+    private struct Reader {
+        let container: KeyedDecodingContainer<Key>
+
+        func callAsFunction<T: Decodable>(
+            _ key: String, _ expected: String, _ isValid: (T) -> Bool
+        ) throws -> T? {
+            let value: T?
+            do {
+                value = try container.decodeIfPresent(T.self, forKey: Key(key))
+            } catch is DecodingError {
+                throw wrong(key, expected)
+            }
+            guard let value else { return nil }
+            guard isValid(value) else { throw wrong(key, expected) }
+            return value
+        }
+
+        func wrong(_ key: String, _ expected: String) -> DecodingError {
+            .dataCorrupted(
+                .init(codingPath: container.codingPath + [Key(key)], debugDescription: "\"\(key)\" must be \(expected)"))
+        }
+    }
+}

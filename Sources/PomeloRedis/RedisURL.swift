@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+
+/// The parts of `redis://user:password@host:port/db`; user and password may be percent-encoded.
+///
+/// - Source: https://www.iana.org/assignments/uri-schemes/prov/redis
+struct RedisURL: Equatable {
+    var host = ""
+    var port: Int?
+    var db: Int?
+    var username: String?
+    var password: String?
+
+    /// `nil` when the text has another form.
+    init?(_ text: String) {
+        let scheme = "redis://"
+        guard text.hasPrefix(scheme) else { return nil }
+        var rest = text.dropFirst(scheme.count)
+        if let at = rest.lastIndex(of: "@") {
+            guard readUser(rest[..<at]) else { return nil }
+            rest = rest[rest.index(after: at)...]
+        }
+        if let slash = rest.firstIndex(of: "/") {
+            let path = rest[rest.index(after: slash)...]
+            if !path.isEmpty {
+                guard let number = Int(path), number >= 0 else { return nil }
+                db = number
+            }
+            rest = rest[..<slash]
+        }
+        guard let (name, number) = Self.place(rest) else { return nil }
+        host = name
+        port = number
+    }
+
+    private mutating func readUser(_ text: Substring) -> Bool {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let name = Self.decoded(parts[0]) else { return false }
+        if !name.isEmpty { username = name }
+        guard parts.count == 2 else { return true }
+        guard let secret = Self.decoded(parts[1]) else { return false }
+        if !secret.isEmpty { password = secret }
+        return true
+    }
+
+    /// `host`, `host:port` or `[v6]:port`.
+    private static func place(_ text: Substring) -> (String, Int?)? {
+        var host = text
+        var port: Substring?
+        if text.hasPrefix("[") {
+            guard let close = text.firstIndex(of: "]") else { return nil }
+            host = text[text.index(after: text.startIndex)..<close]
+            let after = text[text.index(after: close)...]
+            guard after.isEmpty || after.hasPrefix(":") else { return nil }
+            port = after.isEmpty ? nil : after.dropFirst()
+        } else if let colon = text.lastIndex(of: ":") {
+            host = text[..<colon]
+            port = text[text.index(after: colon)...]
+        }
+        guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "?" || $0 == "#" }) else { return nil }
+        guard let port else { return (String(host), nil) }
+        guard let number = Int(port), (1...65_535).contains(number) else { return nil }
+        return (String(host), number)
+    }
+
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let digits = String(rest.prefix(2)), digits.count == 2, let value = UInt8(digits, radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}

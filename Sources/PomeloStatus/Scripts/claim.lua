@@ -1,0 +1,23 @@
+-- Claims a user id for one session, cluster-wide.
+--
+-- KEYS[1]  the binding: hash {sid, inst, session, tok}
+-- ARGV[1]  server id   ARGV[2]  instance   ARGV[3]  session
+-- ARGV[4]  token of a holder that the caller found gone, or ""
+--
+-- Reply: {1, tok}                          claimed, or held by this very session already
+--        {0, tok, sid, inst, session}      held by another
+local held = redis.call('HMGET', KEYS[1], 'sid', 'inst', 'session', 'tok')
+if held[1] then
+  if held[1] == ARGV[1] and held[2] == ARGV[2] and held[3] == ARGV[3] then
+    return {1, held[4]}
+  end
+  if held[4] ~= ARGV[4] then
+    return {0, held[4], held[1], held[2], held[3]}
+  end
+end
+-- Redis time keeps tokens growing also after the hash was deleted or rolled back.
+local time = redis.call('TIME')
+local token = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), (tonumber(held[4] or '0') or 0) + 1)
+local text = string.format('%.0f', token)
+redis.call('HSET', KEYS[1], 'sid', ARGV[1], 'inst', ARGV[2], 'session', ARGV[3], 'tok', text)
+return {1, text}

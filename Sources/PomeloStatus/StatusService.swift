@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+import Logging
+public import PomeloCore
+public import PomeloLoop
+import PomeloWire
+
+/// Who is online and where, pushes to users wherever they are, and one identity in the whole cluster.
+///
+/// - Source: pomelo-status-plugin 0.0.4, lib/service/statusService.js; also on `unbind`, and with a lease.
+@Loop public final class StatusService: Component, SessionObserver {
+    /// Answers about one user are used again within this time.
+    static let cacheFor = Duration.seconds(5)
+    private static let cacheLimit = 10_000
+    /// A claim is decided within this time, or fails.
+    static let claimDeadline = Duration.milliseconds(1800)
+
+    public let name = "status"
+    let application: Application
+    let store: any StatusStore
+    let publisher: StatusPublisher
+    private let options: Status.Options
+    private var cache: [UserID: (servers: [ServerID], until: UInt64)] = [:]
+
+    init(_ application: Application, _ store: any StatusStore, _ options: Status.Options) {
+        self.application = application
+        self.store = store
+        self.options = options
+        publisher = StatusPublisher(application, store)
+        application.sessionService.addObserver(self)
+        application.membership?.addPublisher(publisher)
+        application.membership?.addCleaner(self)
+        if options.singleSession == .refuse {
+            application.sessionService.authority = self
+            publisher.reclaim = { [unowned self] uids in await self.reclaim(uids) }
+        }
+        application.procedures.immediate("sys/status.holds") { _, payload in
+            var reader = PayloadReader(payload)
+            let uid = UserID(try reader.text())
+            let session = SessionID(try reader.number())
+            let held = application.sessionService.get(session)
+            return [held?.uid == uid || held?.binding == true ? 1 : 0]
+        }
+    }
+
+    /// Users whose status is not yet published.
+    public var backlog: Int { publisher.backlog }
+
+    public func start() async throws {
+        try await store.start(application, application.membership)
+        if options.cleanOnStartUp { try await store.clean() }
+        if application.isFrontend { publisher.start() }
+    }
+
+    public func stop() async { await publisher.stop() }
+
+    // MARK: questions
+
+    /// The servers a user is connected to.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func getSidsByUid(_ uid: UserID) async throws -> [ServerID] {
+        try await asked { try await self.store.servers(of: [uid]) }.first ?? []
+    }
+
+    /// Whether a user is online.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func getStatusByUid(_ uid: UserID) async throws -> Bool {
+        try await getStatusByUids([uid])[uid] ?? false
+    }
+
+    /// Whether each of some users is online.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func getStatusByUids(_ uids: [UserID]) async throws -> [UserID: Bool] {
+        if uids.isEmpty { return [:] }
+        let online = try await asked { try await self.store.areOnline(uids) }
+        return Dictionary(zip(uids, online)) { first, _ in first }
+    }
+
+    private func asked<Value>(_ question: @Loop () async throws -> Value) async throws -> Value {
+        do {
+            return try await question()
+        } catch {
+            throw PomeloError(.redisUnavailable, "status is unknown: \(error)", cause: error)
+        }
+    }
+
+    // MARK: pushes
+
+    /// Pushes to users wherever they are connected.
+    ///
+    /// - Returns: `noSession` has those who are offline; other failures are in `failed`, never in both.
+    /// - Complexity: one round trip for the users that were not asked about within 5 s, one call per frontend.
+    /// - Throws: `PomeloError` `.redisUnavailable`, `.encoding`.
+    public func pushByUids<Message>(
+        _ uids: [UserID], _ push: Push<Message>, _ message: Message
+    ) async throws -> PushReport {
+        let encoded = try PushMessage(push, message)
+        var report = await application.fanout.push(encoded, to: try await located(uids))
+        // Who was not where the cache said is looked up once more.
+        let moved = Set(report.noSession)
+        if !moved.isEmpty {
+            for uid in moved { cache[uid] = nil }
+            report.noSession = []
+            let again = await application.fanout.push(encoded, to: try await located(Array(moved)))
+            report.merge(again)
+            report.noSession = Array(Set(again.noSession)).sorted()
+        }
+        report.noSession += uids.filter { cache[$0]?.servers.isEmpty == true && !moved.contains($0) }
+        report.noSession += moved.filter { cache[$0]?.servers.isEmpty == true }
+        report.noSession = Array(Set(report.noSession)).sorted()
+        return report
+    }
+
+    /// The users grouped by the servers they are connected to.
+    private func located(_ uids: [UserID]) async throws -> [ServerID: [UserID]] {
+        guard store.isUp else { throw PomeloError(.redisUnavailable, "status is unknown: redis is away") }
+        let now = application.clock.now
+        let unknown = uids.filter { (cache[$0]?.until ?? 0) <= now }
+        if !unknown.isEmpty {
+            let found = try await asked { try await self.store.servers(of: unknown) }
+            if cache.count + unknown.count > Self.cacheLimit { cache = cache.filter { $0.value.until > now } }
+            if cache.count + unknown.count > Self.cacheLimit { cache = [:] }
+            let until = application.clock.deadline(after: Self.cacheFor)
+            for (uid, servers) in zip(unknown, found) { cache[uid] = (servers, servers.isEmpty ? now : until) }
+        }
+        var grouped: [ServerID: [UserID]] = [:]
+        for uid in uids {
+            for server in cache[uid]?.servers ?? [] { grouped[server, default: []].append(uid) }
+        }
+        return grouped
+    }
+
+    // MARK: sessions
+
+    public func bound(_ session: ClientSession, to uid: UserID) { publisher.note(uid) }
+
+    public func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
+        if last { publisher.note(uid) }
+    }
+}
+
+extension StatusService: BindAuthority {
+    public func claim(_ uid: UserID, for session: ClientSession) async throws {
+        guard application.sessionService.get(byUid: uid).isEmpty, publisher.claiming.insert(uid).inserted else {
+            throw Self.refused(uid)
+        }
+        defer { publisher.claiming.remove(uid) }
+        do {
+            let decided = try await application.clock.within(Self.claimDeadline) {
+                try await self.decide(uid, self.holder(session.id))
+            }
+            guard let decided else { throw PomeloError(.redisUnavailable, "\(uid) could not be claimed in time") }
+            if !decided { throw Self.refused(uid) }
+        } catch let error as PomeloError where error.code == .binding {
+            throw error
+        } catch {
+            // It may have been claimed after all: give it back when the store answers again.
+            publisher.note(uid)
+            throw PomeloError(.redisUnavailable, "\(uid) cannot be claimed: \(error)", cause: error)
+        }
+    }
+
+    public func release(_ uid: UserID, for session: ClientSession) { publisher.note(uid) }
+
+    private func holder(_ session: SessionID) -> Holder {
+        Holder(server: application.serverID, instance: application.instance, session: session)
+    }
+
+    /// True when the claim is ours: nobody held it, or the holder is gone or denies it.
+    private func decide(_ uid: UserID, _ holder: Holder) async throws -> Bool {
+        guard case .held(let other, let token) = try await store.claim(uid, holder, gone: nil) else { return true }
+        if await stillHolds(other, uid) { return false }
+        return try await store.claim(uid, holder, gone: token) == .granted
+    }
+
+    private func stillHolds(_ other: Holder, _ uid: UserID) async -> Bool {
+        if other.server == application.serverID {
+            return other.instance == application.instance && application.sessionService.get(other.session)?.uid == uid
+        }
+        guard application.servers[other.server]?.instance == other.instance else { return false }
+        var payload = PayloadWriter()
+        payload.text(uid.rawValue)
+        payload.number(other.session.rawValue)
+        do throws(RPCError) {
+            let answer = try await application.rpc.system(
+                other.server, "status.holds", payload.bytes, within: .milliseconds(500))
+            return answer.first == 1
+        } catch {
+            application.log.notice("\(other.server) does not answer for \(uid): its binding is void")
+            return false
+        }
+    }
+
+    private func reclaim(_ uids: [UserID]) async {
+        for uid in uids {
+            guard let session = application.sessionService.get(byUid: uid).first else { continue }
+            do {
+                if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
+                    application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
+                }
+            } catch {
+                publisher.note(uid)
+            }
+        }
+    }
+
+    private static func refused(_ uid: UserID) -> PomeloError {
+        PomeloError(.binding, "\(uid) is bound already")
+    }
+}
+
+extension StatusService: LeaseCleaner {
+    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+        try await store.cleanUp(server, proceed: proceed)
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+public import PomeloLoop
+public import PomeloRedis
+import PomeloUV
+
+/// A real `redis-server` of a test's own, on a free port of 127.0.0.1; it does not outlive this process.
+@Loop public final class RedisServer {
+    /// The port, the same through all restarts.
+    public private(set) var port = 0
+    /// Whether the process runs; a paused one does.
+    public var isRunning: Bool { child != nil }
+
+    private let persistent: Bool
+    private let options: [String]
+    private var folder: String?
+    private var child: ChildProcess?
+    private var exited: [CheckedContinuation<Void, Never>] = []
+    private var ready: CheckedContinuation<Bool, Never>?
+    private var lastLines: [String] = []
+
+    /// Whether `redis-server` can be started at all; tests that need it are skipped otherwise.
+    public static func isInstalled() async -> Bool {
+        await withCheckedContinuation { continuation in
+            do throws(NetworkError) {
+                _ = try ChildProcess(
+                    ChildProcess.Command("redis-server", ["--version"]),
+                    onExit: { continuation.resume(returning: $0 == .exited(0)) })
+            } catch {
+                continuation.resume(returning: false)
+            }
+        }
+    }
+
+    /// Starts a server; `options` are further arguments, for instance `["--requirepass", "secret"]`.
+    ///
+    /// A persistent one logs every write to an append-only file and has its data back after `restart`.
+    ///
+    /// - Throws: `NetworkError` with the last lines of its log when it does not come up.
+    public static func start(
+        persistent: Bool = false, options: [String] = []
+    ) async throws(NetworkError) -> RedisServer {
+        let server = RedisServer(persistent: persistent, options: options)
+        for _ in 0..<5 {
+            server.port = try await freePort()
+            if await server.launch() { return server }
+        }
+        throw server.failure
+    }
+
+    private init(persistent: Bool, options: [String]) {
+        self.persistent = persistent
+        self.options = options
+    }
+
+    /// A client configuration for this server, with short time-outs.
+    public var configuration: RedisConfiguration { RedisConfiguration(host: "127.0.0.1", port: port) }
+
+    // MARK: faults
+
+    /// Ends the server in order and removes its files.
+    public func stop() async {
+        child?.signal(SIGCONT)
+        child?.signal(SIGTERM)
+        await untilExit()
+        await removeFolder()
+    }
+
+    /// Ends the server as a crash does.
+    public func kill9() async {
+        child?.signal(SIGKILL)
+        await untilExit()
+    }
+
+    /// Starts it again on the same port, after killing it if it still runs; without persistence it is always empty.
+    ///
+    /// - Throws: `NetworkError` when it does not come up.
+    public func restart(empty: Bool = false) async throws(NetworkError) {
+        await kill9()
+        if empty { await removeFolder() }
+        guard await launch() else { throw failure }
+    }
+
+    /// Freezes the process: connections stay open and nothing is answered.
+    public func pause() { child?.signal(SIGSTOP) }
+
+    /// Lets a frozen process go on.
+    public func resume() { child?.signal(SIGCONT) }
+
+    // MARK: process
+
+    /// Finds a port by listening on it; another process may take it before the server does, then the start is tried again.
+    private static func freePort() async throws(NetworkError) -> Int {
+        let listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { $0.close() }
+        let port = listener.localAddress.port
+        listener.close()
+        return port
+    }
+
+    /// The shell makes the folder, says its name, and becomes the server, which the kernel ends with this process.
+    private func launch() async -> Bool {
+        let script = """
+            folder="${1:-$(mktemp -d)}"; shift
+            echo "folder=$folder"
+            if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL redis-server --dir "$folder" "$@"; fi
+            exec redis-server --dir "$folder" "$@"
+            """
+        let arguments =
+            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", persistent ? "yes" : "no"]
+            + ["--enable-debug-command", "yes"] + options
+        lastLines = []
+        do throws(NetworkError) {
+            child = try ChildProcess(
+                ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments),
+                onLine: { [weak self] line in self?.said(line) }, onExit: { [weak self] _ in self?.didExit() })
+        } catch {
+            lastLines = [error.description]
+            return false
+        }
+        let limit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
+        let up = await withCheckedContinuation { ready = $0 }
+        SystemClock.shared.cancel(limit)
+        if !up { await kill9() }
+        return up
+    }
+
+    private func said(_ line: String) {
+        if line.hasPrefix("folder=") { folder = String(line.dropFirst("folder=".count)) }
+        if line.contains("Ready to accept connections") { isReady(true) }
+        lastLines = lastLines.suffix(5) + [line]
+    }
+
+    private func isReady(_ up: Bool) {
+        ready?.resume(returning: up)
+        ready = nil
+    }
+
+    private func didExit() {
+        child = nil
+        isReady(false)
+        let waiting = exited
+        exited = []
+        for waiter in waiting { waiter.resume() }
+    }
+
+    private func untilExit() async {
+        guard child != nil else { return }
+        await withCheckedContinuation { exited.append($0) }
+    }
+
+    private func removeFolder() async {
+        guard let folder else { return }
+        self.folder = nil
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            do throws(NetworkError) {
+                _ = try ChildProcess(
+                    ChildProcess.Command("rm", ["-rf", folder]), onExit: { _ in done.resume() })
+            } catch {
+                done.resume()
+            }
+        }
+    }
+
+    private var failure: NetworkError {
+        NetworkError(code: "ECHILD", description: "redis-server did not start: " + lastLines.joined(separator: "; "))
+    }
+}

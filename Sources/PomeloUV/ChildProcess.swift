@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+import CLibuv
+import Glibc
+public import PomeloLoop
+
+/// How a child process ended.
+public enum ExitStatus: Sendable, Equatable {
+    case exited(Int)
+    case signalled(Int)
+}
+
+/// A child process whose output lines and end are reported on the loop.
+@safe @Loop public final class ChildProcess {
+    /// What to run.
+    public struct Command: Sendable {
+        /// A path, or a name looked up in PATH.
+        public var executable: String
+        public var arguments: [String]
+        /// Added to, and winning over, this process's own environment.
+        public var environment: [String: String]
+        public var directory: String?
+
+        public init(
+            _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:],
+            directory: String? = nil
+        ) {
+            self.executable = executable
+            self.arguments = arguments
+            self.environment = environment
+            self.directory = directory
+        }
+    }
+
+    /// The kernel's number of the child.
+    public var pid: Int32 { unsafe handle.pointee.pid }
+    /// Set once the child has been waited for.
+    public private(set) var status: ExitStatus?
+
+    // SAFETY: written in init only; libuv has let go of it before deinit runs.
+    private nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_process_t>
+    private let onLine: @Loop (String) -> Void
+    private let onExit: @Loop (ExitStatus) -> Void
+    private var outputs: [LinePipe] = []
+
+    /// Starts a child; standard output and error arrive as lines, in order per stream.
+    ///
+    /// - Throws: `NetworkError` naming the executable, for instance `ENOENT`.
+    public init(
+        _ command: Command, onLine: @escaping @Loop (String) -> Void = { _ in },
+        onExit: @escaping @Loop (ExitStatus) -> Void = { _ in }
+    ) throws(NetworkError) {
+        self.onLine = onLine
+        self.onExit = onExit
+        unsafe handle = .allocate(capacity: 1)
+        let driver = try requireDriver()
+        let out = LinePipe(driver, onLine)
+        let err = LinePipe(driver, onLine)
+        outputs = [out, err]
+        unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        let status = unsafe spawn(command, driver, [out.handle, err.handle])
+        if status < 0 {
+            close()
+            throw NetworkError(status: status, "cannot start \(command.executable)")
+        }
+        out.start()
+        err.start()
+    }
+
+    deinit { unsafe handle.deallocate() }
+
+    /// Sends a signal; one that has ended is ignored.
+    public func signal(_ number: Int32) {
+        if status == nil { _ = unsafe uv_process_kill(handle, number) }
+    }
+
+    private func spawn(
+        _ command: Command, _ driver: UVDriver, _ pipes: [UnsafeMutablePointer<uv_pipe_t>]
+    ) -> Int32 {
+        var merged = Self.ownEnvironment
+        for (key, value) in command.environment { merged[key] = value }
+        let arguments = unsafe CStrings([command.executable] + command.arguments)
+        let environment = unsafe CStrings(merged.map { "\($0.key)=\($0.value)" })
+        let texts = unsafe CStrings([command.executable, command.directory ?? ""])
+        defer { unsafe arguments.free(); unsafe environment.free(); unsafe texts.free() }
+        var stdio = unsafe [uv_stdio_container_t](repeating: uv_stdio_container_t(), count: 3)
+        unsafe stdio[0].flags = UV_IGNORE
+        for unsafe (index, pipe) in unsafe pipes.enumerated() {
+            unsafe stdio[index + 1].flags = uv_stdio_flags(rawValue: UV_CREATE_PIPE.rawValue | UV_WRITABLE_PIPE.rawValue)
+            unsafe stdio[index + 1].data.stream = UnsafeMutableRawPointer(pipe).assumingMemoryBound(to: uv_stream_t.self)
+        }
+        return unsafe stdio.withUnsafeMutableBufferPointer { stdio in
+            var options = unsafe uv_process_options_t()
+            unsafe options.file = UnsafePointer(texts.pointers[0])
+            unsafe options.args = arguments.pointers
+            unsafe options.env = environment.pointers
+            if command.directory != nil { unsafe options.cwd = UnsafePointer(texts.pointers[1]) }
+            unsafe options.stdio_count = 3
+            unsafe options.stdio = stdio.baseAddress
+            unsafe options.exit_cb = { handle, code, signal in
+                guard let data = unsafe handle?.pointee.data else { return }
+                let child = unsafe Unmanaged<ChildProcess>.fromOpaque(data).takeUnretainedValue()
+                Loop.fromCallback { child.ended(signal == 0 ? .exited(Int(code)) : .signalled(Int(signal))) }
+            }
+            return unsafe uv_spawn(driver.loop, handle, &options)
+        }
+    }
+
+    private static var ownEnvironment: [String: String] {
+        var items: UnsafeMutablePointer<uv_env_item_t>?
+        var count: Int32 = 0
+        guard unsafe uv_os_environ(&items, &count) == 0, let items = unsafe items else { return [:] }
+        defer { unsafe uv_os_free_environ(items, count) }
+        var result: [String: String] = [:]
+        for index in 0..<Int(count) {
+            unsafe result[String(cString: items[index].name)] = unsafe String(cString: items[index].value)
+        }
+        return result
+    }
+
+    private func ended(_ status: ExitStatus) {
+        self.status = status
+        close()
+        onExit(status)
+    }
+
+    private func close() {
+        outputs = []
+        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
+            unsafe uv_close(handle) { handle in
+                guard let data = unsafe handle?.pointee.data else { return }
+                unsafe Unmanaged<ChildProcess>.fromOpaque(data).release()
+            }
+        }
+    }
+}
+
+/// A NULL-terminated array of C strings.
+@unsafe private struct CStrings {
+    let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    let count: Int
+
+    init(_ strings: [String]) {
+        unsafe count = strings.count
+        unsafe pointers = .allocate(capacity: strings.count + 1)
+        for (index, string) in strings.enumerated() { unsafe pointers[index] = unsafe strdup(string) }
+        unsafe pointers[strings.count] = nil
+    }
+
+    func free() {
+        for index in unsafe 0..<count { unsafe Glibc.free(pointers[index]) }
+        unsafe pointers.deallocate()
+    }
+}
+
+/// One output pipe of a child, cut into lines of at most 64 KiB; lives until the child closes it.
+@safe @Loop private final class LinePipe {
+    private static let longestLine = 65_536
+    // SAFETY: written in init only; libuv has let go of it before deinit runs.
+    nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_pipe_t>
+    private let onLine: @Loop (String) -> Void
+    private var rest: [UInt8] = []
+
+    init(_ driver: UVDriver, _ onLine: @escaping @Loop (String) -> Void) {
+        self.onLine = onLine
+        unsafe handle = .allocate(capacity: 1)
+        unsafe uv_pipe_init(driver.loop, handle, 0)
+        unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    deinit { unsafe handle.deallocate() }
+
+    func start() {
+        let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
+        _ = unsafe uv_read_start(stream, { _, _, buffer in
+            guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
+            let slab = unsafe driver.readSlab
+            unsafe buffer.pointee = uv_buf_init(slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
+        }, { stream, count, buffer in
+            guard let data = unsafe stream?.pointee.data, let buffer = unsafe buffer else { return }
+            let pipe = unsafe Unmanaged<LinePipe>.fromOpaque(data).takeUnretainedValue()
+            let bytes = unsafe Array(UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count)))
+            Loop.fromCallback { count < 0 ? pipe.close() : pipe.read(bytes) }
+        })
+    }
+
+    private func read(_ bytes: [UInt8]) {
+        for byte in bytes {
+            if byte == UInt8(ascii: "\n") || rest.count >= Self.longestLine { flush() }
+            if byte != UInt8(ascii: "\n") { rest.append(byte) }
+        }
+    }
+
+    private func flush() {
+        let line = String(decoding: rest, as: UTF8.self)
+        rest = []
+        onLine(line)
+    }
+
+    private func close() {
+        if !rest.isEmpty { flush() }
+        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
+            unsafe uv_close(handle) { handle in
+                guard let data = unsafe handle?.pointee.data else { return }
+                unsafe Unmanaged<LinePipe>.fromOpaque(data).release()
+            }
+        }
+    }
+}

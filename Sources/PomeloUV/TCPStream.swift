@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+//
+// PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
+// Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess.
+import CLibuv
+public import PomeloLoop
+
+/// A TCP connection on the loop.
+///
+/// Writes of one turn are gathered and leave in one system call; what the kernel does not take is copied once and
+/// handed to libuv, and nothing further is tried until that is gone.
+@safe @Loop public final class TCPStream: ByteStream, Flushable {
+    /// Writes are gathered up to this size before a system call.
+    private static let gatherBytes = 65_536
+    private static let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: gatherBytes, alignment: 64)
+
+    private enum Phase { case open, flushing, lingering, closing, closed }
+
+    // SAFETY: written in init only; libuv has let go of it before deinit runs.
+    nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_tcp_t>
+    public private(set) var remoteAddress = SocketAddress(host: "", port: 0)
+    public private(set) var queuedBytes = 0
+    public var delegate: (any ByteStreamDelegate)? {
+        didSet { if delegate != nil { resumeReading() } }
+    }
+
+    private var phase = Phase.open
+    private var reading = false
+    private var dirty = false
+    private var writing = false
+    private var end = StreamEnd.closed
+    private var queue: [[UInt8]] = []
+    /// Bytes of `queue[0]` that are written already.
+    private var offset = 0
+    private var lingerTimer: TimerID?
+
+    init(driver: UVDriver) throws(NetworkError) {
+        unsafe handle = .allocate(capacity: 1)
+        let status = unsafe uv_tcp_init(driver.loop, handle)
+        if status < 0 {
+            unsafe handle.deallocate()
+            throw NetworkError(status: status, "socket")
+        }
+        unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    deinit { unsafe handle.deallocate() }
+
+    /// Called once the connection stands.
+    func opened() {
+        unsafe uv_tcp_nodelay(handle, 1)
+        remoteAddress = unsafe addressOf(handle, uv_tcp_getpeername)
+    }
+
+    public var localAddress: SocketAddress { unsafe addressOf(handle, uv_tcp_getsockname) }
+
+    /// Sends TCP keep-alive probes after this much silence.
+    public func keepAlive(after delay: Duration) {
+        unsafe uv_tcp_keepalive(handle, 1, UInt32(clamping: delay.components.seconds))
+    }
+
+    // MARK: reading
+
+    public func pauseReading() {
+        guard reading, phase == .open else { return }
+        reading = false
+        _ = unsafe uv_read_stop(stream)
+    }
+
+    public func resumeReading() {
+        guard !reading, phase == .open || phase == .lingering else { return }
+        reading = true
+        let status = unsafe uv_read_start(stream, { _, _, buffer in
+            guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
+            let slab = unsafe driver.readSlab
+            unsafe buffer.pointee = uv_buf_init(slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
+        }, { stream, count, buffer in
+            guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
+            let target = unsafe TCPStream.from(stream.pointee.data)
+            let bytes = unsafe UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count))
+            Loop.fromCallback { unsafe target?.didRead(count, bytes) }
+        })
+        if status < 0 { finish(.failed(NetworkError.name(status))) }
+    }
+
+    private func didRead(_ count: Int, _ bytes: UnsafeRawBufferPointer) {
+        if count > 0 {
+            guard phase == .open, let delegate else { return }
+            let typed = unsafe bytes.bindMemory(to: UInt8.self)
+            delegate.stream(self, didRead: unsafe Span(_unsafeElements: typed))
+        } else if count == Int(UV_EOF.rawValue) {
+            finish(phase == .open ? .peerClosed : .closed)
+        } else if count < 0 {
+            finish(phase == .open ? .failed(NetworkError.name(Int32(count))) : .closed)
+        }
+    }
+
+    // MARK: writing
+
+    public func write(_ bytes: [UInt8]) {
+        guard phase == .open, !bytes.isEmpty else { return }
+        queue.append(bytes)
+        queuedBytes += bytes.count
+        markDirty()
+    }
+
+    private func markDirty() {
+        guard !dirty, !writing else { return }
+        dirty = true
+        EventLoop.shared.flushList.append(self)
+    }
+
+    public func flushTurn() {
+        dirty = false
+        guard !writing, phase == .open || phase == .flushing else { return }
+        while !queue.isEmpty {
+            let offered = queue.count == 1 ? queue[0].count - offset : gather()
+            let written = queue.count == 1 ? tryWriteFirst() : tryWrite(offered)
+            if written < 0 && written != UV_EAGAIN.rawValue {
+                return finish(.failed(NetworkError.name(written)))
+            }
+            consume(max(0, Int(written)))
+            if Int(written) < offered { return writeRest() }
+        }
+        drained()
+    }
+
+    private func tryWriteFirst() -> Int32 {
+        unsafe queue[0].withUnsafeBytes { bytes in
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            var buffer = unsafe rest.asBuffer()
+            return unsafe uv_try_write(stream, &buffer, 1)
+        }
+    }
+
+    private func tryWrite(_ count: Int) -> Int32 {
+        var buffer = unsafe UnsafeRawBufferPointer(rebasing: Self.scratch[..<count]).asBuffer()
+        return unsafe uv_try_write(stream, &buffer, 1)
+    }
+
+    /// Copies queued bytes into the scratch buffer; a copy costs far less than a second system call.
+    private func gather() -> Int {
+        var used = 0
+        var skip = offset
+        for chunk in queue {
+            let take = min(chunk.count - skip, Self.gatherBytes - used)
+            unsafe chunk.withUnsafeBytes { bytes in
+                let target = unsafe UnsafeMutableRawBufferPointer(rebasing: Self.scratch[used..<(used + take)])
+                unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[skip..<(skip + take)]))
+            }
+            used += take
+            skip = 0
+            if used == Self.gatherBytes { break }
+        }
+        return used
+    }
+
+    private func consume(_ count: Int) {
+        queuedBytes -= count
+        var left = count
+        var gone = 0
+        while gone < queue.count, left >= queue[gone].count - offset {
+            left -= queue[gone].count - offset
+            offset = 0
+            gone += 1
+        }
+        offset += left
+        if gone == queue.count { queue = [] } else { queue.removeFirst(gone) }
+    }
+
+    /// The socket is full: libuv keeps a copy of the next bytes and tells when they are gone.
+    private func writeRest() {
+        let count = gather()
+        let request = UnsafeMutablePointer<uv_write_t>.allocate(capacity: 1)
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+        unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: Self.scratch[..<count]))
+        unsafe request.pointee.data = copy.baseAddress
+        var buffer = unsafe UnsafeRawBufferPointer(copy).asBuffer()
+        writing = true
+        let status = unsafe uv_write(request, stream, &buffer, 1) { request, status in
+            guard let request = unsafe request, let stream = unsafe request.pointee.handle else { return }
+            let target = unsafe TCPStream.from(stream.pointee.data)
+            unsafe request.pointee.data.deallocate()
+            unsafe request.deallocate()
+            Loop.fromCallback { target?.didWrite(status) }
+        }
+        if status < 0 {
+            unsafe copy.deallocate()
+            unsafe request.deallocate()
+            return finish(.failed(NetworkError.name(status)))
+        }
+        inFlight = count
+    }
+
+    private var inFlight = 0
+
+    private func didWrite(_ status: Int32) {
+        writing = false
+        if status < 0 { return finish(.failed(NetworkError.name(status))) }
+        consume(inFlight)
+        inFlight = 0
+        flushTurn()
+    }
+
+    private func drained() {
+        if phase == .flushing {
+            linger()
+        } else {
+            delegate?.streamDidDrain(self)
+        }
+    }
+
+    // MARK: closing
+
+    public func close() { finish(.closed) }
+
+    public func closeAfterFlush(within deadline: Duration) {
+        guard phase == .open else { return }
+        pauseReading()
+        phase = .flushing
+        lingerTimer = SystemClock.shared.schedule(after: deadline) { [weak self] in self?.finish(.closed) }
+        if queue.isEmpty && !writing { linger() } else { markDirty() }
+    }
+
+    /// Sends FIN and discards input until the peer's FIN: closing with unread input would reset the connection and
+    /// could destroy bytes still on their way to the peer.
+    private func linger() {
+        phase = .lingering
+        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+        let status = unsafe uv_shutdown(request, stream) { request, _ in unsafe request?.deallocate() }
+        if status < 0 {
+            unsafe request.deallocate()
+            return finish(.closed)
+        }
+        resumeReading()
+    }
+
+    private func finish(_ reason: StreamEnd) {
+        guard phase != .closing, phase != .closed else { return }
+        phase = .closing
+        end = reason
+        if let lingerTimer { SystemClock.shared.cancel(lingerTimer) }
+        queue = []
+        queuedBytes = 0
+        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
+            unsafe uv_close(handle) { handle in
+                guard let data = unsafe handle?.pointee.data else { return }
+                let target = unsafe Unmanaged<TCPStream>.fromOpaque(data).takeRetainedValue()
+                Loop.fromCallback { target.closed() }
+            }
+        }
+    }
+
+    private func closed() {
+        phase = .closed
+        let last = delegate
+        delegate = nil
+        last?.stream(self, didEnd: end)
+    }
+
+    // MARK: C
+
+    private var stream: UnsafeMutablePointer<uv_stream_t> {
+        unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
+    }
+
+    nonisolated private static func from(_ data: UnsafeMutableRawPointer?) -> TCPStream? {
+        guard let data = unsafe data else { return nil }
+        return unsafe Unmanaged<TCPStream>.fromOpaque(data).takeUnretainedValue()
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// libuv never writes through the buffers it is given to send.
+    fileprivate func asBuffer() -> uv_buf_t {
+        let base = unsafe UnsafeMutableRawPointer(mutating: baseAddress)
+        return unsafe uv_buf_init(base?.assumingMemoryBound(to: CChar.self), UInt32(count))
+    }
+}
+
+typealias AddressQuery = (
+    UnsafePointer<uv_tcp_t>?, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<Int32>?
+) -> Int32
+
+@Loop func addressOf(_ handle: UnsafeMutablePointer<uv_tcp_t>, _ query: AddressQuery) -> SocketAddress {
+    var storage = sockaddr_storage()
+    var length = Int32(MemoryLayout<sockaddr_storage>.size)
+    return unsafe withUnsafeMutablePointer(to: &storage) { storage in
+        unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            guard unsafe query(handle, address, &length) == 0 else { return SocketAddress(host: "", port: 0) }
+            return unsafe SocketAddress(address)
+        }
+    }
+}
+
+extension SocketAddress {
+    /// The text form of a kernel address.
+    init(_ address: UnsafePointer<sockaddr>) {
+        var text = [CChar](repeating: 0, count: 64)
+        let raw = unsafe UnsafeRawPointer(address)
+        var port: UInt16 = 0
+        if unsafe address.pointee.sa_family == UInt16(AF_INET6) {
+            let v6 = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self)
+            unsafe uv_ip6_name(v6, &text, text.count)
+            port = unsafe UInt16(bigEndian: v6.pointee.sin6_port)
+        } else {
+            let v4 = unsafe raw.assumingMemoryBound(to: sockaddr_in.self)
+            unsafe uv_ip4_name(v4, &text, text.count)
+            port = unsafe UInt16(bigEndian: v4.pointee.sin_port)
+        }
+        let bytes = text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        self.init(host: String(decoding: bytes, as: UTF8.self), port: Int(port))
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+import CLibuv
+import PomeloLoop
+
+extension NetworkError {
+    /// libuv's name and text for a negative status.
+    init(status: Int32, _ what: String) {
+        self.init(code: Self.name(status), description: "\(what): \(Self.text(status)) (\(Self.name(status)))")
+    }
+
+    static func name(_ status: Int32) -> String { unsafe String(cString: uv_err_name(status)) }
+    static func text(_ status: Int32) -> String { unsafe String(cString: uv_strerror(status)) }
+}
+
+/// The running loop's libuv side; absent under the manual driver, where no kernel I/O exists.
+@Loop func requireDriver() throws(NetworkError) -> UVDriver {
+    guard let driver = EventLoop.shared.uv else {
+        throw NetworkError(code: "ENOSYS", description: "the manual loop driver has no sockets")
+    }
+    return driver
+}

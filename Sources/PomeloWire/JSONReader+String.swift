@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+extension JSONReader {
+    /// Reads a string; the current byte is its opening quote.
+    mutating func string(_ text: Span<UInt8>) throws(WireError) -> String {
+        let start = offset &+ 1
+        var end = start
+        while end < text.count {
+            let byte = text[end]
+            if byte == UInt8(ascii: "\"") {
+                offset = end &+ 1
+                return try Self.text(text.extracting(start..<end))
+            }
+            if byte == UInt8(ascii: "\\") { break }
+            guard byte >= 0x20 else { throw .malformed("JSON: control character in a string") }
+            end &+= 1
+        }
+        return try escapedString(text, from: start, firstEscape: end)
+    }
+
+    /// The slow path: copies the string while replacing its escapes.
+    private mutating func escapedString(
+        _ text: Span<UInt8>, from start: Int, firstEscape: Int
+    ) throws(WireError) -> String {
+        var copy = text.extracting(start..<firstEscape).copied()
+        offset = firstEscape
+        while true {
+            let byte = try peek(text)
+            offset &+= 1
+            switch byte {
+            case UInt8(ascii: "\""):
+                return try Self.text(copy.span)
+            case UInt8(ascii: "\\"):
+                try escape(text, into: &copy)
+            case 0..<0x20:
+                throw .malformed("JSON: control character in a string")
+            default:
+                copy.append(byte)
+            }
+        }
+    }
+
+    private mutating func escape(_ text: Span<UInt8>, into copy: inout Bytes) throws(WireError) {
+        let byte = try peek(text)
+        offset &+= 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): copy.append(byte)
+        case UInt8(ascii: "b"): copy.append(0x08)
+        case UInt8(ascii: "f"): copy.append(0x0C)
+        case UInt8(ascii: "n"): copy.append(0x0A)
+        case UInt8(ascii: "r"): copy.append(0x0D)
+        case UInt8(ascii: "t"): copy.append(0x09)
+        case UInt8(ascii: "u"):
+            var scalar = try hexUnit(text)
+            if scalar & 0xFC00 == 0xD800, let low = try lowSurrogate(text) {
+                scalar = 0x10000 &+ (scalar & 0x3FF) << 10 | low & 0x3FF
+            }
+            Self.append(Unicode.Scalar(scalar) ?? "\u{FFFD}", to: &copy)
+        default:
+            throw .malformed("JSON: unknown escape")
+        }
+    }
+
+    /// Reads `\uDC00` to `\uDFFF` when it follows, else leaves the position alone.
+    private mutating func lowSurrogate(_ text: Span<UInt8>) throws(WireError) -> UInt32? {
+        guard text.count &- offset >= 2, text[offset] == UInt8(ascii: "\\"),
+            text[offset &+ 1] == UInt8(ascii: "u")
+        else { return nil }
+        let before = offset
+        offset &+= 2
+        let unit = try hexUnit(text)
+        if unit & 0xFC00 == 0xDC00 { return unit }
+        offset = before
+        return nil
+    }
+
+    private mutating func hexUnit(_ text: Span<UInt8>) throws(WireError) -> UInt32 {
+        guard text.count &- offset >= 4 else { throw .malformed("JSON: cut short") }
+        var unit: UInt32 = 0
+        for index in offset..<(offset &+ 4) {
+            let byte = text[index]
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte &- UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte &- UInt8(ascii: "a") &+ 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte &- UInt8(ascii: "A") &+ 10
+            default: throw .malformed("JSON: bad hexadecimal digit")
+            }
+            unit = unit << 4 | UInt32(digit)
+        }
+        offset &+= 4
+        return unit
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to copy: inout Bytes) {
+        copy.append(contentsOf: String(scalar).utf8)
+    }
+
+    @inline(__always)
+    private static func text(_ bytes: Span<UInt8>) throws(WireError) -> String {
+        if let text = bytes.text() { return text }
+        guard let joined = joiningSurrogates(bytes).span.text() else { throw .malformed("JSON: not UTF-8") }
+        return joined
+    }
+
+    /// Rewrites every `ED A0–AF xx ED B0–BF xx` (one character as two surrogates) as four bytes.
+    private static func joiningSurrogates(_ bytes: Span<UInt8>) -> Bytes {
+        var result: Bytes = []
+        var index = 0
+        while index < bytes.count {
+            if let scalar = surrogatePair(bytes, at: index) {
+                append(scalar, to: &result)
+                index &+= 6
+            } else {
+                result.append(bytes[index])
+                index &+= 1
+            }
+        }
+        return result
+    }
+
+    private static func surrogatePair(_ bytes: Span<UInt8>, at index: Int) -> Unicode.Scalar? {
+        guard bytes.count &- index >= 6, bytes[index] == 0xED, bytes[index &+ 3] == 0xED,
+            bytes[index &+ 1] & 0xF0 == 0xA0, bytes[index &+ 4] & 0xF0 == 0xB0,
+            bytes[index &+ 2] & 0xC0 == 0x80, bytes[index &+ 5] & 0xC0 == 0x80
+        else { return nil }
+        let high = UInt32(bytes[index &+ 1] & 0x0F) << 6 | UInt32(bytes[index &+ 2] & 0x3F)
+        let low = UInt32(bytes[index &+ 4] & 0x0F) << 6 | UInt32(bytes[index &+ 5] & 0x3F)
+        return Unicode.Scalar(0x10000 &+ (high << 10 | low))
+    }
+}

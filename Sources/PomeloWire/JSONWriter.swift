@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+
+extension JSON {
+    /// Returns the value as compact JSON text.
+    ///
+    /// Numbers look as JavaScript writes them (`1`, `1e+21`); NaN and infinities become null. Characters
+    /// beyond U+FFFF are written as two escapes, which every client can read; others go out as UTF-8.
+    ///
+    /// - Source: ECMAScript, `JSON.stringify` and `Number::toString`.
+    public func encoded() -> Bytes {
+        var bytes: Bytes = []
+        bytes.reserveCapacity(128)
+        write(into: &bytes)
+        return bytes
+    }
+
+    /// Appends the value as compact JSON text; see ``encoded()``.
+    public func write(into bytes: inout Bytes) {
+        switch self {
+        case .null: bytes.append(contentsOf: "null".utf8)
+        case .bool(true): bytes.append(contentsOf: "true".utf8)
+        case .bool(false): bytes.append(contentsOf: "false".utf8)
+        case .int(let number): JSONWriter.write(number, into: &bytes)
+        case .double(let number): JSONWriter.write(number, into: &bytes)
+        case .string(let text): JSONWriter.write(text, into: &bytes)
+        case .array(let elements):
+            bytes.append(UInt8(ascii: "["))
+            var separate = false
+            for element in elements {
+                if separate { bytes.append(UInt8(ascii: ",")) }
+                separate = true
+                element.write(into: &bytes)
+            }
+            bytes.append(UInt8(ascii: "]"))
+        case .object(let object):
+            bytes.append(UInt8(ascii: "{"))
+            for index in object.keys.indices {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                JSONWriter.write(object.keys[index], into: &bytes)
+                bytes.append(UInt8(ascii: ":"))
+                object.values[index].write(into: &bytes)
+            }
+            bytes.append(UInt8(ascii: "}"))
+        }
+    }
+}
+
+/// Writes the scalars of JSON.
+enum JSONWriter {
+    static func write(_ number: Int64, into bytes: inout Bytes) {
+        var magnitude = number.magnitude
+        if magnitude < 10 {
+            if number < 0 { bytes.append(UInt8(ascii: "-")) }
+            bytes.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: magnitude))
+            return
+        }
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var count = 0
+        while magnitude > 0 {
+            let (quotient, remainder) = magnitude.quotientAndRemainder(dividingBy: 10)
+            digits[count] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: remainder)
+            count &+= 1
+            magnitude = quotient
+        }
+        bytes.append(addingCapacity: count &+ 1) { output in
+            if number < 0 { output.append(UInt8(ascii: "-")) }
+            while count > 0 {
+                count &-= 1
+                output.append(digits[count])
+            }
+        }
+    }
+
+    /// JavaScript's rule over the shortest digits that read back the same: plain notation for exponents
+    /// from -7 to 21, else one digit, a point, the rest, `e`, sign and exponent.
+    static func write(_ number: Double, into bytes: inout Bytes) {
+        guard number.isFinite else {
+            bytes.append(contentsOf: "null".utf8)
+            return
+        }
+        if let whole = Int64(exactly: number), whole.magnitude < 1 << 53 {
+            write(whole, into: &bytes)
+            return
+        }
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        let (digits, point) = shortest(number.magnitude)
+        let count = digits.count
+        switch point {
+        case count...21:
+            bytes.append(contentsOf: digits)
+            bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: point &- count))
+        case 1...21:
+            bytes.append(contentsOf: digits[..<point])
+            bytes.append(UInt8(ascii: "."))
+            bytes.append(contentsOf: digits[point...])
+        case -5...0:
+            bytes.append(contentsOf: "0.".utf8)
+            bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 0 &- point))
+            bytes.append(contentsOf: digits)
+        default:
+            bytes.append(contentsOf: digits[..<1])
+            if count > 1 {
+                bytes.append(UInt8(ascii: "."))
+                bytes.append(contentsOf: digits[1...])
+            }
+            bytes.append(UInt8(ascii: "e"))
+            if point > 0 { bytes.append(UInt8(ascii: "+")) }
+            write(Int64(point &- 1), into: &bytes)
+        }
+    }
+
+    /// The shortest digits that read back as `number` and how many of them stand before the point.
+    private static func shortest(_ number: Double) -> (digits: Bytes, point: Int) {
+        var digits: Bytes = []
+        var exponent = 0
+        var exponentSign = 1
+        var point: Int?
+        var inExponent = false
+        for byte in number.description.utf8 {
+            switch byte {
+            case UInt8(ascii: "."): point = digits.count
+            case UInt8(ascii: "e"): inExponent = true
+            case UInt8(ascii: "-"): exponentSign = -1
+            case UInt8(ascii: "+"): break
+            default:
+                if inExponent {
+                    exponent = exponent &* 10 &+ Int(byte &- UInt8(ascii: "0"))
+                } else {
+                    digits.append(byte)
+                }
+            }
+        }
+        var before = (point ?? digits.count) &+ exponent &* exponentSign
+        while digits.count > 1, digits.last == UInt8(ascii: "0") {
+            digits.removeLast()
+        }
+        let leading = digits.prefix { $0 == UInt8(ascii: "0") }.count
+        digits.removeFirst(leading)
+        before &-= leading
+        return (digits, before)
+    }
+
+    /// Appends a quoted string; `escapeAstral` writes characters beyond U+FFFF as two escapes.
+    static func write(_ text: String, into bytes: inout Bytes, escapeAstral: Bool = true) {
+        let span = text.utf8Span.span
+        var isPlain = true
+        for index in span.indices {
+            let byte = span[index]
+            isPlain = isPlain && byte >= 0x20 && byte != 0x22 && byte != 0x5C && byte < 0xF0
+        }
+        bytes.append(addingCapacity: span.count &+ 2) { output in
+            guard isPlain else { return }
+            output.append(UInt8(ascii: "\""))
+            output.put(span)
+            output.append(UInt8(ascii: "\""))
+        }
+        if !isPlain { writeEscaped(text, into: &bytes, escapeAstral: escapeAstral) }
+    }
+
+    private static func writeEscaped(_ text: String, into bytes: inout Bytes, escapeAstral: Bool) {
+        bytes.append(UInt8(ascii: "\""))
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22: bytes.append(contentsOf: "\\\"".utf8)
+            case 0x5C: bytes.append(contentsOf: "\\\\".utf8)
+            case 0x08: bytes.append(contentsOf: "\\b".utf8)
+            case 0x09: bytes.append(contentsOf: "\\t".utf8)
+            case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+            case 0x0C: bytes.append(contentsOf: "\\f".utf8)
+            case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+            case 0..<0x20: writeUnit(UInt16(truncatingIfNeeded: scalar.value), into: &bytes)
+            case 0x10000... where escapeAstral:
+                for unit in String(scalar).utf16 {
+                    writeUnit(unit, into: &bytes)
+                }
+            case 0..<0x80: bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+            default: bytes.append(contentsOf: String(scalar).utf8)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func writeUnit(_ unit: UInt16, into bytes: inout Bytes) {
+        bytes.append(contentsOf: "\\u".utf8)
+        for shift in [12, 8, 4, 0] {
+            let digit = UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 0xF
+            bytes.append(digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloConnectors
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import PomeloWire
+
+@testable import PomeloCore
+
+/// A core of three lines: remembers what the connector reports and echoes requests.
+@Loop final class FakeHost: ConnectorHost {
+    var messages: [ClientMessage] = []
+    var sessions: [SessionID: ClientSession] = [:]
+    var ends: [SessionEnd] = []
+    var refusing = false
+    var echoing = true
+    /// Called for every message, before the echo.
+    var onMessage: (@Loop (ClientMessage, ClientSession) -> Void)?
+    private var lastID: UInt64 = 0
+    /// A route that is only echoed.
+    static let unrecorded = "round.trip.only"
+
+    func opened(_ socket: any ClientSocket) -> ClientSession? {
+        if refusing { return nil }
+        lastID += 1
+        let session = ClientSession(id: SessionID(lastID), socket: socket)
+        sessions[session.id] = session
+        return session
+    }
+
+    func received(_ message: ClientMessage, from session: ClientSession) {
+        if message.route.text != Self.unrecorded {
+            messages.append(message)
+            onMessage?(message, session)
+        }
+        if echoing, message.id > 0 { session.socket.respond(id: message.id, body: message.body) }
+    }
+
+    func route(utf8 bytes: borrowing Span<UInt8>) -> Route? {
+        var copy = Bytes()
+        for index in 0..<bytes.count { copy.append(bytes[index]) }
+        guard let text = String(validating: copy, as: UTF8.self) else { return nil }
+        return Route(text)
+    }
+
+    func closed(_ session: ClientSession, _ reason: SessionEnd) {
+        precondition(sessions.removeValue(forKey: session.id) != nil, "a session was closed twice")
+        ends.append(reason)
+    }
+
+    /// The only session there is.
+    var session: ClientSession? { sessions.values.first }
+}
+
+/// A connector on a free port of the kernel, or on a network in memory.
+@Loop struct Frontend {
+    let host = FakeHost()
+    let connector: HybridConnector
+    let network: any Network
+
+    static func start(
+        _ options: HybridOptions = HybridOptions(), on network: any Network = UVNetwork(),
+        clock: any LoopClock = SystemClock.shared
+    ) async throws -> Frontend {
+        let frontend = Frontend(connector: HybridConnector(options), network: network)
+        let context = ConnectorContext(
+            network: network, clock: clock, random: RandomSource(seed: 1),
+            address: SocketAddress(host: "127.0.0.1", port: 0))
+        try await frontend.connector.start(frontend.host, context)
+        return frontend
+    }
+
+    var address: SocketAddress { connector.localAddress ?? SocketAddress(host: "nowhere", port: 0) }
+
+    func connect(_ transport: TestClient.Transport) async throws -> TestClient {
+        try await TestClient.connect(to: address, over: network, as: transport)
+    }
+
+    /// A client whose acknowledgement the server has seen.
+    func client(_ transport: TestClient.Transport) async throws -> TestClient {
+        let client = try await connect(transport)
+        try await client.handshake()
+        _ = try await client.answer(to: try client.ask(FakeHost.unrecorded, []))
+        return client
+    }
+
+    /// Waits until the server has seen what must come.
+    func wait(for what: String, _ condition: () -> Bool) async throws {
+        let limit = SystemClock.shared.deadline(after: .seconds(5))
+        while !condition() {
+            guard SystemClock.shared.now < limit else { throw Missing(what: what) }
+            await SystemClock.shared.sleep(for: .milliseconds(1))
+        }
+    }
+
+    struct Missing: Error {
+        let what: String
+    }
+}
+
+/// A stream whose input a test spells out; nothing happens behind its back.
+@Loop final class ScriptedStream: ByteStream {
+    var delegate: (any ByteStreamDelegate)?
+    let remoteAddress = SocketAddress(host: "192.0.2.1", port: 1)
+    let localAddress = SocketAddress(host: "192.0.2.2", port: 2)
+    /// What the other side would not read yet.
+    var queuedBytes = 0
+    /// Whether bytes stay queued, as with a client that does not read.
+    var stuck = false
+    private(set) var written: Bytes = []
+    private(set) var reading = true
+    private(set) var closing: StreamEnd?
+    private(set) var flushed = false
+
+    func write(_ bytes: [UInt8]) {
+        guard closing == nil else { return }
+        written += bytes
+        if stuck { queuedBytes += bytes.count }
+    }
+
+    func pauseReading() { reading = false }
+    func resumeReading() { reading = true }
+
+    func closeAfterFlush(within deadline: Duration) {
+        flushed = true
+        close()
+    }
+
+    func close() {
+        if closing == nil { closing = .closed }
+    }
+
+    /// The peer sends bytes.
+    func feed(_ bytes: Bytes) {
+        guard closing == nil else { return }
+        delegate?.stream(self, didRead: bytes.span)
+    }
+
+    /// The end reaches the owner.
+    func end(_ reason: StreamEnd = .peerClosed) {
+        let last = delegate
+        delegate = nil
+        last?.stream(self, didEnd: closing ?? reason)
+    }
+
+    /// What was written since the last look.
+    func taken() -> Bytes {
+        defer { written = [] }
+        return written
+    }
+}
+
+/// Packages as they stand in recordings of the original server.
+enum Sample {
+    static let handshake = Bytes(
+        hex:
+            "010000447b22737973223a7b2274797065223a226a732d776562736f636b6574222c2276657273696f6e223a22302e"
+            + "302e31222c22727361223a7b7d7d2c2275736572223a7b7d7d")
+    static let welcome = Bytes(hex: "010000157b22636f6465223a3230302c22737973223a7b7d7d")
+    static let welcomeHeartbeat3 = Bytes(
+        hex: "010000227b22636f6465223a3230302c22737973223a7b22686561727462656174223a337d7d")
+    static let refused500 = Bytes(hex: "0100000c7b22636f6465223a3530307d")
+    static let refused501 = Bytes(hex: "0100000c7b22636f6465223a3530317d")
+    static let ack = Bytes(hex: "02000000")
+    static let heartbeat = Bytes(hex: "03000000")
+    /// Request 1, connector.entryHandler.echo, {"a":1}.
+    static let echo1 = Bytes(
+        hex: "0400002500011b636f6e6e6563746f722e656e74727948616e646c65722e6563686f7b2261223a317d")
+    static let echo2 = Bytes(
+        hex: "0400002500021b636f6e6e6563746f722e656e74727948616e646c65722e6563686f7b2261223a327d")
+    static let upgrade = UpgradeRequest.clientHead(host: "x", key: "dGhlIHNhbXBsZSBub25jZQ==")
+
+    static func frame(_ payload: Bytes, _ opcode: WebSocketOpcode = .binary) -> Bytes {
+        WebSocketFrame.encode(opcode, payload, maskKey: 0xA1B2_C3D4)
+    }
+
+    static func data(_ message: Bytes) -> Bytes { [4, 0, 0, UInt8(message.count)] + message }
+}
+
+extension Bytes {
+    init(hex: String) {
+        self.init()
+        var high: UInt8?
+        for digit in hex.utf8 {
+            let value = digit & 0xF &+ (digit > 0x40 ? 9 : 0)
+            if let first = high {
+                append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import Testing
+
+@testable import PomeloRedis
+
+@Suite struct RedisPureTests {
+    struct Encoding: Sendable, CustomTestStringConvertible {
+        let name: String
+        let command: RedisCommand
+        let bytes: String
+        var testDescription: String { name }
+    }
+
+    static let encodings = [
+        Encoding(name: "no argument", command: RedisCommand("PING"), bytes: "*1|$4|PING|"),
+        Encoding(
+            name: "text and number", command: RedisCommand("SET", "k", -12), bytes: "*3|$3|SET|$1|k|$3|-12|"),
+        Encoding(
+            name: "empty text", command: RedisCommand("SET", "", ""), bytes: "*3|$3|SET|$0||$0||"),
+        Encoding(
+            name: "length is in bytes", command: RedisCommand("GET", "键"), bytes: "*2|$3|GET|$3|键|"),
+        Encoding(
+            name: "bytes with line ends", command: RedisCommand("ECHO", [UInt8]("a\r\nb".utf8)),
+            bytes: "*2|$4|ECHO|$4|a|b|"),
+        Encoding(
+            name: "two digit lengths", command: RedisCommand("GET", "0123456789"), bytes: "*2|$3|GET|$10|0123456789|"),
+        Encoding(
+            name: "appended members", command: RedisCommand("SADD", "k").appending(["a", "b"]),
+            bytes: "*4|$4|SADD|$1|k|$1|a|$1|b|"),
+    ]
+
+    @Test(arguments: encodings) func encodes(_ example: Encoding) {
+        var bytes: [UInt8] = []
+        example.command.encode(into: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self) == example.bytes.replacing("|", with: "\r\n"))
+    }
+
+    @Test func repliesConvert() {
+        #expect(RedisReply.text("42").int == 42)
+        #expect(RedisReply.text("4x").int == nil)
+        #expect(RedisReply.integer(7).string == "7")
+        #expect(RedisReply.array([.text("a"), .integer(1)]).strings == ["a", "1"])
+        #expect(RedisReply.array([.text("a"), .null]).strings == nil)
+        #expect(RedisReply.array([.text("a"), .text("b")]).dictionary == ["a": "b"])
+        #expect(RedisReply.array([.text("a")]).dictionary == nil)
+        #expect(RedisReply.null.isNull)
+        #expect(throws: RedisError.reply("ERR no")) { try RedisReply.error("ERR no").get() }
+    }
+
+    struct URLCase: Sendable, CustomTestStringConvertible {
+        let url: String
+        let expected: String?
+        var testDescription: String { url }
+    }
+
+    static let urls = [
+        URLCase(url: "redis://h", expected: "h - - - -"),
+        URLCase(url: "redis://h:1/2", expected: "h 1 2 - -"),
+        URLCase(url: "redis://u:p@h:1/2", expected: "h 1 2 u p"),
+        URLCase(url: "redis://:p%40%3A@h", expected: "h - - - p@:"),
+        URLCase(url: "redis://u:p@q@[::1]:7/", expected: "::1 7 - u p@q"),
+        URLCase(url: "redis://h:", expected: nil),
+        URLCase(url: "redis://h:0", expected: nil),
+        URLCase(url: "redis://h:65536", expected: nil),
+        URLCase(url: "redis://h/x", expected: nil),
+        URLCase(url: "redis://", expected: nil),
+        URLCase(url: "redis://u:%zz@h", expected: nil),
+        URLCase(url: "redis://[::1", expected: nil),
+        URLCase(url: "rediss://h", expected: nil),
+        URLCase(url: "http://h", expected: nil),
+    ]
+
+    @Test(arguments: urls) func readsURL(_ example: URLCase) {
+        let parts = RedisURL(example.url).map { url in
+            [url.host, url.port.map(String.init), url.db.map(String.init), url.username, url.password]
+                .map { $0 ?? "-" }.joined(separator: " ")
+        }
+        #expect(parts == example.expected)
+    }
+
+    @Test func handshakeSaysOnlyWhatIsConfigured() {
+        var configuration = RedisConfiguration()
+        #expect(RedisHandshake(configuration, name: "n").commands.map(\.name) == ["CLIENT", "PING", "ROLE", "INFO"])
+        configuration.password = "p"
+        configuration.db = 3
+        let commands = RedisHandshake(configuration, name: "n").commands
+        #expect(commands.prefix(2) == [RedisCommand("AUTH", "p"), RedisCommand("SELECT", 3)])
+        configuration.username = "u"
+        #expect(RedisHandshake(configuration, name: "n").commands.first == RedisCommand("AUTH", "u", "p"))
+    }
+
+    struct Answers: Sendable, CustomTestStringConvertible {
+        let name: String
+        let replies: [RedisReply]
+        let verdict: String
+        var testDescription: String { name }
+    }
+
+    static let ok = RedisReply.status("OK")
+    static let master = RedisReply.array([.text("master"), .integer(0), .array([])])
+    static let info = RedisReply.text("# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n")
+    static let answers = [
+        Answers(name: "all well", replies: [ok, ok, ok, .status("PONG"), master, info], verdict: "ready abc"),
+        Answers(
+            name: "rights missing", replies: [ok, ok] + Array(repeating: .error("NOPERM no"), count: 4), verdict: "ready "),
+        Answers(
+            name: "wrong password", replies: [.error("WRONGPASS x")] + Array(repeating: .error("NOAUTH"), count: 5),
+            verdict: "misconfigured password"),
+        Answers(
+            name: "no such database", replies: [ok, .error("ERR DB index is out of range"), ok, ok, master, info],
+            verdict: "misconfigured \"db\""),
+        Answers(
+            name: "loading", replies: [ok, ok, ok, .error("LOADING Redis is loading"), master, info],
+            verdict: "unready LOADING"),
+        Answers(
+            name: "stale replica", replies: [ok, ok, ok, .error("MASTERDOWN Link"), master, info],
+            verdict: "unready MASTERDOWN"),
+        Answers(
+            name: "replica", replies: [ok, ok, ok, .status("PONG"), .array([.text("slave"), .text("h")]), info],
+            verdict: "unready read-only"),
+    ]
+
+    @Test(arguments: answers) func judgesHandshake(_ example: Answers) {
+        var configuration = RedisConfiguration()
+        configuration.password = "p"
+        configuration.db = 3
+        switch RedisHandshake(configuration, name: "n").verdict(example.replies) {
+        case .ready(let runID):
+            #expect("ready \(runID)" == example.verdict)
+        case .misconfigured(let text):
+            #expect(example.verdict.hasPrefix("misconfigured ") && text.contains(example.verdict.dropFirst(14)))
+        case .unready(let text):
+            #expect(example.verdict.hasPrefix("unready ") && text.contains(example.verdict.dropFirst(8)))
+        }
+    }
+
+    @Test func errorsSayWhetherARetryIsSafe() {
+        #expect(!RedisError.connection("x").maybeExecuted)
+        #expect(RedisError.connection("x", maybeExecuted: true).maybeExecuted)
+        #expect(RedisError.timeout(milliseconds: 1).maybeExecuted)
+        #expect(!RedisError.overloaded(limit: 1).maybeExecuted)
+        #expect("\(RedisError.timeout(milliseconds: 1500))" == "redis did not answer within 1500 ms")
+    }
+}

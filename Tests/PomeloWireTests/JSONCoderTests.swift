@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import PomeloWire
+import Testing
+
+private struct Everything: Codable, Equatable {
+    enum Mood: String, Codable { case good, bad }
+    enum Shape: Codable, Equatable {
+        case circle(radius: Double)
+        case none
+    }
+    struct Inner: Codable, Equatable {
+        var list: [Int?]
+        var table: [Int: String]
+    }
+    var bool = true
+    var text = "é😀"
+    var int = -3
+    var int8: Int8 = -128
+    var int16: Int16 = .max
+    var int32: Int32 = .min
+    var int64: Int64 = .min
+    var uint: UInt = 7
+    var uint8: UInt8 = 255
+    var uint16: UInt16 = 65535
+    var uint32: UInt32 = .max
+    var uint64: UInt64 = 9_223_372_036_854_775_807
+    var float: Float = 0.1
+    var double = 2.5
+    var absent: Int?
+    var present: Int? = 1
+    var mood = Mood.bad
+    var shapes = [Shape.circle(radius: 1), .none]
+    var inner = Inner(list: [1, nil, 3], table: [1: "x", -2: "y"])
+    var nested = [["a": [1.5]], [:]]
+    var raw: JSON = ["any": [1, nil, "x"]]
+}
+
+private class Base: Codable {
+    var one = 1
+}
+
+private final class Derived: Base {
+    var two = 2
+
+    private enum Keys: CodingKey { case two, other }
+
+    override init() { super.init() }
+
+    required init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Keys.self)
+        two = try container.decode(Int.self, forKey: .two)
+        try super.init(from: container.superDecoder())
+    }
+
+    override func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Keys.self)
+        try super.encode(to: container.superEncoder())
+        try container.encode(two, forKey: .two)
+    }
+}
+
+/// Opens containers side by side and out of order.
+private struct Interleaved: Codable, Equatable {
+    private enum Keys: CodingKey { case a, b, c }
+    private enum InnerKeys: CodingKey { case x, y }
+
+    init() {}
+
+    func encode(to encoder: any Encoder) throws {
+        var outer = encoder.container(keyedBy: Keys.self)
+        var a = outer.nestedContainer(keyedBy: InnerKeys.self, forKey: .a)
+        var b = outer.nestedUnkeyedContainer(forKey: .b)
+        try outer.encode(true, forKey: .c)
+        try b.encode(1)
+        try a.encode("x", forKey: .x)
+        var inner = b.nestedUnkeyedContainer()
+        try b.encodeNil()
+        try inner.encode(2.5)
+        var again = outer.nestedContainer(keyedBy: InnerKeys.self, forKey: .a)
+        try again.encode("y", forKey: .y)
+    }
+
+    init(from decoder: any Decoder) throws {
+        let outer = try decoder.container(keyedBy: Keys.self)
+        let a = try outer.nestedContainer(keyedBy: InnerKeys.self, forKey: .a)
+        #expect(try a.decode(String.self, forKey: .y) == "y")
+        #expect(a.allKeys.count == 2)
+        var b = try outer.nestedUnkeyedContainer(forKey: .b)
+        #expect(try b.decode(Int.self) == 1)
+        var inner = try b.nestedUnkeyedContainer()
+        #expect(try inner.decode(Double.self) == 2.5)
+        #expect(inner.isAtEnd)
+        #expect(try b.decodeNil())
+        #expect(b.isAtEnd)
+    }
+}
+
+private struct Silent: Codable {
+    init() {}
+    init(from decoder: any Decoder) throws {}
+    func encode(to encoder: any Encoder) throws {}
+}
+
+@Suite("JSON through Codable")
+struct JSONCoderTests {
+    private func path(_ error: any Error) -> String {
+        let keys: [any CodingKey]
+        switch error as? DecodingError {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context),
+            .keyNotFound(_, let context):
+            keys = context.codingPath
+        default: return "no DecodingError"
+        }
+        return keys.map(\.stringValue).joined(separator: ".")
+    }
+
+    @Test func roundTrip() throws {
+        let bytes = try JSONCoder.encode(Everything())
+        #expect(try JSONCoder.decode(Everything.self, from: bytes) == Everything())
+        #expect(try JSONCoder.decode(Everything.self, from: bytes.span) == Everything())
+        #expect(try JSONCoder.decode(Everything.self, from: JSONCoder.json(Everything())) == Everything())
+    }
+
+    @Test func agreesWithFoundation() throws {
+        let ours = try JSONCoder.encode(Everything())
+        #expect(try JSONDecoder().decode(Everything.self, from: Data(ours)) == Everything())
+        let theirs = Bytes(try JSONEncoder().encode(Everything()))
+        #expect(try JSONCoder.decode(Everything.self, from: theirs) == Everything())
+        #expect(try JSON.parse(theirs) == (try JSON.parse(ours)))
+        let generic = try JSONDecoder().decode(JSON.self, from: Data(ours))
+        #expect(generic == (try JSON.parse(ours)))
+        #expect(try JSON.parse(Bytes(try JSONEncoder().encode(generic))) == generic)
+    }
+
+    @Test func keysKeepTheirOrder() throws {
+        struct Message: Codable {
+            var route = "onChat"
+            var msg = "hi"
+            var from = "ann"
+        }
+        #expect(text(try JSONCoder.encode(Message())) == #"{"route":"onChat","msg":"hi","from":"ann"}"#)
+    }
+
+    @Test func classesAndOpenContainers() throws {
+        let derived = Derived()
+        derived.one = 5
+        let bytes = try JSONCoder.encode(derived)
+        #expect(text(bytes) == #"{"super":{"one":5},"two":2}"#)
+        #expect(try JSONCoder.decode(Derived.self, from: bytes).one == 5)
+        let interleaved = try JSONCoder.encode(Interleaved())
+        #expect(text(interleaved) == #"{"a":{"x":"x","y":"y"},"b":[1,[2.5],null],"c":true}"#)
+        _ = try JSONCoder.decode(Interleaved.self, from: interleaved)
+    }
+
+    @Test func scalarsAndLists() throws {
+        #expect(text(try JSONCoder.encode("x")) == #""x""#)
+        #expect(text(try JSONCoder.encode([1.0, .nan])) == "[1,null]")
+        #expect(text(try JSONCoder.encode(Float(0.1))) == "0.1")
+        #expect(text(try JSONCoder.encode(Int?.none)) == "null")
+        #expect(try JSONCoder.decode([Int].self, from: utf8("[1,2.0,3e2]")) == [1, 2, 300])
+        #expect(try JSONCoder.decode(Int?.self, from: utf8("null")) == nil)
+        #expect(try JSONCoder.decode(JSON.self, from: utf8("[1]")) == [1])
+        #expect(try JSONCoder.decode([String: JSON].self, from: utf8(#"{"a":null}"#)) == ["a": nil])
+    }
+
+    @Test func largeTablesAreReadWhole() throws {
+        let table = Dictionary(uniqueKeysWithValues: (0..<500).map { ("key\($0)", $0) })
+        #expect(try JSONCoder.decode([String: Int].self, from: JSONCoder.encode(table)) == table)
+    }
+
+    @Test(
+        "faults name their place",
+        arguments: [
+            (#"{"list":[1,"x"],"table":{}}"#, "list.1"), (#"{"list":[1],"table":[]}"#, "table"),
+            (#"{"list":[1.5],"table":{}}"#, "list.0"), (#"{"list":[]}"#, ""), ("[]", ""), ("nonsense", ""),
+            (#"{"list":[1],"table":{"1":2}}"#, "table.1"), (#"{"list":null,"table":{}}"#, "list"),
+        ])
+    func faults(text: String, place: String) {
+        do {
+            _ = try JSONCoder.decode(Everything.Inner.self, from: utf8(text))
+            Issue.record("read")
+        } catch {
+            #expect(path(error) == place)
+        }
+    }
+
+    @Test func integersAreChecked() {
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(Int8.self, from: utf8("128")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(UInt.self, from: utf8("-1")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(Int.self, from: utf8("1e300")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(Float.self, from: utf8("1e300")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(Int.self, from: utf8("true")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(Bool.self, from: utf8("1")) }
+        #expect(throws: DecodingError.self) { try JSONCoder.decode(String.self, from: utf8("1")) }
+        #expect(throws: EncodingError.self) { try JSONCoder.encode(UInt64.max) }
+        #expect(throws: EncodingError.self) { try JSONCoder.encode([UInt64.max]) }
+        #expect(throws: EncodingError.self) { try JSONCoder.encode(Silent()) }
+    }
+}
