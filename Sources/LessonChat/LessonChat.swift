@@ -12,7 +12,7 @@ import PomeloStatus
     static let folder = "config/lesson"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
-        try app.use(Cluster(redis: redis))
+        try app.use(Cluster(redis, transport: app.transport))
         try app.configure("all", "connector|chat") { app in
             try app.use(GlobalChannel(redis: redis))
             var status = Status.Options()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import Glibc
-public import Logging
+import Logging
 import PomeloUV
 
 extension Application {
@@ -24,11 +24,12 @@ extension Application {
             try await start()
         } catch {
             // Stopped by a signal while it started: that is no error.
-            if stopRequested { return }
+            if stopRequested && failure == nil { return }
             throw error
         }
         Console.line("up \(serverID)")
         await stopped()
+        if let failure { throw failure }
     }
 
     private func signalled() {

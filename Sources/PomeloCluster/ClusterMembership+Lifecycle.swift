@@ -39,7 +39,8 @@ extension ClusterMembership {
         let running = servers.all.filter { $0.state == .up && $0.id != id }
         for server in running.prefix(Self.secretAttempts) {
             do {
-                return try await ports.transport.proveSecret(to: server)
+                try await ports.transport.proveSecret(to: server)
+                return
             } catch let error as PomeloError where error.code == .unreachable {
                 log.notice("cannot prove the cluster secret to \(server.id): \(error)")
             }
@@ -71,7 +72,7 @@ extension ClusterMembership {
         tickers = [
             Ticker(every: options.renewEvery, clock, random) { [weak self] in await self?.renew() },
             Ticker(every: options.scanEvery, clock, random) { [weak self] in await self?.scan() },
-            Ticker(every: options.reloadEvery, clock, random) { [weak self] in await self?.view.reload() },
+            Ticker(every: options.reloadEvery, clock, random) { [weak self] in self?.view.reload() },
         ]
         for ticker in tickers { ticker.start() }
     }
@@ -99,7 +100,8 @@ extension ClusterMembership {
         try await reaper.runCleaners(for: id, token)
         guard try await registry.finish(id, token) else { throw Reaper.TokenLost() }
         // Makes the lease hash anew.
-        await stand(try await keeper.confirm())
+        let standing = try await keeper.confirm()
+        await stand(standing)
         return true
     }
 

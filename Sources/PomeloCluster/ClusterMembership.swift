@@ -42,6 +42,7 @@ import PomeloRedis
         case idle, joining
         /// What a former instance left is cleaned up; from here on state is published.
         case member
+        /// Or replaced by another instance: nothing is written any more.
         case stopped
     }
 
@@ -77,7 +78,8 @@ import PomeloRedis
 
     func renew() async {
         do throws(RedisError) {
-            await stand(try await keeper.confirm())
+            let standing = try await keeper.confirm()
+            await stand(standing)
         } catch {
             log.warning("the lease cannot be renewed", metadata: ["pomelo.reason": "\(error)"])
         }
@@ -85,6 +87,7 @@ import PomeloRedis
 
     /// Draws the conclusions from how the registry sees this instance.
     func stand(_ standing: LeaseKeeper.Standing) async {
+        guard phase != .stopped else { return }
         switch standing {
         case .held:
             isJoined = true
@@ -96,7 +99,7 @@ import PomeloRedis
             view.lostContinuity()
             await publish()
         case .lost:
-            guard isJoined else { return }
+            phase = .stopped
             isJoined = false
             for ticker in tickers { ticker.stop() }
             reaper.stop()

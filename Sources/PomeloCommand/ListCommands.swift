@@ -66,7 +66,8 @@ struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
         network.resolver.hosts = try ServerEnvironment().hosts
         let redis = RedisClient(try RedisSettings.load(configuration), resolver: network.resolver)
         try await redis.start()
-        let state = try await ClusterRegistry(redis, configuration.clusterName).state(of: record.id)
+        let registry = ClusterRegistry(redis, cluster: configuration.clusterName)
+        let state = try await registry.registeredState(of: record.id)
         await redis.stop()
         guard state == .up else {
             throw PomeloError(.notRunning, "\(id) is \(state.map(\.rawValue) ?? "not registered")")

@@ -2,7 +2,7 @@
 //
 // PomeloCommand: the command line that every server program has.
 // Reading order: ServerProgram, ServeCommand, ListCommands.
-public import ArgumentParser
+import ArgumentParser
 public import Pomelo
 public import PomeloRedis
 

@@ -26,7 +26,7 @@ public struct HybridOptions: Sendable {
     public var idleTimeout: Duration = .seconds(90)
     /// From accept to acknowledged handshake, the hook included.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// The longest package, request head or WebSocket message before the handshake is acknowledged, in bytes.
+    /// The longest package body and WebSocket message before the handshake is acknowledged, in bytes.
     public var maxBytesBeforeAck = 64 * 1024
     /// The longest package body and WebSocket message afterwards, in bytes.
     public var maxMessageBytes = 1024 * 1024

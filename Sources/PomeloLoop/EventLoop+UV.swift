@@ -17,7 +17,6 @@ import Glibc
     private let idle: UnsafeMutablePointer<uv_idle_t>
     private let timer: UnsafeMutablePointer<uv_timer_t>
     private var idling = false
-    private var polling = false
     private var slab: UnsafeMutableRawBufferPointer
 
     init() {
@@ -59,15 +58,13 @@ import Glibc
     func wake() { unsafe uv_async_send(async) }
 
     private func turn() {
-        polling = false
         if EventLoop.shared.beginTurn() { keepTurning() } else { rest() }
-        polling = true
     }
 
     private func polled() { EventLoop.shared.drain() }
 
     /// Makes the next poll return at once.
-    func keepTurning() {
+    private func keepTurning() {
         if idling { return }
         idling = true
         unsafe uv_idle_start(idle) { _ in }
@@ -84,13 +81,13 @@ import Glibc
             _ = unsafe uv_timer_stop(timer)
             return
         }
-        let now = uv_hrtime()
-        let milliseconds = deadline <= now ? 0 : (deadline - now + 999_999) / 1_000_000
-        // libuv counts from its cached time, which a long callback leaves behind.
+        // libuv counts whole milliseconds from its cached time, which a long callback leaves behind.
         unsafe uv_update_time(loop)
+        let now = unsafe uv_now(loop)
+        let due = deadline / 1_000_000 + (deadline % 1_000_000 == 0 ? 0 : 1)
         _ = unsafe uv_timer_start(timer, { _ in
             Loop.fromCallback { SystemClock.shared.fire() }
-        }, milliseconds, 0)
+        }, due > now ? due - now : 0, 0)
     }
 }
 

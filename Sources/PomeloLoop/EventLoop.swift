@@ -38,12 +38,13 @@ import Synchronization
     }
 
     /// Set once by `ProcessWideExecutor`; then jobs carry no task preference.
-    private(set) var ownsProcess = false
+    var ownsProcess: Bool { processFlag.load(ordering: .relaxed) }
     /// The libuv side; absent under the manual driver.
     public let uv: UVDriver?
     private let inbox = PosixMutex(Inbox())
     private let inboxSignalled = Atomic<Bool>(false)
     private let turnCounter = Atomic<Int>(0)
+    private let processFlag = Atomic<Bool>(false)
 
     // Loop thread only.
     private var ready = JobRing()
@@ -76,7 +77,7 @@ import Synchronization
         unsafe pomelo_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
     }
 
-    func setOwnsProcess() { ownsProcess = true }
+    func setOwnsProcess() { processFlag.store(true, ordering: .relaxed) }
 
     /// Turns begun so far; readable from any thread.
     public var turns: Int { turnCounter.load(ordering: .relaxed) }
@@ -170,8 +171,6 @@ import Synchronization
         !ready.isEmpty || !deferred.isEmpty || Loop.fromCallback { !list.isEmpty }
             || inboxSignalled.load(ordering: .relaxed)
     }
-
-    @Loop func noteDirty() { uv?.keepTurning() }
 
     /// Manual driver only: one turn on the calling thread, which becomes the loop's; returns whether work is left.
     @discardableResult

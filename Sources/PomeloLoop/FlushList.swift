@@ -19,10 +19,7 @@
     var isEmpty: Bool { next == dirty.count }
 
     /// Queues an object once; the caller keeps its own "already queued" mark, which `flushTurn` clears.
-    public func append(_ object: any Flushable) {
-        dirty.append(object)
-        EventLoop.shared.noteDirty()
-    }
+    public func append(_ object: any Flushable) { dirty.append(object) }
 
     func flush() {
         var budget = Self.turnLimit
@@ -32,8 +29,16 @@
             budget -= 1
             object.flushTurn()
         }
+        forgetFlushed()
+    }
+
+    /// Lets go of what was flushed, also while overload keeps the list from ever becoming empty.
+    private func forgetFlushed() {
         if next == dirty.count {
             dirty.removeAll(keepingCapacity: dirty.capacity <= 4096)
+            next = 0
+        } else if next > dirty.count / 2 {
+            dirty.removeFirst(next)
             next = 0
         }
     }

@@ -97,7 +97,10 @@ extension Duration {
     }
 
     /// Whole milliseconds, rounded up, negative durations as 0.
-    public var clampedMilliseconds: Int64 { Int64(clamping: (clampedNanoseconds / 1_000_000)) }
+    public var clampedMilliseconds: Int64 {
+        let (whole, rest) = clampedNanoseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return Int64(whole) + (rest == 0 ? 0 : 1)
+    }
 }
 
 /// The process's own time: `uv_hrtime` and one uv timer under a heap.

@@ -35,19 +35,29 @@ public enum ProcessWideExecutor {
     private static func enqueue(_ job: UnsafeMutableRawPointer?, after nanoseconds: UInt64) {
         guard let job = unsafe job else { return }
         let unowned = unsafe unsafeBitCast(job, to: UnownedJob.self)
+        let delay = Duration.nanoseconds(Int64(clamping: nanoseconds))
         EventLoop.shared.post {
-            let clock = SystemClock.shared
-            _ = clock.schedule(at: clock.now &+ nanoseconds) { EventLoop.shared.admit(unowned) }
+            _ = SystemClock.shared.schedule(after: delay) { EventLoop.shared.admit(unowned) }
         }
     }
 
-    /// The deadline is absolute on `clock` (1 and 3 are the suspending clock's numbers in the 6.3 runtime).
+    /// The deadline is absolute on the runtime's clock of that number.
     private static func enqueue(
         _ job: UnsafeMutableRawPointer?, at seconds: Int64, _ nanoseconds: Int64, _ clock: Int32
     ) {
         var now = timespec()
-        unsafe clock_gettime(clock == 1 || clock == 3 ? CLOCK_MONOTONIC : CLOCK_BOOTTIME, &now)
-        let delay = (seconds - Int64(now.tv_sec)) * 1_000_000_000 + nanoseconds - Int64(now.tv_nsec)
-        unsafe enqueue(job, after: UInt64(max(0, delay)))
+        unsafe clock_gettime(kernelClock(clock), &now)
+        let left = Duration.seconds(seconds) + .nanoseconds(nanoseconds)
+            - .seconds(now.tv_sec) - .nanoseconds(now.tv_nsec)
+        unsafe enqueue(job, after: left.clampedNanoseconds)
+    }
+
+    /// - Source: swift 6.3, stdlib/public/Concurrency/Clock.cpp (1 continuous, 2 suspending, 3 wall).
+    private static func kernelClock(_ number: Int32) -> clockid_t {
+        switch number {
+        case 2: CLOCK_MONOTONIC
+        case 3: CLOCK_REALTIME
+        default: CLOCK_BOOTTIME
+        }
     }
 }

@@ -19,7 +19,7 @@ public final class Watchdog: Sendable {
     private let report: @Sendable (Stall) -> Void
 
     /// Starts watching; `report` is called on the watchdog's thread, once per stall.
-    @Loop public init(limitMilliseconds: Int = 250, report: @escaping @Sendable (Stall) -> Void) {
+    public init(limitMilliseconds: Int = 250, report: @escaping @Sendable (Stall) -> Void) {
         self.limitMilliseconds = limitMilliseconds
         self.report = report
         guard EventLoop.shared.uv != nil else { return }
@@ -38,17 +38,16 @@ public final class Watchdog: Sendable {
 
     /// A loop that sleeps in its poll also does not turn, so the watchdog asks it to, and measures the answer.
     private func watch() {
-        let answered = Atomic<Bool>(true)
-        let box = AnswerBox(answered)
+        let answer = Answer()
         var asked: UInt64 = 0
         var reported = false
         while !stopped.load(ordering: .relaxed) {
             let now = uv_hrtime()
-            if box.answered.load(ordering: .acquiring) {
-                box.answered.store(false, ordering: .releasing)
+            if answer.given.load(ordering: .acquiring) {
+                answer.given.store(false, ordering: .releasing)
                 asked = now
                 reported = false
-                EventLoop.shared.post { box.answered.store(true, ordering: .releasing) }
+                EventLoop.shared.post { answer.given.store(true, ordering: .releasing) }
             } else if !reported, Int((now - asked) / 1_000_000) > limitMilliseconds {
                 reported = true
                 report(Stall(milliseconds: Int((now - asked) / 1_000_000), backtrace: Self.backtrace()))
@@ -66,7 +65,6 @@ public final class Watchdog: Sendable {
     }
 }
 
-private final class AnswerBox: Sendable {
-    let answered: Atomic<Bool>
-    init(_ answered: consuming Atomic<Bool>) { self.answered = answered }
+private final class Answer: Sendable {
+    let given = Atomic<Bool>(true)
 }

@@ -59,6 +59,7 @@ public enum ExitStatus: Sendable, Equatable {
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
         let status = unsafe spawn(command, driver, [out.handle, err.handle])
         if status < 0 {
+            for pipe in outputs { pipe.close() }
             close()
             throw NetworkError(status: status, "cannot start \(command.executable)")
         }
@@ -196,7 +197,7 @@ public enum ExitStatus: Sendable, Equatable {
         onLine(line)
     }
 
-    private func close() {
+    func close() {
         if !rest.isEmpty { flush() }
         unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
             unsafe uv_close(handle) { handle in

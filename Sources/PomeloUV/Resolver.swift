@@ -17,12 +17,14 @@ public import PomeloLoop
 
     /// The numeric address of `address.host`, with its port.
     ///
-    /// - Throws: `NetworkError` naming the host; `ETIMEDOUT` after the deadline.
-    public func resolve(_ address: SocketAddress) async throws(NetworkError) -> SocketAddress {
+    /// - Throws: `NetworkError` naming the host; `ETIMEDOUT` after `limit` or the resolver's own deadline.
+    public func resolve(
+        _ address: SocketAddress, within limit: Duration? = nil
+    ) async throws(NetworkError) -> SocketAddress {
         let name = hosts[address.host] ?? address.host
         if isNumeric(name) { return SocketAddress(host: name, port: address.port) }
         do {
-            let found = try await lookUp(name)
+            let found = try await lookUp(name, within: min(deadline, limit ?? deadline))
             lastGood[name] = found
             return SocketAddress(host: found.host, port: address.port)
         } catch {
@@ -37,10 +39,10 @@ public import PomeloLoop
         return unsafe uv_ip4_addr(host, 0, &v4) == 0 || uv_ip6_addr(host, 0, &v6) == 0
     }
 
-    private func lookUp(_ name: String) async throws(NetworkError) -> SocketAddress {
+    private func lookUp(_ name: String, within limit: Duration) async throws(NetworkError) -> SocketAddress {
         let query = Query(name: name)
         let driver = try requireDriver()
-        return try await query.run(driver, within: deadline).get()
+        return try await query.run(driver, within: limit).get()
     }
 }
 

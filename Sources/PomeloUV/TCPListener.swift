@@ -18,14 +18,9 @@ import PomeloLoop
     ) throws(NetworkError) {
         self.driver = driver
         self.accept = accept
-        unsafe handle = .allocate(capacity: 1)
-        var status = unsafe uv_tcp_init(driver.loop, handle)
-        if status < 0 {
-            unsafe handle.deallocate()
-            throw NetworkError(status: status, "socket")
-        }
+        unsafe handle = try newTCPHandle(driver)
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        status = unsafe withKernelAddress(address) { unsafe uv_tcp_bind(handle, $0, 0) }
+        var status = unsafe withKernelAddress(address) { unsafe uv_tcp_bind(handle, $0, 0) }
         if status == 0 { status = listen() }
         if status < 0 {
             close()

@@ -35,12 +35,7 @@ public import PomeloLoop
     private var lingerTimer: TimerID?
 
     init(driver: UVDriver) throws(NetworkError) {
-        unsafe handle = .allocate(capacity: 1)
-        let status = unsafe uv_tcp_init(driver.loop, handle)
-        if status < 0 {
-            unsafe handle.deallocate()
-            throw NetworkError(status: status, "socket")
-        }
+        unsafe handle = try newTCPHandle(driver)
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
     }
 
@@ -196,6 +191,7 @@ public import PomeloLoop
 
     private func didWrite(_ status: Int32) {
         writing = false
+        guard phase == .open || phase == .flushing else { return }
         if status < 0 { return finish(.failed(NetworkError.name(status))) }
         consume(inFlight)
         inFlight = 0
@@ -276,6 +272,17 @@ extension UnsafeRawBufferPointer {
         let base = unsafe UnsafeMutableRawPointer(mutating: baseAddress)
         return unsafe uv_buf_init(base?.assumingMemoryBound(to: CChar.self), UInt32(count))
     }
+}
+
+/// A handle that libuv owns until its close callback.
+@Loop func newTCPHandle(_ driver: UVDriver) throws(NetworkError) -> UnsafeMutablePointer<uv_tcp_t> {
+    let handle = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
+    let status = unsafe uv_tcp_init(driver.loop, handle)
+    if status < 0 {
+        unsafe handle.deallocate()
+        throw NetworkError(status: status, "cannot make a socket")
+    }
+    return unsafe handle
 }
 
 typealias AddressQuery = (

@@ -20,7 +20,7 @@ public import PomeloLoop
     ) async throws(NetworkError) -> any ByteStream {
         let clock = SystemClock.shared
         let limit = clock.deadline(after: deadline)
-        let numeric = try await resolver.resolve(address)
+        let numeric = try await resolver.resolve(address, within: deadline)
         let stream = try TCPStream(driver: requireDriver())
         let left = Duration.nanoseconds(Int64(clamping: limit - min(limit, clock.now)))
         try await Dial(stream, to: numeric).run(within: left).get()
@@ -43,8 +43,8 @@ public import PomeloLoop
     func run(within deadline: Duration) async -> Result<Void, NetworkError> {
         await withCheckedContinuation { continuation in
             self.continuation = continuation
-            start()
             timer = SystemClock.shared.schedule(after: deadline) { self.ended(UV_ETIMEDOUT.rawValue) }
+            start()
         }
     }
 

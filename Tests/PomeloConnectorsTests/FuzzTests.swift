@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
@@ -21,6 +22,9 @@ import Testing
         ] + bad.map { Sample.handshake + Sample.ack + $0.sent }
             + bad.map { Sample.upgrade + Sample.frame(Sample.handshake) + Sample.frame(Sample.ack + $0.sent) }
     }()
+
+    /// Rounds of each seed; `POMELO_FUZZ_ROUNDS` asks for more by hand.
+    static let rounds = ProcessInfo.processInfo.environment["POMELO_FUZZ_ROUNDS"].flatMap(Int.init) ?? 400
 
     /// Feeds bytes in the given pieces, then ends the connection, and checks what must hold for any input.
     @Loop static func run(_ input: Bytes, pieces: RandomSource, _ note: String) throws {
@@ -56,7 +60,7 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 4] as [UInt64]) @Loop func mutations(_ seed: UInt64) throws {
         let random = RandomSource(seed: seed)
-        for round in 0..<500 {
+        for round in 0..<Self.rounds {
             var input = Self.corpus[Int(random.next() % UInt64(Self.corpus.count))]
             for _ in 0...(random.next() % 4) { Self.mutate(&input, random) }
             try Self.run(input, pieces: random, "seed \(seed), round \(round)")
@@ -83,7 +87,7 @@ import Testing
             MalformedInputTests.request(id: [5], "[1]"), MalformedInputTests.request(id: [8], "{}"),
             Sample.data([2, 1, 0x61]), Sample.data([4, 1]), Sample.data([0x0E, 1]),
         ]
-        for round in 0..<300 {
+        for round in 0..<Self.rounds {
             let inFrames = random.next() % 2 == 0
             var input: Bytes = inFrames ? Sample.upgrade : []
             for _ in 0..<(1 + random.next() % 40) {

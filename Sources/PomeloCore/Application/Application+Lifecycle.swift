@@ -38,6 +38,13 @@ extension Application {
         if state == .running { Loop.spawn { await self.stop() } }
     }
 
+    /// Stops the application because it must not go on; `failure` tells why, and `run` of a process throws it.
+    public func fail(_ error: any Error) {
+        failure = failure ?? error
+        log.error("stopping", metadata: ["error": "\(error)"])
+        requestStop()
+    }
+
     /// Suspends until the application has stopped.
     public func stopped() async {
         if state == .stopped { return }
@@ -45,6 +52,7 @@ extension Application {
     }
 
     private func checkNotStopping() throws {
+        if let failure { throw failure }
         if stopRequested { throw PomeloError(.notRunning, "\(serverID) was stopped while it started") }
     }
 
@@ -91,7 +99,6 @@ extension Application {
 
     private func stopEverything() async {
         state = .stopping
-        stopRequested = true
         for component in started.reversed() { await component.willStop() }
         await connector?.stop()
         for session in sessionService.all { sessionService.close(session, .stopped) }

@@ -42,12 +42,15 @@ public import PomeloWire
     /// The cluster, when a plugin for it is used.
     public var membership: (any Membership)?
 
-    let transport: any RPCTransport
+    /// Carries the calls between servers.
+    public let transport: any RPCTransport
     var components: [any Component] = []
     var started: [any Component] = []
     var settings: [String: JSON] = [:]
     var services: [ObjectIdentifier: AnyObject] = [:]
     var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Why the application stopped by itself; nil when it was told to.
+    public internal(set) var failure: (any Error)?
     /// Whether `requestStop` or `stop` was called.
     public internal(set) var stopRequested = false
     private(set) lazy var dispatcher = Dispatcher(self)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+//
+// BenchServer: the application under measurement. Reading order: BenchAPI, BenchServer, Handlers, LagMeter.
+import Pomelo
+import PomeloCluster
+import PomeloCommand
+import PomeloGlobalChannel
+import PomeloRedis
+import PomeloStatus
+
+@main struct BenchServer: ServerProgram {
+    static let folder = "Benchmarks/config"
+
+    static func setUp(_ app: Application, _ redis: RedisClient) throws {
+        try app.use(Cluster(redis: redis))
+        try app.use(GlobalChannel(redis: redis))
+        try app.use(Status(redis: redis))
+        app.route(.chat, by: "room")
+        let lag = LagMeter(clock: app.clock)
+        try app.configure("all", "connector") { app in
+            // So long that clients which never answer a heartbeat last through any measurement.
+            app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(600)))
+            app.announceRoutes([BenchAPI.forwardedEcho, BenchAPI.send.route.text, BenchAPI.chatLag.route.text])
+            try app.handle(EntryHandler(app: app, lag: lag))
+        }
+        try app.configure("all", "chat") { app in
+            try app.handle(ChatHandler(app: app, lag: lag))
+        }
+    }
+
+    static func main() async { await run() }
+}

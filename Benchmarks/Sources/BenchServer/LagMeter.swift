@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import Pomelo
+
+/// Finds the longest turn of the loop: a timer of 1 ms, and how late it came.
+///
+/// The loop's timers count whole milliseconds, so an idle loop shows up to 2 ms. It runs only while asked to, for its
+/// wake-ups would count in measurements of CPU time.
+@Loop final class LagMeter {
+    private static let interval = Duration.milliseconds(1)
+    private let clock: any LoopClock
+    private var timer: TimerID?
+    private var longest: UInt64 = 0
+    private var firstTurn = 0
+
+    init(clock: any LoopClock) { self.clock = clock }
+
+    func answer(_ query: BenchAPI.Watch) -> BenchAPI.Lag {
+        let lag = BenchAPI.Lag(
+            longestMicroseconds: Int(longest / 1000), turns: EventLoop.shared.turns - firstTurn)
+        if let timer { clock.cancel(timer) }
+        timer = nil
+        if query.watch {
+            longest = 0
+            firstTurn = EventLoop.shared.turns
+            watch()
+        }
+        return lag
+    }
+
+    private func watch() {
+        let due = clock.deadline(after: Self.interval)
+        timer = clock.schedule(at: due) { [self] in
+            longest = max(longest, clock.now - due)
+            watch()
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include "load.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_BYTES = 1 << 18 };
+
+static uint8_t input[READ_BYTES], *output;
+static size_t output_count, output_room;
+
+// ---- output
+
+static void put(const void *bytes, size_t count) {
+    if (output_count + count > output_room) {
+        output_room = (output_count + count) * 2;
+        output = realloc(output, output_room);
+    }
+    memcpy(output + output_count, bytes, count);
+    output_count += count;
+}
+
+static void put_byte(size_t byte) {
+    uint8_t one = (uint8_t)byte;
+    put(&one, 1);
+}
+
+static void flush_output(struct connection *connection) {
+    size_t sent = 0;
+    while (sent < output_count) {
+        ssize_t count = send(connection->fd, output + sent, output_count - sent, MSG_NOSIGNAL);
+        if (count < 0 && errno != EAGAIN && errno != EINTR) fail("send: %s", strerror(errno));
+        if (count > 0) sent += (size_t)count;
+    }
+    output_count = 0;
+}
+
+/// Over WebSocket in a frame of its own, masked with zero, which changes nothing.
+static void put_package(struct connection *connection, int type, size_t length) {
+    size_t frame = length + 4;
+    if (connection->websocket) {
+        put_byte(0x82);
+        put_byte(0x80 | (frame > 125 ? 126 : frame));
+        if (frame > 125) {
+            put_byte(frame >> 8);
+            put_byte(frame);
+        }
+        put("\0\0\0", 4);
+    }
+    put_byte((size_t)type);
+    put_byte(length >> 16);
+    put_byte(length >> 8);
+    put_byte(length);
+}
+
+static void put_request(struct connection *connection, const char *route, const void *body, size_t size) {
+    uint32_t id = ++connection->last_id;
+    size_t route_length = strlen(route), id_length = 1;
+    for (uint32_t rest = id >> 7; rest; rest >>= 7) id_length++;
+    put_package(connection, DATA, 1 + id_length + 1 + route_length + size);
+    put_byte(0);
+    for (; id > 0x7F; id >>= 7) put_byte(id | 0x80);
+    put_byte(id);
+    put_byte(route_length);
+    put(route, route_length);
+    put(body, size);
+}
+
+void connection_request(struct connection *connection, const char *route, const void *body, size_t size, int count) {
+    for (int index = 0; index < count; index++) put_request(connection, route, body, size);
+    connection->sent_at = now_ns();
+    flush_output(connection);
+}
+
+// ---- input
+
+static size_t read_package(struct connection *connection, const uint8_t *bytes, size_t count, arrival_fn arrived) {
+    if (count < 4) return 0;
+    size_t length = (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+    if (count < 4 + length) return 0;
+    struct arrival arrival = {bytes[0], 0, bytes + 4, length};
+    if (arrival.type == KICK) fail("kicked: %.*s", (int)length, bytes + 4);
+    if (arrival.type == DATA && length > 1) {
+        arrival.response = (bytes[4] >> 1) == 2;
+        if (arrival.response) {
+            size_t used = 1;
+            while (used < length && bytes[4 + used++] & 0x80) continue;
+            arrival.body += used;
+            arrival.count -= used;
+        }
+    }
+    arrived(connection, arrival);
+    return 4 + length;
+}
+
+/// Frames of a server are not masked; each holds whole packages or the first part of one, so its head alone goes.
+static size_t read_frame(struct connection *connection, const uint8_t *bytes, size_t count, arrival_fn arrived) {
+    if (count < 4) return 0;
+    size_t length = bytes[1], head = 2;
+    if (length == 126) {
+        length = (size_t)bytes[2] << 8 | bytes[3];
+        head = 4;
+    }
+    if (length > 126) fail("a frame of more than 64 KiB");
+    if (count < head + length) return 0;
+    if ((bytes[0] & 0x0F) == 2) read_package(connection, bytes + head, length, arrived);
+    return head + length;
+}
+
+void connection_read(struct connection *connection, arrival_fn arrived) {
+    size_t held = connection->held;
+    if (held > 0) {
+        memcpy(input, connection->rest, held);
+        free(connection->rest);
+        connection->rest = NULL;
+        connection->held = 0;
+    }
+    ssize_t got = recv(connection->fd, input + held, sizeof input - held, 0);
+    if (got == 0) fail("the server closed a connection to port %d", connection->port);
+    if (got < 0 && errno != EAGAIN && errno != EINTR) fail("recv: %s", strerror(errno));
+    size_t left = held + (got > 0 ? (size_t)got : 0), used = 1;
+    const uint8_t *bytes = input;
+    while (left > 0 && used > 0) {
+        used = connection->websocket ? read_frame(connection, bytes, left, arrived)
+                                     : read_package(connection, bytes, left, arrived);
+        bytes += used;
+        left -= used;
+    }
+    if (left == 0) return;
+    connection->rest = malloc(left);
+    memcpy(connection->rest, bytes, left);
+    connection->held = (uint32_t)left;
+}
+
+// ---- opening
+
+static int awaited_type, awaited_found;
+
+static void await_arrival(struct connection *connection, struct arrival arrival) {
+    (void)connection;
+    if (arrival.type != awaited_type) return;
+    if (arrival.type == DATA && !arrival.response) return;
+    if (arrival.count < 11 || memmem(arrival.body, arrival.count, "\"code\":200", 10) == NULL) {
+        fail("refused: %.*s", (int)arrival.count, arrival.body);
+    }
+    awaited_found = 1;
+}
+
+static void await_type(struct connection *connection, int type) {
+    awaited_type = type;
+    awaited_found = 0;
+    while (!awaited_found) connection_read(connection, await_arrival);
+}
+
+static void upgrade(struct connection *connection) {
+    static const char head[] =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    char reply[1024];
+    size_t count = 0;
+    put(head, sizeof head - 1);
+    flush_output(connection);
+    while (count < 4 || memcmp(reply + count - 4, "\r\n\r\n", 4) != 0) {
+        ssize_t got = recv(connection->fd, reply + count, sizeof reply - count, 0);
+        if (got <= 0) fail("no answer to the upgrade");
+        count += (size_t)got;
+    }
+    connection->websocket = 1;
+}
+
+static void connect_to(struct connection *connection) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int yes = 1;
+    address.sin_port = htons((uint16_t)connection->port);
+    connection->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connection->fd < 0) fail("socket: %s", strerror(errno));
+    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        fail("port %d: %s", connection->port, strerror(errno));
+    }
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
+
+void connection_open(struct connection *connection, int port, int websocket, const char *room, int user) {
+    static const char hello[] = "{\"sys\":{\"type\":\"load\",\"version\":\"1.0.0\"},\"user\":{}}";
+    memset(connection, 0, sizeof *connection);
+    connection->port = port;
+    connect_to(connection);
+    if (websocket) upgrade(connection);
+    put_package(connection, HANDSHAKE, sizeof hello - 1);
+    put(hello, sizeof hello - 1);
+    flush_output(connection);
+    await_type(connection, HANDSHAKE);
+    put_package(connection, ACKNOWLEDGE, 0);
+    flush_output(connection);
+    if (room) {
+        char body[256];
+        int size = snprintf(body, sizeof body, "{\"userId\":\"u%d\",\"room\":\"%s\"}", user, room);
+        connection_request(connection, "connector.entryHandler.login", body, (size_t)size, 1);
+        await_type(connection, DATA);
+    }
+    fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+}
+
+void connection_close(struct connection *connection) {
+    struct linger now = {1, 0};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(connection->fd);
+    free(connection->rest);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The load generator: pomelo clients on epoll, one thread.
+//
+//   load echo  key=value…   requests on every connection, `depth` in flight each
+//   load push  key=value…   one request at a time, each pushed to every connection
+//   load idle  key=value…   opens connections and compares the server's memory
+//   load ask   key=value…   one request; prints the answer
+//   load ports count=N      prints free ports
+//
+// One line comes out, of key=value pairs; main.c lists the keys.
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MOST_PORTS = 8, MOST_PIDS = 8 };
+
+struct options {
+    const char *mode, *route, *body, *room;
+    int ports[MOST_PORTS], port_count;
+    int pids[MOST_PIDS], pid_count;
+    int connections, depth, senders, websocket, body_bytes, idle_milliseconds;
+    long count;
+};
+
+enum { NOT_WHOLE = 0, HANDSHAKE = 1, ACKNOWLEDGE, HEARTBEAT, DATA, KICK };
+
+struct connection {
+    int fd, port, websocket;
+    uint32_t last_id, held;
+    uint8_t *rest;
+    uint64_t sent_at;
+    /// Requests to send together at the end of a read.
+    int due;
+};
+
+/// What arrived: a package, and for data whether it is a response, with its body.
+struct arrival {
+    int type, response;
+    const uint8_t *body;
+    size_t count;
+};
+
+typedef void (*arrival_fn)(struct connection *connection, struct arrival arrival);
+
+/// Connects, shakes hands and, with a room, logs in; ends the program when that fails.
+void connection_open(struct connection *connection, int port, int websocket, const char *room, int user);
+/// Closes by RST, so that no port is left waiting.
+void connection_close(struct connection *connection);
+/// Sends `count` requests in one system call.
+void connection_request(struct connection *connection, const char *route, const void *body, size_t size, int count);
+/// Reads once and calls `arrived` for every whole package; ends the program when the server closed.
+void connection_read(struct connection *connection, arrival_fn arrived);
+
+void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+uint64_t now_ns(void);
+/// CPU time of a process, all threads, in nanoseconds.
+uint64_t cpu_ns(int pid);
+/// Anonymous resident memory of a process in KiB.
+long memory_kib(int pid);
+void pause_ms(int milliseconds);
+
+/// CPU time of the processes, with what they use when idle taken off.
+struct meter {
+    uint64_t cpu[MOST_PIDS], wall;
+    double idle_share[MOST_PIDS];
+};
+void meter_learn_idle(struct meter *meter, const struct options *options);
+void meter_start(struct meter *meter, const struct options *options);
+/// Prints `wall_us=` and `cpu_ns=<pid>:<ns>,…` since the start.
+void meter_print(const struct meter *meter, const struct options *options);
+
+void run_echo(const struct options *options);
+void run_push(const struct options *options);
+void run_idle(const struct options *options);
+void run_ask(const struct options *options);
+
+#endif

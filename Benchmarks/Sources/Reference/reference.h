@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The programs we compare with: plain C on libuv that answers clients with the same bytes and the same system calls.
+//
+//   reference frontend PORT               echo, rooms, pushes
+//   reference frontend PORT BACKEND_PORT  the same, but forwards chat.* requests over one connection
+//   reference backend PORT                sends every frame back
+#ifndef REFERENCE_H
+#define REFERENCE_H
+
+#include <stdint.h>
+#include <uv.h>
+
+enum { READ_BYTES = 65536 };
+
+/// Bytes that leave together.
+struct gather {
+    uint8_t *bytes;
+    size_t count, room;
+};
+
+void gather_put(struct gather *gather, const void *bytes, size_t count);
+void gather_put_u32(struct gather *gather, uint32_t value);
+
+/// Writes at once; what the kernel does not take is copied and left to libuv.
+void send_bytes(uv_stream_t *stream, const void *bytes, size_t count);
+/// Sends what was gathered and empties it.
+void send_gathered(uv_stream_t *stream, struct gather *gather);
+
+/// Bytes of a message or frame that is not whole yet; nothing is allocated otherwise.
+struct rest {
+    uint8_t *bytes;
+    uint32_t count;
+};
+
+/// Returns the earlier rest and the new bytes as one piece, in a buffer that the next call overwrites.
+const uint8_t *rest_join(struct rest *rest, const uint8_t *bytes, size_t *count);
+void rest_keep(struct rest *rest, const uint8_t *bytes, size_t count);
+
+void listen_on(uv_tcp_t *listener, int port, uv_connection_cb accepted);
+/// One read buffer for all streams.
+void give_slab(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+uint32_t read_u32(const uint8_t *bytes);
+
+/// Forwards a request; the answer comes back by `answer_forwarded`.
+void backend_connect(int port);
+void backend_forward(uint32_t client, uint32_t id, const uint8_t *body, size_t count);
+void answer_forwarded(uint32_t client, uint32_t id, const uint8_t *body, size_t count);
+
+void frontend_start(int port, int forwards);
+void backend_start(int port);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCluster
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+import PomeloTesting
+import PomeloWire
+import Testing
+
+/// Everything that needs a real server; skipped where none is installed.
+@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct WithRedis {}
+
+/// Tests provoke what a server would be warned about.
+var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
+
+/// The processes of one cluster, as far as pings can tell.
+@Loop final class Fleet {
+    let clock: any LoopClock
+    /// Who answers at an address.
+    var answering: [String: InstanceID] = [:]
+    /// Instances that are stopped but not dead: their ports are bound, and nothing answers.
+    var frozen: Set<InstanceID> = []
+    /// When set, every server refuses the secret of new ones.
+    var refusesSecrets = false
+    private(set) var secretsProved: [ServerID] = []
+    private(set) var pings = 0
+    private var seed: UInt64
+
+    init(_ clock: any LoopClock, seed: UInt64 = 1) {
+        self.clock = clock
+        self.seed = seed
+    }
+
+    /// A server that has not been started; `port` decides its address.
+    func server(
+        _ id: ServerID, port: Int, cluster: String = "test", metadata: JSONObject = JSONObject(),
+        options: ClusterOptions = ClusterOptions(), redis: any RedisPort, control: (any RedisPort)? = nil,
+        messages: (any RedisMessages)? = nil
+    ) throws -> Member {
+        try server(id, port: port, cluster: cluster, metadata: metadata) { transport in
+            Cluster(redis: redis, control: control, messages: messages, transport: transport, options: options)
+        }
+    }
+
+    /// The same, with a client of its own.
+    func server(
+        _ id: ServerID, port: Int, cluster: String = "test", at redis: RedisConfiguration, options: ClusterOptions
+    ) throws -> Member {
+        let client = RedisClient(redis, name: id.rawValue, logger: quiet)
+        return try server(id, port: port, cluster: cluster) { Cluster(client, transport: $0, options: options) }
+    }
+
+    private func server(
+        _ id: ServerID, port: Int, cluster: String, metadata: JSONObject = JSONObject(),
+        _ plugin: (FleetTransport) -> Cluster
+    ) throws -> Member {
+        seed += 1
+        let record = ServerRecord(id: id, type: "chat", port: port, metadata: metadata)
+        let transport = FleetTransport(self)
+        let application = try Application(
+            Configuration(cluster: cluster, servers: [record]), id: id,
+            world: World(
+                clock: clock, random: RandomSource(seed: seed), network: NoNetwork(), transport: transport))
+        return try Member(application, plugin(transport))
+    }
+
+    func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
+        pings += 1
+        let instance = answering[server.record.address]
+        if let instance, frozen.contains(instance) {
+            await clock.sleep(for: deadline)
+            return false
+        }
+        return instance == server.instance
+    }
+
+    func prove(to server: ServerInfo) throws {
+        if refusesSecrets { throw PomeloError(.configuration, "server \(server.id) does not accept the cluster secret") }
+        guard answering[server.record.address] == server.instance else {
+            throw PomeloError(.unreachable, "server \(server.id) did not answer")
+        }
+        secretsProved.append(server.id)
+    }
+}
+
+/// A transport that can be pinged, and nothing else.
+@Loop final class FleetTransport: RPCTransport {
+    private let fleet: Fleet
+    private var own: ServerInfo?
+
+    init(_ fleet: Fleet) { self.fleet = fleet }
+
+    func start(_ context: RPCContext) async throws {
+        own = context.own
+        fleet.answering[context.own.record.address] = context.own.instance
+    }
+
+    func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+    ) async throws(RPCError) -> Bytes { throw .notSent("no calls here") }
+
+    func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
+        await fleet.ping(server, within: deadline)
+    }
+
+    func proveSecret(to server: ServerInfo) async throws { try fleet.prove(to: server) }
+
+    func stop(within deadline: Duration) async {
+        guard let own, fleet.answering[own.record.address] == own.instance else { return }
+        fleet.answering[own.record.address] = nil
+    }
+}
+
+@Loop final class NoNetwork: Network {
+    func listen(
+        on address: SocketAddress, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener {
+        throw NetworkError(code: "ENETDOWN", description: "no network")
+    }
+
+    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError) -> any ByteStream {
+        throw NetworkError(code: "ENETDOWN", description: "no network")
+    }
+}
+
+/// One server under test, with a cleaner and a publisher that take notes.
+@Loop final class Member {
+    private(set) var application: Application?
+    private(set) var plugin: Cluster?
+    let notes = Notes()
+    let id: ServerID
+    let instance: InstanceID
+    private(set) var replaced = 0
+    private(set) var changes: [String] = []
+
+    init(_ application: Application, _ plugin: Cluster) throws {
+        self.application = application
+        self.plugin = plugin
+        id = application.serverID
+        instance = application.instance
+        try application.use(plugin)
+        application.membership?.addCleaner(notes)
+        application.membership?.addPublisher(notes)
+        plugin.onReplaced = { [weak self] in self?.replaced += 1 }
+        application.servers.observe { [weak self] change in
+            switch change {
+            case .added(let records): self?.changes += records.map { "+\($0.id)" }
+            case .removed(let ids): self?.changes += ids.map { "-\($0)" }
+            case .replaced: self?.changes.append("=")
+            }
+        }
+    }
+
+    func start() async throws { try await application?.start() }
+    func stop() async { await application?.stop() }
+
+    /// Ends as SIGKILL does: nothing is said to anybody.
+    func crash(in fleet: Fleet) {
+        for (address, instance) in fleet.answering where instance == self.instance { fleet.answering[address] = nil }
+        application = nil
+        plugin = nil
+    }
+
+    var isJoined: Bool { application?.membership?.isJoined ?? false }
+    /// The view: ids with the first letter of their states.
+    var view: String {
+        (application?.servers.all ?? []).map { "\($0.id):\($0.state.rawValue.prefix(1))" }.joined(separator: " ")
+    }
+    func sees(_ id: ServerID) -> ServerInfo? { application?.servers[id] }
+}
+
+/// What was asked of a cleaner and a publisher.
+@Loop final class Notes: LeaseCleaner, LeasePublisher {
+    private(set) var cleaned: [ServerID] = []
+    private(set) var published = 0
+    /// The work of the cleaner, when there is any.
+    var work: (@Loop (_ server: ServerID, _ proceed: @Loop () async throws -> Void) async throws -> Void)?
+
+    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+        try await proceed()
+        try await work?(server, proceed)
+        cleaned.append(server)
+    }
+
+    func redisReturned() async { published += 1 }
+}
+
+extension ServerRecord {
+    var address: String { "\(host):\(port)" }
+}
+
+/// Lets everything that is ready run, until nothing is.
+@Loop func settle() async {
+    for _ in 0..<60 { await Loop.yield() }
+}
+
+extension ManualClock {
+    /// Moves time on, timer by timer, and lets each one's consequences happen before the next.
+    func pass(_ duration: Duration) async {
+        let end = deadline(after: duration)
+        await settle()
+        while now < end {
+            advance(to: min(end, nextDeadline ?? end))
+            await settle()
+        }
+    }
+
+    /// Moves time on until `body` is done; at most a minute.
+    func drive(_ body: @escaping @Loop @Sendable () async throws -> Void) async throws {
+        let task = Outcome()
+        Loop.spawn {
+            do {
+                try await body()
+                task.result = .success(())
+            } catch {
+                task.result = .failure(error)
+            }
+        }
+        await settle()
+        for _ in 0..<600 where task.result == nil { await pass(.milliseconds(100)) }
+        guard let result = task.result else {
+            Issue.record("not done after a minute")
+            return
+        }
+        try result.get()
+    }
+}
+
+@Loop private final class Outcome {
+    var result: Result<Void, any Error>?
+}
+
+/// Returns when the condition holds, in real time; records a failure when it does not within 15 s.
+@Loop func until(
+    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: @Loop () async throws -> Bool
+) async rethrows {
+    let deadline = SystemClock.shared.deadline(after: .seconds(15))
+    while try await !condition() {
+        guard SystemClock.shared.now < deadline else {
+            Issue.record("never became true: \(what)", sourceLocation: location)
+            return
+        }
+        await SystemClock.shared.sleep(for: .milliseconds(2))
+    }
+}
+
+/// The error a call ended with, for calls that are expected to fail.
+@Loop func failure(_ body: @Loop () async throws -> Void) async -> PomeloError? {
+    do {
+        try await body()
+        return nil
+    } catch {
+        return error as? PomeloError
+    }
+}
