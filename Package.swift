@@ -87,5 +87,9 @@ let package = Package(
         program("Chat", example),
         program("LessonChat", example),
         program("ChatPage", [http, arguments], resources: [.copy("Page")]),
+        // Tests
+        tests("TidyTests", []),
+        tests("PomeloWireTests", ["PomeloWire"]),
+        tests("ProcessTests", ["PomeloTesting", "PomeloLoop", "PomeloUV", "PomeloWire", "Chat", "LessonChat"]),
     ]
 )

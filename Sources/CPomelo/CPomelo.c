@@ -77,6 +77,10 @@ void pomelo_arm_backtrace(void) {
     backtrace(warm_up, 1); // loads libgcc now: the first call allocates and must not happen in a signal handler
     struct sigaction action = {.sa_handler = sample, .sa_flags = SA_RESTART};
     sigaction(SIGURG, &action, NULL); // ignored by default and unused by libuv
+    sigset_t sampled; // a thread inherits its creator's mask, and Dispatch's workers block every signal
+    sigemptyset(&sampled);
+    sigaddset(&sampled, SIGURG);
+    pthread_sigmask(SIG_UNBLOCK, &sampled, NULL);
     armed_thread = pthread_self();
     atomic_store(&armed, 1);
 }

@@ -13,6 +13,7 @@ public import PomeloRedis
 /// - Guarantee: one instance holds a server id per history of Redis; a change reaches all views within `scanEvery`
 ///   while Redis answers; a server that died is removed within `lease` + 2 s.
 @Loop public final class Cluster: Plugin {
+    /// The plugin's name.
     public let name = "cluster"
     /// Another instance has taken this server's id: the process should stop, without delay.
     public var onReplaced: (@Loop () -> Void)? {
@@ -37,12 +38,17 @@ public import PomeloRedis
     }
 
     /// Uses a client that is started before everything else and stopped after it.
-    public init(_ client: RedisClient, transport: any RPCTransport, options: ClusterOptions = ClusterOptions()) {
+    public init(
+        _ client: RedisClient, transport: any RPCTransport, options: ClusterOptions = ClusterOptions()
+    ) {
         ports = ClusterPorts(
             redis: client, control: client.control, messages: client, transport: transport, client: client)
         self.options = options
     }
 
+    /// Loads the membership and gives it to the application.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when the application is a member already.
     public func install(into application: Application) throws {
         guard application.membership == nil else {
             throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")

@@ -14,6 +14,10 @@ extension ClusterMembership {
 
     // MARK: start
 
+    /// Connects, proves the secret and joins.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable` naming host and port, or `.configuration`: the secret is refused, or
+    ///   the id is running elsewhere.
     public func start() async throws {
         try await orUnavailable { () async throws(RedisError) in
             try await ports.client?.start()
@@ -27,12 +31,21 @@ extension ClusterMembership {
         observe(ports.redis)
         if ports.control !== ports.redis { observe(ports.control) }
         startTickers()
+    }
+
+    /// Cleans up what a former instance has left, now that every service is ready to, and follows the cluster.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func afterStart() async throws {
         try await cleanUpFormerInstance()
         phase = .member
         await subscribe()
         await view.follow()
     }
 
+    /// Tells everybody that this server serves.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
     public func didStart() async throws { try await move(to: .up) }
 
     private func proveSecret() async throws {
@@ -107,15 +120,18 @@ extension ClusterMembership {
 
     // MARK: stop
 
+    /// Tells everybody that this server takes no new work.
     public func willStop() async {
         guard isJoined else { return }
         do {
             try await move(to: .draining)
         } catch {
-            log.warning("cannot tell the cluster that this server stops", metadata: ["pomelo.reason": "\(error)"])
+            log.warning(
+                "cannot tell the cluster that this server stops", metadata: ["pomelo.reason": "\(error)"])
         }
     }
 
+    /// Leaves the registry, and closes the connections last.
     public func stop() async {
         phase = .stopped
         for ticker in tickers { ticker.stop() }

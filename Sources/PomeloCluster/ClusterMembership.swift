@@ -8,9 +8,13 @@ import PomeloRedis
 ///
 /// Cleaners and publishers are registered before the application starts.
 @Loop public final class ClusterMembership: Membership, Component {
+    /// The component's name.
     public let name = "cluster"
+    /// This start of this server.
     public let instance: InstanceID
+    /// The cluster's name.
     public let clusterName: String
+    /// Whether the registry holds this instance, as far as is known here.
     public internal(set) var isJoined = false
     /// Another instance has taken this server's id: the process should stop, without delay.
     public var onReplaced: (@Loop () -> Void)?
@@ -31,6 +35,7 @@ import PomeloRedis
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
     private var publishers: [any LeasePublisher] = []
+    private var isAway = false
     private var wantsRecovery = false
     private var isRecovering = false
     private var wantsPublication = false
@@ -66,12 +71,18 @@ import PomeloRedis
 
     // MARK: Membership
 
+    /// The hash that lives as long as a server's lease: `inst`, and what publishers add.
     public func leaseKey(of server: ServerID) -> String { registry.keys.lease(server) }
 
+    /// Every server id there ever was, sorted.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
     public func everServers() async throws -> [ServerID] { try await registry.everServers() }
 
+    /// Adds to what is done when a server is gone, and at the start for a former instance of this one.
     public func addCleaner(_ cleaner: any LeaseCleaner) { reaper.cleaners.append(cleaner) }
 
+    /// Adds to who is told that Redis is back or has lost this server.
     public func addPublisher(_ publisher: any LeasePublisher) { publishers.append(publisher) }
 
     // MARK: lease
@@ -81,7 +92,8 @@ import PomeloRedis
             let standing = try await keeper.confirm()
             await stand(standing)
         } catch {
-            log.warning("the lease cannot be renewed", metadata: ["pomelo.reason": "\(error)"])
+            let level = isAway ? Logger.Level.debug : .warning
+            log.log(level: level, "the lease cannot be renewed", metadata: ["pomelo.reason": "\(error)"])
         }
     }
 
@@ -163,8 +175,13 @@ import PomeloRedis
     private func redisChanged(_ port: ObjectIdentifier, _ event: RedisEvent) {
         switch event {
         case .down(let reason):
-            log.warning("redis is away", metadata: ["pomelo.reason": "\(reason)"])
+            if !isAway { log.warning("redis is away", metadata: ["pomelo.reason": "\(reason)"]) }
+            isAway = true
         case .up(let runID, let reconnected):
+            if isAway, ports.areUp {
+                isAway = false
+                log.notice("redis is back")
+            }
             let before = runIDs.updateValue(runID, forKey: port)
             guard reconnected || (before != nil && before != runID), phase == .member else { return }
             // At once: the first look after the return must not find everybody gone.

@@ -18,6 +18,7 @@ public struct ClusterOptions: Sendable, Equatable {
     /// How long a server whose lease has ended has to answer a ping.
     public var pingDeadline = Duration.milliseconds(500)
 
+    /// The defaults.
     public init() {}
 
     /// Reads the keys of an options file, all of them optional.

@@ -5,6 +5,7 @@ public import PomeloRedis
 
 /// A server as the registry lists it.
 public struct RegisteredServer: Sendable, Equatable {
+    /// What it has announced.
     public let info: ServerInfo
     /// Its lease has ended, and nobody has removed it yet.
     public let isExpired: Bool
@@ -37,13 +38,15 @@ public struct RegisteredServer: Sendable, Equatable {
                 RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
                 RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
             ])
-            guard replies.count == 3, let time = try replies[0].get().strings?.compactMap(Int.init), time.count == 2,
+            guard replies.count == 3, let time = try replies[0].get().strings?.compactMap(Int.init),
+                time.count == 2,
                 let entries = try replies[1].get().dictionary, let leases = try replies[2].get().dictionary
             else { throw .protocolError("the registry is not what it should be") }
             let now = Double(time[0] * 1000 + time[1] / 1000)
             return entries.compactMap { id, text in
                 RegistryEntry.decode(text, of: ServerID(id)).map {
-                    RegisteredServer(info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
+                    RegisteredServer(
+                        info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
                 }
             }.sorted { $0.info.id < $1.info.id }
         }
@@ -61,7 +64,8 @@ public struct RegisteredServer: Sendable, Equatable {
     /// - Throws: `PomeloError` `.redisUnavailable`.
     public func everServers() async throws -> [ServerID] {
         try await orUnavailable { () async throws(RedisError) in
-            try await redis.send(RedisCommand("SMEMBERS", keys.everServers)).strings?.map { ServerID($0) }.sorted() ?? []
+            try await redis.send(RedisCommand("SMEMBERS", keys.everServers)).strings?.map { ServerID($0) }
+                .sorted() ?? []
         }
     }
 
@@ -83,7 +87,9 @@ public struct RegisteredServer: Sendable, Equatable {
                 .text(info.id.rawValue), .text(RegistryEntry.encode(info)), .text(info.instance.rawValue),
                 .text(expected?.rawValue ?? ""), .milliseconds(lease),
             ])
-        guard let fields = reply.array, fields.count == 2 else { throw .protocolError("cluster.put answered \(reply)") }
+        guard let fields = reply.array, fields.count == 2 else {
+            throw .protocolError("cluster.put answered \(reply)")
+        }
         return fields[0].int == 1 ? .written : .held(fields[1].string ?? "")
     }
 
@@ -129,7 +135,8 @@ public struct RegisteredServer: Sendable, Equatable {
         let reply = try await redis.run(
             ClusterScripts.view, keys: [keys.servers, keys.leases, keys.epoch, keys.events],
             args: [.milliseconds(lease)])
-        guard let fields = reply.array, fields.count >= 2, fields.count.isMultiple(of: 2), let epoch = fields[0].int,
+        guard let fields = reply.array, fields.count >= 2, fields.count.isMultiple(of: 2),
+            let epoch = fields[0].int,
             let position = fields[1].string
         else { throw .protocolError("cluster.view answered \(reply)") }
         var servers: [ServerInfo] = []
@@ -168,7 +175,8 @@ public struct RegisteredServer: Sendable, Equatable {
     func look(limit: Int) async throws(RedisError) -> Look {
         let reply = try await redis.run(
             ClusterScripts.look, keys: [keys.leases, keys.epoch], args: [.number(limit)])
-        guard let fields = reply.array, fields.count >= 3, let epoch = fields[0].int, let leases = fields[1].int,
+        guard let fields = reply.array, fields.count >= 3, let epoch = fields[0].int,
+            let leases = fields[1].int,
             let ended = fields[2].int
         else { throw .protocolError("cluster.look answered \(reply)") }
         return Look(
@@ -193,7 +201,9 @@ public struct RegisteredServer: Sendable, Equatable {
         try await remove(id, instance, "expired")
     }
 
-    private func remove(_ id: ServerID, _ instance: InstanceID, _ reason: String) async throws(RedisError) -> Bool {
+    private func remove(_ id: ServerID, _ instance: InstanceID, _ reason: String) async throws(RedisError)
+        -> Bool
+    {
         try await redis.run(
             ClusterScripts.remove, keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.hint],
             args: [.text(id.rawValue), .text(instance.rawValue), .text(reason)]

@@ -3,13 +3,22 @@ public import PomeloRedis
 
 /// The scripts of the registry; their texts are the files of `Scripts/`, which say what each one takes and answers.
 public enum ClusterScripts {
+    /// Joins, takes over, changes state, or comes back.
     public static let put = RedisScript(name: "cluster.put", source: text(PackageResources.put_lua))
+    /// Renews a lease.
     public static let renew = RedisScript(name: "cluster.renew", source: text(PackageResources.renew_lua))
+    /// Removes a server that leaves or is gone.
     public static let remove = RedisScript(name: "cluster.remove", source: text(PackageResources.remove_lua))
+    /// Tells whether a server's lease has ended.
     public static let gone = RedisScript(name: "cluster.gone", source: text(PackageResources.gone_lua))
+    /// Finds changes, and leases that have ended.
     public static let look = RedisScript(name: "cluster.look", source: text(PackageResources.look_lua))
+    /// Reads the whole registry.
     public static let view = RedisScript(name: "cluster.view", source: text(PackageResources.view_lua))
-    public static let proceed = RedisScript(name: "cluster.proceed", source: text(PackageResources.proceed_lua))
+    /// Renews a clean-up token.
+    public static let proceed = RedisScript(
+        name: "cluster.proceed", source: text(PackageResources.proceed_lua))
+    /// Ends a clean-up.
     public static let finish = RedisScript(name: "cluster.finish", source: text(PackageResources.finish_lua))
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

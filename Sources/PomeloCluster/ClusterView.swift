@@ -32,7 +32,8 @@ import PomeloRedis
     private(set) var own: ServerInfo?
 
     init(
-        _ registry: ClusterRegistry, _ servers: ServerDirectory, clock: any LoopClock, lease: Duration, log: Logger
+        _ registry: ClusterRegistry, _ servers: ServerDirectory, clock: any LoopClock, lease: Duration,
+        log: Logger
     ) {
         self.registry = registry
         self.servers = servers
@@ -185,7 +186,9 @@ import PomeloRedis
         case .removed(let id, let instance):
             // We are alive: the next renewal puts the entry back.
             if let own, id == own.id, instance == own.instance { return }
-            guard let known = servers[id], known.instance == instance || instance.rawValue.isEmpty else { return }
+            guard let known = servers[id], known.instance == instance || instance.rawValue.isEmpty else {
+                return
+            }
             servers.remove([id])
         }
     }

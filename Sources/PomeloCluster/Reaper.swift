@@ -105,7 +105,8 @@ import PomeloRedis
             spare(id, for: options.scanEvery)
         } catch {
             log.warning(
-                "cannot clean up after a server", metadata: ["pomelo.peer": "\(id)", "pomelo.reason": "\(error)"])
+                "cannot clean up after a server",
+                metadata: ["pomelo.peer": "\(id)", "pomelo.reason": "\(error)"])
             spare(id, for: options.reapToken)
         }
     }
@@ -119,7 +120,9 @@ import PomeloRedis
     func runCleaners(for id: ServerID, _ token: String) async throws {
         for cleaner in cleaners {
             try await cleaner.cleanUp(id) {
-                guard !self.isStopped, try await self.registry.keepToken(id, token, for: self.options.reapToken) else {
+                guard !self.isStopped,
+                    try await self.registry.keepToken(id, token, for: self.options.reapToken)
+                else {
                     throw TokenLost()
                 }
             }

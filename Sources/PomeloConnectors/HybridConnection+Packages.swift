@@ -161,7 +161,7 @@ extension HybridConnection {
 
     /// Hands a message on, or keeps it while the session has enough in flight.
     ///
-    /// What is kept came in the same read as what filled the session up, so it is bounded by one read.
+    /// What is kept came with what filled the session up, so it is bounded by one read or WebSocket message.
     private func deliver(_ message: ClientMessage) {
         guard let session else { return }
         guard !paused, held.isEmpty else { return held.append(message) }

@@ -62,6 +62,11 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         /// A port could not be opened, or a name not be resolved.
         public static let network = Code("network")
 
+        static let all: [Code] = [
+            .configuration, .notRunning, .noSession, .binding, .unknownServer, .notAFrontend, .unreachable,
+            .redisUnavailable, .encoding, .overloaded, .network,
+        ]
+
         init(_ description: String) { self.description = description }
     }
 
@@ -77,6 +82,19 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String { message }
+
+    /// The error that a peer told as the text of `RPCError.failed`; of the kind `code` when the text names none.
+    public static func told(_ text: String, otherwise code: Code, at place: String = "") -> PomeloError {
+        let place = place.isEmpty ? "" : place + ": "
+        let parts = text.split(separator: ": ", maxSplits: 1)
+        guard parts.count == 2, let known = Code.all.first(where: { $0.description == parts[0] }) else {
+            return PomeloError(code, place + text)
+        }
+        return PomeloError(known, place + parts[1])
+    }
+
+    /// What `told` reads.
+    var telling: String { "\(code): \(message)" }
 }
 
 /// The outcome of a call to another server that brought no reply.

@@ -43,7 +43,9 @@ import PomeloLoop
             return Fanout.encode(PushReport())
         }
         table.suspending("sys/channel.flush") { _, _ in
-            guard await service.publisher.flushed() else { throw Fault(500, "redis is away: not published yet") }
+            guard await service.publisher.flushed() else {
+                throw PomeloError(.redisUnavailable, "the memberships are not published yet")
+            }
             return []
         }
         table.suspending("sys/channel.lost") { _, payload in

@@ -9,13 +9,19 @@ public struct ChannelBatch: Sendable, Equatable {
         public var channel: ChannelName
         public var added: [UserID]
         public var removed: [UserID]
+        /// Negative while further changes of the channel follow in the next batch.
         public var count: Int
+        /// What the store has of the channel goes first: `added` are all members.
+        public var replaces: Bool
 
-        public init(channel: ChannelName, added: [UserID], removed: [UserID], count: Int) {
+        public init(
+            channel: ChannelName, added: [UserID], removed: [UserID] = [], count: Int, replaces: Bool = false
+        ) {
             self.channel = channel
             self.added = added
             self.removed = removed
             self.count = count
+            self.replaces = replaces
         }
     }
 
@@ -29,20 +35,34 @@ public struct ChannelBatch: Sendable, Equatable {
     }
 }
 
+/// What a store says about a flush.
+public struct PublishedBatch: Sendable, Equatable {
+    /// The members of each changed channel of this server, as the store counts them.
+    public var counts: [ChannelName: Int]
+    /// The sequence the store held for this instance just before; nil when it held nothing of it.
+    public var previous: UInt64?
+
+    public init(counts: [ChannelName: Int], previous: UInt64?) {
+        self.counts = counts
+        self.previous = previous
+    }
+}
+
 /// Where the published copy of channel memberships lives.
 ///
-/// The owner's memory is the truth. A store may lose data: it says so through `publishedSequence` and the counts.
+/// The owner's memory is the truth. A store may lose data: it says so through the sequences and the counts. Its
+/// writing calls come one at a time.
 @Loop public protocol ChannelStore: AnyObject {
     /// Whether entries live under a lease, and so need a cluster membership.
     var needsMembership: Bool { get }
     /// Prepares the store for this server.
     func start(_ application: Application, _ membership: (any Membership)?) async throws
-    /// Publishes changes, all or nothing; returns the members per changed channel as the store counts them.
-    func publish(_ batch: ChannelBatch) async throws -> [ChannelName: Int]
-    /// Replaces the published members of a channel of this server.
-    func replace(_ channel: ChannelName, with members: [UserID], sequence: UInt64) async throws
+    /// Publishes changes and the sequence, all or nothing, and says which sequence was there before.
+    func publish(_ batch: ChannelBatch) async throws -> PublishedBatch
     /// The published members of a channel at a server; may be behind the owner.
     func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID]
+    /// The channels published for this server.
+    func channels() async throws -> [ChannelName]
     /// The published counts of channels of this server.
     func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int]
     /// The last sequence the store holds for this instance; nil when it holds nothing of it.
@@ -58,63 +78,77 @@ public struct ChannelBatch: Sendable, Equatable {
     ) async throws
 }
 
-/// A store in this process's memory, for one process or for tests that share it between applications.
+/// A store in this process's memory, for one process or for tests of several servers in one.
 @Loop public final class MemoryChannelStore: ChannelStore {
-    private var entries: [ServerID: [ChannelName: Set<UserID>]] = [:]
-    private var own = ServerID("")
-    private var sequence: UInt64?
+    /// The entries; shared by the stores of several applications.
+    @Loop public final class Entries {
+        fileprivate var members: [ServerID: [ChannelName: Set<UserID>]] = [:]
+        fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
 
-    public nonisolated init() {}
+        public nonisolated init() {}
+
+        /// Loses everything, as an emptied Redis does.
+        public func removeAll() {
+            members = [:]
+            sequences = [:]
+        }
+    }
+
+    private let entries: Entries
+    private var own = ServerID("")
+    private var instance = InstanceID("")
+
+    public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
     public var needsMembership: Bool { false }
 
     public func start(_ application: Application, _ membership: (any Membership)?) {
         own = application.serverID
-        entries[own] = nil
+        instance = application.instance
+        entries.members[own] = nil
     }
 
-    public func publish(_ batch: ChannelBatch) -> [ChannelName: Int] {
-        var counts: [ChannelName: Int] = [:]
+    public func publish(_ batch: ChannelBatch) -> PublishedBatch {
+        var published = PublishedBatch(counts: [:], previous: publishedSequence())
         for change in batch.changes {
-            var members = entries[own]?[change.channel] ?? []
+            var members = change.replaces ? [] : entries.members[own]?[change.channel] ?? []
             members.subtract(change.removed)
             members.formUnion(change.added)
-            entries[own, default: [:]][change.channel] = members.isEmpty ? nil : members
-            counts[change.channel] = members.count
+            entries.members[own, default: [:]][change.channel] = members.isEmpty ? nil : members
+            published.counts[change.channel] = members.count
         }
-        sequence = batch.sequence
-        return counts
-    }
-
-    public func replace(_ channel: ChannelName, with members: [UserID], sequence: UInt64) {
-        entries[own, default: [:]][channel] = members.isEmpty ? nil : Set(members)
-        self.sequence = sequence
+        entries.sequences[own] = (instance, batch.sequence)
+        return published
     }
 
     public func members(of channel: ChannelName, at server: ServerID) -> [UserID] {
-        (entries[server]?[channel] ?? []).sorted()
+        (entries.members[server]?[channel] ?? []).sorted()
     }
+
+    public func channels() -> [ChannelName] { (entries.members[own] ?? [:]).keys.sorted() }
 
     public func counts(of channels: [ChannelName]) -> [ChannelName: Int] {
-        Dictionary(uniqueKeysWithValues: channels.map { ($0, entries[own]?[$0]?.count ?? 0) })
+        Dictionary(channels.map { ($0, entries.members[own]?[$0]?.count ?? 0) }) { first, _ in first }
     }
 
-    public func publishedSequence() -> UInt64? { sequence }
+    public func publishedSequence() -> UInt64? {
+        entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
+    }
 
     public func destroy(_ channel: ChannelName, at servers: [ServerID]) {
-        for server in servers { entries[server]?[channel] = nil }
+        for server in servers { entries.members[server]?[channel] = nil }
     }
 
-    public func clean() { entries[own] = nil }
+    public func clean() { entries.members[own] = nil }
 
     public func cleanUp(
         _ server: ServerID, proceed: @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
-        for (channel, members) in (entries[server] ?? [:]).sorted(by: { $0.key < $1.key }) {
+        for (channel, members) in (entries.members[server] ?? [:]).sorted(by: { $0.key < $1.key }) {
             try await proceed()
             await lost(channel, members.sorted())
-            entries[server]?[channel] = nil
+            entries.members[server]?[channel] = nil
         }
     }
 }

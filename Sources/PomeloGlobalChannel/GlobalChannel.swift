@@ -2,7 +2,7 @@
 //
 // PomeloGlobalChannel: channels whose members are connected to different servers.
 // Reading order: GlobalChannel, GlobalChannelService, ChannelProcedures, OwnedChannels, OwnedChannel, ChannelStore,
-// RedisChannelStore, Publisher.
+// RedisChannelStore, ChannelBacklog, Publisher.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis

@@ -119,8 +119,7 @@ public struct LostMembers: Sendable {
                 frontend, procedure, payload.bytes, within: application.limits.pushCall)
             if durable { _ = try await application.rpc.system(frontend, "channel.flush", []) }
         } catch .failed(_, let message) {
-            let code: PomeloError.Code = message.hasPrefix("redis") ? .redisUnavailable : .noSession
-            throw PomeloError(code, "\(member) at \(frontend): \(message)")
+            throw PomeloError.told(message, otherwise: .noSession, at: "\(member) at \(frontend)")
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not confirm: \(error)", cause: error)
         }

@@ -46,7 +46,7 @@ import PomeloLoop
     }
 
     func leave(_ uid: UserID, _ name: ChannelName) {
-        pending[uid]?.removeAll { $0.channel == name }
+        forget(pending: name, of: uid)
         guard let channel = channels[name], channel.remove(uid, sessions.get(byUid: uid)) else { return }
         left(channel, uid)
     }
@@ -57,6 +57,7 @@ import PomeloLoop
     }
 
     func destroy(_ name: ChannelName) {
+        for uid in Array(pending.keys) { forget(pending: name, of: uid) }
         guard let channel = channels[name] else { return }
         for uid in Array(channel.uids) { leave(uid, name) }
     }
@@ -101,6 +102,11 @@ import PomeloLoop
         if byUser[uid]?.isEmpty == true { byUser[uid] = nil }
         if channel.isEmpty { channels[channel.name] = nil }
         changed(channel.name, uid)
+    }
+
+    private func forget(pending name: ChannelName, of uid: UserID) {
+        pending[uid]?.removeAll { $0.channel == name }
+        if pending[uid]?.isEmpty == true { pending[uid] = nil }
     }
 
     private func wait(_ uid: UserID, _ name: ChannelName) throws {

@@ -6,7 +6,8 @@ import PomeloLoop
 /// Keeps the store's copy equal to the owner's memory: write-behind, healing by sequence number, sweep.
 ///
 /// What waits is not a log of operations but the set of members that differ, so an outage cannot overflow it, and
-/// commands are never replayed: pending state is.
+/// commands are never replayed: pending state is. There is one writing call at a time, so an older state is never
+/// written over a newer one.
 @Loop final class Publisher: LeasePublisher {
     /// Members written in one transaction.
     private static let batchMembers = 512
@@ -16,16 +17,18 @@ import PomeloLoop
     private let channels: OwnedChannels
     private let store: any ChannelStore
     private let application: Application
-    private var dirty: [ChannelName: Set<UserID>] = [:]
-    private var order: [ChannelName] = []
+    private var backlogOf = ChannelBacklog()
+    /// The sequence that last wrote each channel with members.
     private var written: [ChannelName: UInt64] = [:]
     private var sequence: UInt64 = 0
-    private var running = false
+    /// The last sequence the store confirmed: a lower one found there means that it has lost data.
+    private var acknowledged: UInt64 = 0
+    private var task: Task<Void, Never>?
     private var stopped = false
     private var retryTimer: TimerID?
     private var sweepTimer: TimerID?
     private var sweepCursor: [ChannelName] = []
-    private var waiters: [(sequence: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
+    private var waiters: [CheckedContinuation<Bool, Never>] = []
 
     init(_ channels: OwnedChannels, _ store: any ChannelStore, _ application: Application) {
         self.channels = channels
@@ -34,54 +37,48 @@ import PomeloLoop
     }
 
     /// Channels with changes that are not published.
-    var backlog: Int { dirty.count }
+    var backlog: Int { backlogOf.count }
 
     /// Notes that a membership differs from the published copy.
     func note(_ channel: ChannelName, _ uid: UserID) {
-        if dirty[channel] == nil { order.append(channel) }
-        dirty[channel, default: []].insert(uid)
+        backlogOf.note(channel, uid)
         kick()
     }
 
     /// Suspends until everything noted before is published; false when the store failed meanwhile.
     func flushed() async -> Bool {
-        if dirty.isEmpty && !running { return true }
-        return await withCheckedContinuation { waiters.append((sequence + 1, $0)) }
+        if backlogOf.isEmpty, task == nil { return true }
+        return await withCheckedContinuation { waiters.append($0) }
     }
 
-    func start() {
-        scheduleSweep()
-    }
+    func start() { scheduleSweep() }
 
+    /// Publishes what is left, once.
     func stop() async {
         stopped = true
         if let sweepTimer { application.clock.cancel(sweepTimer) }
         if let retryTimer { application.clock.cancel(retryTimer) }
+        await task?.value
         await run()
     }
 
     // MARK: writing
 
     private func kick() {
-        guard !running, retryTimer == nil, !stopped else { return }
-        running = true
-        Loop.spawn {
-            self.running = false
+        guard task == nil, retryTimer == nil, !stopped else { return }
+        task = Loop.spawn {
             await self.run()
+            self.task = nil
         }
     }
 
-    /// Publishes until nothing is dirty or the store fails; one at a time.
+    /// Publishes until nothing is left or the store fails.
     private func run() async {
-        guard !running else { return }
-        running = true
-        defer { running = false }
         while let batch = nextBatch() {
             do {
-                let counts = try await store.publish(batch)
-                for change in batch.changes { await compare(change.channel, change.count, counts[change.channel]) }
+                confirm(batch, try await store.publish(batch))
             } catch {
-                putBack(batch)
+                backlogOf.putBack(batch)
                 return failed(error)
             }
         }
@@ -89,35 +86,21 @@ import PomeloLoop
     }
 
     private func nextBatch() -> ChannelBatch? {
-        var changes: [ChannelBatch.Change] = []
-        var budget = Self.batchMembers
-        while budget > 0, let name = order.first {
-            var pending = dirty[name] ?? []
-            var change = ChannelBatch.Change(channel: name, added: [], removed: [], count: 0)
-            while budget > 0, let uid = pending.popFirst() {
-                if channels.contains(name, uid) { change.added.append(uid) } else { change.removed.append(uid) }
-                budget -= 1
-            }
-            // A channel split over two batches has its true count only with the last of them.
-            change.count = pending.isEmpty ? channels.count(name) : -1
-            changes.append(change)
-            if pending.isEmpty {
-                dirty[name] = nil
-                order.removeFirst()
-            } else {
-                dirty[name] = pending
-            }
-        }
+        let changes = backlogOf.take(Self.batchMembers, channels)
         guard !changes.isEmpty else { return nil }
         sequence += 1
-        for change in changes { written[change.channel] = channels.count(change.channel) == 0 ? nil : sequence }
+        for change in changes { written[change.channel] = channels[change.channel] == nil ? nil : sequence }
         return ChannelBatch(changes: changes, sequence: sequence)
     }
 
-    private func putBack(_ batch: ChannelBatch) {
-        for change in batch.changes {
-            if dirty[change.channel] == nil { order.append(change.channel) }
-            dirty[change.channel, default: []].formUnion(change.added + change.removed)
+    private func confirm(_ batch: ChannelBatch, _ published: PublishedBatch) {
+        let lost = published.previous ?? 0 < acknowledged
+        if lost { heal(since: published.previous) }
+        acknowledged = batch.sequence
+        for change in batch.changes where change.count >= 0 {
+            // Another count means that the copy was changed or lost by others.
+            let isWhole = published.counts[change.channel].map { $0 == change.count } ?? true
+            if !isWhole || (lost && !change.replaces) { backlogOf.rewrite(change.channel) }
         }
     }
 
@@ -134,43 +117,37 @@ import PomeloLoop
     private func wake(_ success: Bool) {
         let ready = waiters
         waiters = []
-        for waiter in ready { waiter.continuation.resume(returning: success) }
+        for waiter in ready { waiter.resume(returning: success) }
     }
 
     // MARK: healing
 
-    /// A count that differs means the copy was changed or lost by others: write the whole channel again.
-    private func compare(_ channel: ChannelName, _ expected: Int, _ counted: Int?) async {
-        guard let counted, expected >= 0, counted != expected, dirty[channel] == nil else { return }
-        await rewrite(channel)
-    }
-
-    private func rewrite(_ channel: ChannelName) async {
-        let members = channels.members(channel)
-        sequence += 1
-        if !members.isEmpty { written[channel] = sequence }
-        do {
-            try await store.replace(channel, with: members, sequence: sequence)
-        } catch {
-            for uid in members { note(channel, uid) }
-        }
-    }
-
-    /// Redis is back: nothing was lost when it holds our last sequence, else what was written after the one it holds.
+    /// Redis is back: nothing was lost when it holds the last confirmed sequence.
     func redisReturned() async {
-        let held: UInt64?
+        // REENTRANCY: flushes confirmed during the await have looked for a loss by themselves.
+        let expected = acknowledged
         do {
-            held = try await store.publishedSequence()
+            let held = try await store.publishedSequence()
+            if held ?? 0 < expected { heal(since: held) } else { kick() }
         } catch {
-            return application.log.warning("cannot compare the published memberships", metadata: ["error": "\(error)"])
+            application.log.warning("cannot compare the published memberships", metadata: ["error": "\(error)"])
         }
-        if held == sequence { return kick() }
-        if held == nil, !written.isEmpty {
-            // Everybody re-publishes everything at the same time: spread it.
-            await application.clock.sleep(for: .milliseconds(Int64(application.random.next() % 2000)))
+    }
+
+    /// Writes every channel again that was written after the sequence the store still holds.
+    private func heal(since held: UInt64?) {
+        application.log.notice(
+            "published memberships were lost", metadata: ["held": "\(held ?? 0)", "confirmed": "\(acknowledged)"])
+        let behind = written.filter { $0.value > held ?? 0 }.keys.sorted()
+        let resume: @Loop () -> Void = { [weak self] in
+            for channel in behind { self?.backlogOf.rewrite(channel) }
+            self?.kick()
+            self?.sweepCursor = []
         }
-        for (channel, sequence) in written where sequence > held ?? 0 { await rewrite(channel) }
-        kick()
+        // All servers write everything at the same time when everything is gone: spread it.
+        guard held == nil else { return resume() }
+        let pause = Duration.milliseconds(Int64(application.random.next() % 2000))
+        _ = application.clock.schedule(after: pause, resume)
     }
 
     private func scheduleSweep() {
@@ -183,19 +160,24 @@ import PomeloLoop
         }
     }
 
+    /// Compares counts, some channels a second; each round begins with what the store has and nobody here is in.
     private func sweep() async {
-        if sweepCursor.isEmpty { sweepCursor = channels.names }
-        let names = Array(sweepCursor.suffix(Self.sweepChannels)).filter { dirty[$0] == nil }
-        sweepCursor.removeLast(min(Self.sweepChannels, sweepCursor.count))
-        guard !names.isEmpty, !running else { return }
         do {
+            if sweepCursor.isEmpty {
+                for name in try await store.channels() where channels[name] == nil { backlogOf.rewrite(name) }
+                sweepCursor = channels.names
+            }
+            let names = sweepCursor.suffix(Self.sweepChannels).filter { !backlogOf.contains($0) }
+            sweepCursor.removeLast(min(Self.sweepChannels, sweepCursor.count))
             let before = names.map { channels.count($0) }
-            let counts = try await store.counts(of: names)
-            for (name, count) in zip(names, before) where channels.count(name) == count {
-                await compare(name, count, counts[name])
+            let counts = names.isEmpty ? [:] : try await store.counts(of: names)
+            // REENTRANCY: what changed during the await is in the backlog, or was, and is compared by its flush.
+            for (name, count) in zip(names, before) where channels.count(name) == count && counts[name] != count {
+                backlogOf.rewrite(name)
             }
         } catch {
             application.log.debug("sweep skipped: \(error)")
         }
+        if !backlogOf.isEmpty { kick() }
     }
 }

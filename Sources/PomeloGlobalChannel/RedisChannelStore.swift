@@ -19,6 +19,7 @@ public import PomeloRedis
     private let redis: any RedisPort
     private let prefix: String
     private var own = ServerID("")
+    private var instance = InstanceID("")
     private var cluster = ""
     private var leaseKey = ""
 
@@ -32,6 +33,7 @@ public import PomeloRedis
 
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         own = application.serverID
+        instance = application.instance
         cluster = application.clusterName
         leaseKey = membership?.leaseKey(of: own) ?? ""
     }
@@ -43,42 +45,39 @@ public import PomeloRedis
 
     // MARK: writing
 
-    public func publish(_ batch: ChannelBatch) async throws -> [ChannelName: Int] {
-        var commands: [RedisCommand] = []
+    public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
+        // First of all what was there: the same transaction tells whether data was lost before it.
+        var commands = [RedisCommand("HMGET", leaseKey, "inst", "seq")]
         var counted: [(index: Int, channel: ChannelName)] = []
         for change in batch.changes {
             let key = membersKey(change.channel, own)
+            if change.replaces { commands.append(RedisCommand("UNLINK", key)) }
             if !change.added.isEmpty {
-                commands.append(RedisCommand("SADD", [channelsKey(own), change.channel.rawValue]))
+                commands.append(RedisCommand("SADD", channelsKey(own), change.channel.rawValue))
                 commands += Self.chunked("SADD", key, change.added)
             }
             commands += Self.chunked("SREM", key, change.removed)
             counted.append((commands.count, change.channel))
-            commands.append(RedisCommand("SCARD", [key]))
+            commands.append(RedisCommand("SCARD", key))
             if change.count == 0 {
-                commands.append(RedisCommand("SREM", [channelsKey(own), change.channel.rawValue]))
+                commands.append(RedisCommand("SREM", channelsKey(own), change.channel.rawValue))
             }
         }
-        commands.append(RedisCommand("HSET", [leaseKey, "seq", String(batch.sequence)]))
-        let replies = try await redis.transaction(commands)
-        var counts: [ChannelName: Int] = [:]
-        for (index, channel) in counted where index < replies.count {
-            counts[channel] = Int(try replies[index].get().int ?? -1)
-        }
-        return counts
+        commands.append(RedisCommand("HSET", leaseKey, "seq", String(batch.sequence)))
+        let replies = try await redis.transaction(commands).map { try $0.get() }
+        guard replies.count == commands.count else { throw RedisError.protocolError("EXEC with other replies") }
+        var published = PublishedBatch(counts: [:], previous: try sequence(replies[0]))
+        for (index, channel) in counted { published.counts[channel] = replies[index].int }
+        return published
     }
 
-    public func replace(_ channel: ChannelName, with members: [UserID], sequence: UInt64) async throws {
-        let key = membersKey(channel, own)
-        var commands = [RedisCommand("UNLINK", [key])]
-        if members.isEmpty {
-            commands.append(RedisCommand("SREM", [channelsKey(own), channel.rawValue]))
-        } else {
-            commands.append(RedisCommand("SADD", [channelsKey(own), channel.rawValue]))
-            commands += Self.chunked("SADD", key, members)
+    /// The sequence of this instance in `inst, seq`. A hash without `inst` was made by a flush of ours after a loss.
+    private func sequence(_ reply: RedisReply) throws -> UInt64? {
+        guard let fields = reply.array, fields.count == 2 else { return nil }
+        if let holder = fields[0].string, holder != instance.rawValue {
+            throw PomeloError(.notRunning, "another instance publishes as \(own)")
         }
-        commands.append(RedisCommand("HSET", [leaseKey, "seq", String(sequence)]))
-        for reply in try await redis.transaction(commands) { _ = try reply.get() }
+        return fields[1].string.flatMap { UInt64($0) }
     }
 
     public func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws {
@@ -104,6 +103,10 @@ public import PomeloRedis
         try await scan(membersKey(channel, server)).map { UserID($0) }
     }
 
+    public func channels() async throws -> [ChannelName] {
+        try await scan(channelsKey(own)).map { ChannelName($0) }
+    }
+
     public func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int] {
         let replies = try await redis.pipeline(channels.map { RedisCommand("SCARD", [membersKey($0, own)]) })
         var counts: [ChannelName: Int] = [:]
@@ -112,7 +115,7 @@ public import PomeloRedis
     }
 
     public func publishedSequence() async throws -> UInt64? {
-        try await redis.send(RedisCommand("HGET", [leaseKey, "seq"])).string.flatMap { UInt64($0) }
+        try sequence(try await redis.send(RedisCommand("HMGET", leaseKey, "inst", "seq")))
     }
 
     /// Reads a set in pages: one SMEMBERS of 100 000 members would stall the loop for 20 ms.
@@ -141,6 +144,7 @@ public import PomeloRedis
             let keys = page[1].strings ?? []
             if !keys.isEmpty { _ = try await redis.send(RedisCommand("UNLINK", keys)) }
         } while cursor != "0"
+        _ = try await redis.send(RedisCommand("UNLINK", channelsKey(own)))
     }
 
     /// A name as a pattern that matches only itself.

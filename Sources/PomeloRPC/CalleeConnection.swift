@@ -210,7 +210,7 @@ import PomeloWire
     }
 
     private func sendChunks() {
-        let size = core.options.chunkBytes
+        let size = max(1, core.options.chunkBytes)
         while stream.queuedBytes < Self.piecesAhead * size, let chunk = chunks.next(upTo: size) {
             write(.replyChunk(id: chunk.id, last: chunk.last, chunk.bytes))
         }

@@ -52,7 +52,8 @@ import PomeloWire
         opened = core.clock.now
         let options = core.options
         meter = SilenceMeter(
-            interval: options.pingInterval.clampedNanoseconds, timeout: options.pingTimeout.clampedNanoseconds,
+            interval: options.pingInterval.clampedNanoseconds,
+            timeout: options.pingTimeout.clampedNanoseconds,
             limit: options.suspectAfterMisses, now: opened)
         core.callers[serial] = self
     }

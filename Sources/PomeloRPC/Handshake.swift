@@ -56,7 +56,8 @@ struct Hello: Equatable {
 extension Hello {
     /// Nil when it is not what a server of any version would say.
     init?(_ body: Bytes) {
-        guard let json = jsonObject(body), let version = json["v"]?.int, let cluster = json["cluster"]?.string,
+        guard let json = jsonObject(body), let version = json["v"]?.int,
+            let cluster = json["cluster"]?.string,
             let server = json["server"]?.string, let instance = json["inst"]?.string,
             let callee = json["to"]?.string, let nonce = json["nonce"]?.string
         else { return nil }
@@ -97,6 +98,8 @@ private func jsonObject(_ body: Bytes) -> JSONObject? {
 }
 
 /// Makes and checks the proofs of one conversation.
+///
+/// - Source: RFC 2104 (HMAC) over SHA-256.
 struct Proofs {
     enum Side: String { case caller, callee }
 

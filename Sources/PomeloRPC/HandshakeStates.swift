@@ -34,7 +34,8 @@ struct CallerHandshake {
         case (.greeted, .challenge(let body)):
             guard let challenge = Challenge(body) else { return .failed(.malformed) }
             guard challenge.server == hello.callee else {
-                return .failed(.refused(.server, "\(challenge.server) answers at the address of \(hello.callee)"))
+                return .failed(
+                    .refused(.server, "\(challenge.server) answers at the address of \(hello.callee)"))
             }
             if let expected = hello.expected, expected != challenge.instance {
                 return .failed(.refused(.replaced, "another instance answers"))
@@ -117,7 +118,9 @@ struct CalleeHandshake {
     }
 
     private mutating func objection(to hello: Hello) -> Step? {
-        if hello.version != Hello.version { return refuse(.version, "protocol version \(Hello.version) is spoken") }
+        if hello.version != Hello.version {
+            return refuse(.version, "protocol version \(Hello.version) is spoken")
+        }
         if hello.cluster != cluster { return refuse(.cluster, "\(own.server) belongs to another cluster") }
         if hello.callee != own.server { return refuse(.server, "this is \(own.server), not \(hello.callee)") }
         if let expected = hello.expected, expected != own.instance {

@@ -1,6 +1,6 @@
+import PomeloCore
 // SPDX-License-Identifier: MIT
 import PomeloLoop
-import PomeloCore
 import PomeloWire
 
 /// Holds a pending call; told when the caller's task is cancelled.

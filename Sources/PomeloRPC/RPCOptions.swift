@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRPC: authenticated TCP between the servers of a cluster.
-// Reading order: RPCOptions, Handshake, HandshakeStates; TCPTransport, Peer, CallerConnection, CalleeConnection;
-// the small parts PendingCall, DeadlineSweep, SilenceMeter, ChunkQueue, Backoff.
+// Reading order: RPCOptions, Handshake, HandshakeStates; TCPTransport, TransportCore, Peer, CallerConnection,
+// CalleeConnection, LocalCalls; then PendingCall, DeadlineSweep, SilenceMeter, ChunkQueue, Backoff.
 
 /// The bounds and delays of the transport between servers; the defaults suit one data centre.
 public struct RPCOptions: Sendable, Equatable {
-    /// Calls to one server that wait or are under way; a further one fails at once. Also bounds each caller here.
+    /// Calls to one server that wait or are under way; a further one fails at once.
+    ///
+    /// Also the number of calls of one connection that are run here at the same time.
     public var maxInFlightPerPeer = 4096
-    /// Bytes waiting to be sent to one server; a call beyond fails at once, a reply beyond is answered with an error.
+    /// Bytes waiting to be sent to one server; a call beyond fails at once, a reply beyond becomes an error.
     public var maxQueuedBytesPerPeer = 16 << 20
     /// The longest call, and the longest reply, in bytes.
     public var maxFrameBytes = 16 << 20

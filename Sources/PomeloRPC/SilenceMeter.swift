@@ -2,8 +2,8 @@
 
 /// Decides when to ping a peer and when to call it silent: instants in, verdict out.
 ///
-/// Anything received counts as an answer. Only time between a ping and its check counts as a miss, so a process
-/// that itself stood still does not blame its peers at once.
+/// Anything received counts as an answer. Silence alone is no miss, only a ping that was not answered is, so
+/// a process that itself stood still does not blame its peers at once.
 struct SilenceMeter {
     enum Verdict: Equatable {
         /// Look again then.

@@ -6,10 +6,10 @@ public import PomeloWire
 
 /// Calls between servers over TCP: one connection per direction, which the caller dials.
 ///
-/// - Guarantee: exactly one outcome per call, at the latest at its deadline. `notSent`: it was certainly not executed.
-///   `maybeExecuted`: it left and no answer came. Replies may overtake each other.
-/// - Guarantee: a server once called, and frozen or cut off since, is suspect (`ServerDirectory.isSuspect`) within
-///   interval + misses × timeout (2 s by default); calls to a suspect fail at once until it answers again.
+/// - Guarantee: exactly one outcome per call, at the latest at its deadline. `notSent`: it was certainly not
+///   executed. `maybeExecuted`: it left and no answer came. Replies may overtake each other.
+/// - Guarantee: a server once called, and frozen or cut off since, is suspect (`ServerDirectory.isSuspect`)
+///   within interval + misses × timeout (2 s by default); calls to a suspect fail at once until it answers.
 @Loop public final class TCPTransport: RPCTransport {
     private enum Phase { case idle, starting, running, draining, stopped }
 
@@ -23,7 +23,8 @@ public import PomeloWire
     private var seenVersion = -1
 
     /// Creates a transport; nothing happens before `start`.
-    public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc")) {
+    public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc"))
+    {
         self.options = options
         self.logger = logger
     }
@@ -40,7 +41,9 @@ public import PomeloWire
     ///
     /// - Throws: `PomeloError` `.network` naming the address; `.configuration` when started before.
     public func start(_ context: RPCContext) async throws {
-        guard phase == .idle else { throw PomeloError(.configuration, "the RPC transport was started before") }
+        guard phase == .idle else {
+            throw PomeloError(.configuration, "the RPC transport was started before")
+        }
         phase = .starting
         let core = TransportCore(context, options, logger)
         let address = SocketAddress(host: context.own.record.host, port: context.own.record.port)
@@ -88,8 +91,9 @@ public import PomeloWire
     }
 
     /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
-    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
-        if isDone() { return }
+    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async
+    {
+        if isDone() || limit <= core.clock.now { return }
         var timer: TimerID?
         await withCheckedContinuation { continuation in
             var waiting: CheckedContinuation<Void, Never>? = continuation
@@ -149,6 +153,11 @@ public import PomeloWire
                 peers.removeValue(forKey: id)?.leave("\(id) has left the cluster")
             }
         }
+        for info in servers.all where info.state == .up && info.id != core.context.own.id {
+            let peer = peers[info.id] ?? Peer(core, info)
+            peers[info.id] = peer
+            peer.watch()
+        }
         seenVersion = servers.version
     }
 
@@ -178,7 +187,9 @@ public import PomeloWire
     /// - Throws: `PomeloError` `.configuration` when that server refuses this one or does not know the secret
     ///   itself, `.unreachable` when it did not answer within the handshake timeout.
     public func proveSecret(to server: ServerInfo) async throws {
-        guard let core, phase == .running else { throw PomeloError(.notRunning, "the RPC transport is not running") }
+        guard let core, phase == .running else {
+            throw PomeloError(.notRunning, "the RPC transport is not running")
+        }
         let limit = core.clock.deadline(after: options.handshakeTimeout)
         switch await core.open(server, expecting: nil, until: limit) {
         case .success(let probe):
@@ -195,10 +206,12 @@ public import PomeloWire
 
     // MARK: as callee
 
+    /// Connections to this server that have not proved the secret yet.
+    var handshakes: Int { core?.callees.values.count(where: \.isShaking) ?? 0 }
+
     private func accept(_ stream: any ByteStream) {
         guard let core, phase == .running else { return stream.close() }
-        let shaking = core.callees.values.count(where: \.isShaking)
-        guard shaking < options.maxPendingHandshakes else {
+        guard handshakes < options.maxPendingHandshakes else {
             core.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
             return stream.close()
         }

@@ -126,7 +126,7 @@ extension LoopClock {
 }
 
 extension Result where Success == Bytes, Failure == RPCError {
-    /// The outcome as it is seen on the other side: what became of a further call is not what became of this one.
+    /// The outcome as the other side sees it: what became of a further call is not what became of this one.
     func crossing(limit: Int) -> Self {
         switch self {
         case .success(let reply) where reply.count > limit:

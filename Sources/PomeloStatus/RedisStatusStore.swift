@@ -9,7 +9,7 @@ public import PomeloRedis
 /// <prefix>:<uid>                      set of server ids          (readable by pomelo-status-plugin)
 /// {<prefix>:<uid>}:bind               hash {sid, inst, session, tok}
 /// pomelo:{<cluster>/<server>}:uids    set of user ids the server published (written before what it names)
-/// pomelo:{<cluster>/<server>}:lease   hash, field status = this instance, once it has published
+/// pomelo:{<cluster>/<server>}:lease   hash, field status = <instance>/<sequence of the last publication>
 /// ```
 ///
 /// - Source: pomelo-status-plugin 0.0.4, lib/manager/redisStatusManager.js (key layout).
@@ -56,14 +56,43 @@ public import PomeloRedis
 
     // MARK: status
 
-    public func publish(online: [UserID], offline: [UserID]) async throws {
-        var commands: [RedisCommand] = []
-        if !online.isEmpty { commands.append(RedisCommand("SADD", [uidsKey(own)] + online.map(\.rawValue))) }
-        commands += online.map { RedisCommand("SADD", [statusKey($0), own.rawValue]) }
-        commands += offline.map { RedisCommand("SREM", [statusKey($0), own.rawValue]) }
-        if !offline.isEmpty { commands.append(RedisCommand("SREM", [uidsKey(own)] + offline.map(\.rawValue))) }
-        commands.append(RedisCommand("HSET", [leaseKey, "status", instance.rawValue]))
-        for reply in try await redis.pipeline(commands) { _ = try reply.get() }
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64? {
+        // First of all what was there: the same round trip tells whether data was lost before it.
+        var commands = [RedisCommand("HGET", leaseKey, "status")]
+        if !online.isEmpty {
+            commands.append(RedisCommand("SADD", uidsKey(own)).appending(online.map(\.rawValue)))
+        }
+        commands += online.map { RedisCommand("SADD", statusKey($0), own.rawValue) }
+        commands += offline.map { RedisCommand("SREM", statusKey($0), own.rawValue) }
+        commands.append(RedisCommand("HSET", leaseKey, "status", "\(instance)/\(sequence)"))
+        let replies = try await redis.pipeline(commands).map { try $0.get() }
+        return replies.first.flatMap { self.sequence($0) }
+    }
+
+    public func publishedSequence() async throws -> UInt64? {
+        sequence(try await redis.send(RedisCommand("HGET", leaseKey, "status")))
+    }
+
+    private func sequence(_ reply: RedisReply) -> UInt64? {
+        guard let text = reply.string, text.hasPrefix("\(instance)/") else { return nil }
+        return UInt64(text.dropFirst(instance.rawValue.count + 1))
+    }
+
+    public func publishedUsers() async throws -> [UserID] {
+        var users: Set<UserID> = []
+        var cursor = "0"
+        repeat {
+            let page = try await indexPage(own, cursor)
+            users.formUnion(page.uids)
+            cursor = page.next
+        } while cursor != "0"
+        return users.sorted()
+    }
+
+    private func indexPage(_ server: ServerID, _ cursor: String) async throws -> (uids: [UserID], next: String) {
+        let page = try await redis.send(RedisCommand("SSCAN", uidsKey(server), cursor, "COUNT", Self.chunk)).array ?? []
+        guard page.count == 2, let next = page[0].string else { throw RedisError.protocolError("SSCAN without a page") }
+        return ((page[1].strings ?? []).map { UserID($0) }, next)
     }
 
     public func servers(of uids: [UserID]) async throws -> [[ServerID]] {
@@ -74,10 +103,6 @@ public import PomeloRedis
 
     public func areOnline(_ uids: [UserID]) async throws -> [Bool] {
         try await redis.pipeline(uids.map { RedisCommand("EXISTS", [statusKey($0)]) }).map { try $0.get().int == 1 }
-    }
-
-    public func isIntact() async throws -> Bool {
-        try await redis.send(RedisCommand("HGET", [leaseKey, "status"])).string == instance.rawValue
     }
 
     // MARK: bindings
@@ -106,6 +131,8 @@ public import PomeloRedis
             _ = try await redis.run(
                 Self.releaseScript, keys: [bindKey(uid)], args: [.text(own.rawValue), .text(instance.rawValue)])
         }
+        // The index goes last: what it does not name would outlive this server.
+        _ = try await redis.send(RedisCommand("SREM", uidsKey(own)).appending(uids.map(\.rawValue)))
     }
 
     // MARK: cleaning
@@ -116,11 +143,8 @@ public import PomeloRedis
         var cursor = "0"
         repeat {
             try await proceed()
-            let page = try await redis.send(
-                RedisCommand("SSCAN", [uidsKey(server), cursor, "COUNT", String(Self.chunk)])).array ?? []
-            guard page.count == 2, let next = page[0].string else { break }
+            let (uids, next) = try await indexPage(server, cursor)
             cursor = next
-            let uids = (page[1].strings ?? []).map { UserID($0) }
             for uid in uids {
                 _ = try await redis.run(
                     Self.releaseScript, keys: [bindKey(uid)], args: [.text(server.rawValue), .text("*")])

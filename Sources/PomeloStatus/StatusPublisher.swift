@@ -5,7 +5,8 @@ import PomeloLoop
 
 /// Keeps the store's status of this server's users equal to its sessions: write-behind and healing.
 ///
-/// What waits is a set of users, looked up when it is written, so an outage cannot overflow it.
+/// What waits is a set of users, looked up when it is written, so an outage cannot overflow it. There is one
+/// publication at a time.
 @Loop final class StatusPublisher: LeasePublisher {
     private static let batch = 500
     /// Users whose publication is repeated each second, round-robin: heals what others removed.
@@ -14,13 +15,18 @@ import PomeloLoop
     private let application: Application
     private let store: any StatusStore
     private var dirty: Set<UserID> = []
-    private var running = false
+    private var sequence: UInt64 = 0
+    /// The last sequence the store confirmed: a lower one found there means that it has lost data.
+    private var acknowledged: UInt64 = 0
+    private var task: Task<Void, Never>?
     private var stopped = false
     private var retryTimer: TimerID?
     private var sweepTimer: TimerID?
     private var sweepCursor: [UserID] = []
     /// Users whose binding is being claimed: their entry is not touched meanwhile.
-    var claiming: Set<UserID> = []
+    private(set) var claiming: Set<UserID> = []
+    /// Takes back the bindings of users here, after the store lost them.
+    var reclaim: @Loop @Sendable (UserID) async -> Void = { _ in }
 
     init(_ application: Application, _ store: any StatusStore) {
         self.application = application
@@ -35,43 +41,71 @@ import PomeloLoop
         kick()
     }
 
+    /// False when the user id is being claimed already.
+    func beginClaim(_ uid: UserID) -> Bool { claiming.insert(uid).inserted }
+
+    /// What was not touched during the claim is published now.
+    func endClaim(_ uid: UserID) {
+        claiming.remove(uid)
+        if dirty.contains(uid) { kick() }
+    }
+
     func start() { scheduleSweep() }
 
+    /// Publishes what is left, once.
     func stop() async {
         stopped = true
         if let sweepTimer { application.clock.cancel(sweepTimer) }
         if let retryTimer { application.clock.cancel(retryTimer) }
+        await task?.value
         await run()
     }
 
+    // MARK: writing
+
     private func kick() {
-        guard !running, retryTimer == nil, !stopped else { return }
-        running = true
-        Loop.spawn {
-            self.running = false
+        guard task == nil, retryTimer == nil, !stopped else { return }
+        task = Loop.spawn {
             await self.run()
+            self.task = nil
         }
     }
 
     private func run() async {
-        guard !running else { return }
-        running = true
-        defer { running = false }
         while true {
-            let batch = dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch).sorted()
+            let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
             guard !batch.isEmpty else { return }
             dirty.subtract(batch)
-            let sessions = application.sessionService
-            let online = batch.filter { !sessions.get(byUid: $0).isEmpty }
-            let offline = batch.filter { sessions.get(byUid: $0).isEmpty }
+            sequence += 1
             do {
-                try await store.publish(online: online, offline: offline)
-                try await store.release(offline)
-                // REENTRANCY: a user who came back during the awaits was published as gone: once more.
-                for uid in offline where !sessions.get(byUid: uid).isEmpty { dirty.insert(uid) }
+                let offline = batch.filter { !isHere($0) }.sorted()
+                let previous = try await store.publish(
+                    online: batch.filter { isHere($0) }.sorted(), offline: offline, sequence: sequence)
+                if previous ?? 0 < acknowledged { heal(since: previous) }
+                acknowledged = sequence
+                try await release(offline)
             } catch {
                 dirty.formUnion(batch)
                 return failed(error)
+            }
+        }
+    }
+
+    private func isHere(_ uid: UserID) -> Bool { !application.sessionService.get(byUid: uid).isEmpty }
+
+    /// Gives up the bindings of users who are gone, one by one: each must be gone when its turn comes.
+    private func release(_ uids: [UserID]) async throws {
+        for uid in uids {
+            // REENTRANCY: a user who came back during the awaits was published as gone: once more.
+            guard !isHere(uid), !claiming.contains(uid) else {
+                dirty.insert(uid)
+                continue
+            }
+            try await store.release([uid])
+            if isHere(uid) || claiming.contains(uid) {
+                dirty.insert(uid)
+                // A store may have executed the release after the claim that came meanwhile.
+                if isHere(uid) { await reclaim(uid) }
             }
         }
     }
@@ -87,21 +121,39 @@ import PomeloLoop
 
     // MARK: healing
 
+    /// Redis is back: nothing was lost when it holds the last confirmed sequence.
     func redisReturned() async {
+        // REENTRANCY: publications confirmed during the await have looked for a loss by themselves.
+        let expected = acknowledged
         do {
-            if try await store.isIntact() { return kick() }
+            let held = try await store.publishedSequence()
+            if held ?? 0 < expected { heal(since: held) } else { kick() }
         } catch {
-            return application.log.warning("cannot compare the published status", metadata: ["error": "\(error)"])
+            application.log.warning("cannot compare the published status", metadata: ["error": "\(error)"])
         }
-        // Everybody re-publishes everything at the same time: spread it.
-        await application.clock.sleep(for: .milliseconds(Int64(application.random.next() % 2000)))
-        dirty.formUnion(application.sessionService.users)
-        await reclaim(Array(application.sessionService.users))
-        kick()
     }
 
-    /// Takes back the bindings of users here, after the store lost them.
-    var reclaim: @Loop ([UserID]) async -> Void = { _ in }
+    /// Publishes everybody again, takes bindings back, and removes who came back with older data.
+    private func heal(since held: UInt64?) {
+        application.log.notice("published status was lost", metadata: ["held": "\(held ?? 0)"])
+        // All servers do this at the same time: spread it.
+        let pause = Duration.milliseconds(held == nil ? Int64(application.random.next() % 2000) : 0)
+        _ = application.clock.schedule(after: pause) { [weak self] in
+            Loop.spawn { await self?.healNow() }
+        }
+    }
+
+    private func healNow() async {
+        let users = application.sessionService.users.sorted()
+        dirty.formUnion(users)
+        do {
+            dirty.formUnion(try await store.publishedUsers().filter { !isHere($0) })
+        } catch {
+            application.log.debug("cannot list the published users: \(error)")
+        }
+        kick()
+        for uid in users where isHere(uid) { await reclaim(uid) }
+    }
 
     private func scheduleSweep() {
         sweepTimer = application.clock.schedule(after: .seconds(1)) { [weak self] in

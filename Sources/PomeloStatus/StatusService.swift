@@ -31,7 +31,7 @@ import PomeloWire
         application.membership?.addCleaner(self)
         if options.singleSession == .refuse {
             application.sessionService.authority = self
-            publisher.reclaim = { [unowned self] uids in await self.reclaim(uids) }
+            publisher.reclaim = { [unowned self] uid in await self.reclaim(uid) }
         }
         application.procedures.immediate("sys/status.holds") { _, payload in
             var reader = PayloadReader(payload)
@@ -98,39 +98,57 @@ import PomeloWire
         _ uids: [UserID], _ push: Push<Message>, _ message: Message
     ) async throws -> PushReport {
         let encoded = try PushMessage(push, message)
-        var report = await application.fanout.push(encoded, to: try await located(uids))
-        // Who was not where the cache said is looked up once more.
+        var places = try await located(Set(uids))
+        var report = await application.fanout.push(encoded, to: Self.grouped(places))
+        // Who was not where the cache said is looked up once more; a server that was tried is not tried again.
         let moved = Set(report.noSession)
         if !moved.isEmpty {
             for uid in moved { cache[uid] = nil }
-            report.noSession = []
-            let again = await application.fanout.push(encoded, to: try await located(Array(moved)))
-            report.merge(again)
-            report.noSession = Array(Set(again.noSession)).sorted()
+            let now = try await located(moved).mapValues { Set($0) }
+            var further: [UserID: [ServerID]] = [:]
+            for (uid, servers) in now {
+                further[uid] = servers.subtracting(places[uid] ?? []).sorted()
+                places[uid, default: []] += further[uid] ?? []
+            }
+            report.merge(await application.fanout.push(encoded, to: Self.grouped(further)))
         }
-        report.noSession += uids.filter { cache[$0]?.servers.isEmpty == true && !moved.contains($0) }
-        report.noSession += moved.filter { cache[$0]?.servers.isEmpty == true }
-        report.noSession = Array(Set(report.noSession)).sorted()
+        report.noSession = Self.offline(places, report)
         return report
     }
 
-    /// The users grouped by the servers they are connected to.
-    private func located(_ uids: [UserID]) async throws -> [ServerID: [UserID]] {
+    private static func grouped(_ places: [UserID: [ServerID]]) -> [ServerID: [UserID]] {
+        var grouped: [ServerID: [UserID]] = [:]
+        for (uid, servers) in places {
+            for server in servers { grouped[server, default: []].append(uid) }
+        }
+        return grouped.mapValues { $0.sorted() }
+    }
+
+    /// Users that all servers they were looked for at denied; one server that failed leaves it open.
+    private static func offline(_ places: [UserID: [ServerID]], _ report: PushReport) -> [UserID] {
+        let denials = Dictionary(report.noSession.map { ($0, 1) }, uniquingKeysWith: +)
+        return places.filter { uid, servers in servers.count == denials[uid] ?? 0 }.keys.sorted()
+    }
+
+    /// The servers each user is connected to, as far as the cache or else the store knows.
+    private func located(_ uids: Set<UserID>) async throws -> [UserID: [ServerID]] {
         guard store.isUp else { throw PomeloError(.redisUnavailable, "status is unknown: redis is away") }
         let now = application.clock.now
-        let unknown = uids.filter { (cache[$0]?.until ?? 0) <= now }
-        if !unknown.isEmpty {
-            let found = try await asked { try await self.store.servers(of: unknown) }
-            if cache.count + unknown.count > Self.cacheLimit { cache = cache.filter { $0.value.until > now } }
-            if cache.count + unknown.count > Self.cacheLimit { cache = [:] }
-            let until = application.clock.deadline(after: Self.cacheFor)
-            for (uid, servers) in zip(unknown, found) { cache[uid] = (servers, servers.isEmpty ? now : until) }
-        }
-        var grouped: [ServerID: [UserID]] = [:]
+        var places: [UserID: [ServerID]] = [:]
         for uid in uids {
-            for server in cache[uid]?.servers ?? [] { grouped[server, default: []].append(uid) }
+            if let entry = cache[uid], entry.until > now { places[uid] = entry.servers }
         }
-        return grouped
+        let unknown = uids.filter { places[$0] == nil }.sorted()
+        if unknown.isEmpty { return places }
+        let found = try await asked { try await self.store.servers(of: unknown) }
+        if cache.count + unknown.count > Self.cacheLimit { cache = cache.filter { $0.value.until > now } }
+        let until = application.clock.deadline(after: Self.cacheFor)
+        for (uid, servers) in zip(unknown, found) {
+            places[uid] = servers
+            // Who is offline is asked about anew each time.
+            if !servers.isEmpty, cache[uid] != nil || cache.count < Self.cacheLimit { cache[uid] = (servers, until) }
+        }
+        return places
     }
 
     // MARK: sessions
@@ -144,21 +162,25 @@ import PomeloWire
 
 extension StatusService: BindAuthority {
     public func claim(_ uid: UserID, for session: ClientSession) async throws {
-        guard application.sessionService.get(byUid: uid).isEmpty, publisher.claiming.insert(uid).inserted else {
+        guard application.sessionService.get(byUid: uid).isEmpty, publisher.beginClaim(uid) else {
             throw Self.refused(uid)
         }
-        defer { publisher.claiming.remove(uid) }
+        defer { publisher.endClaim(uid) }
+        let attempt = Attempt()
         do {
             let decided = try await application.clock.within(Self.claimDeadline) {
-                try await self.decide(uid, self.holder(session.id))
+                let isOurs = try await self.decide(uid, self.holder(session.id), attempt)
+                // Granted too late: nobody waits for it any more.
+                if isOurs, attempt.isOver { self.publisher.note(uid) }
+                return isOurs
             }
+            attempt.isOver = true
             guard let decided else { throw PomeloError(.redisUnavailable, "\(uid) could not be claimed in time") }
             if !decided { throw Self.refused(uid) }
-        } catch let error as PomeloError where error.code == .binding {
-            throw error
         } catch {
-            // It may have been claimed after all: give it back when the store answers again.
+            // It may have been claimed after all, and it is in the index: both go when the store answers again.
             publisher.note(uid)
+            if let error = error as? PomeloError, error.code == .binding { throw error }
             throw PomeloError(.redisUnavailable, "\(uid) cannot be claimed: \(error)", cause: error)
         }
     }
@@ -170,9 +192,9 @@ extension StatusService: BindAuthority {
     }
 
     /// True when the claim is ours: nobody held it, or the holder is gone or denies it.
-    private func decide(_ uid: UserID, _ holder: Holder) async throws -> Bool {
+    private func decide(_ uid: UserID, _ holder: Holder, _ attempt: Attempt) async throws -> Bool {
         guard case .held(let other, let token) = try await store.claim(uid, holder, gone: nil) else { return true }
-        if await stillHolds(other, uid) { return false }
+        if await stillHolds(other, uid) || attempt.isOver { return false }
         return try await store.claim(uid, holder, gone: token) == .granted
     }
 
@@ -194,22 +216,27 @@ extension StatusService: BindAuthority {
         }
     }
 
-    private func reclaim(_ uids: [UserID]) async {
-        for uid in uids {
-            guard let session = application.sessionService.get(byUid: uid).first else { continue }
-            do {
-                if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
-                    application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
-                }
-            } catch {
+    private func reclaim(_ uid: UserID) async {
+        guard let session = application.sessionService.get(byUid: uid).first else { return }
+        do {
+            if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
+                application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
+            } else if application.sessionService.get(byUid: uid).isEmpty {
                 publisher.note(uid)
             }
+        } catch {
+            publisher.note(uid)
         }
     }
 
     private static func refused(_ uid: UserID) -> PomeloError {
         PomeloError(.binding, "\(uid) is bound already")
     }
+}
+
+/// Whether somebody still waits for the outcome of a claim.
+@Loop private final class Attempt {
+    var isOver = false
 }
 
 extension StatusService: LeaseCleaner {

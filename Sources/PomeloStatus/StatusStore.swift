@@ -29,8 +29,13 @@ public enum Claim: Sendable, Equatable {
     /// Whether calls can succeed at all now.
     var isUp: Bool { get }
     func start(_ application: Application, _ membership: (any Membership)?) async throws
-    /// Publishes that users are, or are no longer, connected to this server; repeating is harmless.
-    func publish(online: [UserID], offline: [UserID]) async throws
+    /// Publishes that users are, or are no longer, connected to this server, and a sequence that grows with every
+    /// call; returns the sequence the store held for this instance before. Repeating is harmless.
+    func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64?
+    /// The last sequence the store holds for this instance; nil when it holds nothing of it.
+    func publishedSequence() async throws -> UInt64?
+    /// The users published for this server, and those it may hold a binding of.
+    func publishedUsers() async throws -> [UserID]
     /// The servers each user is connected to.
     func servers(of uids: [UserID]) async throws -> [[ServerID]]
     /// Whether each user is connected anywhere.
@@ -39,8 +44,6 @@ public enum Claim: Sendable, Equatable {
     func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim
     /// Gives back what this instance holds of these user ids.
     func release(_ uids: [UserID]) async throws
-    /// Whether the store still has this instance's mark; without it, it has lost data.
-    func isIntact() async throws -> Bool
     /// Removes what this server's former instances have published.
     func clean() async throws
     /// Removes a gone server's entries and bindings.
@@ -54,8 +57,19 @@ public enum Claim: Sendable, Equatable {
         fileprivate var online: [UserID: Set<ServerID>] = [:]
         fileprivate var bindings: [UserID: (holder: Holder, token: String)] = [:]
         fileprivate var lastToken = 0
+        fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
 
         public nonisolated init() {}
+
+        /// Who holds a user id.
+        public func holder(of uid: UserID) -> Holder? { bindings[uid]?.holder }
+
+        /// Loses everything, as an emptied Redis does.
+        public func removeAll() {
+            online = [:]
+            bindings = [:]
+            sequences = [:]
+        }
     }
 
     private let entries: Entries
@@ -72,9 +86,21 @@ public enum Claim: Sendable, Equatable {
         instance = application.instance
     }
 
-    public func publish(online: [UserID], offline: [UserID]) {
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) -> UInt64? {
+        defer { entries.sequences[own] = (instance, sequence) }
         for uid in online { entries.online[uid, default: []].insert(own) }
         for uid in offline { remove(uid, own) }
+        return publishedSequence()
+    }
+
+    public func publishedSequence() -> UInt64? {
+        entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
+    }
+
+    public func publishedUsers() -> [UserID] {
+        let online = entries.online.filter { $0.value.contains(own) }.keys
+        let bound = entries.bindings.filter { $0.value.holder.server == own }.keys
+        return Set(online).union(bound).sorted()
     }
 
     public func servers(of uids: [UserID]) -> [[ServerID]] { uids.map { (entries.online[$0] ?? []).sorted() } }
@@ -97,9 +123,11 @@ public enum Claim: Sendable, Equatable {
         }
     }
 
-    public func isIntact() -> Bool { true }
     public func clean() { cleanUp(own) }
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws { cleanUp(server) }
+    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+        try await proceed()
+        cleanUp(server)
+    }
 
     private func cleanUp(_ server: ServerID) {
         for uid in Array(entries.online.keys) { remove(uid, server) }

@@ -19,8 +19,11 @@ import Testing
     static let entries = [
         EntryCase(
             name: "the least",
-            info: ServerInfo(record: ServerRecord(id: "a", type: "chat", port: 1), instance: "i", state: .joining),
-            text: #"{"inst":"i","state":"joining","record":{"id":"a","serverType":"chat","host":"127.0.0.1","port":1}}"#),
+            info: ServerInfo(
+                record: ServerRecord(id: "a", type: "chat", port: 1), instance: "i", state: .joining),
+            text:
+                #"{"inst":"i","state":"joining","record":{"id":"a","serverType":"chat","host":"127.0.0.1","port":1}}"#
+        ),
         EntryCase(
             name: "the most",
             info: ServerInfo(
@@ -29,7 +32,8 @@ import Testing
                     isFrontend: true, bind: "0.0.0.0", maxConnections: 4,
                     metadata: ["args": "-x", "deep": ["k": [1, 2.5, nil]]]),
                 instance: "j", state: .draining),
-            text: #"{"inst":"j","state":"draining","record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
+            text:
+                #"{"inst":"j","state":"draining","record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
                 + #""clientHost":"ch","clientPort":3,"frontend":true,"bind":"0.0.0.0","max-connections":4,"#
                 + #""metadata":{"args":"-x","deep":{"k":[1,2.5,null]}}}}"#),
     ]
@@ -51,7 +55,8 @@ import Testing
     }
 
     @Test func aStateOfALaterVersionIsNotRoutable() {
-        let text = #"{"inst":"i","state":"dreaming","record":{"id":"a","serverType":"t","host":"h","port":1}}"#
+        let text =
+            #"{"inst":"i","state":"dreaming","record":{"id":"a","serverType":"t","host":"h","port":1}}"#
         #expect(RegistryEntry.decode(text, of: "a")?.state == .joining)
     }
 
@@ -83,7 +88,8 @@ import Testing
     ]) func following(_ table: FeedCase) {
         var feed = ClusterFeed(epoch: 5, position: "5-0")
         let outcome = feed.take(table.epochs.map(Self.entry))
-        #expect(outcome == table.expected.map { .changes($0.map { .removed(ServerID("s\($0)"), "i") }) } ?? .gap)
+        #expect(
+            outcome == table.expected.map { .changes($0.map { .removed(ServerID("s\($0)"), "i") }) } ?? .gap)
         if let last = table.expected?.last { #expect(feed.epoch == last) }
     }
 
@@ -97,7 +103,10 @@ import Testing
     @Test(arguments: [
         RedisReply.array([.text("9-0"), .array([.text("e"), .text("x"), .text("op"), .text("remove")])]),
         .array([.text("9-0")]), .null, .integer(3),
-        .array([.text("9-0"), .array([.text("e"), .text("6"), .text("op"), .text("dance"), .text("id"), .text("a")])]),
+        .array([
+            .text("9-0"),
+            .array([.text("e"), .text("6"), .text("op"), .text("dance"), .text("id"), .text("a")]),
+        ]),
     ]) func anEntryThatCannotBeReadIsAGap(_ reply: RedisReply) {
         var feed = ClusterFeed(epoch: 5, position: "5-0")
         #expect(feed.take([Self.entry(5), ClusterFeed.Entry(reply)]) == .gap)
@@ -114,8 +123,12 @@ import Testing
 
     @Test(arguments: [
         OptionsCase(name: "empty", json: [:], mentions: nil),
-        OptionsCase(name: "all", json: ["leaseSeconds": 20, "renewEverySeconds": 5, "scanEverySeconds": 0.25,
-            "reloadEverySeconds": 60, "reapTokenSeconds": 3, "pingDeadlineSeconds": 1], mentions: nil),
+        OptionsCase(
+            name: "all",
+            json: [
+                "leaseSeconds": 20, "renewEverySeconds": 5, "scanEverySeconds": 0.25,
+                "reloadEverySeconds": 60, "reapTokenSeconds": 3, "pingDeadlineSeconds": 1,
+            ], mentions: nil),
         OptionsCase(name: "unknown key", json: ["lease": 20], mentions: "lease"),
         OptionsCase(name: "not a number", json: ["leaseSeconds": "20"], mentions: "leaseSeconds"),
         OptionsCase(name: "zero", json: ["scanEverySeconds": 0], mentions: "scanEverySeconds"),

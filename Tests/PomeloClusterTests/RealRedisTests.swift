@@ -29,7 +29,8 @@ extension WithRedis {
             var members: [Member] = []
             do {
                 for (index, id) in ids.enumerated() {
-                    let member = try fleet.server(id, port: 7000 + index, at: redis.configuration, options: fast)
+                    let member = try fleet.server(
+                        id, port: 7000 + index, at: redis.configuration, options: fast)
                     try await member.start()
                     members.append(member)
                 }
@@ -64,7 +65,9 @@ extension WithRedis {
                 let keys = try await client.send(RedisCommand("KEYS", "pomelo:{test/c}:*"))
                 #expect(keys.array?.filter { $0.string?.hasSuffix(":reap") != true } == [])
                 let registry = ClusterRegistry(client, cluster: "test")
-                let states = (try await registry.registeredState(of: "c"), try await registry.registeredState(of: "a"))
+                let states = (
+                    try await registry.registeredState(of: "c"), try await registry.registeredState(of: "a")
+                )
                 #expect(states == (nil, .up))
                 await client.stop()
             }

@@ -40,16 +40,20 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
         messages: (any RedisMessages)? = nil
     ) throws -> Member {
         try server(id, port: port, cluster: cluster, metadata: metadata) { transport in
-            Cluster(redis: redis, control: control, messages: messages, transport: transport, options: options)
+            Cluster(
+                redis: redis, control: control, messages: messages, transport: transport, options: options)
         }
     }
 
     /// The same, with a client of its own.
     func server(
-        _ id: ServerID, port: Int, cluster: String = "test", at redis: RedisConfiguration, options: ClusterOptions
+        _ id: ServerID, port: Int, cluster: String = "test", at redis: RedisConfiguration,
+        options: ClusterOptions
     ) throws -> Member {
         let client = RedisClient(redis, name: id.rawValue, logger: quiet)
-        return try server(id, port: port, cluster: cluster) { Cluster(client, transport: $0, options: options) }
+        return try server(id, port: port, cluster: cluster) {
+            Cluster(client, transport: $0, options: options)
+        }
     }
 
     private func server(
@@ -77,7 +81,9 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     }
 
     func prove(to server: ServerInfo) throws {
-        if refusesSecrets { throw PomeloError(.configuration, "server \(server.id) does not accept the cluster secret") }
+        if refusesSecrets {
+            throw PomeloError(.configuration, "server \(server.id) does not accept the cluster secret")
+        }
         guard answering[server.record.address] == server.instance else {
             throw PomeloError(.unreachable, "server \(server.id) did not answer")
         }
@@ -120,7 +126,9 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
         throw NetworkError(code: "ENETDOWN", description: "no network")
     }
 
-    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError) -> any ByteStream {
+    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError)
+        -> any ByteStream
+    {
         throw NetworkError(code: "ENETDOWN", description: "no network")
     }
 }
@@ -158,7 +166,9 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
 
     /// Ends as SIGKILL does: nothing is said to anybody.
     func crash(in fleet: Fleet) {
-        for (address, instance) in fleet.answering where instance == self.instance { fleet.answering[address] = nil }
+        for (address, instance) in fleet.answering where instance == self.instance {
+            fleet.answering[address] = nil
+        }
         application = nil
         plugin = nil
     }
@@ -166,7 +176,8 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     var isJoined: Bool { application?.membership?.isJoined ?? false }
     /// The view: ids with the first letter of their states.
     var view: String {
-        (application?.servers.all ?? []).map { "\($0.id):\($0.state.rawValue.prefix(1))" }.joined(separator: " ")
+        (application?.servers.all ?? []).map { "\($0.id):\($0.state.rawValue.prefix(1))" }.joined(
+            separator: " ")
     }
     func sees(_ id: ServerID) -> ServerInfo? { application?.servers[id] }
 }

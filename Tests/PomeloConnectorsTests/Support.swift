@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloConnectors
 import PomeloLoop
 import PomeloTesting

@@ -18,8 +18,10 @@ import Testing
         Outcomes(method: "echo", expected: .success([7])),
         Outcomes(method: "later", expected: .success([7])),
         Outcomes(method: "fault", expected: .failure(.failed(code: 1001, message: "no such room"))),
-        Outcomes(method: "broken", expected: .failure(.failed(code: 500, message: "encoding: cannot be decoded"))),
-        Outcomes(method: "nested", expected: .failure(.failed(code: 500, message: "not sent: a further call"))),
+        Outcomes(
+            method: "broken", expected: .failure(.failed(code: 500, message: "encoding: cannot be decoded"))),
+        Outcomes(
+            method: "nested", expected: .failure(.failed(code: 500, message: "not sent: a further call"))),
         Outcomes(method: "none", expected: .failure(.failed(code: 404, message: "no such procedure: none"))),
     ])
     @Loop func outcomesAreTheSameNearAndFar(_ outcomes: Outcomes) async throws {
@@ -211,7 +213,9 @@ import Testing
         let (a, b) = try await cluster.pair(options)
         for target in [a, b] {
             #expect(await a.call(target, "echo", Bytes(repeating: 0, count: 100_001)).isNotSent)
-            #expect(await a.call(target, "zeros", Bytes("100000".utf8)) == .success(Bytes(repeating: 0, count: 100_000)))
+            #expect(
+                await a.call(target, "zeros", Bytes("100000".utf8))
+                    == .success(Bytes(repeating: 0, count: 100_000)))
             let reply = await a.call(target, "zeros", Bytes("100001".utf8))
             #expect(reply == .failure(.failed(code: 500, message: "the reply has more than 100000 bytes")))
         }

@@ -237,7 +237,9 @@ import Testing
         let stranger = TestServer("x", instance: "x1", options: RPCOptions())
         try await stranger.start(cluster.cluster, secret: "wrong")
         stranger.directory.add([b.info])
-        let refused = await #expect(throws: PomeloError.self) { try await stranger.transport.proveSecret(to: b.info) }
+        let refused = await #expect(throws: PomeloError.self) {
+            try await stranger.transport.proveSecret(to: b.info)
+        }
         #expect(refused?.code == .configuration && refused?.message.contains("secret") == true)
         #expect(await stranger.call(b).isNotSent)
         #expect(b.transport.counters.refused >= 2 && b.seen.isEmpty)
@@ -251,7 +253,9 @@ import Testing
         let (_, b) = try await cluster.pair()
         let stranger = TestServer("x", instance: "x1", options: RPCOptions())
         try await stranger.start(cluster.cluster, name: "other")
-        let refused = await #expect(throws: PomeloError.self) { try await stranger.transport.proveSecret(to: b.info) }
+        let refused = await #expect(throws: PomeloError.self) {
+            try await stranger.transport.proveSecret(to: b.info)
+        }
         #expect(refused?.code == .configuration && refused?.message.contains("cluster") == true)
     }
 }

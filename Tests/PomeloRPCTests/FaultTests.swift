@@ -14,10 +14,17 @@ import Testing
         var executed: [Bytes] = []
     }
 
+    /// Small pieces, so that a long reply need not be long.
+    private static var options: RPCOptions {
+        var options = RPCOptions()
+        options.chunkBytes = 100
+        return options
+    }
+
     /// Two servers call each other in all the ways there are, with the given fate of each frame.
     @Loop private func run(_ fate: @escaping (Int, RPCFrame) -> TestNetwork.Fate) async throws -> Run {
         let cluster = MemoryCluster()
-        let (a, b) = try await cluster.pair()
+        let (a, b) = try await cluster.pair(Self.options)
         cluster.net.fate = fate
         var run = Run()
         var number: UInt8 = 0
@@ -28,7 +35,7 @@ import Testing
                     run.calls.append(([number], caller.begin(callee, method, [number])))
                 }
             }
-            let long = Bytes("200000".utf8)
+            let long = Bytes("300".utf8)
             run.calls.append((long, a.begin(b, "zeros", long)))
             await settle()
             for server in [a, b] { server.releaseAll() }
@@ -71,7 +78,7 @@ import Testing
     @Test(arguments: [11, 12, 13] as [UInt64])
     @Loop func tenThousandCallsUnderRandomCutsHaveTenThousandOutcomes(seed: UInt64) async throws {
         let cluster = MemoryCluster(seed: seed)
-        let (a, b) = try await cluster.pair()
+        let (a, b) = try await cluster.pair(Self.options)
         var random = SplitMix64(seed: seed)
         cluster.net.fate = { _, _ in
             switch random.next() % 2000 {
@@ -85,7 +92,8 @@ import Testing
             for number in 0..<100 {
                 let pair = number % 2 == 0 ? (a, b) : (b, a)
                 let method = ["echo", "later", "hold", "zeros"][number % 4]
-                outcomes.append(pair.0.begin(pair.1, method, Bytes("\(round * 1000)".utf8), within: .seconds(3)))
+                outcomes.append(
+                    pair.0.begin(pair.1, method, Bytes("\(round * 5)".utf8), within: .seconds(3)))
             }
             await cluster.advance(.milliseconds(Int(random.next() % 100)), step: .milliseconds(20))
             for server in [a, b] { server.releaseAll() }

@@ -17,11 +17,14 @@ import Testing
 
     private func callee(secret: String = "s") -> CalleeHandshake {
         CalleeHandshake(
-            cluster: "c", own: Challenge(server: "b", instance: "b1", nonce: "n2"), secret: Bytes(secret.utf8))
+            cluster: "c", own: Challenge(server: "b", instance: "b1", nonce: "n2"), secret: Bytes(secret.utf8)
+        )
     }
 
     /// Runs both sides against each other; returns how each ended.
-    private func run(_ a: CallerHandshake, _ b: CalleeHandshake) -> (CallerHandshake.Step?, CalleeHandshake.Step?) {
+    private func run(_ a: CallerHandshake, _ b: CalleeHandshake) -> (
+        CallerHandshake.Step?, CalleeHandshake.Step?
+    ) {
         var caller = a
         var callee = b
         var toCallee: [RPCFrame] = [.hello(caller.hello.encoded())]
@@ -54,7 +57,9 @@ import Testing
     func equalSecretsMeet(secret: String) {
         let (caller, callee) = run(caller(secret: secret), callee(secret: secret))
         #expect(caller == .established("b1"))
-        guard case .established("a", _) = callee else { return #expect(Bool(false), "\(String(describing: callee))") }
+        guard case .established("a", _) = callee else {
+            return #expect(Bool(false), "\(String(describing: callee))")
+        }
     }
 
     struct Refused: Sendable, CustomTestStringConvertible {
@@ -98,7 +103,9 @@ import Testing
         guard case .send(.proof(let own)) = caller.receive(.challenge(challenge.encoded())) else {
             return #expect(Bool(false))
         }
-        guard case .failed(.refused(.secret, _)) = caller.receive(.proof(own)) else { return #expect(Bool(false)) }
+        guard case .failed(.refused(.secret, _)) = caller.receive(.proof(own)) else {
+            return #expect(Bool(false))
+        }
     }
 
     @Test func welcomeWithoutProofIsNotAccepted() {
@@ -137,7 +144,9 @@ import Testing
         Strange(testDescription: "hello is no JSON", frames: [.hello([0xFF])]),
         Strange(testDescription: "hello is empty", frames: [.hello([])]),
         Strange(testDescription: "hello lacks its keys", frames: [.hello(Bytes("{\"v\":1}".utf8))]),
-        Strange(testDescription: "a call first", frames: [.call(id: 1, remainingMilliseconds: 9, method: "m", payload: [])]),
+        Strange(
+            testDescription: "a call first",
+            frames: [.call(id: 1, remainingMilliseconds: 9, method: "m", payload: [])]),
         Strange(testDescription: "proof first", frames: [.proof([])]),
         Strange(testDescription: "hello twice", frames: [.hello(hello.encoded()), .hello(hello.encoded())]),
         Strange(testDescription: "ping before proof", frames: [.hello(hello.encoded()), .ping(token: 1)]),
@@ -146,7 +155,9 @@ import Testing
         var callee = callee()
         var last: CalleeHandshake.Step?
         for frame in strange.frames { last = callee.receive(frame) }
-        guard case .refuse(.malformed, _) = last else { return #expect(Bool(false), "\(String(describing: last))") }
+        guard case .refuse(.malformed, _) = last else {
+            return #expect(Bool(false), "\(String(describing: last))")
+        }
     }
 
     @Test func aHelloFitsItsFrame() throws {

@@ -65,7 +65,9 @@ import Testing
     @Test(arguments: [
         Cut(testDescription: "both directions", apply: { $0.partition("a", "b") }, executes: false),
         Cut(testDescription: "calls do not arrive", apply: { $0.block(from: "a", to: "b") }, executes: false),
-        Cut(testDescription: "replies do not arrive", apply: { $0.block(from: "b", to: "a") }, executes: true),
+        Cut(
+            testDescription: "replies do not arrive", apply: { $0.block(from: "b", to: "a") },
+            executes: true),
     ])
     @Loop func aCutLinkIsNoticedAndHeals(_ cut: Cut) async throws {
         let hosts = try await Hosts()

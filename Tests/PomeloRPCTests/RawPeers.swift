@@ -51,7 +51,8 @@ import PomeloWire
         random = SplitMix64(seed: seed)
         let target = SocketAddress(host: "127.0.0.1", port: server.info.record.port)
         let network = UVNetwork()
-        listener = try await network.listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { [weak self] near in
+        listener = try await network.listen(on: SocketAddress(host: "127.0.0.1", port: 0)) {
+            [weak self] near in
             Loop.spawn {
                 do {
                     let far = try await network.connect(to: target, within: .seconds(5))

@@ -43,7 +43,9 @@ import PomeloWire
         }
     }
 
-    func start(_ cluster: TestCluster, port: Int = 0, secret: String = "secret", name: String = "c") async throws {
+    func start(_ cluster: TestCluster, port: Int = 0, secret: String = "secret", name: String = "c")
+        async throws
+    {
         info.record.port = port
         let context = RPCContext(
             network: cluster.network, clock: cluster.clock, random: cluster.random, cluster: name,
@@ -77,9 +79,15 @@ import PomeloWire
     func begin(
         _ other: TestServer, _ method: String = "echo", _ payload: Bytes = [7], within: Duration = .seconds(5)
     ) -> Outcome {
+        begin(other.info.id, method, payload, within: within)
+    }
+
+    func begin(
+        _ id: ServerID, _ method: String = "echo", _ payload: Bytes = [7], within: Duration = .seconds(5)
+    ) -> Outcome {
         let outcome = Outcome()
         outcome.task = Loop.spawn {
-            outcome.add(await self.call(other, method, payload, within: within))
+            outcome.add(await self.call(id, method, payload, within: within))
         }
         return outcome
     }

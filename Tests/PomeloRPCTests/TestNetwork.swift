@@ -27,7 +27,9 @@ import PomeloWire
     ) async throws(NetworkError) -> any StreamListener {
         nextPort += 1
         let port = address.port == 0 ? nextPort : address.port
-        if listeners[port] != nil { throw NetworkError(code: "EADDRINUSE", description: "port \(port) is in use") }
+        if listeners[port] != nil {
+            throw NetworkError(code: "EADDRINUSE", description: "port \(port) is in use")
+        }
         listeners[port] = accept
         return TestListener(localAddress: SocketAddress(host: address.host, port: port)) { [weak self] in
             self?.listeners[port] = nil
@@ -156,7 +158,9 @@ import PomeloWire
     fileprivate func pump() { Loop.spawn { self.deliver() } }
 
     private func deliver() {
-        guard isOpen, !isPaused, let delegate, !(side == .accepted && network.frozen.contains(port)) else { return }
+        guard isOpen, !isPaused, let delegate, !(side == .accepted && network.frozen.contains(port)) else {
+            return
+        }
         let bytes = inbox
         inbox = []
         if !bytes.isEmpty, !sentEnd { delegate.stream(self, didRead: bytes.span) }
@@ -222,9 +226,9 @@ import PomeloWire
     for _ in 0..<24 { await nextTurn() }
 }
 
-/// Waits in turns until a condition holds; false after ten seconds.
+/// Waits in turns until a condition holds; false after a minute.
 @Loop func eventually(_ condition: @Loop () -> Bool) async -> Bool {
-    let limit = SystemClock.shared.deadline(after: .seconds(10))
+    let limit = SystemClock.shared.deadline(after: .seconds(60))
     while !condition() {
         if SystemClock.shared.now > limit { return false }
         await nextTurn()

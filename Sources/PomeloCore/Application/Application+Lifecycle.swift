@@ -20,6 +20,8 @@ extension Application {
             for component in components { try await component.afterStart() }
             try checkNotStopping()
             try await startConnector()
+            // Where nobody keeps a view of the cluster, this server is all of it.
+            if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .up)]) }
             for component in components { try await component.didStart() }
             try checkNotStopping()
         } catch {
@@ -61,6 +63,10 @@ extension Application {
         switch state {
         case .stopped: return
         case .stopping: await stopped()
+        // `start` notices at its next step, and stops what it has started.
+        case .starting:
+            stopRequested = true
+            await stopped()
         default: await stopEverything()
         }
     }

@@ -29,7 +29,8 @@ import PomeloWire
     public func pushMessageByUids<Message>(
         _ push: Push<Message>, _ message: Message, _ users: [(uid: UserID, frontend: ServerID)]
     ) async throws -> PushReport {
-        let grouped = Dictionary(grouping: users, by: \.frontend).mapValues { $0.map(\.uid) }
+        // Each once: a user named twice has still one message.
+        let grouped = Dictionary(grouping: users, by: \.frontend).mapValues { Set($0.map(\.uid)).sorted() }
         return await fanout.push(try PushMessage(push, message), to: grouped)
     }
 }

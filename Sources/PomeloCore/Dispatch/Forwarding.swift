@@ -35,12 +35,20 @@ import PomeloWire
         payload.text(request.route.text)
         payload.rest(request.body)
         let left = request.deadline - min(request.deadline, application.clock.now)
-        var reply = try await application.transport.call(
-            server, Self.procedure, payload.bytes, within: .nanoseconds(Int64(clamping: left)))
+        var reply = try await call(server, payload.bytes, within: .nanoseconds(Int64(clamping: left)))
         switch reply.popLast().flatMap(Outcome.init) {
         case .reply: return reply
         case .fault: throw Fault(body: try JSON.parse(reply))
         case .failed, nil: throw RPCError.failed(code: 500, message: "\(request.route) failed on \(server)")
+        }
+    }
+
+    private func call(_ server: ServerID, _ payload: Bytes, within left: Duration) async throws -> Bytes {
+        do {
+            return try await application.transport.call(server, Self.procedure, payload, within: left)
+        } catch .failed(_, let message) {
+            // The procedure itself never fails, so the code is the transport's, and none of the client's business.
+            throw RPCError.failed(code: 500, message: message)
         }
     }
 

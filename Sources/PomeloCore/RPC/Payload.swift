@@ -73,7 +73,8 @@ public struct PayloadReader: Sendable {
     public mutating func texts() throws(PomeloError) -> [String] {
         let count = try count()
         var result: [String] = []
-        result.reserveCapacity(min(count, bytes.count - next))
+        // Each text has a length of four bytes, so a false count cannot reserve more than the payload could hold.
+        result.reserveCapacity(min(count, (bytes.count - next) / 4))
         for _ in 0..<count { result.append(try text()) }
         return result
     }

@@ -78,7 +78,7 @@ public import PomeloWire
         switch error {
         case let error as RPCError: error
         case let fault as Fault: .failed(code: fault.code, message: fault.message ?? "")
-        case let error as PomeloError: .failed(code: 500, message: "\(error.code): \(error.message)")
+        case let error as PomeloError: .failed(code: 500, message: error.telling)
         default: .failed(code: 500, message: "\(error)")
         }
     }

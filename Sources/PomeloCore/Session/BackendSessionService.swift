@@ -89,7 +89,7 @@ import PomeloWire
             return try await application.rpc.system(
                 frontend, name, payload.bytes, within: application.limits.sessionCall)
         } catch .failed(_, let message) {
-            throw PomeloError(message.hasPrefix("binding") ? .binding : .noSession, message)
+            throw PomeloError.told(message, otherwise: .noSession)
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not answer \(name)", cause: error)
         }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+import CLibuv
+import Dispatch
+import PomeloLoop
+import PomeloUV
+import Testing
+
+/// One after the other: they stall libuv's worker threads.
+@Suite(.serialized) struct NameTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let host: String
+        let expected: String
+    }
+
+    static let cases = [
+        Case(testDescription: "IPv4 address", host: "10.1.2.3", expected: "10.1.2.3"),
+        Case(testDescription: "IPv6 address", host: "fe80::1", expected: "fe80::1"),
+        Case(testDescription: "name in the map", host: "backend", expected: "10.9.8.7"),
+        Case(testDescription: "name mapped to a name", host: "alias", expected: "127.0.0.1"),
+        Case(testDescription: "the system's name", host: "localhost", expected: "127.0.0.1"),
+    ]
+
+    @Test(arguments: cases) @Loop func resolves(test: Case) async throws {
+        let resolver = Resolver()
+        resolver.hosts = ["backend": "10.9.8.7", "alias": "localhost"]
+        let found = try await resolver.resolve(SocketAddress(host: test.host, port: 42))
+        #expect(found == SocketAddress(host: test.expected, port: 42))
+    }
+
+    @Test @Loop func anUnknownNameIsAnErrorThatNamesIt() async {
+        let error = await failure { () throws(NetworkError) in
+            try await Resolver().resolve(SocketAddress(host: "unknown.invalid", port: 1))
+        }
+        #expect(error?.description.contains("unknown.invalid") == true, "\(String(describing: error))")
+        #expect(error.map { $0.code.hasPrefix("EAI_") || $0.code == "ETIMEDOUT" } == true)
+    }
+
+    @Test @Loop func aResolverThatHangsTimesOut() async throws {
+        try await withStalledResolver {
+            let resolver = Resolver()
+            resolver.deadline = .milliseconds(10)
+            let error = await failure { () throws(NetworkError) in
+                try await resolver.resolve(SocketAddress(host: "localhost", port: 1))
+            }
+            #expect(error?.code == "ETIMEDOUT")
+            #expect(error?.description.contains("localhost") == true)
+        }
+    }
+
+    @Test @Loop func theLastGoodAnswerOutlivesTheResolver() async throws {
+        let resolver = Resolver()
+        let known = try await resolver.resolve(SocketAddress(host: "localhost", port: 1))
+        try await withStalledResolver {
+            resolver.deadline = .milliseconds(10)
+            let again = try await resolver.resolve(SocketAddress(host: "localhost", port: 2))
+            #expect(again == SocketAddress(host: known.host, port: 2))
+        }
+    }
+
+    /// The resolver's own deadline is 2 s; the caller's shorter one must win.
+    @Test @Loop func theDeadlineOfAConnectIncludesTheName() async throws {
+        try await withStalledResolver {
+            let start = SystemClock.shared.now
+            let error = await failure { () throws(NetworkError) in
+                try await UVNetwork().connect(
+                    to: SocketAddress(host: "localhost", port: 1), within: .milliseconds(10))
+            }
+            #expect(error?.code == "ETIMEDOUT")
+            #expect(SystemClock.shared.now - start < 1_500_000_000)
+        }
+    }
+}
+
+/// Runs `body` while all of libuv's worker threads wait, so that no name resolves.
+@Loop private func withStalledResolver(_ body: @Loop () async throws -> Void) async throws {
+    let driver = try #require(EventLoop.shared.uv)
+    let workers = 4
+    let gate = DispatchSemaphore(value: 0)
+    for _ in 0..<workers {
+        let request = UnsafeMutablePointer<uv_work_t>.allocate(capacity: 1)
+        unsafe request.pointee.data = Unmanaged.passRetained(gate).toOpaque()
+        unsafe uv_queue_work(driver.loop, request, { request in
+            guard let data = unsafe request?.pointee.data else { return }
+            unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).takeUnretainedValue().wait()
+        }, { request, _ in
+            guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
+            unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).release()
+            unsafe request.deallocate()
+        })
+    }
+    defer { for _ in 0..<workers { gate.signal() } }
+    try await body()
+}

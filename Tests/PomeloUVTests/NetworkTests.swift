@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloUV
+import Testing
+
+@Suite struct NetworkTests {
+    private let anyPort = SocketAddress(host: "127.0.0.1", port: 0)
+
+    @Test @Loop func aPortInUseIsNamed() async throws {
+        let first = try await UVNetwork().listen(on: anyPort) { _ in }
+        let address = first.localAddress
+        let error = await failure { () throws(NetworkError) in try await UVNetwork().listen(on: address) { _ in } }
+        #expect(error?.code == "EADDRINUSE")
+        #expect(error?.description.contains(address.description) == true, "\(String(describing: error))")
+        first.close()
+    }
+
+    @Test @Loop func aClosedListenerFreesItsPortAndItsConnectionsLiveOn() async throws {
+        try await withPair { pair in
+            let address = pair.listener.localAddress
+            pair.listener.close()
+            await turns(2)
+            let refused = await failure { () throws(NetworkError) in
+                try await UVNetwork().connect(to: address, within: .seconds(20))
+            }
+            #expect(refused?.code == "ECONNREFUSED")
+            #expect(refused?.description.contains(address.description) == true)
+            let again = try await UVNetwork().listen(on: address) { _ in }
+            again.close()
+            pair.client.write([1, 2, 3])
+            await until("still connected") { pair.serverSide.bytes == [1, 2, 3] }
+        }
+    }
+
+    @Test @Loop func aPeerThatDoesNotAnswerTimesOut() async throws {
+        let deaf = try RawSocket.fullListener()
+        let clock = SystemClock.shared
+        let start = clock.now
+        let address = SocketAddress(host: "127.0.0.1", port: deaf.port)
+        let error = await failure { () throws(NetworkError) in
+            try await UVNetwork().connect(to: address, within: .milliseconds(30))
+        }
+        #expect(error?.code == "ETIMEDOUT")
+        #expect(error?.description.contains(address.description) == true)
+        #expect(clock.now - start >= 30_000_000)
+        deaf.socket.close()
+    }
+
+    @Test(arguments: ["127.0.0.1", "::1"])
+    @Loop func anAddressThatCannotBeBoundIsNamed(host: String) async {
+        let address = SocketAddress(host: host == "::1" ? "2001:db8::1" : "192.0.2.1", port: 0)
+        let error = await failure { () throws(NetworkError) in try await UVNetwork().listen(on: address) { _ in } }
+        #expect(error?.code == "EADDRNOTAVAIL")
+        #expect(error?.description.contains(address.description) == true)
+    }
+
+    @Test @Loop func aThousandPeersConnectAtOnce() async throws {
+        let accepted = Journal<any ByteStream>()
+        let listener = try await UVNetwork().listen(on: anyPort) { accepted.note($0) }
+        let connected = Journal<any ByteStream>()
+        let address = listener.localAddress
+        for _ in 0..<1000 {
+            Loop.spawn {
+                do {
+                    connected.note(try await UVNetwork().connect(to: address, within: .seconds(20)))
+                } catch { Issue.record(error) }
+            }
+        }
+        await until("all are connected") { connected.entries.count == 1000 && accepted.entries.count == 1000 }
+        for stream in connected.entries + accepted.entries { stream.close() }
+        listener.close()
+    }
+
+    /// In processes of their own, where nobody else opens anything.
+    @Test func aThousandConnectionsLeaveNothingBehind() async {
+        await #expect(processExitsWith: .success) {
+            try await openAndClose(10)
+            let descriptors = try openDescriptors()
+            let handles = await handleCounts()
+            let timers = await SystemClock.shared.pendingTimers
+            for round in 0..<5 { try await openAndClose(200, politely: round % 2 == 0) }
+            #expect(try openDescriptors() == descriptors)
+            #expect(await handleCounts() == handles)
+            #expect(await SystemClock.shared.pendingTimers == timers)
+        }
+    }
+
+    @Test func failedAttemptsLeaveNothingBehind() async {
+        await #expect(processExitsWith: .success) {
+            try await failInEveryWay()
+            let descriptors = try openDescriptors()
+            let handles = await handleCounts()
+            for _ in 0..<20 { try await failInEveryWay() }
+            await settle(handles)
+            #expect(try openDescriptors() == descriptors)
+            #expect(await handleCounts() == handles)
+        }
+    }
+
+    /// Measured, not judged: it depends on the allocator and the machine.
+    @Test func bytesPerIdleConnectionPairAreToldInTheLog() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            let network = await UVNetwork()
+            _ = try await idlePairs(200, network)
+            let before = try residentBytes()
+            let pairs = try await idlePairs(2000, network)
+            print("bytes per idle pair:", (try residentBytes() - before) / pairs.count)
+        }
+        let text = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+        print(text.split(separator: "\n").first { $0.hasPrefix("bytes per idle pair") } ?? "not measured")
+    }
+}
+
+/// Opens `count` connections at a time and closes them from one side or by exchange of ends.
+@Loop private func openAndClose(_ count: Int, politely: Bool = true) async throws {
+    let network = UVNetwork()
+    var pairs: [Pair] = []
+    for _ in 0..<count { pairs.append(try await Pair.make(network: network)) }
+    for pair in pairs {
+        pair.listener.close()
+        pair.client.write([1, 2, 3])
+        if politely { pair.client.closeAfterFlush(within: .seconds(20)) } else { pair.client.close() }
+    }
+    for pair in pairs {
+        await until("both have ended") { !pair.clientSide.ends.isEmpty && !pair.serverSide.ends.isEmpty }
+    }
+    await turns(2)
+}
+
+/// One attempt of each kind that cannot succeed.
+@Loop private func failInEveryWay() async throws {
+    let network = UVNetwork()
+    let listener = try await network.listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { _ in }
+    let address = listener.localAddress
+    let inUse = await failure { () throws(NetworkError) in try await network.listen(on: address) { _ in } }
+    listener.close()
+    await turns(2)
+    let refused = await failure { () throws(NetworkError) in
+        try await network.connect(to: address, within: .seconds(20))
+    }
+    let missing = await failure { () throws(NetworkError) in try ChildProcess(.init("/no/such/program")) }
+    let forbidden = await failure { () throws(NetworkError) in try SignalWatcher(9) {} }
+    let codes = [inUse, refused, missing, forbidden].map { $0?.code }
+    #expect(codes == ["EADDRINUSE", "ECONNREFUSED", "ENOENT", "EINVAL"])
+    await turns(2)
+}
+
+@Loop private func settle(_ handles: [UInt32: Int]) async {
+    await until("handles are closed") { handleCounts() == handles }
+}
+
+@Loop private func idlePairs(_ count: Int, _ network: UVNetwork) async throws -> [Pair] {
+    var pairs: [Pair] = []
+    for _ in 0..<count {
+        pairs.append(try await Pair.make(network: network))
+        pairs.last?.listener.close()
+    }
+    return pairs
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+
+/// A kernel socket without any of our code, to be the impolite peer.
+final class RawSocket {
+    private var descriptor: Int32
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close() }
+
+    /// Connects to a port of this machine; the kernel answers at once, whoever listens.
+    static func connected(to port: Int) throws -> RawSocket {
+        let socket = try make()
+        let status = unsafe withLoopback(port) { unsafe connect(socket.descriptor, $0, $1) }
+        if status != 0 { throw Failure(number: errno) }
+        return socket
+    }
+
+    /// A listener that never accepts and whose queue is full.
+    static func fullListener() throws -> (socket: RawSocket, port: Int, waiting: [RawSocket]) {
+        let listener = try make()
+        guard unsafe withLoopback(0, { unsafe bind(listener.descriptor, $0, $1) }) == 0,
+            listen(listener.descriptor, 0) == 0
+        else { throw Failure(number: errno) }
+        let port = listener.boundPort
+        var waiting: [RawSocket] = []
+        for _ in 0..<4 {
+            let filler = try make()
+            _ = fcntl(filler.descriptor, F_SETFL, O_NONBLOCK)
+            _ = unsafe withLoopback(port) { unsafe connect(filler.descriptor, $0, $1) }
+            waiting.append(filler)
+        }
+        return (listener, port, waiting)
+    }
+
+    func send(_ bytes: [UInt8]) {
+        let sent = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, 0) }
+        precondition(sent == bytes.count, "the peer could not send")
+    }
+
+    /// Sends FIN and stays open.
+    func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Sends RST.
+    func reset() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger_t>.size))
+        close()
+    }
+
+    func close() {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = -1
+    }
+
+    struct Failure: Error { let number: Int32 }
+
+    private typealias linger_t = linger
+
+    private static func make() throws -> RawSocket {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if descriptor < 0 { throw Failure(number: errno) }
+        return RawSocket(descriptor)
+    }
+
+    private var boundPort: Int {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = unsafe withUnsafeMutablePointer(to: &address) { address in
+            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe getsockname(descriptor, address, &length)
+            }
+        }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    private static func withLoopback(
+        _ port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(truncatingIfNeeded: port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return unsafe withUnsafePointer(to: &address) { address in
+            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe body(address, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+}

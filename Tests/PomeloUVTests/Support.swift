@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+import CLibuv
+import Foundation
+import PomeloLoop
+import PomeloUV
+import Testing
+
+/// What happened, in order.
+@Loop final class Journal<Entry> {
+    var entries: [Entry] = []
+
+    nonisolated init() {}
+
+    func note(_ entry: Entry) { entries.append(entry) }
+}
+
+/// Remembers what a stream reports.
+@Loop final class Recorder: ByteStreamDelegate {
+    var bytes: [UInt8] = []
+    var reads = 0
+    var drains = 0
+    var ends: [StreamEnd] = []
+    var callsAfterEnd = 0
+    var onRead: (@Loop (any ByteStream, [UInt8]) -> Void)?
+    var onDrain: (@Loop (any ByteStream) -> Void)?
+    var onEnd: (@Loop (any ByteStream) -> Void)?
+
+    func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
+        noteCall()
+        reads += 1
+        var copy: [UInt8] = []
+        copy.reserveCapacity(bytes.count)
+        for index in bytes.indices { copy.append(bytes[index]) }
+        self.bytes += copy
+        onRead?(stream, copy)
+    }
+
+    func streamDidDrain(_ stream: any ByteStream) {
+        noteCall()
+        drains += 1
+        onDrain?(stream)
+    }
+
+    func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
+        ends.append(reason)
+        onEnd?(stream)
+    }
+
+    private func noteCall() { if !ends.isEmpty { callsAfterEnd += 1 } }
+}
+
+/// Two ends of one connection of the kernel, each with a recorder.
+@Loop struct Pair {
+    let listener: any StreamListener
+    let client: any ByteStream
+    let server: any ByteStream
+    let clientSide = Recorder()
+    let serverSide = Recorder()
+
+    static func make(on host: String = "127.0.0.1", network: UVNetwork = UVNetwork()) async throws -> Pair {
+        let accepted = Journal<any ByteStream>()
+        let listener = try await network.listen(on: SocketAddress(host: host, port: 0)) { accepted.note($0) }
+        let client = try await network.connect(to: listener.localAddress, within: .seconds(20))
+        await until("accepted") { !accepted.entries.isEmpty }
+        let pair = Pair(listener: listener, client: client, server: try #require(accepted.entries.first))
+        client.delegate = pair.clientSide
+        pair.server.delegate = pair.serverSide
+        return pair
+    }
+
+    func close() async {
+        listener.close()
+        client.close()
+        server.close()
+        await until("both have ended") { !clientSide.ends.isEmpty && !serverSide.ends.isEmpty }
+    }
+}
+
+/// Runs `body` with a connected pair and closes it.
+@Loop func withPair(
+    on host: String = "127.0.0.1", _ body: @Loop (Pair) async throws -> Void
+) async throws {
+    let pair = try await Pair.make(on: host)
+    do {
+        try await body(pair)
+    } catch {
+        await pair.close()
+        throw error
+    }
+    await pair.close()
+}
+
+/// Returns when the condition holds; records a failure when it does not within 20 s.
+@Loop func until(
+    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: @Loop () -> Bool
+) async {
+    let deadline = SystemClock.shared.deadline(after: .seconds(20))
+    while !condition() {
+        guard SystemClock.shared.now < deadline else {
+            Issue.record("never became true: \(what)", sourceLocation: location)
+            return
+        }
+        await SystemClock.shared.sleep(for: .milliseconds(1))
+    }
+}
+
+/// Lets the loop poll and flush a few times.
+@Loop func turns(_ count: Int) async {
+    let wanted = EventLoop.shared.turns + count
+    while EventLoop.shared.turns < wanted { await SystemClock.shared.sleep(for: .zero) }
+}
+
+/// What a call failed with, or nil.
+@Loop func failure<T>(_ body: @Loop () async throws(NetworkError) -> T) async -> NetworkError? {
+    do throws(NetworkError) {
+        _ = try await body()
+        return nil
+    } catch {
+        return error
+    }
+}
+
+/// `count` bytes decided by a seed.
+func seededBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var random = SplitMix64(seed: seed)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    while bytes.count < count {
+        let word = random.next()
+        for shift in stride(from: 0, to: 64, by: 8) where bytes.count < count {
+            bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+        }
+    }
+    return bytes
+}
+
+/// How many open handles of each type the loop owns.
+@Loop func handleCounts() -> [uv_handle_type.RawValue: Int] {
+    guard let driver = EventLoop.shared.uv else { return [:] }
+    var counts: [uv_handle_type.RawValue: Int] = [:]
+    unsafe withUnsafeMutablePointer(to: &counts) { counts in
+        unsafe uv_walk(driver.loop, { handle, counts in
+            guard let handle = unsafe handle, let counts = unsafe counts else { return }
+            let type = unsafe handle.pointee.type.rawValue
+            unsafe counts.assumingMemoryBound(to: [uv_handle_type.RawValue: Int].self).pointee[type, default: 0] += 1
+        }, counts)
+    }
+    return counts
+}
+
+/// How many descriptors this process has open.
+func openDescriptors() throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+}
+
+/// The memory this process holds.
+func residentBytes() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * 4096
+}

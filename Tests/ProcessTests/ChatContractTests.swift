@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import PomeloWire
+import Testing
+
+/// The contract of the Chat example, on real processes.
+@Suite(.serialized) struct ChatContractTests {
+    @Test @Loop func theContract() async throws {
+        let chat = try await ServerProcesses.start("Chat", config: "config")
+        try await gate(chat)
+        try await enterRefusals(chat)
+        try await rooms(chat)
+        try await saying(chat)
+        try await leaving(chat)
+        try await chat.stop()
+        for id in chat.ids { #expect(chat[id].status == .exited(0), "\(id): \(chat[id].lines.suffix(3))") }
+    }
+
+    @Loop private func gate(_ chat: ServerProcesses) async throws {
+        let client = try await chat.connect("gate-server-1", as: .webSocket)
+        for uid: JSON in ["", .null, 5, ["a"]] {
+            #expect(try await client.request("gate.gateHandler.queryEntry", ["uid": uid]) == ["code": 500])
+        }
+        #expect(try await client.request("gate.gateHandler.queryEntry", [:]) == ["code": 500])
+        var ports: Set<Int64> = []
+        for number in 0..<20 {
+            let first = try await client.request("gate.gateHandler.queryEntry", ["uid": .string("user\(number)")])
+            let second = try await client.request("gate.gateHandler.queryEntry", ["uid": .string("user\(number)")])
+            #expect(first == second)
+            #expect(first["code"] == 200 && first["host"] == "127.0.0.1")
+            ports.insert(first["port"]?.int ?? 0)
+        }
+        let expected = ["connector-server-1", "connector-server-2"].compactMap { chat.clientPorts[$0].map(Int64.init) }
+        #expect(ports == Set(expected))
+        client.close()
+    }
+
+    @Loop private func enterRefusals(_ chat: ServerProcesses) async throws {
+        let refused: JSON = ["code": 500, "error": true]
+        let client = try await chat.connect("connector-server-1")
+        let long = String(repeating: "x", count: 21)
+        let bad: [JSON] = [
+            [:], ["username": "ann"], ["rid": "r"], ["username": "", "rid": "r"], ["username": "a*b", "rid": "r"],
+            ["username": "a", "rid": "r:1"], ["username": .string(long), "rid": "r"], ["username": 5, "rid": "r"],
+            ["username": "a", "rid": .null], ["username": ["a"], "rid": "r"],
+        ]
+        for body in bad {
+            #expect(try await client.request("connector.entryHandler.enter", body) == refused, "\(body)")
+        }
+        #expect(try await client.request("chat.chatHandler.send", ["content": "x", "target": "*"]) == ["code": 500])
+        let longest = String(repeating: "é", count: 20)
+        let entered = try await client.request(
+            "connector.entryHandler.enter", ["username": .string(longest), "rid": .string(longest)])
+        #expect(entered == ["users": [.string(longest)]])
+        #expect(try await client.request("connector.entryHandler.enter", ["username": "b", "rid": "r"]) == refused)
+        try await client.leave()
+    }
+
+    @Loop private func rooms(_ chat: ServerProcesses) async throws {
+        let ann = try await chat.enter("ann", "hall", at: "connector-server-1")
+        let bob = try await chat.connect("connector-server-2", as: .webSocket)
+        let taken = try await bob.request("connector.entryHandler.enter", ["username": "ann", "rid": "hall"])
+        #expect(taken == ["code": 500, "error": true])
+        let entered = try await bob.request("connector.entryHandler.enter", ["username": "bob", "rid": "hall"])
+        #expect(entered == ["users": ["ann", "bob"]])
+        #expect(try await ann.next("onAdd") == ["user": "bob"])
+        let other = try await chat.enter("ann", "kitchen", at: "connector-server-2")
+        for client in [ann, bob, other] { try await client.leave() }
+    }
+
+    @Loop private func saying(_ chat: ServerProcesses) async throws {
+        let ann = try await chat.enter("ann", "talk", at: "connector-server-1")
+        let bob = try await chat.enter("bob", "talk", at: "connector-server-2")
+        _ = try await ann.next("onAdd")
+        let all: JSON = ["content": "hi all", "target": "*", "rid": "elsewhere", "from": "mallory"]
+        #expect(try await ann.request("chat.chatHandler.send", all) == [:])
+        let said: JSON = ["msg": "hi all", "from": "ann", "target": "*"]
+        #expect(try await ann.next("onChat") == said)
+        #expect(try await bob.next("onChat") == said)
+        #expect(try await bob.request("chat.chatHandler.send", ["content": "psst", "target": "ann"]) == [:])
+        #expect(try await ann.next("onChat") == ["msg": "psst", "from": "bob", "target": "ann"])
+        for target: JSON in ["nobody", "", 7, "a*b"] {
+            #expect(try await bob.request("chat.chatHandler.send", ["content": "x", "target": target]) == ["code": 404])
+        }
+        #expect(bob.pushes.isEmpty)
+        for client in [ann, bob] { try await client.leave() }
+    }
+
+    @Loop private func leaving(_ chat: ServerProcesses) async throws {
+        let ann = try await chat.enter("ann", "door", at: "connector-server-1")
+        let bob = try await chat.enter("bob", "door", at: "connector-server-2")
+        try await eventually("redis has both") {
+            try await chat.redisHolds([
+                "POMELO:CHANNEL:door:connector-server-1": ["ann*door"],
+                "POMELO:CHANNEL:door:connector-server-2": ["bob*door"],
+            ])
+        }
+        #expect(try await chat.redisSet("POMELO:STATUS:bob*door") == ["connector-server-2"])
+        try await bob.leave()
+        #expect(try await ann.next("onLeave") == ["user": "bob"])
+        #expect(try await ann.request("chat.chatHandler.send", ["content": "x", "target": "bob"]) == ["code": 404])
+        try await eventually("redis has forgotten bob") {
+            try await chat.redisHolds(["POMELO:CHANNEL:door:connector-server-2": [], "POMELO:STATUS:bob*door": []])
+        }
+        try await ann.leave()
+    }
+}

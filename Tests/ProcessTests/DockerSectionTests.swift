@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import PomeloWire
+import Testing
+
+/// The `docker` section of the configuration, with every service's own command, run without containers: names resolve
+/// through a hosts map to loopback addresses, one per service, and client ports bind there.
+@Suite struct DockerSectionTests {
+    @Test @Loop func servicesChatThroughTheirNames() async throws {
+        let redis = try await RedisServer.start()
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        var addresses = ["redis": "127.0.0.1"]
+        try rewrite(chat, redis.port, &addresses)
+        let hosts = addresses.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+        let records = try chat.read("\(chat.folder)/servers.json")["docker"]?.object?.values.flatMap { $0.array ?? [] } ?? []
+        for id in chat.ids {
+            let host = records.first { $0["id"]?.string == id }?["host"]?.string ?? "master"
+            chat.environment = ["POMELO_SECRET": "of the cluster", "POMELO_HOSTS": hosts, "POMELO_BIND": addresses[host] ?? ""]
+            try chat.launch(id, arguments: ["--env", "docker", "--id", id, "--config", chat.folder])
+        }
+        for id in chat.ids { try await chat.awaitUp(id) }
+        let ann = try await client(chat, "connector-server-1", addresses["connector-1"] ?? "", "ann")
+        let bob = try await client(chat, "connector-server-2", addresses["connector-2"] ?? "", "bob")
+        #expect(try await ann.next("onAdd") == ["user": "bob"])
+        #expect(try await ann.request("chat.chatHandler.send", ["content": "hi", "target": "bob"]) == [:])
+        #expect(try await bob.next("onChat")["msg"] == "hi")
+        try await health(chat, hosts)
+        try await chat.stop()
+        await redis.stop()
+    }
+
+    /// The docker section of the project's files with free ports for what tests may run at once.
+    @Loop private func rewrite(_ chat: ServerProcesses, _ redisPort: Int, _ addresses: inout [String: String]) throws {
+        let config = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("config").path
+        let fresh = try chat.read("\(chat.folder)/servers.json")["development"]?.object ?? JSONObject()
+        var types = try chat.read("\(config)/servers.json")["docker"]?.object ?? JSONObject()
+        for type in types.keys {
+            let ports = fresh[type]?.array ?? []
+            types[type] = .array((types[type]?.array ?? []).enumerated().map { index, record in
+                var record = record.object ?? JSONObject()
+                for key in ["port", "clientPort"] { record[key] = ports[index][key] }
+                addresses[record["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
+                return .object(record)
+            })
+        }
+        try chat.write("servers", ["docker": .object(types)])
+        var master = try chat.read("\(config)/master.json")["docker"]?.object ?? JSONObject()
+        master["port"] = try chat.read("\(chat.folder)/master.json")["development"]?["port"]
+        addresses[master["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
+        try chat.write("master", ["docker": .object(master)])
+        let section = try chat.read("\(config)/redis.json")["docker"]?["host"] ?? .null
+        try chat.write("redis", ["docker": ["host": section, "port": .int(Int64(redisPort))]])
+    }
+
+    @Loop private func client(_ chat: ServerProcesses, _ id: String, _ host: String, _ name: String) async throws -> TestClient {
+        let client = try await TestClient.connect(
+            to: SocketAddress(host: host, port: chat.clientPorts[id] ?? 0), over: ServerProcesses.network, as: .webSocket)
+        _ = try await client.handshake()
+        let entered = try await client.request("connector.entryHandler.enter", ["username": .string(name), "rid": "hall"])
+        #expect(entered["users"] != nil, "\(entered)")
+        return client
+    }
+
+    /// What compose runs to see whether a service is healthy.
+    @Loop private func health(_ chat: ServerProcesses, _ hosts: String) async throws {
+        for (id, expected) in [("gate-server-1", PomeloUV.ExitStatus.exited(0)), ("nobody", .exited(1))] {
+            var status: PomeloUV.ExitStatus?
+            let words = ["health", "--env", "docker", "--id", id, "--config", chat.folder]
+            let child = try ChildProcess(
+                ChildProcess.Command("\(ServerProcesses.binaries)/Chat", words, environment: ["POMELO_HOSTS": hosts]),
+                onExit: { status = $0 })
+            _ = child.pid
+            try await eventually("health of \(id)") { status != nil }
+            #expect(status == expected)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import Glibc
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import PomeloWire
+import Testing
+
+/// A server that cannot start says why in one line and ends within 5 s.
+@Suite struct StartTests {
+    @Loop private func refusal(
+        _ chat: ServerProcesses, _ id: String = "chat-server-1", arguments: [String]? = nil
+    ) async throws -> String {
+        try chat.launch(id, arguments: arguments)
+        let status = try await chat.awaitExit(id, within: .seconds(5))
+        #expect(status == .exited(1))
+        let errors = chat[id].lines.filter { $0.hasPrefix("error: ") }
+        #expect(errors.count == 1, "\(chat[id].lines)")
+        return errors.first ?? ""
+    }
+
+    @Test @Loop func aPortInUse() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let port = chat.clientPorts["connector-server-1"] ?? 0
+        let holder = try await ServerProcesses.network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) { $0.close() }
+        let error = try await refusal(chat, "connector-server-1")
+        #expect(error.contains("127.0.0.1:\(port)") && error.contains("EADDRINUSE"))
+        holder.close()
+        try await chat.stop()
+    }
+
+    @Test @Loop func missingAndMalformedFiles() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        try Data("{".utf8).write(to: URL(fileURLWithPath: chat.folder + "/redis.json"))
+        #expect(try await refusal(chat).contains("\(chat.folder)/redis.json is not JSON"))
+        try chat.write("redis", ["development": ["host": "127.0.0.1", "port": "many"]])
+        let wrong = try await refusal(chat)
+        #expect(wrong.contains("redis.json") && wrong.contains("port"))
+        try FileManager.default.removeItem(atPath: chat.folder + "/redis.json")
+        #expect(try await refusal(chat).contains("there is no configuration file \(chat.folder)/redis.json"))
+        try chat.write("servers", ["development": ["chat": [["id": "chat-server-1"]]]])
+        let missing = try await refusal(chat)
+        #expect(missing.contains("servers.json: chat[0]: port of chat-server-1 is missing"))
+        try await chat.stop()
+    }
+
+    @Test @Loop func anUnknownServer() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let error = try await refusal(chat, arguments: ["env=development", "id=nobody", "config=\(chat.folder)"])
+        #expect(error.contains("servers.json has no server \"nobody\"") && error.contains("gate-server-1"))
+        let none = try await refusal(chat, arguments: ["--config", chat.folder])
+        #expect(none.contains("chat-server-1, chat-server-2, connector-server-1"))
+        try await chat.stop()
+    }
+
+    @Test @Loop func aWrongSecret() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        chat.environment = ["POMELO_SECRET": "right"]
+        try chat.launch("chat-server-1")
+        try await chat.awaitUp("chat-server-1")
+        chat.environment = ["POMELO_SECRET": "wrong"]
+        let error = try await refusal(chat, "chat-server-2")
+        #expect(error.contains("secret"))
+        #expect(chat["chat-server-1"].status == nil)
+        try await chat.stop()
+    }
+
+    @Test @Loop func noSecretOutsideDevelopment() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        for name in ["servers", "master", "redis"] {
+            let section = try chat.read("\(chat.folder)/\(name).json")["development"] ?? .null
+            try chat.write(name, ["production": section])
+        }
+        let error = try await refusal(
+            chat, arguments: ["--env", "production", "--id", "chat-server-1", "--config", chat.folder])
+        #expect(error.contains("POMELO_SECRET"))
+        try await chat.stop()
+    }
+
+    @Test @Loop func anUnreachableRedis() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        await chat.redis.kill9()
+        #expect(try await refusal(chat).contains("127.0.0.1:\(chat.redis.port)"))
+        try await chat.stop()
+    }
+
+    @Test @Loop func termDuringStartIsNoError() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        chat.redis.pause()
+        try chat.launch("chat-server-1")
+        await SystemClock.shared.sleep(for: .milliseconds(300))
+        chat["chat-server-1"].signal(SIGTERM)
+        chat.redis.resume()
+        #expect(try await chat.awaitExit("chat-server-1") == .exited(0))
+        try await chat.stop()
+    }
+}
