@@ -13,7 +13,7 @@ import PomeloStatus
     static let folder = "config"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
-        try app.use(Cluster(redis, transport: app.transport))
+        try app.use(Cluster(redis))
 
         app.configure("all", "gate|connector") { app in
             app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(3)))

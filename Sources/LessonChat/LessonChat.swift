@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // LessonChat: the smallest application with a global channel; the README walks through it.
+// Reading order: LessonAPI, LessonChat, LessonHandlers.
 import Pomelo
 import PomeloCluster
 import PomeloCommand
@@ -12,7 +13,7 @@ import PomeloStatus
     static let folder = "config/lesson"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
-        try app.use(Cluster(redis, transport: app.transport))
+        try app.use(Cluster(redis))
         try app.configure("all", "connector|chat") { app in
             try app.use(GlobalChannel(redis: redis))
             var status = Status.Options()

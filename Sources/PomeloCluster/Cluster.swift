@@ -15,34 +15,37 @@ public import PomeloRedis
 @Loop public final class Cluster: Plugin {
     /// The plugin's name.
     public let name = "cluster"
-    /// Another instance has taken this server's id: the process should stop, without delay.
-    public var onReplaced: (@Loop () -> Void)? {
-        didSet { membership?.onReplaced = onReplaced }
-    }
+    /// Called when another instance has taken this server's id, just before the application stops itself; the plugin
+    /// must be kept for it.
+    public var onReplaced: (@Loop () -> Void)?
     /// Set by `use`.
     public private(set) var membership: ClusterMembership?
-    private let ports: ClusterPorts
+    private let ports: @Loop (any RPCTransport) -> ClusterPorts
     private let options: ClusterOptions
 
     /// Uses connections that are up when the application starts.
     ///
     /// `control` carries leases and nothing else, so that they never wait behind commands of users; without
-    /// `messages`, changes are found by looking. `transport` is the application's own.
+    /// `messages`, changes are found by looking.
     public init(
         redis: any RedisPort, control: (any RedisPort)? = nil, messages: (any RedisMessages)? = nil,
-        transport: any RPCTransport, options: ClusterOptions = ClusterOptions()
+        options: ClusterOptions = ClusterOptions()
     ) {
-        ports = ClusterPorts(
-            redis: redis, control: control ?? redis, messages: messages, transport: transport, client: nil)
+        ports = { transport in
+            ClusterPorts(
+                redis: redis, control: control ?? redis, messages: messages, transport: transport, client: nil
+            )
+        }
         self.options = options
     }
 
     /// Uses a client that is started before everything else and stopped after it.
-    public init(
-        _ client: RedisClient, transport: any RPCTransport, options: ClusterOptions = ClusterOptions()
-    ) {
-        ports = ClusterPorts(
-            redis: client, control: client.control, messages: client, transport: transport, client: client)
+    public init(_ client: RedisClient, options: ClusterOptions = ClusterOptions()) {
+        ports = { transport in
+            ClusterPorts(
+                redis: client, control: client.control, messages: client, transport: transport, client: client
+            )
+        }
         self.options = options
     }
 
@@ -53,8 +56,12 @@ public import PomeloRedis
         guard application.membership == nil else {
             throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")
         }
-        let membership = ClusterMembership(application, ports, options)
-        membership.onReplaced = onReplaced
+        let membership = ClusterMembership(application, ports(application.transport), options)
+        let id = application.serverID
+        membership.onReplaced = { [weak self, weak application] in
+            self?.onReplaced?()
+            application?.fail(PomeloError(.notRunning, "another instance has taken the id \(id)"))
+        }
         try application.load(membership)
         application.membership = membership
         self.membership = membership

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
-// Reading order: Identifiers, Contract, Errors; Application/; Session/; Dispatch/; Channel/; RPC/; Cluster/.
+// Reading order: Identifiers, Contract, Errors.
+// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Limits, World.
+// Configuration/: Configuration, OptionReader, ServerFileReader.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
+// Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
+// Channel/: ChannelService, Fanout, PushReport.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
+// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 
 /// A name with a type of its own, so that a server id is never taken for a user id.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,

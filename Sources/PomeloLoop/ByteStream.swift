@@ -2,9 +2,12 @@
 
 /// An address and port as text and number.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
+    /// A name, or a numeric address without brackets.
     public var host: String
+    /// 0 to 65535; 0 asks a listener for a free one.
     public var port: Int
 
+    /// Puts the parts together, unchecked.
     public init(host: String, port: Int) {
         self.host = host
         self.port = port
@@ -25,9 +28,12 @@ public enum StreamEnd: Sendable, Equatable {
 
 /// Why a listener or connection could not be had: an error's name (`EADDRINUSE`), and a sentence.
 public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The error's name, as libuv and the kernel spell it.
     public let code: String
+    /// A sentence that names the address or program concerned.
     public let description: String
 
+    /// An error with its name and sentence.
     public init(code: String, description: String) {
         self.code = code
         self.description = description
@@ -82,5 +88,6 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     /// Connects to a host name or address.
     ///
     /// - Throws: `NetworkError`, with code `ETIMEDOUT` when `deadline` passes, name resolution included.
-    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError) -> any ByteStream
+    func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError)
+        -> any ByteStream
 }

@@ -43,14 +43,16 @@ import Glibc
         unsafe uv_check_start(check) { _ in EventLoop.shared.uv?.polled() }
         var thread = pthread_t()
         let context = unsafe Unmanaged.passUnretained(owner).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { context in
-            guard let context = unsafe context else { return nil }
-            // `shared` is still being initialised on the creating thread: bind first, touch it only inside uv_run.
-            unsafe pomelo_set_current_loop(context)
-            pomelo_arm_backtrace()
-            guard let driver = EventLoop.shared.uv else { return nil }
-            while true { _ = unsafe uv_run(driver.loop, UV_RUN_DEFAULT) }
-        }, context)
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                // `shared` is still being initialised on the creating thread: bind first, touch it only inside uv_run.
+                unsafe pomelo_set_current_loop(context)
+                pomelo_arm_backtrace()
+                guard let driver = EventLoop.shared.uv else { return nil }
+                while true { _ = unsafe uv_run(driver.loop, UV_RUN_DEFAULT) }
+            }, context)
         precondition(status == 0, "the event loop thread could not be started, error \(status)")
         pthread_detach(thread)
     }
@@ -85,9 +87,11 @@ import Glibc
         unsafe uv_update_time(loop)
         let now = unsafe uv_now(loop)
         let due = deadline / 1_000_000 + (deadline % 1_000_000 == 0 ? 0 : 1)
-        _ = unsafe uv_timer_start(timer, { _ in
-            Loop.fromCallback { SystemClock.shared.fire() }
-        }, due > now ? due - now : 0, 0)
+        _ = unsafe uv_timer_start(
+            timer,
+            { _ in
+                Loop.fromCallback { SystemClock.shared.fire() }
+            }, due > now ? due - now : 0, 0)
     }
 }
 

@@ -8,6 +8,7 @@
 ///
 /// - Isolation: framework classes are isolated to it and call each other synchronously.
 @globalActor @safe public actor Loop {
+    /// The one instance a global actor has.
     public static let shared = Loop()
 
     /// Stored, so that a hop costs a load and a compare instead of a lazy-global access.
@@ -42,7 +43,9 @@
     ///
     /// - Isolation: the task never leaves the loop thread, also when it awaits nonisolated functions.
     @discardableResult
-    public nonisolated static func spawn(_ body: @escaping @Loop @Sendable () async -> Void) -> Task<Void, Never> {
+    public nonisolated static func spawn(_ body: @escaping @Loop @Sendable () async -> Void) -> Task<
+        Void, Never
+    > {
         // With the process-wide executor a preference would cost extra enqueues (ProcessWideExecutor.swift).
         if EventLoop.shared.ownsProcess { return Task(operation: body) }
         return Task(executorPreference: EventLoop.shared, operation: body)

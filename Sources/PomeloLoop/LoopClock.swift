@@ -105,6 +105,7 @@ extension Duration {
 
 /// The process's own time: `uv_hrtime` and one uv timer under a heap.
 @Loop public final class SystemClock: LoopClock {
+    /// The one instance: the loop has one timer.
     public static let shared = SystemClock()
     private var heap = TimerHeap()
 

@@ -45,14 +45,16 @@ final class WorkerPool: Sendable {
     private func startThread() {
         var thread = pthread_t()
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { context in
-            guard let context = unsafe context else { return nil }
-            let pool = unsafe Unmanaged<WorkerPool>.fromOpaque(context).takeUnretainedValue()
-            while true {
-                let job = pool.queue.waitFor { jobs in jobs.isEmpty ? nil : jobs.removeFirst() }
-                job()
-            }
-        }, context)
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                let pool = unsafe Unmanaged<WorkerPool>.fromOpaque(context).takeUnretainedValue()
+                while true {
+                    let job = pool.queue.waitFor { jobs in jobs.isEmpty ? nil : jobs.removeFirst() }
+                    job()
+                }
+            }, context)
         precondition(status == 0, "a worker thread could not be started")
         pthread_detach(thread)
     }

@@ -47,7 +47,8 @@ public enum ProcessWideExecutor {
     ) {
         var now = timespec()
         unsafe clock_gettime(kernelClock(clock), &now)
-        let left = Duration.seconds(seconds) + .nanoseconds(nanoseconds)
+        let left =
+            Duration.seconds(seconds) + .nanoseconds(nanoseconds)
             - .seconds(now.tv_sec) - .nanoseconds(now.tv_nsec)
         unsafe enqueue(job, after: left.clampedNanoseconds)
     }

@@ -10,7 +10,9 @@ import Synchronization
 public final class Watchdog: Sendable {
     /// One stall: how long the loop had not turned when it was noticed, and where it was.
     public struct Stall: Sendable {
+        /// How long the loop had not turned.
         public let milliseconds: Int
+        /// The loop thread's stack, one frame a line; empty when it could not be sampled.
         public let backtrace: String
     }
 
@@ -25,11 +27,13 @@ public final class Watchdog: Sendable {
         guard EventLoop.shared.uv != nil else { return }
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, { context in
-            guard let context = unsafe context else { return nil }
-            unsafe Unmanaged<Watchdog>.fromOpaque(context).takeRetainedValue().watch()
-            return nil
-        }, context)
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                unsafe Unmanaged<Watchdog>.fromOpaque(context).takeRetainedValue().watch()
+                return nil
+            }, context)
         if status == 0 { pthread_detach(thread) }
     }
 

@@ -29,9 +29,11 @@ extension RedisConnection {
         startInBackground()
         if isUp { return }
         guard phase == .running else { throw .closed }
+        print("V \(name) \(configuration.port) \(limit)")
         let timer = clock.schedule(after: limit) { [weak self] in self?.startTimedOut(limit) }
         let failure = await withCheckedContinuation { starters.append($0) }
         clock.cancel(timer)
+        print("U \(name) \(configuration.port) \(starters.count) \(failure as Any)")
         if let failure { throw failure }
     }
 
@@ -62,6 +64,7 @@ extension RedisConnection {
 
     /// Whoever waits longest waits in vain with whoever waits shortest: there is one connection.
     private func startTimedOut(_ limit: Duration) {
+        print("T \(name) \(configuration.port) \(starters.count)")
         let milliseconds = limit.clampedMilliseconds
         tellStarters(lastFailure ?? .connection("cannot connect to \(place) within \(milliseconds) ms"))
     }

@@ -68,7 +68,7 @@ struct SocketEnd: Sendable, Equatable {
         poll?.watch(.writable)
     }
 
-    deinit { unsafe context.map { unsafe redisFree($0) } }
+    deinit { unsafe precondition(context == nil, "open socket dropped") }
 
     /// Whether it has not ended.
     var isOpen: Bool { unsafe context != nil }

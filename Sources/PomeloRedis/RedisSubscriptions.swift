@@ -46,7 +46,9 @@ import PomeloLoop
         entries[channel] = Entry(handler: handler, confirmed: known)
         if known { return }
         do throws(RedisError) {
+            print("S1 \(connection.isUp)")
             try await connection.startAndWait(within: connection.configuration.commandTimeout)
+            print("S2 \(connection.isUp)")
             // One channel a command, so that every command has one reply.
             guard let reply = try await connection.exchange([RedisCommand("SUBSCRIBE", channel)]).first else {
                 throw .protocolError("no reply")

@@ -118,24 +118,29 @@ import PomeloUV
             return false
         }
         let limit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
+        print("R \(port) launching")
         let up = await withCheckedContinuation { ready = $0 }
+        print("R \(port) launched \(up)")
         SystemClock.shared.cancel(limit)
         if !up { await kill9() }
         return up
     }
 
     private func said(_ line: String) {
+        print("R \(port) said \(line.count) \(line.suffix(20))")
         if line.hasPrefix("folder=") { folder = String(line.dropFirst("folder=".count)) }
         if line.contains("Ready to accept connections") { isReady(true) }
-        lastLines = lastLines.suffix(5) + [line]
+        lastLines = lastLines.suffix(5) + ["[\(SystemClock.shared.wallMilliseconds) ready=\(ready != nil)] " + line]
     }
 
     private func isReady(_ up: Bool) {
+        print("R \(port) isReady \(up) \(ready != nil)")
         ready?.resume(returning: up)
         ready = nil
     }
 
     private func didExit() {
+        print("R \(port) didExit")
         child = nil
         isReady(false)
         let waiting = exited
@@ -145,6 +150,7 @@ import PomeloUV
 
     private func untilExit() async {
         guard child != nil else { return }
+        print("R \(port) untilExit")
         await withCheckedContinuation { exited.append($0) }
     }
 

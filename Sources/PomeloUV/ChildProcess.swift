@@ -15,11 +15,14 @@ public enum ExitStatus: Sendable, Equatable {
     public struct Command: Sendable {
         /// A path, or a name looked up in PATH.
         public var executable: String
+        /// Passed as they are; no shell takes part.
         public var arguments: [String]
         /// Added to, and winning over, this process's own environment.
         public var environment: [String: String]
+        /// Where it starts; this process's own directory when nil.
         public var directory: String?
 
+        /// Describes a command; nothing is started yet.
         public init(
             _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:],
             directory: String? = nil
@@ -85,9 +88,11 @@ public enum ExitStatus: Sendable, Equatable {
         defer { unsafe arguments.free(); unsafe environment.free(); unsafe texts.free() }
         var stdio = unsafe [uv_stdio_container_t](repeating: uv_stdio_container_t(), count: 3)
         unsafe stdio[0].flags = UV_IGNORE
-        for unsafe (index, pipe) in unsafe pipes.enumerated() {
-            unsafe stdio[index + 1].flags = uv_stdio_flags(rawValue: UV_CREATE_PIPE.rawValue | UV_WRITABLE_PIPE.rawValue)
-            unsafe stdio[index + 1].data.stream = UnsafeMutableRawPointer(pipe).assumingMemoryBound(to: uv_stream_t.self)
+        for unsafe(index, pipe) in unsafe pipes.enumerated() {
+            unsafe stdio[index + 1].flags = uv_stdio_flags(
+                rawValue: UV_CREATE_PIPE.rawValue | UV_WRITABLE_PIPE.rawValue)
+            unsafe stdio[index + 1].data.stream = UnsafeMutableRawPointer(pipe).assumingMemoryBound(
+                to: uv_stream_t.self)
         }
         return unsafe stdio.withUnsafeMutableBufferPointer { stdio in
             var options = unsafe uv_process_options_t()
@@ -172,16 +177,21 @@ public enum ExitStatus: Sendable, Equatable {
 
     func start() {
         let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
-        _ = unsafe uv_read_start(stream, { _, _, buffer in
-            guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
-            let slab = unsafe driver.readSlab
-            unsafe buffer.pointee = uv_buf_init(slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
-        }, { stream, count, buffer in
-            guard let data = unsafe stream?.pointee.data, let buffer = unsafe buffer else { return }
-            let pipe = unsafe Unmanaged<LinePipe>.fromOpaque(data).takeUnretainedValue()
-            let bytes = unsafe Array(UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count)))
-            Loop.fromCallback { count < 0 ? pipe.close() : pipe.read(bytes) }
-        })
+        _ = unsafe uv_read_start(
+            stream,
+            { _, _, buffer in
+                guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
+                let slab = unsafe driver.readSlab
+                unsafe buffer.pointee = uv_buf_init(
+                    slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
+            },
+            { stream, count, buffer in
+                guard let data = unsafe stream?.pointee.data, let buffer = unsafe buffer else { return }
+                let pipe = unsafe Unmanaged<LinePipe>.fromOpaque(data).takeUnretainedValue()
+                let bytes = unsafe Array(
+                    UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count)))
+                Loop.fromCallback { count < 0 ? pipe.close() : pipe.read(bytes) }
+            })
     }
 
     private func read(_ bytes: [UInt8]) {

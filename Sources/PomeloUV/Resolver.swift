@@ -13,6 +13,7 @@ public import PomeloLoop
     public var deadline = Duration.seconds(2)
     private var lastGood: [String: SocketAddress] = [:]
 
+    /// A resolver that knows nothing yet.
     public init() {}
 
     /// The numeric address of `address.host`, with its port.
@@ -62,17 +63,19 @@ public import PomeloLoop
             var hints = unsafe addrinfo()
             unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
             unsafe hints.ai_family = AF_INET
-            let status = unsafe uv_getaddrinfo(driver.loop, request, { request, status, answer in
-                guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
-                let query = unsafe Unmanaged<Query>.fromOpaque(data).takeRetainedValue()
-                var found: SocketAddress?
-                if let answer = unsafe answer, let address = unsafe answer.pointee.ai_addr {
-                    found = unsafe SocketAddress(address)
-                }
-                unsafe uv_freeaddrinfo(answer)
-                unsafe request.deallocate()
-                Loop.fromCallback { query.answered(status, found) }
-            }, name, nil, &hints)
+            let status = unsafe uv_getaddrinfo(
+                driver.loop, request,
+                { request, status, answer in
+                    guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
+                    let query = unsafe Unmanaged<Query>.fromOpaque(data).takeRetainedValue()
+                    var found: SocketAddress?
+                    if let answer = unsafe answer, let address = unsafe answer.pointee.ai_addr {
+                        found = unsafe SocketAddress(address)
+                    }
+                    unsafe uv_freeaddrinfo(answer)
+                    unsafe request.deallocate()
+                    Loop.fromCallback { query.answered(status, found) }
+                }, name, nil, &hints)
             if status < 0 {
                 unsafe Unmanaged.passUnretained(self).release()
                 unsafe request.deallocate()

@@ -18,11 +18,13 @@ public import PomeloLoop
         unsafe handle = .allocate(capacity: 1)
         unsafe uv_signal_init(driver.loop, handle)
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        let status = unsafe uv_signal_start(handle, { handle, _ in
-            guard let data = unsafe handle?.pointee.data else { return }
-            let watcher = unsafe Unmanaged<SignalWatcher>.fromOpaque(data).takeUnretainedValue()
-            Loop.fromCallback { watcher.action() }
-        }, signal)
+        let status = unsafe uv_signal_start(
+            handle,
+            { handle, _ in
+                guard let data = unsafe handle?.pointee.data else { return }
+                let watcher = unsafe Unmanaged<SignalWatcher>.fromOpaque(data).takeUnretainedValue()
+                Loop.fromCallback { watcher.action() }
+            }, signal)
         if status < 0 {
             stop()
             throw NetworkError(status: status, "cannot watch signal \(signal)")

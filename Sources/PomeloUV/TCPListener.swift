@@ -43,7 +43,10 @@ import PomeloLoop
 
     private func acceptOne() {
         // Out of memory for the handle is the only failure; the peer then sees a reset.
-        guard case .success(let client) = Result(catching: { () throws(NetworkError) in try TCPStream(driver: driver) })
+        guard
+            case .success(let client) = Result(catching: { () throws(NetworkError) in
+                try TCPStream(driver: driver)
+            })
         else { return }
         let server = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
         let peer = unsafe UnsafeMutableRawPointer(client.handle).assumingMemoryBound(to: uv_stream_t.self)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
-// Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess.
+// Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
 public import PomeloLoop
 
@@ -65,16 +65,20 @@ public import PomeloLoop
     public func resumeReading() {
         guard !reading, phase == .open || phase == .lingering else { return }
         reading = true
-        let status = unsafe uv_read_start(stream, { _, _, buffer in
-            guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
-            let slab = unsafe driver.readSlab
-            unsafe buffer.pointee = uv_buf_init(slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
-        }, { stream, count, buffer in
-            guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
-            let target = unsafe TCPStream.from(stream.pointee.data)
-            let bytes = unsafe UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count))
-            Loop.fromCallback { unsafe target?.didRead(count, bytes) }
-        })
+        let status = unsafe uv_read_start(
+            stream,
+            { _, _, buffer in
+                guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
+                let slab = unsafe driver.readSlab
+                unsafe buffer.pointee = uv_buf_init(
+                    slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
+            },
+            { stream, count, buffer in
+                guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
+                let target = unsafe TCPStream.from(stream.pointee.data)
+                let bytes = unsafe UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count))
+                Loop.fromCallback { unsafe target?.didRead(count, bytes) }
+            })
         if status < 0 { finish(.failed(NetworkError.name(status))) }
     }
 
@@ -140,7 +144,8 @@ public import PomeloLoop
         for chunk in queue {
             let take = min(chunk.count - skip, Self.gatherBytes - used)
             unsafe chunk.withUnsafeBytes { bytes in
-                let target = unsafe UnsafeMutableRawBufferPointer(rebasing: Self.scratch[used..<(used + take)])
+                let target = unsafe UnsafeMutableRawBufferPointer(
+                    rebasing: Self.scratch[used..<(used + take)])
                 unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[skip..<(skip + take)]))
             }
             used += take

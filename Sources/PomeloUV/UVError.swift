@@ -5,7 +5,8 @@ import PomeloLoop
 extension NetworkError {
     /// libuv's name and text for a negative status.
     init(status: Int32, _ what: String) {
-        self.init(code: Self.name(status), description: "\(what): \(Self.text(status)) (\(Self.name(status)))")
+        self.init(
+            code: Self.name(status), description: "\(what): \(Self.text(status)) (\(Self.name(status)))")
     }
 
     static func name(_ status: Int32) -> String { unsafe String(cString: uv_err_name(status)) }

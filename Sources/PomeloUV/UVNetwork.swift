@@ -4,8 +4,10 @@ public import PomeloLoop
 
 /// The kernel's TCP.
 @Loop public final class UVNetwork: Network {
+    /// Answers for the names given to `listen` and `connect`.
     public let resolver = Resolver()
 
+    /// A network with a resolver of its own.
     public init() {}
 
     public func listen(

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("joining and leaving") struct JoinTests {
     @Test @Loop func everyStateIsAnnouncedInOrder() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let b = try await cluster.started("b", port: 2)
         await cluster.clock.pass(.seconds(1))
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test @Loop func aRunningIDIsRefused() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let second = try cluster.server("a", port: 2)
         let error = await failure { try await cluster.clock.drive { try await second.start() } }
@@ -46,7 +46,7 @@ import Testing
     @Test(arguments: [
         RestartCase(name: "at the same address", port: 1), RestartCase(name: "elsewhere", port: 9),
     ]) @Loop func aDeadInstanceIsReplacedAtOnce(_ table: RestartCase) async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let b = try await cluster.started("b", port: 2)
         await cluster.clock.pass(.seconds(1))
@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test @Loop func aReplacedInstanceIsTold() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let old = try await cluster.started("a", port: 1)
         cluster.fleet.frozen.insert(old.instance)
         let new = try await cluster.started("a", port: 2)
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test @Loop func aRefusedSecretEndsTheStart() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         cluster.fleet.refusesSecrets = true
         let b = try cluster.server("b", port: 2)
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test @Loop func serversThatDoNotAnswerCannotRefuse() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         a.crash(in: cluster.fleet)
         let b = try await cluster.started("b", port: 2)
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test @Loop func anEntryNobodyCanReadIsOverwritten() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         _ = try await cluster.redis.send(RedisCommand("HSET", "pomelo:{test}:servers", "a", "not json"))
         let a = try await cluster.started("a", port: 1)
         await cluster.clock.pass(.seconds(1))
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test @Loop func joinWaitsForACleanUpToEnd() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let c = try await cluster.started("c", port: 3)
         var log: [String] = []
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test @Loop func joinOutlivesTheTokenOfADeadReaper() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         _ = try await cluster.redis.send(RedisCommand("SET", "pomelo:{test/a}:reap", "dead", "PX", 2000))
         let begin = cluster.clock.now
         _ = try await cluster.started("a", port: 1)
@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test @Loop func stopEndsWithoutRedis() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         cluster.goDown()
         let begin = cluster.clock.now
@@ -154,11 +154,11 @@ import Testing
     }
 
     @Test @Loop func aClusterIsJoinedOnce() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try cluster.server("a", port: 1)
         let application = try #require(a.application)
         let error = await failure {
-            try application.use(Cluster(redis: cluster.redis, transport: FleetTransport(cluster.fleet)))
+            try application.use(Cluster(redis: cluster.redis))
         }
         #expect(error?.code == .configuration)
     }

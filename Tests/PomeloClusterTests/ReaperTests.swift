@@ -8,7 +8,7 @@ import Testing
 
 @Suite("servers that are gone") struct ReaperTests {
     @Test @Loop func removedWithinLeaseAndTwoSeconds() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         members[2].crash(in: cluster.fleet)
         await cluster.clock.pass(.milliseconds(6500))
@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test @Loop func whoAnswersStays() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         let address = "127.0.0.1:3"
         members[2].crash(in: cluster.fleet)
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test @Loop func whoAnswersAsAnotherInstanceDoesNot() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "c"])
         members[1].crash(in: cluster.fleet)
         cluster.fleet.answering["127.0.0.1:2"] = "stranger"
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test @Loop func aFrozenServerIsRemovedAndComesBack() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b"])
         // Its process stands still: no renewals reach Redis, and pings time out.
         _ = try await cluster.redis.send(RedisCommand("ZADD", "pomelo:{test}:leases", 1, "b"))
@@ -62,8 +62,23 @@ import Testing
         #expect(members[1].replaced == 0)
     }
 
+    @Test @Loop func whoRenewsDuringThePingStays() async throws {
+        let cluster = MemoryCluster()
+        let members = try await cluster.started(["a", "b"])
+        _ = try await cluster.redis.send(RedisCommand("ZADD", "pomelo:{test}:leases", 1, "b"))
+        cluster.fleet.frozen.insert(members[1].instance)
+        let before = cluster.fleet.pings
+        for _ in 0..<60 where cluster.fleet.pings == before { await cluster.clock.pass(.milliseconds(10)) }
+        #expect(cluster.fleet.pings > before)
+        let later = Int(cluster.clock.wallMilliseconds) + 10_000
+        _ = try await cluster.redis.send(RedisCommand("ZADD", "pomelo:{test}:leases", later, "b"))
+        await cluster.clock.pass(.seconds(2))
+        #expect(members[0].notes.cleaned == ["a"])
+        #expect(members[0].view == "a:u b:u")
+    }
+
     @Test @Loop func anotherFinishesWhatADeadReaperBegan() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         var begun: [ServerID] = []
         for member in members.prefix(2) {
@@ -88,7 +103,7 @@ import Testing
     }
 
     @Test @Loop func aReaperThatWakesLateTouchesNothing() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         var begun: [ServerID] = []
         var woke: Bool?
@@ -120,7 +135,7 @@ import Testing
 
     @Test @Loop func aCleanerThatFailsIsTriedAgainAndHindersNobody() async throws {
         struct Broken: Error {}
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c", "d", "e", "f", "g"])
         var failures = 0
         for member in members.dropLast(2) {
@@ -139,7 +154,7 @@ import Testing
     }
 
     @Test @Loop func manyAtOnceGetOneMoreLease() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c", "d", "e", "f"])
         for member in members.suffix(3) { member.crash(in: cluster.fleet) }
         await cluster.clock.pass(.seconds(16))
@@ -149,7 +164,7 @@ import Testing
     }
 
     @Test @Loop func aLeaseThatWasLostEndsAllTheSame() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b"])
         members[1].crash(in: cluster.fleet)
         _ = try await cluster.redis.send(RedisCommand("ZREM", "pomelo:{test}:leases", "b"))
@@ -158,7 +173,7 @@ import Testing
     }
 
     @Test @Loop func aLeaseWithoutAnEntryIsCleanedUp() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a"])
         _ = try await cluster.redis.send(RedisCommand("ZADD", "pomelo:{test}:leases", 1, "x"))
         await cluster.clock.pass(.seconds(2))

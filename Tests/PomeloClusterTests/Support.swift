@@ -39,10 +39,9 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
         options: ClusterOptions = ClusterOptions(), redis: any RedisPort, control: (any RedisPort)? = nil,
         messages: (any RedisMessages)? = nil
     ) throws -> Member {
-        try server(id, port: port, cluster: cluster, metadata: metadata) { transport in
-            Cluster(
-                redis: redis, control: control, messages: messages, transport: transport, options: options)
-        }
+        try server(
+            id, port: port, cluster: cluster, metadata: metadata,
+            Cluster(redis: redis, control: control, messages: messages, options: options))
     }
 
     /// The same, with a client of its own.
@@ -51,14 +50,12 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
         options: ClusterOptions
     ) throws -> Member {
         let client = RedisClient(redis, name: id.rawValue, logger: quiet)
-        return try server(id, port: port, cluster: cluster) {
-            Cluster(client, transport: $0, options: options)
-        }
+        return try server(id, port: port, cluster: cluster, Cluster(client, options: options))
     }
 
     private func server(
         _ id: ServerID, port: Int, cluster: String, metadata: JSONObject = JSONObject(),
-        _ plugin: (FleetTransport) -> Cluster
+        _ plugin: Cluster
     ) throws -> Member {
         seed += 1
         let record = ServerRecord(id: id, type: "chat", port: port, metadata: metadata)
@@ -67,7 +64,7 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
             Configuration(cluster: cluster, servers: [record]), id: id,
             world: World(
                 clock: clock, random: RandomSource(seed: seed), network: NoNetwork(), transport: transport))
-        return try Member(application, plugin(transport))
+        return try Member(application, plugin)
     }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {

@@ -18,7 +18,7 @@ import Testing
         HintCase(name: "with messages at once", hasMessages: true, bound: .zero),
         HintCase(name: "without them at the next look", hasMessages: false, bound: .milliseconds(550)),
     ]) @Loop func changesArrive(_ table: HintCase) async throws {
-        let cluster = TestCluster(hasMessages: table.hasMessages)
+        let cluster = MemoryCluster(hasMessages: table.hasMessages)
         let a = try await cluster.started("a", port: 1)
         await cluster.clock.pass(.seconds(1))
         _ = try await cluster.started("b", port: 2)
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test @Loop func whatTheStreamDoesNotTellIsFoundByTheReload() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let entry =
             #"{"inst":"i","state":"up","record":{"id":"x","serverType":"chat","host":"127.0.0.1","port":77}}"#
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test @Loop func aTrimmedStreamIsNoLoss() async throws {
-        let cluster = TestCluster(hasMessages: false)
+        let cluster = MemoryCluster(hasMessages: false)
         let a = try await cluster.started("a", port: 1)
         await cluster.clock.pass(.seconds(1))
         let b = try await cluster.started("b", port: 2)
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test @Loop func anOutageRemovesNobody() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c", "d"])
         cluster.goDown()
         await cluster.clock.pass(.seconds(15))
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test @Loop func whoDiedInAnOutageIsRemovedOneLeaseAfterIt() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c", "d"])
         cluster.goDown()
         members[3].crash(in: cluster.fleet)
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test @Loop func anEmptiedRedisIsFilledAgain() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c", "d"])
         cluster.goDown()
         members[3].crash(in: cluster.fleet)
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test @Loop func flushedWithoutALossOfTheConnection() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         await cluster.clock.pass(.seconds(1))
         _ = try await cluster.redis.send(RedisCommand("FLUSHALL"))
@@ -118,7 +118,7 @@ import Testing
     }
 
     @Test @Loop func aFailoverThatLosesTheLastChanges() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let b = try await cluster.started("b", port: 2)
         await cluster.clock.pass(.seconds(1))
@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test @Loop func aLostLeaseHashIsSeenByTheNextRenewal() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         await cluster.clock.pass(.seconds(10))
         #expect(a.notes.published == 0)
@@ -151,7 +151,7 @@ import Testing
     }
 
     @Test @Loop func aStateThatWasLostIsWrittenAgain() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)
         let text =
             try await cluster.redis.send(RedisCommand("HGET", "pomelo:{test}:servers", "a")).string ?? ""
@@ -164,7 +164,7 @@ import Testing
     }
 
     @Test @Loop func aLeaseIsRenewedAsLongAsItsServerLives() async throws {
-        let cluster = TestCluster()
+        let cluster = MemoryCluster()
         var a: Member? = try await cluster.started("a", port: 1)
         let registry = ClusterRegistry(cluster.redis, cluster: "test")
         for _ in 0..<20 {
@@ -183,7 +183,7 @@ import Testing
         var reached = true
         var index = 0
         while reached, index < 100 {
-            let cluster = TestCluster()
+            let cluster = MemoryCluster()
             reached = false
             cluster.failCommand(index) { reached = true }
             let a = try cluster.server("a", port: 1)

@@ -72,7 +72,9 @@ import Testing
     @Test @Loop func movesOnlyWhenToldAndFiresInOrder() {
         let clock = ManualClock()
         let fired = Journal<String>()
-        _ = clock.schedule(after: .milliseconds(20)) { fired.note("20 at \((clock.now - 1_000_000_000) / 1_000_000)") }
+        _ = clock.schedule(after: .milliseconds(20)) {
+            fired.note("20 at \((clock.now - 1_000_000_000) / 1_000_000)")
+        }
         _ = clock.schedule(after: .milliseconds(10)) {
             fired.note("10")
             _ = clock.schedule(after: .milliseconds(5)) { fired.note("10 + 5") }

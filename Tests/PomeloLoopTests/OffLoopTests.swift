@@ -27,11 +27,15 @@ import Testing
         let second = DispatchSemaphore(value: 0)
         let ended = Journal<Int>()
         Loop.spawn {
-            await run { first.signal(); second.wait() }
+            await run {
+                first.signal(); second.wait()
+            }
             ended.note(1)
         }
         Loop.spawn {
-            await run { second.signal(); first.wait() }
+            await run {
+                second.signal(); first.wait()
+            }
             ended.note(2)
         }
         await until("each met the other") { ended.entries.count == 2 }
@@ -43,7 +47,9 @@ import Testing
         let done = Journal<Int>()
         for worker in 0..<WorkerPool.threadCount {
             Loop.spawn {
-                await run { started.signal(); gate.wait() }
+                await run {
+                    started.signal(); gate.wait()
+                }
                 done.note(-1 - worker)
             }
         }

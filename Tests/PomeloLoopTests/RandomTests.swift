@@ -28,7 +28,8 @@ import Testing
     @Test(arguments: [0, 0.1, 0.5, 1]) @Loop func jitterStaysInItsBounds(fraction: Double) {
         let random = RandomSource(seed: 3)
         let values = (0..<2000).map { _ in random.jittered(.seconds(10), by: fraction) }
-        #expect(values.allSatisfy { $0 >= .seconds(10) * (1 - fraction) && $0 <= .seconds(10) * (1 + fraction) })
+        #expect(
+            values.allSatisfy { $0 >= .seconds(10) * (1 - fraction) && $0 <= .seconds(10) * (1 + fraction) })
         let mean = values.reduce(.zero, +) / values.count
         #expect(mean > .seconds(10) * (1 - fraction / 10) - .milliseconds(1))
         #expect(mean < .seconds(10) * (1 + fraction / 10) + .milliseconds(1))

@@ -18,7 +18,8 @@ import Testing
             let reported = stalls.withLock { Array($0.dropFirst(before)) }
             #expect(reported.count == 1)
             #expect(reported.first.map { $0.milliseconds > 100 } == true)
-            #expect(reported.first?.backtrace.contains("usleep") == true, "\(reported.first?.backtrace ?? "")")
+            #expect(
+                reported.first?.backtrace.contains("usleep") == true, "\(reported.first?.backtrace ?? "")")
             await turns(3)
         }
     }

@@ -63,7 +63,7 @@ extension WithRedis {
 
         @Test @Loop func failsInTimeWhileTheServerIsAway() async throws {
             try await withClient(configure: { $0.commandTimeoutSeconds = 0.2 }) { server, redis in
-                await server.kill9()
+                print("M1"); await server.kill9(); print("M2")
                 let took = await seconds {
                     let error = await failure { () throws(RedisError) in try await redis.subscribe("a") { _ in } }
                     guard case .connection? = error else {
@@ -72,16 +72,17 @@ extension WithRedis {
                     }
                 }
                 #expect(took < 1)
-                try await server.restart()
+                print("M3"); try await server.restart(); print("M4")
                 await until("it is up again") { redis.isUp }
-                let heard = Heard()
+                print("M5"); let heard = Heard()
                 await until("a new attempt works") { heard.texts.isEmpty }
                 var subscribed = false
                 while !subscribed {
+                    print("M6 \(redis.isUp) \(server.isRunning)")
                     subscribed =
                         await failure { () throws(RedisError) in try await redis.subscribe("a") { heard.hear($0) } } == nil
                 }
-                _ = try await redis.send(RedisCommand("PUBLISH", "a", 1))
+                print("M7"); _ = try await redis.send(RedisCommand("PUBLISH", "a", 1)); print("M8")
                 await until("it has arrived") { heard.texts == ["1"] }
             }
         }

@@ -48,7 +48,8 @@ import Testing
             recorder.onRead = { stream, _ in stream.closeAfterFlush(within: .milliseconds(5)) }
             peer.send([1])
         },
-        Way(testDescription: "closeAfterFlush, a peer that never reads", expected: [.closed]) { stream, _, _ in
+        Way(testDescription: "closeAfterFlush, a peer that never reads", expected: [.closed]) {
+            stream, _, _ in
             stream.write(large)
             stream.closeAfterFlush(within: .milliseconds(5))
         },

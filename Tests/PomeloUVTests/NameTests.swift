@@ -23,6 +23,7 @@ import Testing
 
     @Test(arguments: cases) @Loop func resolves(test: Case) async throws {
         let resolver = Resolver()
+        resolver.deadline = .seconds(20)
         resolver.hosts = ["backend": "10.9.8.7", "alias": "localhost"]
         let found = try await resolver.resolve(SocketAddress(host: test.host, port: 42))
         #expect(found == SocketAddress(host: test.expected, port: 42))
@@ -50,6 +51,7 @@ import Testing
 
     @Test @Loop func theLastGoodAnswerOutlivesTheResolver() async throws {
         let resolver = Resolver()
+        resolver.deadline = .seconds(20)
         let known = try await resolver.resolve(SocketAddress(host: "localhost", port: 1))
         try await withStalledResolver {
             resolver.deadline = .milliseconds(10)
@@ -58,18 +60,24 @@ import Testing
         }
     }
 
-    /// The resolver's own deadline is 2 s; the caller's shorter one must win.
-    @Test @Loop func theDeadlineOfAConnectIncludesTheName() async throws {
+    /// The shorter of the caller's deadline and the resolver's own must win.
+    @Test(.timeLimit(.minutes(1))) @Loop func theDeadlineOfAConnectIncludesTheName() async throws {
         try await withStalledResolver {
-            let start = SystemClock.shared.now
+            let network = UVNetwork()
+            network.resolver.deadline = .seconds(3600)
             let error = await failure { () throws(NetworkError) in
-                try await UVNetwork().connect(
+                try await network.connect(
                     to: SocketAddress(host: "localhost", port: 1), within: .milliseconds(10))
             }
             #expect(error?.code == "ETIMEDOUT")
-            #expect(SystemClock.shared.now - start < 1_500_000_000)
         }
     }
+}
+
+/// On a worker thread.
+private func waitAtGate(_ request: UnsafeMutablePointer<uv_work_t>?) {
+    guard let data = unsafe request?.pointee.data else { return }
+    unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).takeUnretainedValue().wait()
 }
 
 /// Runs `body` while all of libuv's worker threads wait, so that no name resolves.
@@ -80,14 +88,13 @@ import Testing
     for _ in 0..<workers {
         let request = UnsafeMutablePointer<uv_work_t>.allocate(capacity: 1)
         unsafe request.pointee.data = Unmanaged.passRetained(gate).toOpaque()
-        unsafe uv_queue_work(driver.loop, request, { request in
-            guard let data = unsafe request?.pointee.data else { return }
-            unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).takeUnretainedValue().wait()
-        }, { request, _ in
-            guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
-            unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).release()
-            unsafe request.deallocate()
-        })
+        unsafe uv_queue_work(
+            driver.loop, request, waitAtGate,
+            { request, _ in
+                guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
+                unsafe Unmanaged<DispatchSemaphore>.fromOpaque(data).release()
+                unsafe request.deallocate()
+            })
     }
     defer { for _ in 0..<workers { gate.signal() } }
     try await body()

@@ -58,7 +58,8 @@ private typealias Ending = PomeloUV.ExitStatus
     @Test @Loop func aSignalEndsIt() async throws {
         let lines = Journal<String>()
         let child = try ChildProcess(
-            .init("/bin/sh", ["-c", "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"]),
+            .init(
+                "/bin/sh", ["-c", "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"]),
             onLine: { lines.note($0) })
         await until("ready") { lines.entries == ["ready"] }
         child.signal(SIGTERM)
@@ -72,7 +73,8 @@ private typealias Ending = PomeloUV.ExitStatus
     @Test @Loop func aLongLineIsCut() async throws {
         let lines = Journal<String>()
         _ = try ChildProcess(
-            .init("/bin/sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x; echo"]), onLine: { lines.note($0) })
+            .init("/bin/sh", ["-c", "head -c 200000 /dev/zero | tr '\\0' x; echo"]),
+            onLine: { lines.note($0) })
         await until("all was read") { lines.entries.map(\.utf8.count).reduce(0, +) >= 200_000 }
         #expect(lines.entries.map(\.utf8.count) == [65_536, 65_536, 65_536, 3392])
     }
@@ -103,7 +105,10 @@ private typealias Ending = PomeloUV.ExitStatus
         await #expect(processExitsWith: .success) {
             let heard = Journal<String>()
             let (first, second) = try await Loop.run {
-                (try SignalWatcher(SIGUSR1) { heard.note("first") }, try SignalWatcher(SIGUSR1) { heard.note("second") })
+                (
+                    try SignalWatcher(SIGUSR1) { heard.note("first") },
+                    try SignalWatcher(SIGUSR1) { heard.note("second") }
+                )
             }
             kill(getpid(), SIGUSR1)
             await until("both heard") { heard.entries.count == 2 }

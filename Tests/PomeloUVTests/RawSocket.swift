@@ -17,13 +17,19 @@ final class RawSocket {
         return socket
     }
 
+    /// Holds a port at which every connection is refused, as long as it lives.
+    static func refusing() throws -> RawSocket {
+        let socket = try make()
+        let status = unsafe withLoopback(0) { unsafe bind(socket.descriptor, $0, $1) }
+        if status != 0 { throw Failure(number: errno) }
+        return socket
+    }
+
     /// A listener that never accepts and whose queue is full.
-    static func fullListener() throws -> (socket: RawSocket, port: Int, waiting: [RawSocket]) {
-        let listener = try make()
-        guard unsafe withLoopback(0, { unsafe bind(listener.descriptor, $0, $1) }) == 0,
-            listen(listener.descriptor, 0) == 0
-        else { throw Failure(number: errno) }
-        let port = listener.boundPort
+    static func fullListener() throws -> (socket: RawSocket, waiting: [RawSocket]) {
+        let listener = try refusing()
+        if listen(listener.descriptor, 0) != 0 { throw Failure(number: errno) }
+        let port = listener.port
         var waiting: [RawSocket] = []
         for _ in 0..<4 {
             let filler = try make()
@@ -31,7 +37,19 @@ final class RawSocket {
             _ = unsafe withLoopback(port) { unsafe connect(filler.descriptor, $0, $1) }
             waiting.append(filler)
         }
-        return (listener, port, waiting)
+        return (listener, waiting)
+    }
+
+    /// The port it is bound to.
+    var port: Int {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = unsafe withUnsafeMutablePointer(to: &address) { address in
+            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe getsockname(descriptor, address, &length)
+            }
+        }
+        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     func send(_ bytes: [UInt8]) {
@@ -63,17 +81,6 @@ final class RawSocket {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if descriptor < 0 { throw Failure(number: errno) }
         return RawSocket(descriptor)
-    }
-
-    private var boundPort: Int {
-        var address = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        _ = unsafe withUnsafeMutablePointer(to: &address) { address in
-            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                unsafe getsockname(descriptor, address, &length)
-            }
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     private static func withLoopback(

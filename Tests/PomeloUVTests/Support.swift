@@ -28,9 +28,7 @@ import Testing
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
         noteCall()
         reads += 1
-        var copy: [UInt8] = []
-        copy.reserveCapacity(bytes.count)
-        for index in bytes.indices { copy.append(bytes[index]) }
+        let copy = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
         self.bytes += copy
         onRead?(stream, copy)
     }
@@ -57,15 +55,22 @@ import Testing
     let clientSide = Recorder()
     let serverSide = Recorder()
 
-    static func make(on host: String = "127.0.0.1", network: UVNetwork = UVNetwork()) async throws -> Pair {
+    static func make(on host: String) async throws -> Pair {
+        let network = UVNetwork()
+        network.resolver.deadline = .seconds(20)
         let accepted = Journal<any ByteStream>()
         let listener = try await network.listen(on: SocketAddress(host: host, port: 0)) { accepted.note($0) }
         let client = try await network.connect(to: listener.localAddress, within: .seconds(20))
         await until("accepted") { !accepted.entries.isEmpty }
-        let pair = Pair(listener: listener, client: client, server: try #require(accepted.entries.first))
-        client.delegate = pair.clientSide
-        pair.server.delegate = pair.serverSide
-        return pair
+        return Pair(listener: listener, client: client, server: try #require(accepted.entries.first))
+    }
+
+    init(listener: any StreamListener, client: any ByteStream, server: any ByteStream) {
+        self.listener = listener
+        self.client = client
+        self.server = server
+        client.delegate = clientSide
+        server.delegate = serverSide
     }
 
     func close() async {
@@ -123,15 +128,8 @@ import Testing
 /// `count` bytes decided by a seed.
 func seededBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var random = SplitMix64(seed: seed)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(count)
-    while bytes.count < count {
-        let word = random.next()
-        for shift in stride(from: 0, to: 64, by: 8) where bytes.count < count {
-            bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-        }
-    }
-    return bytes
+    let words = (0..<(count + 7) / 8).map { _ in random.next() }
+    return unsafe words.withUnsafeBytes { unsafe Array($0.prefix(count)) }
 }
 
 /// How many open handles of each type the loop owns.
@@ -139,11 +137,14 @@ func seededBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     guard let driver = EventLoop.shared.uv else { return [:] }
     var counts: [uv_handle_type.RawValue: Int] = [:]
     unsafe withUnsafeMutablePointer(to: &counts) { counts in
-        unsafe uv_walk(driver.loop, { handle, counts in
-            guard let handle = unsafe handle, let counts = unsafe counts else { return }
-            let type = unsafe handle.pointee.type.rawValue
-            unsafe counts.assumingMemoryBound(to: [uv_handle_type.RawValue: Int].self).pointee[type, default: 0] += 1
-        }, counts)
+        unsafe uv_walk(
+            driver.loop,
+            { handle, counts in
+                guard let handle = unsafe handle, let counts = unsafe counts else { return }
+                let type = unsafe handle.pointee.type.rawValue
+                unsafe counts.assumingMemoryBound(to: [uv_handle_type.RawValue: Int].self).pointee[
+                    type, default: 0] += 1
+            }, counts)
     }
     return counts
 }

@@ -8,7 +8,7 @@ import Testing
 @Suite("Fuzzing corpus")
 struct CorpusTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fuzz/Corpus")
+        .deletingLastPathComponent().appendingPathComponent("Fuzz/Corpus")
 
     private static let names = ["packet", "message", "json", "websocket", "upgrade", "rpc"]
 

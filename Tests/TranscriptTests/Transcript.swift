@@ -42,8 +42,17 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     var endsAt = 0
     /// The exchange the server closed in.
     var closesIn: Int?
+    /// When it did.
+    var closesAt = 0
 
     var testDescription: String { name }
+
+    /// Whether a client sees the same: the same bytes after each write, and the same end.
+    func isSame(as other: Transcript) -> Bool {
+        let mine = exchanges.map { $0.answers.map(\.bytes) }
+        let others = other.exchanges.map { $0.answers.map(\.bytes) }
+        return mine == others && ending == other.ending && closesIn == other.closesIn
+    }
 }
 
 // MARK: files
@@ -53,7 +62,8 @@ extension Transcript {
     static let all: [Result<Transcript, Unreadable>] = {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Transcripts")
         do {
-            let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+            let files = try FileManager.default.contentsOfDirectory(
+                at: folder, includingPropertiesForKeys: nil)
             return files.filter { $0.pathExtension == "jsonl" }.sorted { $0.path < $1.path }.map(read)
         } catch {
             return [.failure(Unreadable(file: folder.path, why: "\(error)"))]
@@ -98,22 +108,25 @@ extension Transcript {
         case "open", "close": return
         case "c2s": exchanges.append(Exchange(at: line.t, sent: try bytes(line)))
         case "s2c" where line.note?.hasPrefix("ws close frame") == true:
-            guard let code = line.hex.flatMap({ UInt16($0, radix: 16) }) else { throw Malformed(line: "\(line)") }
-            end(.closed(code: code))
+            guard let code = line.hex.flatMap({ UInt16($0, radix: 16) }) else {
+                throw Malformed(line: "\(line)")
+            }
+            end(.closed(code: code), at: line.t)
         case "s2c":
             guard !exchanges.isEmpty else { throw Malformed(line: "\(line)") }
             let answer = Answer(at: line.t, bytes: try bytes(line))
             exchanges[exchanges.count - 1].answers.append(answer)
-        case "fin": end(.closed(code: nil))
+        case "fin": end(.closed(code: nil), at: line.t)
         case "end": break
         default: throw Malformed(line: "\(line)")
         }
         endsAt = line.t
     }
 
-    private mutating func end(_ ending: Ending) {
+    private mutating func end(_ ending: Ending, at milliseconds: Int) {
         self.ending = ending
         closesIn = exchanges.count - 1
+        closesAt = milliseconds
     }
 
     private struct Malformed: Error { let line: String }

@@ -20,7 +20,7 @@ struct options {
     const char *mode, *route, *body, *room;
     int ports[MOST_PORTS], port_count;
     int pids[MOST_PIDS], pid_count;
-    int connections, depth, senders, websocket, body_bytes, idle_milliseconds;
+    int connections, depth, senders, websocket, body_bytes, idle_milliseconds, redis_port;
     long count;
 };
 
@@ -61,14 +61,17 @@ uint64_t cpu_ns(int pid);
 long memory_kib(int pid);
 void pause_ms(int milliseconds);
 
-/// CPU time of the processes, with what they use when idle taken off.
+/// CPU time of the processes, with what they use when idle taken off; and the commands that Redis ran.
 struct meter {
     uint64_t cpu[MOST_PIDS], wall;
     double idle_share[MOST_PIDS];
+    long commands;
+    double idle_commands;
 };
 void meter_learn_idle(struct meter *meter, const struct options *options);
 void meter_start(struct meter *meter, const struct options *options);
-/// Prints `wall_us=` and `cpu_ns=<pid>:<ns>,…` since the start.
+/// Prints `wall_us=` and `cpu_ns=<pid>:<ns>,…` since the start, and with Redis `redis_commands=` and how many an idle
+/// system sends in that time, `redis_idle=`.
 void meter_print(const struct meter *meter, const struct options *options);
 
 void run_echo(const struct options *options);

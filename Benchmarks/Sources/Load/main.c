@@ -16,7 +16,7 @@ static const char usage[] =
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
     "  senders=1        connections that send a push  idle=2000       ms over which idle CPU is learnt\n"
-    "  websocket=1      instead of TCP\n";
+    "  websocket=1      instead of TCP                redis=6379      whose commands are counted\n";
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -50,6 +50,7 @@ static void read_pair(struct options *options, const char *pair) {
     else if (KEY("websocket")) options->websocket = atoi(value);
     else if (KEY("bytes")) options->body_bytes = atoi(value);
     else if (KEY("idle")) options->idle_milliseconds = atoi(value);
+    else if (KEY("redis")) options->redis_port = atoi(value);
     else if (KEY("count")) options->count = atol(value);
     else if (KEY("route")) options->route = value;
     else if (KEY("body")) options->body = value;

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+//
+// Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
+// Reading order: Benchmarks, EchoBenchmarks, PushBenchmarks, LoopBenchmarks, MemoryBenchmarks; Contestant, LoadRun,
+// Child, Workplace, Report; ServeCommand.
+//
+// CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
+// busy machine is busy for all of them; the table shows medians over the rounds.
+import Foundation
+
+@main struct Benchmarks {
+    static let usage = """
+        usage: Benchmarks [--rounds N] [--only echo|push|loop|memory]
+               Benchmarks serve [--process-executor]
+        """
+
+    static func main() {
+        do {
+            try run(Array(CommandLine.arguments.dropFirst()))
+        } catch {
+            FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func run(_ arguments: [String]) throws {
+        var words = arguments
+        if words.first == "serve" { return try ServeCommand(Array(words.dropFirst())).run() }
+        var rounds = 3
+        var only: String?
+        while !words.isEmpty {
+            let word = words.removeFirst()
+            switch (word, words.first) {
+            case ("--rounds", let value?) where Int(value) ?? 0 > 0: rounds = Int(value) ?? rounds
+            case ("--only", "echo"), ("--only", "push"), ("--only", "loop"), ("--only", "memory"): only = words[0]
+            default: throw Failure(usage)
+            }
+            words.removeFirst()
+        }
+        try measure(rounds: rounds, only: only)
+    }
+
+    private static func measure(rounds: Int, only: String?) throws {
+        let place = try Workplace()
+        defer { place.close() }
+        say("\(ProcessInfo.processInfo.processorCount) CPUs, load average \(Machine.loadAverage), \(rounds) rounds")
+        let redis = try place.startRedis()
+        var report = Report()
+        if only == nil || only == "memory" { try MemoryBenchmarks(place, redis).run(into: &report) }
+        if only != "memory" {
+            let contestants = try Contestants(place, redis)
+            if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
+            if only == nil || only == "push" { try PushBenchmarks(contestants, rounds, redis).run(into: &report) }
+            if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
+        }
+        say("\nload average at the end \(Machine.loadAverage)\n")
+        say(report.text)
+    }
+
+    static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+}
+
+/// One sentence for the one who started the program.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+enum Machine {
+    static var loadAverage: String {
+        guard let text = FileManager.default.contents(atPath: "/proc/loadavg") else { return "unknown" }
+        return String(decoding: text, as: UTF8.self).split(separator: " ").prefix(2).joined(separator: " ")
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+
+/// A cluster of BenchServer processes: two connectors, two chats.
+struct Cluster {
+    let connectors: [Child]
+    let chats: [Child]
+    let ports: [Int]
+
+    init(_ place: Workplace, redis: Int, database: Int, processExecutor: Bool) throws {
+        let name = "bench-\(database)"
+        let config = place.folder.appendingPathComponent(name)
+        let ports = try place.freePorts(7)
+        try Self.write(config, name, ports, redis: redis, database: database)
+        func start(_ ids: [String]) throws -> [Child] {
+            try ids.map { id in
+                try place.start(
+                    "\(name)-\(id)",
+                    [place.program("BenchServer"), "--config", config.path, "--id", id]
+                        + (processExecutor ? ["--process-executor"] : []))
+            }
+        }
+        chats = try start(["chat-server-1", "chat-server-2"])
+        connectors = try start(["connector-server-1", "connector-server-2"])
+        self.ports = Array(ports[..<2])
+        for child in chats + connectors { try child.awaitOutput("\nup \(child.name.dropFirst(name.count + 1))") }
+    }
+
+    var all: [Child] { connectors + chats }
+
+    func stop() {
+        for child in all { child.stop() }
+    }
+
+    private static func write(_ folder: URL, _ name: String, _ ports: [Int], redis: Int, database: Int) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let chats = [1, 2].map { number in
+            #"{"id": "chat-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 3])}"#
+        }
+        let connectors = [1, 2].map { number in
+            #"{"id": "connector-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 1]), "#
+                + #""clientPort": \#(ports[number - 1]), "bind": "127.0.0.1", "frontend": true}"#
+        }
+        let files = [
+            "servers": #"{"connector": [\#(connectors.joined(separator: ", "))], "#
+                + #""chat": [\#(chats.joined(separator: ", "))]}"#,
+            "master": #"{"name": "\#(name)", "id": "master-server-1", "host": "127.0.0.1", "port": \#(ports[6])}"#,
+            "redis": #"{"host": "127.0.0.1", "port": \#(redis), "db": \#(database)}"#,
+        ]
+        for (file, section) in files {
+            try #"{"development": \#(section)}"#.write(
+                to: folder.appendingPathComponent("\(file).json"), atomically: true, encoding: .utf8)
+        }
+    }
+}
+
+/// The C programs: two frontends that echo and push, and one that forwards to a backend.
+struct CPrograms {
+    let frontends: [Child]
+    let ports: [Int]
+    let forwarder: Child
+    let backend: Child
+    let forwarderPort: Int
+
+    init(_ place: Workplace) throws {
+        let ports = try place.freePorts(4)
+        func start(_ name: String, _ arguments: [String]) throws -> Child {
+            let child = try place.start(name, [place.program("Reference")] + arguments)
+            try child.awaitOutput("up")
+            return child
+        }
+        frontends = try [0, 1].map { try start("c-frontend-\($0)", ["frontend", "\(ports[$0])"]) }
+        backend = try start("c-backend", ["backend", "\(ports[3])"])
+        forwarder = try start("c-forwarder", ["frontend", "\(ports[2])", "\(ports[3])"])
+        self.ports = Array(ports[..<2])
+        forwarderPort = ports[2]
+    }
+}
+
+/// All that are measured against each other, up at the same time.
+struct Contestants {
+    let place: Workplace
+    /// The framework as it is by default.
+    let plain: Cluster
+    /// With `--process-executor`.
+    let processWide: Cluster
+    let c: CPrograms
+
+    init(_ place: Workplace, _ redis: Int) throws {
+        self.place = place
+        plain = try Cluster(place, redis: redis, database: 1, processExecutor: false)
+        processWide = try Cluster(place, redis: redis, database: 2, processExecutor: true)
+        c = try CPrograms(place)
+    }
+}

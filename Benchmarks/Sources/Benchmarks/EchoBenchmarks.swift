@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+
+/// A request and its answer, on 50 connections with one request in flight each.
+struct EchoBenchmarks {
+    /// 200 bytes with nine keys, an object, a list and an escape: a chat message as games send it.
+    static let typedBody = """
+        {"id":1234,"from":"alice","target":"*","text":"see you at the \\"old\\" bridge in 5 minutes, \
+        bring others","at":1700000000000,"tags":["lobby","eu-1"],"place":{"x":12.5,"y":-3.25},"urgent":true,"rank":7}
+        """
+
+    private let contestants: Contestants
+    private let rounds: Int
+
+    init(_ contestants: Contestants, _ rounds: Int) {
+        self.contestants = contestants
+        self.rounds = rounds
+    }
+
+    /// The three values of each round, contestants in turn.
+    private struct Series {
+        var plain: [Double] = []
+        var processWide: [Double] = []
+        var c: [Double] = []
+        var ratio: Double { zip(plain, c).map { $0 / $1 }.median }
+        var processWideRatio: Double { zip(processWide, c).map { $0 / $1 }.median }
+    }
+
+    func run(into report: inout Report) throws {
+        Benchmarks.say("echo")
+        try raw(into: &report)
+        try typed(into: &report)
+        try forwarded(into: &report)
+    }
+
+    /// Expected: read and write cost a C program about 5 µs (two system calls that run the loopback's receive path, and
+    /// its share of epoll). A task and a deadline per request add 1 µs, codecs and session copy 0.5 µs: 6.5 µs.
+    private func raw(into report: inout Report) throws {
+        let series = try measure(route: "connector.entryHandler.echo", cRoute: nil, ["bytes": "128"])
+        report.add(
+            row("echo raw 128 B, µs CPU", "6.5", series, target: "≤ 1.45 × C (1.30)") {
+                ($0.ratio <= 1.45, $0.processWideRatio <= 1.3)
+            })
+    }
+
+    /// Expected: the raw echo, and 200 bytes of JSON read into a struct (1.8 µs) and written again (1 µs): 9.3 µs.
+    private func typed(into report: inout Report) throws {
+        let series = try measure(
+            route: "connector.entryHandler.echoTyped", cRoute: nil, ["body": Self.typedBody])
+        let c = series.c.median
+        report.add(
+            row("echo typed 200 B JSON, µs CPU", "9.3", series, target: "≤ 1.45 × C + 3 µs (1.30)") {
+                ($0.plain.median <= 1.45 * c + 3, $0.processWide.median <= 1.3 * c + 3)
+            })
+    }
+
+    /// Expected: two sockets more, but their bytes of one turn travel together, say five requests at a time: 2 µs a
+    /// request in C for both processes. Ours adds a task, a table and a session copy on either side: 5 + 2 + 4.5.
+    private func forwarded(into report: inout Report) throws {
+        let series = try measure(
+            route: "chat.chatHandler.echo", cRoute: "chat.chatHandler.echo", ["bytes": "128", "room": "echo"])
+        report.add(row("echo forwarded 128 B, frontend + backend, µs CPU", "11.5", series, target: "–") { _ in nil })
+    }
+
+    private func measure(route: String, cRoute: String?, _ body: [String: String]) throws -> Series {
+        var options = ["connections": "50", "count": "100000", "idle": "0", "route": route]
+        options.merge(body) { _, new in new }
+        var series = Series()
+        for _ in 0..<rounds {
+            let c = contestants.c
+            let cProcesses = cRoute == nil ? [c.frontends[0]] : [c.forwarder, c.backend]
+            let cPort = cRoute == nil ? c.ports[0] : c.forwarderPort
+            let cOptions = cRoute == nil ? options.merging(["route": "connector.entryHandler.echo"]) { $1 } : options
+            series.c.append(try run(cPort, cProcesses, cOptions))
+            series.plain.append(try run(contestants.plain.ports[0], processes(contestants.plain, cRoute), options))
+            series.processWide.append(
+                try run(contestants.processWide.ports[0], processes(contestants.processWide, cRoute), options))
+        }
+        return series
+    }
+
+    private func processes(_ cluster: Cluster, _ cRoute: String?) -> [Child] {
+        [cluster.connectors[0]] + (cRoute == nil ? [] : cluster.chats)
+    }
+
+    private func run(_ port: Int, _ processes: [Child], _ options: [String: String]) throws -> Double {
+        try LoadRun(contestants.place, "echo", ports: [port], processes: processes, options).cpuEach(processes)
+    }
+
+    private func row(
+        _ name: String, _ expected: String, _ series: Series, target: String, _ met: (Series) -> (Bool, Bool)?
+    ) -> Row {
+        var row = Row(name: name, expected: expected, plain: series.plain.median.text())
+        row.processWide = series.processWide.median.text()
+        row.c = series.c.median.text()
+        row.ratio = "\(series.ratio.text()) (\(series.processWideRatio.text()))"
+        row.target = target
+        if let (plain, processWide) = met(series) { row.verdict = verdict(plain, processWide) }
+        return row
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+
+/// How long a server's loop is away from its sockets at most, while a room of 5000 is pushed to.
+struct LoopBenchmarks {
+    private static let room = "loop"
+    private let contestants: Contestants
+
+    init(_ contestants: Contestants) { self.contestants = contestants }
+
+    /// Expected: a connector writes to 256 of its clients and looks at its sockets again: 256 × 5.5 µs = 1.4 ms, and
+    /// enqueues for 2500 in one go: 0.5 ms. The timer that measures shows up to 2 ms when nothing happens.
+    func run(into report: inout Report) throws {
+        Benchmarks.say("longest loop turn")
+        let routes = [("connector", "connector.entryHandler.stats"), ("chat", "chat.chatHandler.stats")]
+        for (server, route) in routes {
+            let plain = try measure(contestants.plain, route)
+            let processWide = try measure(contestants.processWide, route)
+            var row = Row(
+                name: "longest turn of a \(server), pushes to 5000 (idle), ms",
+                expected: server == "connector" ? "4" : "2", plain: plain)
+            row.processWide = processWide
+            report.add(row)
+        }
+    }
+
+    private func measure(_ cluster: Cluster, _ route: String) throws -> String {
+        try watch(cluster, route, true)
+        Thread.sleep(forTimeInterval: 2)
+        let idle = try watch(cluster, route, false)
+        try watch(cluster, route, true)
+        _ = try LoadRun(
+            contestants.place, "push", ports: cluster.ports, processes: [],
+            [
+                "connections": "5000", "count": "100", "room": Self.room, "route": "chat.chatHandler.send",
+                "body": PushBenchmarks.body, "idle": "0",
+            ])
+        let busy = try watch(cluster, route, false)
+        return "\((busy / 1000).text(1)) (\((idle / 1000).text(1)))"
+    }
+
+    /// Starts or ends the measurement; returns the longest lateness since the last call, in microseconds.
+    @discardableResult
+    private func watch(_ cluster: Cluster, _ route: String, _ on: Bool) throws -> Double {
+        let answer = try Child.output(of: [
+            contestants.place.program("Load"), "ask", "ports=\(cluster.ports[0])", "room=\(Self.room)",
+            "route=\(route)", #"body={"watch":\#(on)}"#,
+        ])
+        guard let part = answer.split(separator: ",").first(where: { $0.contains("longestMicroseconds") }),
+            let value = part.split(separator: ":").last.flatMap({ Double($0) })
+        else { throw Failure("no measurement in \(answer)") }
+        return value
+    }
+}

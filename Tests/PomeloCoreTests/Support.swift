@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloTesting
+import PomeloWire
+
+/// A handler made of routes, for tests.
+@Loop struct Routes: Handler {
+    let routes: [ServedRoute]
+
+    init(@RouteList _ routes: @Loop (Routes) -> [ServedRoute]) {
+        self.init(routes: [])
+        self = Routes(routes: routes(self))
+    }
+
+    private init(routes: [ServedRoute]) { self.routes = routes }
+}
+
+/// Notes in order.
+@Loop final class Journal {
+    private(set) var entries: [String] = []
+    func note(_ entry: String) { entries.append(entry) }
+}
+
+/// Something that calls wait at until the test lets them go on.
+@Loop final class Door {
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private(set) var isOpen = false
+    var count: Int { waiting.count }
+
+    func pass() async {
+        if isOpen { return }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    func open() {
+        isOpen = true
+        let all = waiting
+        waiting = []
+        for one in all { one.resume() }
+    }
+
+    func letOneThrough() {
+        if !waiting.isEmpty { waiting.removeFirst().resume() }
+    }
+}
+
+/// The code of the framework's error that a body throws, or what else it throws.
+@Loop func failure(_ body: @Loop () async throws -> Void) async -> String {
+    do {
+        try await body()
+        return "none"
+    } catch let error as PomeloError {
+        return "\(error.code)"
+    } catch {
+        return "\(error)"
+    }
+}
+
+extension TestSocket {
+    /// The answers to one request, as texts.
+    func texts(_ id: UInt32) -> [String] { (answers[id] ?? []).map { String(decoding: $0, as: UTF8.self) } }
+}
