@@ -26,6 +26,11 @@ let example: [Target.Dependency] = [
     "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
 ]
 
+/// What most tests work with.
+let bench: [Target.Dependency] = [
+    "PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+]
+
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
@@ -34,8 +39,8 @@ func program(_ name: String, _ dependencies: [Target.Dependency], resources: [Re
     .executableTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -90,6 +95,13 @@ let package = Package(
         // Tests
         tests("TidyTests", []),
         tests("PomeloWireTests", ["PomeloWire"]),
-        tests("ProcessTests", ["PomeloTesting", "PomeloLoop", "PomeloUV", "PomeloWire", "Chat", "LessonChat"]),
+        tests("PomeloLoopTests", ["PomeloLoop", "CPomelo"]),
+        tests("PomeloUVTests", ["PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
+        tests("PomeloCoreTests", bench),
+        tests("PomeloRedisTests", bench),
+        tests("PomeloRPCTests", bench + ["PomeloRPC", crypto]),
+        tests("PomeloConnectorsTests", bench + ["PomeloConnectors"]),
+        tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
+        tests("ProcessTests", bench + ["Chat", "LessonChat"]),
     ]
 )

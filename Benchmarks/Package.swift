@@ -25,6 +25,6 @@ let package = Package(
             dependencies: ["Pomelo", "PomeloCluster", "PomeloCommand", "PomeloGlobalChannel", "PomeloRedis", "PomeloStatus"]
                 .map { .product(name: $0, package: "pomelo-swift") },
             swiftSettings: strict),
-        .executableTarget(name: "Benchmarks", swiftSettings: strict),
+        .executableTarget(name: "Benchmarks", dependencies: ["BenchServer", "Load", "Reference"], swiftSettings: strict),
     ]
 )

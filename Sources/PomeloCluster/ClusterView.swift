@@ -105,7 +105,9 @@ import PomeloRedis
     // MARK: reading
 
     private func untilIdle() async {
-        if isWorking { await withCheckedContinuation { waiters.append($0) } }
+        await withCheckedContinuation { waiter in
+            if isWorking { waiters.append(waiter) } else { waiter.resume() }
+        }
     }
 
     private func wake(_ wish: Need) {

@@ -89,10 +89,13 @@ import PomeloWire
     func stop(within deadline: Duration) async {
         stopping = true
         for connection in connections.values { connection.stop() }
-        guard !connections.isEmpty, emptied == nil else { return }
-        let timer = clock.schedule(after: deadline) { self.cutOff() }
-        await withCheckedContinuation { emptied = $0 }
-        clock.cancel(timer)
+        var timer: TimerID?
+        await withCheckedContinuation { waiter in
+            guard !connections.isEmpty, emptied == nil else { return waiter.resume() }
+            emptied = waiter
+            timer = clock.schedule(after: deadline) { self.cutOff() }
+        }
+        if let timer { clock.cancel(timer) }
     }
 
     private func cutOff() {

@@ -78,6 +78,12 @@ public struct PublishedBatch: Sendable, Equatable {
     ) async throws
 }
 
+extension ChannelStore {
+    public var needsMembership: Bool { false }
+    public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
+    public func clean() async throws {}
+}
+
 /// A store in this process's memory, for one process or for tests of several servers in one.
 @Loop public final class MemoryChannelStore: ChannelStore {
     /// The entries; shared by the stores of several applications.

@@ -47,8 +47,9 @@ import PomeloLoop
 
     /// Suspends until everything noted before is published; false when the store failed meanwhile.
     func flushed() async -> Bool {
-        if backlogOf.isEmpty, task == nil { return true }
-        return await withCheckedContinuation { waiters.append($0) }
+        await withCheckedContinuation { waiter in
+            if backlogOf.isEmpty, task == nil { waiter.resume(returning: true) } else { waiters.append(waiter) }
+        }
     }
 
     func start() { scheduleSweep() }

@@ -59,9 +59,12 @@
     }
 
     /// Runs `body` on the loop and returns its value to a caller on any thread or actor.
+    ///
+    /// A task that does not carry the loop as its preference may be suspended on its way into any `async` function,
+    /// also into `withCheckedContinuation`: code that waits must decide whether to wait inside the continuation's body.
     public nonisolated static func run<T: Sendable>(
         _ body: @escaping @Loop @Sendable () async throws -> T
     ) async throws -> T {
-        try await body()
+        try await withTaskExecutorPreference(EventLoop.shared) { try await body() }
     }
 }

@@ -69,18 +69,20 @@ extension LoopClock {
     private let clock: any LoopClock
     private var timer: TimerID?
     private var continuation: CheckedContinuation<Void, Never>?
+    private var woken = false
 
     init(clock: any LoopClock) { self.clock = clock }
 
     func wait(until deadline: UInt64) async {
-        if Task.isCancelled { return }
         await withCheckedContinuation { continuation in
+            if woken || Task.isCancelled { return continuation.resume() }
             self.continuation = continuation
             timer = clock.schedule(at: deadline) { self.wake() }
         }
     }
 
     func wake() {
+        woken = true
         if let timer { clock.cancel(timer) }
         continuation?.resume()
         continuation = nil

@@ -5,8 +5,8 @@ import PomeloLoop
 
 /// Another server as this one calls it: the calls that wait, the connection, and how to get a new one.
 ///
-/// A server that is up is kept connected and watched until it leaves the view, so that its death is noticed without
-/// traffic. A suspect is dialled on and on: the first handshake that succeeds clears it.
+/// A server that is up is kept connected and watched until it leaves the view, so that its death is noticed
+/// without traffic. A suspect is dialled on and on: the first handshake that succeeds clears it.
 @Loop final class Peer: CallerConnectionOwner, CallHolder {
     private enum Dialling {
         case idle

@@ -43,7 +43,14 @@ import PomeloWire
     func result() async throws(RPCError) -> Bytes {
         if let outcome { return try outcome.get() }
         let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter = $0 }
+            await withCheckedContinuation {
+                (continuation: CheckedContinuation<Result<Bytes, RPCError>, Never>) in
+                if let ended = self.outcome {
+                    continuation.resume(returning: ended)
+                } else {
+                    waiter = continuation
+                }
+            }
         } onCancel: {
             Loop.spawn { self.giveUp() }
         }

@@ -93,9 +93,9 @@ public import PomeloWire
     /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
     private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async
     {
-        if isDone() || limit <= core.clock.now { return }
         var timer: TimerID?
         await withCheckedContinuation { continuation in
+            if isDone() || limit <= core.clock.now { return continuation.resume() }
             var waiting: CheckedContinuation<Void, Never>? = continuation
             let end = {
                 waiting?.resume()

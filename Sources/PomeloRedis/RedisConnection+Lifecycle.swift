@@ -27,13 +27,14 @@ extension RedisConnection {
     /// The same, but after a failure it goes on trying.
     func startAndWait(within limit: Duration) async throws(RedisError) {
         startInBackground()
-        if isUp { return }
-        guard phase == .running else { throw .closed }
-        print("V \(name) \(configuration.port) \(limit)")
-        let timer = clock.schedule(after: limit) { [weak self] in self?.startTimedOut(limit) }
-        let failure = await withCheckedContinuation { starters.append($0) }
-        clock.cancel(timer)
-        print("U \(name) \(configuration.port) \(starters.count) \(failure as Any)")
+        var timer: TimerID?
+        let failure = await withCheckedContinuation { (starter: CheckedContinuation<RedisError?, Never>) in
+            if isUp { return starter.resume(returning: nil) }
+            guard phase == .running else { return starter.resume(returning: .closed) }
+            starters.append(starter)
+            timer = clock.schedule(after: limit) { [weak self] in self?.startTimedOut(limit) }
+        }
+        if let timer { clock.cancel(timer) }
         if let failure { throw failure }
     }
 
@@ -64,7 +65,6 @@ extension RedisConnection {
 
     /// Whoever waits longest waits in vain with whoever waits shortest: there is one connection.
     private func startTimedOut(_ limit: Duration) {
-        print("T \(name) \(configuration.port) \(starters.count)")
         let milliseconds = limit.clampedMilliseconds
         tellStarters(lastFailure ?? .connection("cannot connect to \(place) within \(milliseconds) ms"))
     }
@@ -91,6 +91,7 @@ extension RedisConnection {
             } catch {
                 failed(error, silent: lastFailure != nil)
             }
+            socket?.close()
             socket = nil
             guard phase == .running else { return }
             if wasUp, clock.now - since >= Self.settled.clampedNanoseconds { attempt = 0 }
@@ -128,14 +129,16 @@ extension RedisConnection {
     }
 
     private func untilLost() async {
-        if end != nil { return }
-        await withCheckedContinuation { losing = $0 }
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            if end != nil { waiter.resume() } else { losing = waiter }
+        }
     }
 
     // MARK: one attempt
 
     private func connect() async throws(RedisError) {
         end = nil
+        isOpen = false
         let address = SocketAddress(host: configuration.host, port: configuration.port)
         do throws(NetworkError) {
             let numeric = try await resolver.resolve(address)
@@ -156,14 +159,16 @@ extension RedisConnection {
             self?.reset("no connection within \(milliseconds) ms")
         }
         defer { clock.cancel(limit) }
-        return await withCheckedContinuation { opening = $0 }
+        return await withCheckedContinuation { waiter in
+            if isOpen || end != nil { waiter.resume(returning: end) } else { opening = waiter }
+        }
     }
 
     private func shakeHands() async throws(RedisError) {
         let handshake = RedisHandshake(configuration, name: name)
         let replies: [RedisReply]
         do throws(RedisError) {
-            replies = try await exchange(handshake.commands)
+            replies = try await exchange(handshake.commands, shakingHands: true)
         } catch {
             reset("handshake failed")
             if case .timeout = error { throw .connection("\(place) does not answer: \(error)") }

@@ -32,6 +32,7 @@ public import PomeloUV
     // The life of the connection: RedisConnection+Lifecycle.swift.
     var phase = Phase.idle
     var socket: RedisSocket?
+    var isOpen = false
     var opening: CheckedContinuation<SocketEnd?, Never>?
     var losing: CheckedContinuation<Void, Never>?
     var end: SocketEnd?
@@ -68,29 +69,36 @@ public import PomeloUV
     // MARK: commands
 
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        guard phase == .running else { throw .closed }
-        guard isUp else { throw away }
-        return try await exchange(commands)
+        try await exchange(commands, shakingHands: false)
     }
 
-    /// Sends on the socket as it is, connected or still shaking hands.
-    func exchange(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+    func exchange(_ commands: [RedisCommand], shakingHands: Bool) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
-        guard pending.count + commands.count <= configuration.maxPendingCommands else {
-            throw .overloaded(limit: configuration.maxPendingCommands)
-        }
+        // REENTRANCY: a task without executor preference may be suspended before the body of the continuation runs,
+        // so all is decided in there.
         let outcome = await withCheckedContinuation { waiter in
-            dispatch(commands, waiter)
+            dispatch(commands, shakingHands, waiter)
         }
         return try outcome.get()
     }
 
-    private func dispatch(_ commands: [RedisCommand], _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>) {
+    private func refusal(of count: Int, _ shakingHands: Bool) -> RedisError? {
+        if phase != .running { return .closed }
+        if !isUp, !shakingHands { return away }
+        if end != nil { return loss(maybeExecuted: false) }
+        let limit = configuration.maxPendingCommands
+        return pending.count + count > limit ? .overloaded(limit: limit) : nil
+    }
+
+    private func dispatch(
+        _ commands: [RedisCommand], _ shakingHands: Bool, _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
+    ) {
+        if let refusal = refusal(of: commands.count, shakingHands) { return waiter.resume(returning: .failure(refusal)) }
+        guard let socket else { return waiter.resume(returning: .failure(away)) }
         let deadline = clock.deadline(after: configuration.commandTimeout)
-        let batch = PendingBatch(
-            expected: commands.count, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter)
-        guard let socket, end == nil else { return batch.complete(.failure(loss(maybeExecuted: false))) }
-        pending.append(batch)
+        pending.append(
+            PendingBatch(
+                expected: commands.count, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
         for command in commands { socket.send(command) }
         if sweep == nil { armSweep(at: deadline) }
     }
@@ -133,14 +141,21 @@ public import PomeloUV
     // MARK: deadlines
 
     /// One timer for all commands: armed for the oldest, and again when it has fired.
+    ///
+    /// What is overdue gets one more poll before it fails: after a long turn of the loop itself, the replies may have
+    /// been waiting in the socket all the time.
     private func armSweep(at deadline: UInt64) {
-        sweep = clock.schedule(at: deadline) { [weak self] in self?.sweepOverdue() }
+        sweep = clock.schedule(at: deadline) { [weak self] in
+            guard let self else { return }
+            let due = clock.now
+            sweep = clock.schedule(after: .milliseconds(1)) { [weak self] in self?.expire(due) }
+        }
     }
 
-    private func sweepOverdue() {
+    private func expire(_ due: UInt64) {
         sweep = nil
         let milliseconds = Int(configuration.commandTimeout.clampedMilliseconds)
-        if pending.expire(now: clock.now, .timeout(milliseconds: milliseconds)) {
+        if pending.expire(now: due, .timeout(milliseconds: milliseconds)) {
             reset("no answer for \(milliseconds) ms")
         }
         if let next = pending.nextDeadline { armSweep(at: next) }
@@ -177,6 +192,7 @@ public import PomeloUV
 
 extension RedisConnection: RedisSocketOwner {
     func socketDidOpen() {
+        isOpen = true
         opening?.resume(returning: nil)
         opening = nil
     }

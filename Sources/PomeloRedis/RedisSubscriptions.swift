@@ -46,11 +46,9 @@ import PomeloLoop
         entries[channel] = Entry(handler: handler, confirmed: known)
         if known { return }
         do throws(RedisError) {
-            print("S1 \(connection.isUp)")
             try await connection.startAndWait(within: connection.configuration.commandTimeout)
-            print("S2 \(connection.isUp)")
             // One channel a command, so that every command has one reply.
-            guard let reply = try await connection.exchange([RedisCommand("SUBSCRIBE", channel)]).first else {
+            guard let reply = try await connection.pipeline([RedisCommand("SUBSCRIBE", channel)]).first else {
                 throw .protocolError("no reply")
             }
             _ = try reply.get()
@@ -70,7 +68,7 @@ import PomeloLoop
     private func ask(_ command: RedisCommand) {
         Loop.spawn { [connection] in
             do throws(RedisError) {
-                _ = try await connection.exchange([command])
+                _ = try await connection.pipeline([command])
             } catch {
                 connection.logger.debug(
                     "no answer on the message connection", metadata: ["redis.reason": "\(error)"])
@@ -91,7 +89,7 @@ import PomeloLoop
         do throws(RedisError) {
             for start in stride(from: 0, to: channels.count, by: Self.batch) {
                 let batch = channels[start..<min(start + Self.batch, channels.count)]
-                let replies = try await connection.exchange(batch.map { RedisCommand("SUBSCRIBE", $0) })
+                let replies = try await connection.pipeline(batch.map { RedisCommand("SUBSCRIBE", $0) })
                 for (channel, reply) in zip(batch, replies) {
                     guard let text = reply.errorText else { continue }
                     connection.logger.error(

@@ -50,6 +50,12 @@ public enum Claim: Sendable, Equatable {
     func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
 }
 
+extension StatusStore {
+    public var needsMembership: Bool { false }
+    public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
+    public func clean() async throws {}
+}
+
 /// A store in this process's memory, for one process or for tests that share it between applications.
 @Loop public final class MemoryStatusStore: StatusStore {
     /// The entries; shared by the stores of several applications.

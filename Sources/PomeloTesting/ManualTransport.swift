@@ -288,7 +288,8 @@ public import PomeloWire
     }
 
     func outcome() async -> Result<Bytes, RPCError> {
-        if let result { return result }
-        return await withCheckedContinuation { continuation = $0 }
+        await withCheckedContinuation { waiter in
+            if let result { waiter.resume(returning: result) } else { continuation = waiter }
+        }
     }
 }

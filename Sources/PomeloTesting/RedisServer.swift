@@ -17,6 +17,7 @@ import PomeloUV
     private var child: ChildProcess?
     private var exited: [CheckedContinuation<Void, Never>] = []
     private var ready: CheckedContinuation<Bool, Never>?
+    private var startLimit: TimerID?
     private var lastLines: [String] = []
 
     /// Whether `redis-server` can be started at all; tests that need it are skipped otherwise.
@@ -109,38 +110,37 @@ import PomeloUV
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", persistent ? "yes" : "no"]
             + ["--enable-debug-command", "yes"] + options
         lastLines = []
-        do throws(NetworkError) {
-            child = try ChildProcess(
-                ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments),
-                onLine: { [weak self] line in self?.said(line) }, onExit: { [weak self] _ in self?.didExit() })
-        } catch {
-            lastLines = [error.description]
-            return false
+        let command = ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments)
+        let up = await withCheckedContinuation { waiter in
+            ready = waiter
+            do throws(NetworkError) {
+                child = try ChildProcess(
+                    command, onLine: { [weak self] line in self?.said(line) },
+                    onExit: { [weak self] _ in self?.didExit() })
+                startLimit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
+            } catch {
+                lastLines = [error.description]
+                isReady(false)
+            }
         }
-        let limit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
-        print("R \(port) launching")
-        let up = await withCheckedContinuation { ready = $0 }
-        print("R \(port) launched \(up)")
-        SystemClock.shared.cancel(limit)
         if !up { await kill9() }
         return up
     }
 
     private func said(_ line: String) {
-        print("R \(port) said \(line.count) \(line.suffix(20))")
         if line.hasPrefix("folder=") { folder = String(line.dropFirst("folder=".count)) }
         if line.contains("Ready to accept connections") { isReady(true) }
-        lastLines = lastLines.suffix(5) + ["[\(SystemClock.shared.wallMilliseconds) ready=\(ready != nil)] " + line]
+        lastLines = lastLines.suffix(5) + [line]
     }
 
     private func isReady(_ up: Bool) {
-        print("R \(port) isReady \(up) \(ready != nil)")
+        if let startLimit { SystemClock.shared.cancel(startLimit) }
+        startLimit = nil
         ready?.resume(returning: up)
         ready = nil
     }
 
     private func didExit() {
-        print("R \(port) didExit")
         child = nil
         isReady(false)
         let waiting = exited
@@ -149,9 +149,9 @@ import PomeloUV
     }
 
     private func untilExit() async {
-        guard child != nil else { return }
-        print("R \(port) untilExit")
-        await withCheckedContinuation { exited.append($0) }
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            if child == nil { waiter.resume() } else { exited.append(waiter) }
+        }
     }
 
     private func removeFolder() async {

@@ -100,9 +100,11 @@ public import PomeloWire
     /// Sends a request and awaits its answer; nil when the connection ends first.
     public func ask(_ route: String, _ body: JSON = .object(JSONObject())) async -> String? {
         let id = request(route, body.encoded())
-        if let answer = answers[id]?.first { return String(decoding: answer, as: UTF8.self) }
-        if isClosed { return nil }
-        return await withCheckedContinuation { waiters[id] = $0 }.map { String(decoding: $0, as: UTF8.self) }
+        let answer = await withCheckedContinuation { (waiter: CheckedContinuation<Bytes?, Never>) in
+            let answer = answers[id]?.first
+            if answer != nil || isClosed { waiter.resume(returning: answer) } else { waiters[id] = waiter }
+        }
+        return answer.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The client goes away.

@@ -106,7 +106,7 @@ import Testing
         #expect(authority.journal.entries.suffix(2) == ["claim ann", "release ann"])
     }
 
-    @Test @Loop func asessionThatClosesDuringTheClaimGivesItBack() async throws {
+    @Test @Loop func aSessionThatClosesDuringTheClaimGivesItBack() async throws {
         let (cluster, app) = try await frontend()
         let (socket, session) = try session(cluster)
         let authority = Authority()

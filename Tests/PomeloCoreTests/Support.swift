@@ -29,8 +29,7 @@ import PomeloWire
     var count: Int { waiting.count }
 
     func pass() async {
-        if isOpen { return }
-        await withCheckedContinuation { waiting.append($0) }
+        await withCheckedContinuation { if isOpen { $0.resume() } else { waiting.append($0) } }
     }
 
     func open() {

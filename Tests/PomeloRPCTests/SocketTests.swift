@@ -52,7 +52,8 @@ import Testing
 
     @Test @Loop func longCallsAndRepliesArriveWhole() async throws {
         let (a, b) = try await pair()
-        let payload = RandomSource(seed: 5).bytes(3 << 20)
+        _ = await a.call(b)
+        let payload = Bytes(Array(repeating: RandomSource(seed: 5).bytes(4093), count: 768).joined())
         let long = (0..<3).map { _ in a.begin(b, "echo", payload) }
         let short = (0..<50).map { a.begin(b, "echo", [UInt8($0)]) }
         #expect(await eventually { (long + short).allSatisfy { !$0.all.isEmpty } })

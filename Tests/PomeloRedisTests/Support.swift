@@ -6,7 +6,10 @@ import PomeloTesting
 import Testing
 
 /// Everything that needs a real server; skipped where none is installed.
-@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+///
+/// One at a time: they measure patience in tenths of seconds, on a loop that they would share.
+@Suite(
+    "with redis-server", .serialized, .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct WithRedis {}
 
 /// Runs a test against a server of its own and a started client.

@@ -12,7 +12,7 @@ import Testing
             let bytes = seededBytes(300_000)
             pair.client.write(bytes)
             await until("all came back") { pair.clientSide.bytes.count >= bytes.count }
-            #expect(pair.clientSide.bytes == bytes)
+            expectSame(pair.clientSide.bytes, bytes)
         }
     }
 
@@ -89,7 +89,7 @@ import Testing
             #expect(pair.serverSide.bytes.isEmpty)
             pair.server.resumeReading()
             await until("all arrived") { pair.serverSide.bytes.count >= bytes.count }
-            #expect(pair.serverSide.bytes == bytes)
+            expectSame(pair.serverSide.bytes, bytes)
             await until("drained") { pair.client.queuedBytes == 0 }
             #expect(pair.clientSide.drains > 0)
         }
@@ -118,7 +118,7 @@ import Testing
                 guard pair.serverSide.reads == before + 1 else { break }
                 pair.server.resumeReading()
             }
-            #expect(pair.serverSide.bytes == bytes)
+            expectSame(pair.serverSide.bytes, bytes)
         }
     }
 
@@ -144,7 +144,8 @@ import Testing
             await until("all arrived") {
                 pair.serverSide.bytes.count >= there.count && pair.clientSide.bytes.count >= back.count
             }
-            #expect(pair.serverSide.bytes == there && pair.clientSide.bytes == back)
+            expectSame(pair.serverSide.bytes, there)
+            expectSame(pair.clientSide.bytes, back)
         }
     }
 

@@ -160,3 +160,11 @@ func residentBytes() throws -> Int {
     let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
     return pages * 4096
 }
+
+/// Compares many bytes; says where they part instead of printing them.
+func expectSame(_ got: [UInt8], _ wanted: [UInt8], at location: SourceLocation = #_sourceLocation) {
+    if got == wanted { return }
+    let place = zip(got, wanted).enumerated().first { $1.0 != $1.1 }?.offset
+    let text = place.map { "differ first at \($0)" } ?? "agree as far as they go"
+    Issue.record("\(got.count) bytes instead of \(wanted.count); they \(text)", sourceLocation: location)
+}

@@ -12,7 +12,7 @@ import PomeloStatus
     static let folder = "Benchmarks/config"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
-        try app.use(Cluster(redis, transport: app.transport))
+        try app.use(Cluster(redis))
         try app.use(GlobalChannel(redis: redis))
         try app.use(Status(redis: redis))
         app.route(.chat, by: "room")

@@ -39,8 +39,8 @@ static void open_connections(int count) {
 /// Waits once and reads everything that is ready; `read_all` may then send.
 static void turn(arrival_fn arrived, void (*after)(struct connection *)) {
     struct epoll_event events[512];
-    int count = epoll_wait(poller, events, 512, 5000);
-    if (count == 0) fail("no answer for 5 s: %ld answers, %ld pushes", answered, pushed);
+    int count = epoll_wait(poller, events, 512, 20000);
+    if (count == 0) fail("no answer for 20 s: %ld answers, %ld pushes", answered, pushed);
     for (int index = 0; index < count; index++) {
         connection_read(events[index].data.ptr, arrived);
         if (after) after(events[index].data.ptr);

@@ -49,8 +49,9 @@ extension Application {
 
     /// Suspends until the application has stopped.
     public func stopped() async {
-        if state == .stopped { return }
-        await withCheckedContinuation { stopWaiters.append($0) }
+        await withCheckedContinuation { waiter in
+            if state == .stopped { waiter.resume() } else { stopWaiters.append(waiter) }
+        }
     }
 
     private func checkNotStopping() throws {

@@ -117,7 +117,8 @@ public import PomeloWire
     }
 
     func report() async -> PushReport {
-        if missing == 0 { return sum }
-        return await withCheckedContinuation { continuation = $0 }
+        await withCheckedContinuation { waiter in
+            if missing == 0 { waiter.resume(returning: sum) } else { continuation = waiter }
+        }
     }
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloTesting
+import PomeloWire
+import Testing
+
+/// Who serves a session, and the view this is decided by.
+@Suite struct RouterTests {
+    @Loop private func info(_ id: String, _ state: ServerState = .up, instance: String = "1") -> ServerInfo {
+        ServerInfo(
+            record: ServerRecord(id: ServerID(id), type: "chat", port: 1), instance: InstanceID(instance), state: state)
+    }
+
+    // MARK: routing
+
+    @Test @Loop func aServerMoreMovesOnlyItsOwnShareOfUsers() {
+        let users = (0..<4000).map { "user-\($0)" }
+        let four = (1...4).map { info("chat-\($0)") }
+        let five = four + [info("chat-5")]
+        var moved = 0
+        var shares: [ServerID: Int] = [:]
+        for user in users {
+            let before = Router.hashed(user, four)
+            let after = Router.hashed(user, five)
+            if before != after {
+                moved += 1
+                #expect(after == "chat-5")
+            }
+            shares[after, default: 0] += 1
+            #expect(Router.hashed(user, five.reversed()) == after)
+        }
+        #expect((600...1000).contains(moved))
+        #expect(shares.count == 5 && shares.values.allSatisfy { (600...1000).contains($0) })
+    }
+
+    @Test @Loop func sessionsWithOneRoomMeetOnOneServerEverywhere() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 3))
+        try await cluster.startAll { app in
+            app.route("chat", by: "room")
+            try app.configure("all", "chat") { app in
+                let id = app.serverID.rawValue
+                try app.handle(Routes { $0.on(raw: "chat.test.where") { _, _ in Array(id.utf8) } })
+            }
+        }
+        var places: [String: Set<String>] = [:]
+        for number in 0..<60 {
+            let frontend = ServerID("connector-\(number % 2 + 1)")
+            let socket = try #require(cluster.connect(frontend))
+            let session = try #require(socket.session)
+            let room = "room-\(number % 10)"
+            try cluster[frontend].sessionService.push(session.id, ["room": .string(room)])
+            places[room, default: []].insert(await socket.ask("chat.test.where") ?? "")
+        }
+        #expect(places.values.allSatisfy { $0.count == 1 })
+        #expect(Set(places.values.joined()).count > 1)
+    }
+
+    @Test @Loop func aRuleOfTheApplicationDecides() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 3))
+        try await cluster.startAll { app in
+            app.route("chat") { session, servers in
+                if session.get("none") != nil { throw Fault(503, "closed") }
+                return servers.last?.id ?? "nobody"
+            }
+            try app.configure("all", "chat") { app in
+                let id = app.serverID.rawValue
+                try app.handle(Routes { $0.on(raw: "chat.test.where") { _, _ in Array(id.utf8) } })
+            }
+        }
+        let socket = try #require(cluster.connect("connector-1"))
+        #expect(await socket.ask("chat.test.where") == "chat-3")
+        let session = try #require(socket.session)
+        try cluster["connector-1"].sessionService.push(session.id, ["none": true])
+        #expect(await socket.ask("chat.test.where") == #"{"code":503,"message":"closed"}"#)
+    }
+
+    // MARK: the view
+
+    @Test @Loop func changesAreAnnouncedWhenTheyMatterToRouting() {
+        let directory = ServerDirectory()
+        let journal = Journal()
+        directory.observe { change in
+            switch change {
+            case .added(let records): journal.note("added \(records.map(\.id.rawValue))")
+            case .removed(let ids): journal.note("removed \(ids.map(\.rawValue))")
+            case .replaced(let records): journal.note("replaced \(records.map(\.id.rawValue).sorted())")
+            }
+        }
+        directory.add([info("a", .joining)])
+        #expect(journal.entries == [] && directory.up("chat").isEmpty && directory["a"]?.state == .joining)
+        directory.add([info("a"), info("b")])
+        directory.add([info("a")])
+        #expect(journal.entries == ["added [\"a\", \"b\"]"])
+        directory.add([info("a", instance: "2")])
+        #expect(journal.entries.last == "added [\"a\"]" && journal.entries.count == 2)
+        directory.add([info("b", .draining)])
+        #expect(journal.entries.count == 2 && directory.up("chat").map(\.id) == ["a"])
+        directory.remove(["nobody"])
+        directory.remove(["b", "nobody"])
+        #expect(journal.entries.last == "removed [\"b\"]" && journal.entries.count == 3)
+        directory.replace([info("c"), info("a", instance: "2")])
+        #expect(journal.entries.suffix(2) == ["added [\"c\"]", "replaced [\"a\", \"c\"]"])
+        directory.replace([info("c")])
+        #expect(journal.entries.suffix(2) == ["removed [\"a\"]", "replaced [\"c\"]"])
+    }
+
+    @Test @Loop func suspectsAreNotChosenUnlessNobodyElseIsLeft() {
+        let directory = ServerDirectory()
+        directory.add([info("a"), info("b")])
+        let version = directory.version
+        directory.setSuspect("a", true)
+        directory.setSuspect("a", true)
+        #expect(directory.version == version + 1)
+        #expect(directory.choices("chat").map(\.id) == ["b"] && directory.up("chat").count == 2)
+        directory.setSuspect("b", true)
+        #expect(directory.answering("chat").isEmpty && directory.choices("chat").map(\.id) == ["a", "b"])
+        directory.add([info("a", instance: "2")])
+        #expect(!directory.isSuspect("a") && directory.choices("chat").map(\.id) == ["a"])
+        directory.setSuspect("b", false)
+        #expect(directory.choices("chat").count == 2 && directory.choices("area").isEmpty)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloTesting
+import PomeloWire
+import Testing
+
+/// Frontends and one backend whose channels share a store with faults.
+@Loop final class World {
+    static let say = Push<String>("onSay")
+
+    let cluster: TestCluster
+    let entries = MemoryChannelStore.Entries()
+    let faults: StoreFaults
+    private(set) var stores: [ServerID: MemoryChannelStore] = [:]
+    private let options: GlobalChannel.Options
+    private let onLost: [ServerID: Journal]
+
+    init(
+        connectors: Int = 2, chats: Int = 1, seed: UInt64 = 1, onLost: [ServerID: Journal] = [:],
+        options: (inout GlobalChannel.Options) -> Void = { _ in }
+    ) async throws {
+        cluster = TestCluster(TestCluster.records(connectors: connectors, chats: chats), seed: seed)
+        faults = StoreFaults(clock: cluster.clock, random: RandomSource(seed: seed))
+        var chosen = GlobalChannel.Options()
+        options(&chosen)
+        self.options = chosen
+        self.onLost = onLost
+        for record in cluster.records { try await start(record.id) }
+    }
+
+    func start(_ id: ServerID) async throws {
+        let store = MemoryChannelStore(entries)
+        stores[id] = store
+        try await cluster.start(id) { app in
+            try app.use(GlobalChannel(store: FaultyChannelStore(store, faults), options: options))
+            if let journal = onLost[id] {
+                app.globalChannel.onLost { journal.note("\($0.channel) \($0.uids) \($0.server)") }
+            }
+        }
+    }
+
+    subscript(_ id: ServerID) -> GlobalChannelService { cluster[id].globalChannel }
+    var chat: GlobalChannelService { self["chat-1"] }
+
+    /// A connected client, bound when it has a user id.
+    func client(_ frontend: ServerID = "connector-1", _ uid: UserID? = nil) async throws -> TestSocket {
+        let socket = try #require(cluster.connect(frontend))
+        if let uid { try await bind(socket, uid, frontend) }
+        return socket
+    }
+
+    func bind(_ socket: TestSocket, _ uid: UserID, _ frontend: ServerID = "connector-1") async throws {
+        try await cluster[frontend].sessionService.bind(try #require(socket.session).id, uid)
+    }
+
+    /// What a handler sees of a client's session.
+    func copy(of socket: TestSocket, _ frontend: ServerID = "connector-1") async throws -> Session {
+        let id = try #require(socket.session).id
+        return try #require(try await cluster["chat-1"].backendSessionService.get(frontend, id))
+    }
+
+    func push(_ text: String, _ channel: ChannelName = "room", except: Set<UserID> = []) async throws -> PushReport {
+        try await chat.pushMessage("connector", Self.say, text, channel, except: except)
+    }
+
+    func published(_ channel: ChannelName = "room", _ server: ServerID = "connector-1") -> [UserID] {
+        MemoryChannelStore(entries).members(of: channel, at: server)
+    }
+
+    func members(_ channel: ChannelName = "room", _ server: ServerID = "connector-1") async -> [UserID] {
+        await self[server].getMembersBySid(channel, server).uids
+    }
+}
+
+/// Notes in order.
+@Loop final class Journal {
+    private(set) var entries: [String] = []
+    func note(_ entry: String) { entries.append(entry) }
+}
+
+/// The code of the framework's error that a body throws, or what else it throws.
+@Loop func failure(_ body: @Loop () async throws -> Void) async -> String {
+    do {
+        try await body()
+        return "none"
+    } catch let error as PomeloError {
+        return "\(error.code)"
+    } catch {
+        return "\(error)"
+    }
+}
+
+extension TestSocket {
+    var texts: [String] { pushes.map { String($0.text.dropFirst().dropLast()) } }
+}
