@@ -89,13 +89,11 @@ import PomeloWire
     func stop(within deadline: Duration) async {
         stopping = true
         for connection in connections.values { connection.stop() }
-        var timer: TimerID?
+        let timer = clock.schedule(after: deadline) { self.cutOff() }
         await withCheckedContinuation { waiter in
-            guard !connections.isEmpty, emptied == nil else { return waiter.resume() }
-            emptied = waiter
-            timer = clock.schedule(after: deadline) { self.cutOff() }
+            if connections.isEmpty || emptied != nil { waiter.resume() } else { emptied = waiter }
         }
-        if let timer { clock.cancel(timer) }
+        clock.cancel(timer)
     }
 
     private func cutOff() {

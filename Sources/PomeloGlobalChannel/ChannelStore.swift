@@ -94,9 +94,19 @@ extension ChannelStore {
         public nonisolated init() {}
 
         /// Loses everything, as an emptied Redis does.
-        public func removeAll() {
-            members = [:]
-            sequences = [:]
+        public func removeAll() { restore(Entries()) }
+
+        /// The entries as they are now.
+        public func copy() -> Entries {
+            let copy = Entries()
+            copy.restore(self)
+            return copy
+        }
+
+        /// Goes back to what they were, as a replica that was behind does.
+        public func restore(_ old: Entries) {
+            members = old.members
+            sequences = old.sequences
         }
     }
 

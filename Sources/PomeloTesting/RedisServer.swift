@@ -59,11 +59,9 @@ import PomeloUV
 
     // MARK: faults
 
-    /// Ends the server in order and removes its files.
+    /// Ends the server and removes its files.
     public func stop() async {
-        child?.signal(SIGCONT)
-        child?.signal(SIGTERM)
-        await untilExit()
+        await kill9()
         await removeFolder()
     }
 

@@ -96,6 +96,10 @@ struct Probe: Sendable, CustomTestStringConvertible {
         #expect(!EventLoop.shared.isOnLoop)
     }
 
+    @Test func whatRunsInsideRunNeverLeavesTheLoop() async throws {
+        #expect(try await Loop.run { await PlainActor().sleepThenIsOnLoop() })
+    }
+
     @Test @Loop func assumeIsolatedEntersFromCodeThatIsNotMarked() {
         let value = Loop.assumeIsolated { EventLoop.shared.isOnLoop }
         #expect(value)

@@ -15,6 +15,10 @@ import Testing
         try chat.launch(id, arguments: arguments)
         let status = try await chat.awaitExit(id, within: .seconds(5))
         #expect(status == .exited(1))
+        // The last output may be read after the end is known.
+        try await eventually("an error line, in \(chat[id].lines)", within: .seconds(2)) {
+            chat[id].lines.contains { $0.hasPrefix("error: ") }
+        }
         let errors = chat[id].lines.filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 1, "\(chat[id].lines)")
         return errors.first ?? ""

@@ -15,8 +15,8 @@ static const char usage[] =
     "  pids=1,2         whose CPU or memory counts    count=100000    requests, pushes, or free ports\n"
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
-    "  senders=1        connections that send a push  idle=2000       ms over which idle CPU is learnt\n"
-    "  websocket=1      instead of TCP                redis=6379      whose commands are counted\n";
+    "  websocket=1      instead of TCP                idle=2000       ms over which idle CPU is learnt\n"
+    "  redis=6379       whose commands are counted\n";
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -46,7 +46,6 @@ static void read_pair(struct options *options, const char *pair) {
     else if (KEY("pids")) options->pid_count = read_list(value, options->pids, MOST_PIDS);
     else if (KEY("connections")) options->connections = atoi(value);
     else if (KEY("depth")) options->depth = atoi(value);
-    else if (KEY("senders")) options->senders = atoi(value);
     else if (KEY("websocket")) options->websocket = atoi(value);
     else if (KEY("bytes")) options->body_bytes = atoi(value);
     else if (KEY("idle")) options->idle_milliseconds = atoi(value);
@@ -77,7 +76,7 @@ int main(int count, char **arguments) {
         fputs(usage, stderr);
         return 2;
     }
-    struct options options = {.mode = arguments[1], .connections = 1, .depth = 1, .senders = 1, .count = 1};
+    struct options options = {.mode = arguments[1], .connections = 1, .depth = 1, .count = 1};
     options.body_bytes = 128;
     options.idle_milliseconds = 2000;
     for (int index = 2; index < count; index++) read_pair(&options, arguments[index]);

@@ -22,13 +22,14 @@ uint64_t cpu_ns(int pid) {
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
+/// From smaps, which is exact; the counts in /proc/<pid>/status are not, on several CPUs.
 long memory_kib(int pid) {
     char path[64], line[256];
     long value = -1;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
     FILE *file = fopen(path, "r");
     if (!file) fail("no process %d", pid);
-    while (fgets(line, sizeof line, file)) sscanf(line, "RssAnon: %ld", &value);
+    while (fgets(line, sizeof line, file)) sscanf(line, "Anonymous: %ld", &value);
     fclose(file);
     return value;
 }

@@ -117,10 +117,8 @@ static void push(long count) {
     for (long index = 0; index < count; index++) {
         uint64_t start = now_ns();
         pushed = answered = 0;
-        for (int sender = 0; sender < options->senders; sender++) {
-            connection_request(&connections[sender], options->route, body, body_size, 1);
-        }
-        while (pushed < options->connections || answered < options->senders) turn(push_arrived, NULL);
+        connection_request(&connections[0], options->route, body, body_size, 1);
+        while (pushed < options->connections || answered < 1) turn(push_arrived, NULL);
         latencies[index] = (uint32_t)(now_ns() - start);
     }
 }
@@ -130,7 +128,7 @@ void run_push(const struct options *given) {
     prepare(given);
     latencies = calloc((size_t)options->count, sizeof *latencies);
     open_connections(options->connections);
-    pause_ms(500);
+    pause_ms(1500);
     push(options->count / 10 + 1);
     meter_learn_idle(&meter, options);
     meter_start(&meter, options);

@@ -81,7 +81,7 @@ void answer_forwarded(uint32_t index, uint32_t id, const uint8_t *body, size_t c
 }
 
 /// One frame, the same for all, written to every member.
-static void push_to_members(const uint8_t *body, size_t count) {
+void push_to_members(const uint8_t *body, size_t count) {
     static const char head[] = "\x06\tonMessage";
     frame.count = 0;
     put_package(&frame, 0, DATA, head, sizeof head - 1, body, count);
@@ -111,10 +111,8 @@ static void message(struct client *client, const uint8_t *bytes, size_t count) {
     const uint8_t *body = route + length;
     size_t left = (size_t)(bytes + count - body);
     if (forwarding && length > 5 && memcmp(route, "chat.", 5) == 0) {
-        backend_forward(client->index, id, body, left);
-    } else if (is_route(route, length, "chat.chatHandler.send")) {
-        push_to_members(body, left);
-        respond(client, id, done, sizeof done - 1);
+        int kind = is_route(route, length, "chat.chatHandler.send") ? SEND : REQUEST;
+        link_forward(kind, client->index, id, body, left);
     } else if (is_route(route, length, "connector.entryHandler.login")) {
         client->member = 1;
         respond(client, id, done, sizeof done - 1);

@@ -25,7 +25,7 @@ int main(int count, char **arguments) {
     if (strcmp(arguments[1], "backend") == 0) {
         backend_start(port);
     } else {
-        if (count > 3) backend_connect(atoi(arguments[3]));
+        if (count > 3) link_connect(atoi(arguments[3]));
         frontend_start(port, count > 3);
     }
     puts("up");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The programs we compare with: plain C on libuv that answers clients with the same bytes and the same system calls.
 //
-//   reference frontend PORT               echo, rooms, pushes
-//   reference frontend PORT BACKEND_PORT  the same, but forwards chat.* requests over one connection
-//   reference backend PORT                sends every frame back
+//   reference frontend PORT [BACKEND_PORT]  echoes; with a backend it forwards chat.* requests over one connection
+//   reference backend PORT                  echoes what frontends forward, and tells them all what to push
 #ifndef REFERENCE_H
 #define REFERENCE_H
 
@@ -41,10 +40,14 @@ void listen_on(uv_tcp_t *listener, int port, uv_connection_cb accepted);
 void give_slab(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
 uint32_t read_u32(const uint8_t *bytes);
 
-/// Forwards a request; the answer comes back by `answer_forwarded`.
-void backend_connect(int port);
-void backend_forward(uint32_t client, uint32_t id, const uint8_t *body, size_t count);
+/// What travels between frontends and backend (link.c).
+enum { REQUEST, SEND, ANSWER, PUSH, CONFIRM };
+
+void link_connect(int port);
+/// Sends a request on to the backend; the answer comes back by `answer_forwarded`.
+void link_forward(int kind, uint32_t client, uint32_t id, const uint8_t *body, size_t count);
 void answer_forwarded(uint32_t client, uint32_t id, const uint8_t *body, size_t count);
+void push_to_members(const uint8_t *body, size_t count);
 
 void frontend_start(int port, int forwards);
 void backend_start(int port);
