@@ -95,7 +95,7 @@ let package = Package(
         // Tests
         tests("TidyTests", []),
         tests("PomeloWireTests", ["PomeloWire"]),
-        tests("PomeloLoopTests", ["PomeloLoop", "CPomelo"]),
+        tests("PomeloLoopTests", ["PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),
         tests("PomeloRedisTests", bench),

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 static _Thread_local void *current_loop;
@@ -109,5 +108,3 @@ size_t pomelo_sample_backtrace(char *text, size_t capacity) {
 }
 
 void pomelo_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
-
-int pomelo_die_with_parent(int signal_number) { return prctl(PR_SET_PDEATHSIG, signal_number); }

@@ -133,7 +133,8 @@ extension RedisConfiguration: Decodable {
 
         func wrong(_ key: String, _ expected: String) -> DecodingError {
             .dataCorrupted(
-                .init(codingPath: container.codingPath + [Key(key)], debugDescription: "\"\(key)\" must be \(expected)"))
+                .init(codingPath: container.codingPath + [Key(key)], debugDescription: "\"\(key)\" must be \(expected)")
+            )
         }
     }
 }

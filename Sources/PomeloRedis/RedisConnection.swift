@@ -93,7 +93,9 @@ public import PomeloUV
     private func dispatch(
         _ commands: [RedisCommand], _ shakingHands: Bool, _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
     ) {
-        if let refusal = refusal(of: commands.count, shakingHands) { return waiter.resume(returning: .failure(refusal)) }
+        if let refusal = refusal(of: commands.count, shakingHands) {
+            return waiter.resume(returning: .failure(refusal))
+        }
         guard let socket else { return waiter.resume(returning: .failure(away)) }
         let deadline = clock.deadline(after: configuration.commandTimeout)
         pending.append(

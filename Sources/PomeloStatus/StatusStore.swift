@@ -71,10 +71,20 @@ extension StatusStore {
         public func holder(of uid: UserID) -> Holder? { bindings[uid]?.holder }
 
         /// Loses everything, as an emptied Redis does.
-        public func removeAll() {
-            online = [:]
-            bindings = [:]
-            sequences = [:]
+        public func removeAll() { restore(Entries()) }
+
+        /// The entries as they are now.
+        public func copy() -> Entries {
+            let copy = Entries()
+            copy.restore(self)
+            return copy
+        }
+
+        /// Goes back to what they were, as a replica that was behind does; tokens go on growing.
+        public func restore(_ old: Entries) {
+            online = old.online
+            bindings = old.bindings
+            sequences = old.sequences
         }
     }
 

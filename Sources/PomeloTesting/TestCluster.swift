@@ -125,9 +125,11 @@ public import PomeloLoop
     /// Connects a client to a frontend; nil when it was refused.
     public func connect(_ id: ServerID) -> TestSocket? { servers[id]?.connector.connect() }
 
-    /// Tells every server's publishers that Redis is back.
-    public func redisReturned() async {
-        for id in running { await servers[id]?.membership.redisReturned() }
+    /// Tells every server's publishers that Redis is back; returns at once.
+    public func redisReturned() {
+        for membership in running.compactMap({ servers[$0]?.membership }) {
+            Loop.spawn { await membership.redisReturned() }
+        }
     }
 
     // MARK: time

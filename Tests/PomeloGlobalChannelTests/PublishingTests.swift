@@ -111,7 +111,7 @@ import Testing
     @Test @Loop func nothingLostNothingWritten() async throws {
         let world = try await world("ann", "bob")
         let writes = world.faults.writes
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
         #expect(world.faults.writes == writes)
     }
@@ -121,7 +121,7 @@ import Testing
         try await world.chat.add("hall", "ann", "connector-1")
         await world.cluster.settle()
         world.entries.removeAll()
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .milliseconds(2100))
         #expect(world.published() == ["ann", "bob"] && world.published("hall") == ["ann"])
     }
@@ -132,7 +132,7 @@ import Testing
         world.entries.removeAll()
         try await world.chat.add("hall", "ann", "connector-1")
         await world.cluster.settle()
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .milliseconds(2100))
         #expect(world.published() == ["ann", "bob"] && world.published("hall") == ["ann"])
     }
@@ -149,7 +149,7 @@ import Testing
         await world.cluster.settle()
         world.entries.restore(old)
         let writes = world.faults.writes
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .milliseconds(1200))
         #expect(world.published("room") == ["ann"] && world.published("new") == ["bob"])
         #expect(world.published("hall") == [] && world.published("quiet") == ["bob"])
@@ -175,13 +175,13 @@ import Testing
         await world.cluster.settle()
         world.faults.delay = .milliseconds(100)
         world.entries.removeAll()
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .milliseconds(1000))
         world.entries.removeAll()
         world.faults.isDown = true
         await world.cluster.advance(by: .milliseconds(700))
         world.faults.isDown = false
-        await world.cluster.redisReturned()
+        world.cluster.redisReturned()
         await world.cluster.advance(by: .seconds(4))
         for number in 0..<30 { #expect(world.published(ChannelName("room-\(number)")) == ["ann"]) }
     }
@@ -209,7 +209,7 @@ import Testing
             case 2: try await world.chat.leave(room, uid, "connector-1")
             case 3: sockets[uid]?.disconnect()
             case 4: world.faults.isDown = step < 100 && random.next() % 3 == 0
-            default: await world.cluster.redisReturned()
+            default: world.cluster.redisReturned()
             }
             await world.cluster.advance(by: .milliseconds(Int64(random.next() % 60)))
             let held = store.publishedSequence() ?? 0

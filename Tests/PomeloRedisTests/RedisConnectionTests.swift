@@ -106,7 +106,8 @@ extension WithRedis {
                 let tally = Tally()
                 for _ in 0..<100 {
                     Loop.spawn {
-                        tally.note(await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
+                        tally.note(
+                            await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
                     }
                 }
                 await until("all have ended") { tally.ended == 100 }
@@ -119,7 +120,8 @@ extension WithRedis {
                 let tally = Tally()
                 for _ in 0..<30 {
                     Loop.spawn {
-                        tally.note(await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
+                        tally.note(
+                            await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
                     }
                 }
                 await until("all have ended") { tally.ended == 30 }
@@ -169,8 +171,16 @@ extension WithRedis {
         static let wrong = [
             Wrong(name: "wrong password", change: { $0.password = "no" }, key: "\"password\""),
             Wrong(name: "no password", change: { _ in }, key: "\"password\""),
-            Wrong(name: "wrong user", change: { $0.username = "bob"; $0.password = "sesame" }, key: "\"username\""),
-            Wrong(name: "no such database", change: { $0.password = "sesame"; $0.db = 99 }, key: "\"db\""),
+            Wrong(
+                name: "wrong user",
+                change: {
+                    $0.username = "bob"; $0.password = "sesame"
+                }, key: "\"username\""),
+            Wrong(
+                name: "no such database",
+                change: {
+                    $0.password = "sesame"; $0.db = 99
+                }, key: "\"db\""),
         ]
 
         @Test(arguments: wrong) @Loop func aWrongKeyIsNamedAtOnce(_ example: Wrong) async throws {
@@ -185,7 +195,8 @@ extension WithRedis {
                 return
             }
             #expect(text.contains(example.key) && text.contains("127.0.0.1:\(server.port)"))
-            #expect(await failure { () throws(RedisError) in _ = try await client.send(RedisCommand("PING")) } == .closed)
+            #expect(
+                await failure { () throws(RedisError) in _ = try await client.send(RedisCommand("PING")) } == .closed)
             await server.stop()
         }
 

@@ -22,13 +22,15 @@ extension WithRedis {
                 let events = Events(redis)
                 server.pause()
                 let took = await seconds {
-                    let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) }
+                    let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING"))
+                    }
                     #expect(error == .timeout(milliseconds: 300))
                 }
                 #expect(took >= 0.29 && took < 3)
                 #expect(!redis.isUp)
                 let atOnce = await seconds {
-                    let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) }
+                    let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING"))
+                    }
                     #expect(error?.maybeExecuted == false)
                     #expect("\(error.map(String.init(describing:)) ?? "")".contains("127.0.0.1:\(server.port)"))
                 }
@@ -66,7 +68,8 @@ extension WithRedis {
                 let tally = Tally()
                 Loop.spawn {
                     tally.note(
-                        await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("SET", "k", 1)) })
+                        await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("SET", "k", 1)) }
+                    )
                 }
                 await until("the write has failed") { tally.ended == 1 }
                 #expect(tally.outcomes == [.timeout(milliseconds: 300)])

@@ -103,7 +103,8 @@ import Testing
     static let answers = [
         Answers(name: "all well", replies: [ok, ok, ok, .status("PONG"), master, info], verdict: "ready abc"),
         Answers(
-            name: "rights missing", replies: [ok, ok] + Array(repeating: .error("NOPERM no"), count: 4), verdict: "ready "),
+            name: "rights missing", replies: [ok, ok] + Array(repeating: .error("NOPERM no"), count: 4),
+            verdict: "ready "),
         Answers(
             name: "wrong password", replies: [.error("WRONGPASS x")] + Array(repeating: .error("NOAUTH"), count: 5),
             verdict: "misconfigured password"),

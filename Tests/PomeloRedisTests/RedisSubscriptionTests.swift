@@ -78,7 +78,8 @@ extension WithRedis {
                 var subscribed = false
                 while !subscribed {
                     subscribed =
-                        await failure { () throws(RedisError) in try await redis.subscribe("a") { heard.hear($0) } } == nil
+                        await failure { () throws(RedisError) in try await redis.subscribe("a") { heard.hear($0) } }
+                        == nil
                 }
                 _ = try await redis.send(RedisCommand("PUBLISH", "a", 1))
                 await until("it has arrived") { heard.texts == ["1"] }

@@ -51,6 +51,8 @@ enum BenchAPI {
         var code = 200
         /// How late a timer of 1 ms came at most, in microseconds: no turn took longer.
         var longestMicroseconds: Int
+        /// The most CPU time of the process between two of its calls, in microseconds.
+        var longestCPUMicroseconds: Int
         /// Turns of the loop meanwhile.
         var turns: Int
     }

@@ -44,13 +44,12 @@ import Foundation
         let place = try Workplace()
         defer { place.close() }
         say("\(ProcessInfo.processInfo.processorCount) CPUs, load average \(Machine.loadAverage), \(rounds) rounds")
-        let redis = try place.startRedis()
         var report = Report()
-        if only == nil || only == "memory" { try MemoryBenchmarks(place, redis).run(into: &report) }
+        if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
         if only != "memory" {
-            let contestants = try Contestants(place, redis)
+            let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
-            if only == nil || only == "push" { try PushBenchmarks(contestants, rounds, redis).run(into: &report) }
+            if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 
-/// A cluster of BenchServer processes: two connectors, two chats.
+/// A cluster of BenchServer processes, two connectors and two chats, with a Redis of its own.
 struct Cluster {
     let connectors: [Child]
     let chats: [Child]
+    let redis: Int
     let ports: [Int]
 
-    init(_ place: Workplace, redis: Int, database: Int, processExecutor: Bool) throws {
-        let name = "bench-\(database)"
+    init(_ place: Workplace, _ name: String, processExecutor: Bool) throws {
+        redis = try place.startRedis(name)
         let config = place.folder.appendingPathComponent(name)
         let ports = try place.freePorts(7)
-        try Self.write(config, name, ports, redis: redis, database: database)
+        try Self.write(config, name, ports, redis: redis)
         func start(_ ids: [String]) throws -> [Child] {
             try ids.map { id in
                 try place.start(
@@ -32,7 +33,7 @@ struct Cluster {
         for child in all { child.stop() }
     }
 
-    private static func write(_ folder: URL, _ name: String, _ ports: [Int], redis: Int, database: Int) throws {
+    private static func write(_ folder: URL, _ name: String, _ ports: [Int], redis: Int) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let chats = [1, 2].map { number in
             #"{"id": "chat-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 3])}"#
@@ -45,7 +46,7 @@ struct Cluster {
             "servers": #"{"connector": [\#(connectors.joined(separator: ", "))], "#
                 + #""chat": [\#(chats.joined(separator: ", "))]}"#,
             "master": #"{"name": "\#(name)", "id": "master-server-1", "host": "127.0.0.1", "port": \#(ports[6])}"#,
-            "redis": #"{"host": "127.0.0.1", "port": \#(redis), "db": \#(database)}"#,
+            "redis": #"{"host": "127.0.0.1", "port": \#(redis)}"#,
         ]
         for (file, section) in files {
             try #"{"development": \#(section)}"#.write(
@@ -54,27 +55,25 @@ struct Cluster {
     }
 }
 
-/// The C programs: two frontends that echo and push, and one that forwards to a backend.
+/// The C programs: two frontends and their backend.
 struct CPrograms {
     let frontends: [Child]
-    let ports: [Int]
-    let forwarder: Child
     let backend: Child
-    let forwarderPort: Int
+    let ports: [Int]
 
     init(_ place: Workplace) throws {
-        let ports = try place.freePorts(4)
+        let ports = try place.freePorts(3)
         func start(_ name: String, _ arguments: [String]) throws -> Child {
             let child = try place.start(name, [place.program("Reference")] + arguments)
             try child.awaitOutput("up")
             return child
         }
-        frontends = try [0, 1].map { try start("c-frontend-\($0)", ["frontend", "\(ports[$0])"]) }
-        backend = try start("c-backend", ["backend", "\(ports[3])"])
-        forwarder = try start("c-forwarder", ["frontend", "\(ports[2])", "\(ports[3])"])
+        backend = try start("c-backend", ["backend", "\(ports[2])"])
+        frontends = try [0, 1].map { try start("c-frontend-\($0)", ["frontend", "\(ports[$0])", "\(ports[2])"]) }
         self.ports = Array(ports[..<2])
-        forwarderPort = ports[2]
     }
+
+    var all: [Child] { frontends + [backend] }
 }
 
 /// All that are measured against each other, up at the same time.
@@ -86,10 +85,10 @@ struct Contestants {
     let processWide: Cluster
     let c: CPrograms
 
-    init(_ place: Workplace, _ redis: Int) throws {
+    init(_ place: Workplace) throws {
         self.place = place
-        plain = try Cluster(place, redis: redis, database: 1, processExecutor: false)
-        processWide = try Cluster(place, redis: redis, database: 2, processExecutor: true)
+        plain = try Cluster(place, "plain", processExecutor: false)
+        processWide = try Cluster(place, "process-wide", processExecutor: true)
         c = try CPrograms(place)
     }
 }

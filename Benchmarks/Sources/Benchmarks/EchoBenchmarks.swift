@@ -36,7 +36,7 @@ struct EchoBenchmarks {
     /// Expected: read and write cost a C program about 5 µs (two system calls that run the loopback's receive path, and
     /// its share of epoll). A task and a deadline per request add 1 µs, codecs and session copy 0.5 µs: 6.5 µs.
     private func raw(into report: inout Report) throws {
-        let series = try measure(route: "connector.entryHandler.echo", cRoute: nil, ["bytes": "128"])
+        let series = try measure(route: "connector.entryHandler.echo", ["bytes": "128"])
         report.add(
             row("echo raw 128 B, µs CPU", "6.5", series, target: "≤ 1.45 × C (1.30)") {
                 ($0.ratio <= 1.45, $0.processWideRatio <= 1.3)
@@ -45,8 +45,7 @@ struct EchoBenchmarks {
 
     /// Expected: the raw echo, and 200 bytes of JSON read into a struct (1.8 µs) and written again (1 µs): 9.3 µs.
     private func typed(into report: inout Report) throws {
-        let series = try measure(
-            route: "connector.entryHandler.echoTyped", cRoute: nil, ["body": Self.typedBody])
+        let series = try measure(route: "connector.entryHandler.echoTyped", ["body": Self.typedBody])
         let c = series.c.median
         report.add(
             row("echo typed 200 B JSON, µs CPU", "9.3", series, target: "≤ 1.45 × C + 3 µs (1.30)") {
@@ -58,29 +57,25 @@ struct EchoBenchmarks {
     /// request in C for both processes. Ours adds a task, a table and a session copy on either side: 5 + 2 + 4.5.
     private func forwarded(into report: inout Report) throws {
         let series = try measure(
-            route: "chat.chatHandler.echo", cRoute: "chat.chatHandler.echo", ["bytes": "128", "room": "echo"])
+            route: "chat.chatHandler.echo", forwarded: true, ["bytes": "128", "room": "echo"])
         report.add(row("echo forwarded 128 B, frontend + backend, µs CPU", "11.5", series, target: "–") { _ in nil })
     }
 
-    private func measure(route: String, cRoute: String?, _ body: [String: String]) throws -> Series {
+    private func measure(route: String, forwarded: Bool = false, _ body: [String: String]) throws -> Series {
         var options = ["connections": "50", "count": "100000", "idle": "0", "route": route]
         options.merge(body) { _, new in new }
         var series = Series()
         for _ in 0..<rounds {
             let c = contestants.c
-            let cProcesses = cRoute == nil ? [c.frontends[0]] : [c.forwarder, c.backend]
-            let cPort = cRoute == nil ? c.ports[0] : c.forwarderPort
-            let cOptions = cRoute == nil ? options.merging(["route": "connector.entryHandler.echo"]) { $1 } : options
-            series.c.append(try run(cPort, cProcesses, cOptions))
-            series.plain.append(try run(contestants.plain.ports[0], processes(contestants.plain, cRoute), options))
+            let (plain, processWide) = (contestants.plain, contestants.processWide)
+            series.c.append(try run(c.ports[0], [c.frontends[0]] + (forwarded ? [c.backend] : []), options))
+            series.plain.append(
+                try run(plain.ports[0], [plain.connectors[0]] + (forwarded ? plain.chats : []), options))
             series.processWide.append(
-                try run(contestants.processWide.ports[0], processes(contestants.processWide, cRoute), options))
+                try run(
+                    processWide.ports[0], [processWide.connectors[0]] + (forwarded ? processWide.chats : []), options))
         }
         return series
-    }
-
-    private func processes(_ cluster: Cluster, _ cRoute: String?) -> [Child] {
-        [cluster.connectors[0]] + (cRoute == nil ? [] : cluster.chats)
     }
 
     private func run(_ port: Int, _ processes: [Child], _ options: [String: String]) throws -> Double {

@@ -5,12 +5,8 @@ import Foundation
 /// same for all).
 struct MemoryBenchmarks {
     private let place: Workplace
-    private let redis: Int
 
-    init(_ place: Workplace, _ redis: Int) {
-        self.place = place
-        self.redis = redis
-    }
+    init(_ place: Workplace) { self.place = place }
 
     /// Expected: a stream with its libuv handle 450 B, a connection with its decoder 350 B, a session 200 B, a timer
     /// 80 B, entries in two tables 150 B: 1.2 KB; over WebSocket a longer decoder, 100 B more. In C a handle and 40 B.
@@ -32,7 +28,7 @@ struct MemoryBenchmarks {
     }
 
     private func ours(_ options: [String: String]) throws -> Double {
-        let cluster = try Cluster(place, redis: redis, database: 3, processExecutor: false)
+        let cluster = try Cluster(place, "idle-\(options["websocket"] ?? "")", processExecutor: false)
         defer { cluster.stop() }
         return try bytes(cluster.ports[0], cluster.connectors[0], options)
     }

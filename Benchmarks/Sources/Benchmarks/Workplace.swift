@@ -38,12 +38,12 @@ final class Workplace {
         return LoadRun.pairs(line)["ports"]?.split(separator: ",").compactMap { Int($0) } ?? []
     }
 
-    /// Starts a Redis of our own and returns its port.
-    func startRedis() throws -> Int {
+    /// Starts a Redis for one cluster and returns its port.
+    func startRedis(_ cluster: String) throws -> Int {
         let port = try freePorts(1)[0]
         // Not on the core of the servers: it is not what we measure.
         let redis = try start(
-            "redis",
+            "redis-\(cluster)",
             ["redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", folder.path],
             core: Self.loadCore)
         try redis.awaitOutput("Ready to accept connections")

@@ -26,7 +26,4 @@ size_t pomelo_sample_backtrace(char *text, size_t capacity);
 /// SIGPIPE would kill the process when hiredis or libuv writes to a closed socket.
 void pomelo_ignore_sigpipe(void);
 
-/// The last signal-safe step of a child process: asks the kernel to end it with its parent.
-int pomelo_die_with_parent(int signal_number);
-
 #endif

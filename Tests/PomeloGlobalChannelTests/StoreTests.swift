@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloRedis
+import PomeloTesting
+import Testing
+
+/// The rules of a channel store, for the one in memory.
+@Suite struct MemoryStoreTests {
+    @Test(arguments: ChannelStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
+        let entries = ["game": MemoryChannelStore.Entries(), "game2": MemoryChannelStore.Entries()]
+        try await ChannelStoreSuite { MemoryChannelStore(entries[$0] ?? MemoryChannelStore.Entries()) }.run(rule)
+    }
+}
+
+/// The same rules for the one in Redis, and its keys.
+@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisStoreTests {
+    @Loop private func withRedis(_ body: @Loop (RedisServer, RedisClient) async throws -> Void) async throws {
+        let server = try await RedisServer.start()
+        let client = RedisClient(
+            server.configuration, name: "test", logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let result: Result<Void, any Error>
+        do {
+            try await client.start()
+            result = .success(try await body(server, client))
+        } catch {
+            result = .failure(error)
+        }
+        await client.stop()
+        await server.stop()
+        try result.get()
+    }
+
+    @Loop private func started(
+        _ client: RedisClient, _ cluster: TestCluster, _ server: ServerID = "connector-1", prefix: String = "game"
+    ) async throws -> RedisChannelStore {
+        let store = RedisChannelStore(redis: client, prefix: prefix)
+        let application = try cluster.make(server)
+        try await store.start(application, application.membership)
+        return store
+    }
+
+    private func adding(_ channel: ChannelName, _ uids: UserID..., sequence: UInt64 = 1) -> ChannelBatch {
+        ChannelBatch(changes: [.init(channel: channel, added: uids, count: uids.count)], sequence: sequence)
+    }
+
+    @Test(arguments: ChannelStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
+        try await withRedis { _, client in
+            try await ChannelStoreSuite { RedisChannelStore(redis: client, prefix: $0) }.run(rule)
+        }
+    }
+
+    @Test @Loop func theKeysArePomelos() async throws {
+        try await withRedis { _, client in
+            let cluster = TestCluster(TestCluster.records())
+            let store = RedisChannelStore(redis: client)
+            let application = try cluster.make("connector-1")
+            try await store.start(application, application.membership)
+            _ = try await store.publish(adding("lobby", "ann", "bob", sequence: 4))
+            let keys = try await client.send(RedisCommand("KEYS", "*")).strings?.sorted()
+            #expect(
+                keys == [
+                    "POMELO:CHANNEL:lobby:connector-1", "pomelo:{pomelo/connector-1}:channels",
+                    "pomelo:{pomelo/connector-1}:lease",
+                ])
+            let members = try await client.send(RedisCommand("SMEMBERS", "POMELO:CHANNEL:lobby:connector-1")).strings
+            #expect(members?.sorted() == ["ann", "bob"])
+            let sequence = try await client.send(RedisCommand("HGET", "pomelo:{pomelo/connector-1}:lease", "seq"))
+            #expect(sequence.string == "4")
+            _ = try await store.publish(
+                ChannelBatch(changes: [.init(channel: "lobby", added: [], removed: ["ann", "bob"], count: 0)], sequence: 5))
+            #expect(try await client.send(RedisCommand("KEYS", "*")).strings == ["pomelo:{pomelo/connector-1}:lease"])
+        }
+    }
+
+    /// Cleaning takes the own server's members under the own prefix, and nothing that only looks alike.
+    @Test @Loop func regression5CleaningTakesNothingOfOthers() async throws {
+        try await withRedis { _, client in
+            let cluster = TestCluster(TestCluster.records())
+            let store = try await started(client, cluster, prefix: "g[a]me*")
+            _ = try await store.publish(adding("lobby", "ann"))
+            let others = [
+                "g[a]me*2:lobby:connector-1", "game*:lobby:connector-1", "g[a]me*:lobby:connector-2",
+                "g[a]meX:lobby:connector-1", "g[a]me*:lobby:connector-11", "XXg[a]me*:lobby:connector-1",
+            ]
+            for key in others { _ = try await client.send(RedisCommand("SADD", key, "bob")) }
+            try await store.clean()
+            let left = try await client.send(RedisCommand("KEYS", "*:lobby:*")).strings
+            #expect(left?.sorted() == others.sorted())
+        }
+    }
+
+    @Test @Loop func anotherInstanceInTheLeaseIsNotWrittenOverAsIfNothingWere() async throws {
+        try await withRedis { _, client in
+            let cluster = TestCluster(TestCluster.records())
+            let store = try await started(client, cluster)
+            _ = try await store.publish(adding("lobby", "ann"))
+            _ = try await client.send(RedisCommand("HSET", "pomelo:{pomelo/connector-1}:lease", "inst", "another"))
+            await #expect(throws: PomeloError.self) { _ = try await store.publish(self.adding("lobby", "bob", sequence: 2)) }
+            await #expect(throws: PomeloError.self) { _ = try await store.publishedSequence() }
+        }
+    }
+
+    @Test @Loop func aKeyOfAnotherKindIsAnError() async throws {
+        try await withRedis { _, client in
+            let cluster = TestCluster(TestCluster.records())
+            let store = try await started(client, cluster)
+            _ = try await client.send(RedisCommand("SET", "game:lobby:connector-1", "text"))
+            await #expect(throws: RedisError.self) { _ = try await store.publish(self.adding("lobby", "ann")) }
+            await #expect(throws: RedisError.self) { _ = try await store.members(of: "lobby", at: "connector-1") }
+        }
+    }
+
+    @Test @Loop func aServerHealsARealRedisThatWasEmptied() async throws {
+        try await withRedis { server, client in
+            let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
+            try await cluster.start("connector-1") { try $0.use(GlobalChannel(redis: client)) }
+            let app = cluster["connector-1"]
+            for uid: UserID in ["ann", "bob"] {
+                let socket = try #require(cluster.connect("connector-1"))
+                try await app.sessionService.bind(try #require(socket.session).id, uid)
+                try await app.globalChannel.add("lobby", uid, "connector-1", durable: true)
+            }
+            _ = try await client.send(RedisCommand("FLUSHALL"))
+            try await app.globalChannel.add("hall", "ann", "connector-1", durable: true)
+            let limit = SystemClock.shared.deadline(after: .seconds(10))
+            var members: [String] = []
+            while members.count < 2, SystemClock.shared.now < limit {
+                cluster.clock.advance(by: .milliseconds(500))
+                await SystemClock.shared.sleep(for: .milliseconds(5))
+                members = try await client.send(
+                    RedisCommand("SMEMBERS", "POMELO:CHANNEL:lobby:connector-1")).strings ?? []
+            }
+            #expect(members.sorted() == ["ann", "bob"])
+            await cluster.stopAll()
+            #expect(try await client.send(RedisCommand("KEYS", "POMELO:*")).strings == [])
+            _ = server
+        }
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloStatus
+import PomeloTesting
+import Testing
+
+/// Who is online, and pushes to users wherever they are.
+@Suite struct StatusTests {
+    @Test @Loop func aUserIsOnlineWhileAnySessionIs() async throws {
+        let world = try await World()
+        #expect(try await world.chat.getStatusByUid("ann") == false)
+        let first = try await world.client("connector-1", "ann")
+        let second = try await world.client("connector-1", "ann")
+        let third = try await world.client("connector-2", "ann")
+        await world.cluster.settle()
+        #expect(try await world.chat.getSidsByUid("ann") == ["connector-1", "connector-2"])
+        first.disconnect()
+        await world.cluster.settle()
+        #expect(try await world.chat.getSidsByUid("ann") == ["connector-1", "connector-2"])
+        try world.cluster["connector-1"].sessionService.unbind(try #require(second.session).id, "ann")
+        await world.cluster.settle()
+        #expect(try await world.chat.getSidsByUid("ann") == ["connector-2"])
+        third.disconnect()
+        await world.cluster.settle()
+        #expect(try await world.chat.getStatusByUids(["ann", "ann", "bob"]) == ["ann": false, "bob": false])
+        #expect(try await world.chat.getStatusByUids([]) == [:])
+    }
+
+    @Test @Loop func questionsFailWhileRedisIsAway() async throws {
+        let world = try await World()
+        world.faults.isDown = true
+        #expect(await failure { _ = try await world.chat.getSidsByUid("ann") } == "redisUnavailable")
+        #expect(await failure { _ = try await world.chat.getStatusByUids(["ann"]) } == "redisUnavailable")
+        #expect(await failure { _ = try await world.push("hello", "ann") } == "redisUnavailable")
+        let socket = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        #expect(world["connector-1"].backlog == 1)
+        world.faults.isDown = false
+        await world.cluster.advance(by: .seconds(1))
+        #expect(try await world.chat.getStatusByUid("ann") && world["connector-1"].backlog == 0)
+        _ = socket
+    }
+
+    // MARK: pushes
+
+    @Test @Loop func aPushFindsUsersWhereverTheyAre() async throws {
+        let world = try await World()
+        let ann = try await world.client("connector-1", "ann")
+        let ann2 = try await world.client("connector-2", "ann")
+        let bob = try await world.client("connector-2", "bob")
+        await world.cluster.settle()
+        let report = try await world.push("hello", "ann", "bob", "ann", "nobody")
+        #expect(report.queued == 3 && report.noSession == ["nobody"] && report.failed.isEmpty)
+        #expect([ann, ann2, bob].map(\.texts) == [["hello"], ["hello"], ["hello"]])
+        #expect(try await world.push("hello") == PushReport())
+    }
+
+    @Test @Loop func answersAreUsedAgainForFiveSeconds() async throws {
+        let world = try await World()
+        let ann = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        _ = try await world.push("one", "ann")
+        world.entries.removeAll()
+        await world.cluster.advance(by: .milliseconds(300))
+        #expect(try await world.push("two", "ann").queued == 1)
+        #expect(ann.texts == ["one", "two"])
+        await world.cluster.stop("connector-1")
+        #expect(try await world.push("three", "ann").queued == 0)
+    }
+
+    @Test @Loop func theAnswerThatSomebodyIsOfflineIsNotUsedAgain() async throws {
+        let world = try await World()
+        #expect(try await world.push("one", "ann").noSession == ["ann"])
+        let ann = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        #expect(try await world.push("two", "ann").queued == 1 && ann.texts == ["two"])
+    }
+
+    @Test @Loop func aUserWhoMovedIsLookedUpOnceMore() async throws {
+        let world = try await World()
+        let before = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        _ = try await world.push("one", "ann")
+        before.disconnect()
+        let after = try await world.client("connector-2", "ann")
+        await world.cluster.settle()
+        let report = try await world.push("two", "ann")
+        #expect(report.queued == 1 && report.isComplete)
+        #expect(before.texts == ["one"] && after.texts == ["two"])
+    }
+
+    /// A session is never told twice, although one of its user's servers answers that it has none.
+    @Test @Loop func aServerThatWasReachedIsNotTriedAgain() async throws {
+        let world = try await World()
+        let gone = try await world.client("connector-1", "ann")
+        let stays = try await world.client("connector-2", "ann")
+        await world.cluster.settle()
+        world.faults.delay = .milliseconds(400)
+        gone.disconnect()
+        let journal = Journal()
+        Loop.spawn {
+            do {
+                let report = try await world.push("hello", "ann")
+                journal.note("\(report.queued) \(report.isComplete)")
+            } catch { journal.note("\(error)") }
+        }
+        await world.cluster.advance(by: .seconds(2))
+        #expect(journal.entries == ["1 true"] && stays.texts == ["hello"])
+    }
+
+    @Test @Loop func failuresAreNotMixedWithAbsence() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        _ = try await world.client("connector-2", "bob")
+        await world.cluster.settle()
+        world.cluster.crash("connector-1")
+        let report = try await world.push("hello", "ann", "bob", "cid")
+        #expect(report.queued == 1 && report.noSession == ["cid"] && report.failed.keys.sorted() == ["connector-1"])
+        try await world.cluster.endLease(of: "connector-1")
+        await world.cluster.advance(by: .seconds(6), step: .milliseconds(200))
+        #expect(try await world.push("hello", "ann").noSession == ["ann"])
+    }
+
+    @Test @Loop func thousandsOfUsersArePushedToAndTheCacheStaysBounded() async throws {
+        let world = try await World()
+        let ann = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        let many = (0..<12_000).map { UserID("user-\($0)") }
+        let report = try await world.chat.pushByUids(many + ["ann"], World.say, "hello")
+        #expect(report.queued == 1 && report.noSession.count == 12_000 && ann.texts == ["hello"])
+    }
+
+    // MARK: life
+
+    @Test @Loop func aStoppedServersUsersAreOffline() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        _ = try await world.client("connector-2", "bob")
+        await world.cluster.settle()
+        await world.cluster.stop("connector-1")
+        #expect(try await world.chat.getStatusByUids(["ann", "bob"]) == ["ann": false, "bob": true])
+    }
+
+    @Test @Loop func aCrashedServersUsersAreOfflineWhenItsLeaseEnds() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        world.cluster.crash("connector-1")
+        #expect(try await world.chat.getStatusByUid("ann"))
+        try await world.cluster.endLease(of: "connector-1")
+        #expect(try await world.chat.getStatusByUid("ann") == false)
+    }
+
+    @Test(arguments: ["told", "noticed by a publication", "noticed by the sweep"])
+    @Loop func anEmptiedRedisIsFilledAgain(_ how: String) async throws {
+        let world = try await World(policy: .refuse)
+        for uid: UserID in ["ann", "bob"] { _ = try await world.client("connector-1", uid) }
+        await world.cluster.settle()
+        world.entries.removeAll()
+        switch how {
+        case "told": world.cluster.redisReturned()
+        case "noticed by a publication": _ = try await world.client("connector-1", "cid")
+        default: break
+        }
+        await world.cluster.advance(by: .milliseconds(3500))
+        #expect(try await world.chat.getStatusByUids(["ann", "bob"]) == ["ann": true, "bob": true])
+        #expect(world.entries.holder(of: "ann")?.server == "connector-1")
+        let other = try await world.client("connector-2")
+        #expect(await failure { try await world.bind(other, "bob", "connector-2") } == "binding")
+    }
+
+    @Test @Loop func olderDataIsBroughtUpToDate() async throws {
+        let world = try await World(policy: .refuse)
+        let ann = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        let old = world.entries.copy()
+        ann.disconnect()
+        _ = try await world.client("connector-1", "bob")
+        await world.cluster.settle()
+        world.entries.restore(old)
+        world.cluster.redisReturned()
+        await world.cluster.advance(by: .milliseconds(500))
+        #expect(try await world.chat.getStatusByUids(["ann", "bob"]) == ["ann": false, "bob": true])
+        #expect(world.entries.holder(of: "ann") == nil && world.entries.holder(of: "bob") != nil)
+    }
+
+    @Test @Loop func nothingLostNothingWritten() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        let writes = world.faults.writes
+        world.cluster.redisReturned()
+        await world.cluster.settle()
+        #expect(world.faults.writes == writes)
+    }
+}

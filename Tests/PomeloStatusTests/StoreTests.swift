@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+import PomeloStatus
+import PomeloTesting
+import Testing
+
+/// The rules of a status store, for the one in memory.
+@Suite struct MemoryStoreTests {
+    @Test(arguments: StatusStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
+        let entries = ["game": MemoryStatusStore.Entries(), "game2": MemoryStatusStore.Entries()]
+        try await StatusStoreSuite { MemoryStatusStore(entries[$0] ?? MemoryStatusStore.Entries()) }.run(rule)
+    }
+}
+
+/// The same rules for the one in Redis, and its keys.
+@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisStoreTests {
+    @Loop private func withRedis(_ body: @Loop (RedisClient) async throws -> Void) async throws {
+        let server = try await RedisServer.start()
+        let client = RedisClient(
+            server.configuration, name: "test", logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let result: Result<Void, any Error>
+        do {
+            try await client.start()
+            result = .success(try await body(client))
+        } catch {
+            result = .failure(error)
+        }
+        await client.stop()
+        await server.stop()
+        try result.get()
+    }
+
+    @Loop private func started(
+        _ client: RedisClient, _ cluster: TestCluster, _ server: ServerID = "connector-1"
+    ) async throws -> (store: RedisStatusStore, holder: Holder) {
+        let store = RedisStatusStore(redis: client)
+        let application = try cluster.make(server)
+        try await store.start(application, application.membership)
+        return (store, Holder(server: server, instance: application.instance, session: SessionID(3)))
+    }
+
+    @Test(arguments: StatusStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
+        try await withRedis { client in
+            try await StatusStoreSuite { RedisStatusStore(redis: client, prefix: $0) }.run(rule)
+        }
+    }
+
+    @Test @Loop func theKeysArePomelos() async throws {
+        try await withRedis { client in
+            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            _ = try await store.publish(online: ["ann"], offline: [], sequence: 8)
+            _ = try await store.claim("ann", holder, gone: nil)
+            #expect(
+                try await client.send(RedisCommand("KEYS", "*")).strings?.sorted() == [
+                    "POMELO:STATUS:ann", "pomelo:{pomelo/connector-1}:lease", "pomelo:{pomelo/connector-1}:uids",
+                    "{POMELO:STATUS:ann}:bind",
+                ])
+            #expect(try await client.send(RedisCommand("SMEMBERS", "POMELO:STATUS:ann")).strings == ["connector-1"])
+            let binding = try await client.send(RedisCommand("HGETALL", "{POMELO:STATUS:ann}:bind")).dictionary
+            #expect(binding?["sid"] == "connector-1" && binding?["inst"] == holder.instance.rawValue)
+            #expect(binding?["session"] == "3" && binding?["tok"].flatMap { Int($0) } != nil)
+            let mark = try await client.send(RedisCommand("HGET", "pomelo:{pomelo/connector-1}:lease", "status")).string
+            #expect(mark == "\(holder.instance)/8")
+            try await store.cleanUp("connector-1") {}
+            #expect(try await client.send(RedisCommand("KEYS", "*")).strings == ["pomelo:{pomelo/connector-1}:lease"])
+        }
+    }
+
+    @Test @Loop func tokensGrowAlsoAfterTheClockWasSetBack() async throws {
+        try await withRedis { client in
+            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            let future = "9000000000000000"
+            _ = try await client.send(
+                RedisCommand("HSET", "{POMELO:STATUS:ann}:bind", "sid", "old", "inst", "i", "session", "1", "tok", future))
+            #expect(try await store.claim("ann", holder, gone: future) == .granted)
+            let token = try await client.send(RedisCommand("HGET", "{POMELO:STATUS:ann}:bind", "tok")).int ?? 0
+            #expect(token == 9_000_000_000_000_001)
+        }
+    }
+
+    @Test @Loop func errorsOfRedisAreErrors() async throws {
+        try await withRedis { client in
+            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            _ = try await client.send(RedisCommand("SET", "POMELO:STATUS:ann", "text"))
+            _ = try await client.send(RedisCommand("SET", "{POMELO:STATUS:ann}:bind", "text"))
+            await #expect(throws: RedisError.self) { _ = try await store.servers(of: ["ann"]) }
+            await #expect(throws: RedisError.self) { _ = try await store.claim("ann", holder, gone: nil) }
+            await #expect(throws: RedisError.self) { _ = try await store.publish(online: ["ann"], offline: [], sequence: 1) }
+        }
+    }
+}
