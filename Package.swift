@@ -101,6 +101,8 @@ let package = Package(
         tests("PomeloRedisTests", bench),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors"]),
+        tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
+        tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
         tests("ProcessTests", bench + ["Chat", "LessonChat"]),
     ]

@@ -84,7 +84,7 @@ import PomeloWire
         }
         guard client.inFlight < application.limits.requestsInFlightHard else { return refuse(message, client) }
         begin(client)
-        let ticket = Ticket(message, client, self)
+        let ticket = Ticket(message, client, self, application)
         let deadline = application.clock.deadline(after: application.limits.clientRequest)
         ticket.timer = application.clock.schedule(at: deadline) { [weak self] in
             self?.overdue.increment()
@@ -157,8 +157,6 @@ import PomeloWire
             return Self.internalError
         }
     }
-
-    fileprivate func cancel(_ timer: TimerID) { application.clock.cancel(timer) }
 }
 
 /// The one answer of one request: whoever comes first, handler or deadline, gives it.
@@ -166,20 +164,23 @@ import PomeloWire
     private let id: UInt32
     private let route: Route
     private let client: ClientSession
+    /// Held while the request is under way, also when the application was dropped.
+    private let application: Application
     private var dispatcher: Dispatcher?
     var timer: TimerID?
 
-    init(_ message: ClientMessage, _ client: ClientSession, _ dispatcher: Dispatcher) {
+    init(_ message: ClientMessage, _ client: ClientSession, _ dispatcher: Dispatcher, _ application: Application) {
         id = message.id
         route = message.route
         self.client = client
         self.dispatcher = dispatcher
+        self.application = application
     }
 
     func finish(_ outcome: Outcome) {
         guard let dispatcher else { return }
         self.dispatcher = nil
-        if let timer { dispatcher.cancel(timer) }
+        if let timer { application.clock.cancel(timer) }
         dispatcher.end(client)
         let body = dispatcher.body(of: outcome, route)
         if id != 0, client.isOpen { client.socket.respond(id: id, body: body) }

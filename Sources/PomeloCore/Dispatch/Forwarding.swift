@@ -53,6 +53,8 @@ import PomeloWire
     }
 
     private func serve(_ caller: RPCCaller, _ payload: Bytes) async throws -> Bytes {
+        // Held while the request is under way, also when the application was dropped.
+        let application = self.application
         var reader = PayloadReader(payload)
         let id = SessionID(try reader.number())
         let uid = try reader.text()

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloTesting
+import PomeloWire
+
+/// One step: something a client does, or something that breaks or is mended.
+extension ClusterSimulation {
+    func act() {
+        if chance(12) { return breakSomething() }
+        if chance(12) { return mendSomething() }
+        guard let client = pick(clients.filter { !$0.socket.isClosed }), !chance(25) else { return connect() }
+        let room = JSON.string((pick(Self.rooms) ?? "lobby").rawValue)
+        switch random.next() % 10 {
+        case 0, 1, 2:
+            let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
+            request(client, "connector.entry.enter", ["uid": uid, "room": room])
+        case 3: request(client, "chat.room.join", ["room": room])
+        case 4: request(client, "chat.room.leave", ["room": room])
+        case 5, 6: request(client, "chat.room.send", ["room": room, "text": .string(nextMessage())])
+        case 7:
+            let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
+            request(client, "chat.room.tell", ["uid": uid, "text": .string(nextMessage())])
+        case 8: request(client, "connector.entry.unbind", [:])
+        default:
+            note("\(client.socket.remoteAddress) disconnects")
+            client.socket.disconnect()
+        }
+    }
+
+    private func connect() {
+        guard let frontend = pick(connectors.filter { cluster.running.contains($0) }),
+            let socket = cluster.connect(frontend)
+        else { return }
+        note("\(socket.remoteAddress) connects to \(frontend)")
+        clients.append(Client(socket, frontend))
+    }
+
+    private func breakSomething() {
+        let running = cluster.running.filter { !crashed.contains($0) }
+        switch random.next() % 6 {
+        case 0, 1:
+            if let id = pick(running), running.count > 2 { crash(id) }
+        case 2:
+            if hasNetworkFaults, let id = pick(running) {
+                note("freeze \(id)")
+                cluster.network.freeze(id)
+            }
+        case 3:
+            if hasNetworkFaults, let one = pick(running), let other = pick(running), one != other {
+                note("partition \(one) \(other)")
+                cluster.network.partition(one, other)
+            }
+        case 4:
+            note("redis goes away")
+            for id in running { faults[id]?.isDown = true }
+        default:
+            let loses = Int(random.next() % 200)
+            note("redis loses answers: \(loses)")
+            for id in running { faults[id]?.lostAnswersPerMille = loses }
+        }
+    }
+
+    private func mendSomething() {
+        switch random.next() % 4 {
+        case 0: if let id = pick(crashed.sorted()) { start(id) }
+        case 1:
+            note("network heals")
+            let loss = cluster.network.lossPerMille
+            cluster.network.healAll()
+            cluster.network.lossPerMille = loss
+        default:
+            let isEmpty = chance(30)
+            note(isEmpty ? "redis comes back empty" : "redis comes back")
+            if isEmpty {
+                channelEntries.removeAll()
+                // A binding that is lost while its holder cannot hear of it can be taken by another: not without
+                // network faults, for there the rule of one holder is checked.
+                if hasNetworkFaults { statusEntries.removeAll() }
+            }
+            for id in cluster.running where !crashed.contains(id) {
+                faults[id]?.isDown = false
+                faults[id]?.lostAnswersPerMille = 0
+            }
+            cluster.redisReturned()
+        }
+    }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloStatus
+import PomeloTesting
+import PomeloWire
+
+/// A chat of several servers under faults, decided by one seed: what clients do, how long everything takes, in which
+/// order ready tasks run, what breaks and when.
+///
+/// Clients connect, enter rooms, send, leave and go; servers crash and come back, freeze, and lose sight of each
+/// other; the store is slow, loses answers, goes away and comes back empty. Rules are checked after every step, and
+/// all of them again when everything has healed.
+@Loop final class ClusterSimulation {
+    static let rooms: [ChannelName] = ["lobby", "attic", "cellar"]
+    static let users: [UserID] = ["ann", "bob", "cid", "dan", "eve", "fay"]
+    static let say = Push<String>("onSay")
+
+    /// A client, what it asked, and where.
+    @Loop final class Client {
+        let socket: TestSocket
+        let frontend: ServerID
+        var requests: [UInt32] = []
+        init(_ socket: TestSocket, _ frontend: ServerID) {
+            self.socket = socket
+            self.frontend = frontend
+        }
+    }
+
+    let cluster: TestCluster
+    var random: SplitMix64
+    /// Rules that were broken.
+    var failures: [String] = []
+    /// What happened, for the reader of a failure.
+    var trail: [String] = []
+    var clients: [Client] = []
+    var crashed: Set<ServerID> = []
+    var faults: [ServerID: StoreFaults] = [:]
+    let channelEntries = MemoryChannelStore.Entries()
+    let statusEntries = MemoryStatusStore.Entries()
+    /// Without these a user id can have one holder only; a holder that does not answer loses it by design.
+    let hasNetworkFaults: Bool
+    private var messages = 0
+    private let seed: UInt64
+
+    init(seed: UInt64) {
+        self.seed = seed
+        random = SplitMix64(seed: seed)
+        hasNetworkFaults = random.next() % 4 != 0
+        cluster = TestCluster(
+            TestCluster.records(connectors: 2 + Int(random.next() % 2), chats: 2), seed: random.next())
+    }
+
+    var connectors: [ServerID] { cluster.records.filter(\.isFrontend).map(\.id) }
+
+    func pick<Value>(_ values: [Value]) -> Value? {
+        values.isEmpty ? nil : values[Int(random.next() % UInt64(values.count))]
+    }
+
+    func chance(_ percent: UInt64) -> Bool { random.next() % 100 < percent }
+
+    func note(_ event: String) {
+        trail.append("\(cluster.clock.now / 1_000_000) \(event)")
+    }
+
+    func fail(_ rule: String) {
+        if !failures.contains(rule) { failures.append(rule) }
+        note("BROKEN: \(rule)")
+    }
+
+    // MARK: the whole run
+
+    func run(steps: Int) {
+        if hasNetworkFaults {
+            cluster.network.delay = .zero ... .milliseconds(Int64(random.next() % 80))
+            cluster.network.lossPerMille = Int(random.next() % 30)
+        }
+        for record in cluster.records { start(record.id) }
+        pass(.seconds(1))
+        for _ in 0..<steps {
+            act()
+            pass(.milliseconds(Int64(random.next() % 250)))
+            checkAlways()
+        }
+        heal()
+        checkInTheEnd()
+    }
+
+    /// Runs what is ready, then time passes timer by timer.
+    func pass(_ duration: Duration) {
+        let end = cluster.clock.deadline(after: duration)
+        settle()
+        while let next = cluster.clock.nextDeadline, next <= end {
+            cluster.clock.advance(to: next)
+            settle()
+        }
+        cluster.clock.advance(to: end)
+        settle()
+    }
+
+    private func settle() {
+        if !EventLoop.shared.runUntilIdle(limit: 1000) { fail("the cluster never comes to rest") }
+    }
+
+    private func heal() {
+        note("everything heals")
+        cluster.network.healAll()
+        cluster.network.delay = .zero ... .zero
+        for fault in faults.values {
+            fault.isDown = false
+            fault.delay = .zero
+            fault.lostAnswersPerMille = 0
+        }
+        cluster.redisReturned()
+        for id in crashed.sorted() where chance(50) { start(id) }
+        // Longer than a client's request, a lease with its clean-up, and a few rounds of the sweeps.
+        pass(.seconds(45))
+    }
+
+    // MARK: servers
+
+    func start(_ id: ServerID) {
+        note("start \(id)")
+        crashed.remove(id)
+        let fault = StoreFaults(clock: cluster.clock, random: RandomSource(seed: random.next()))
+        fault.delay = .milliseconds(Int64(random.next() % 60))
+        faults[id] = fault
+        Loop.spawn {
+            do {
+                try await self.cluster.start(id) { app in try self.setUp(app, fault) }
+            } catch {
+                self.note("\(id) did not start: \(error)")
+                self.crashed.insert(id)
+                self.endLease(of: id)
+            }
+        }
+    }
+
+    private func setUp(_ app: Application, _ fault: StoreFaults) throws {
+        var options = Status.Options()
+        options.singleSession = .refuse
+        try app.use(
+            GlobalChannel(store: FaultyChannelStore(MemoryChannelStore(channelEntries), fault)))
+        try app.use(Status(store: FaultyStatusStore(MemoryStatusStore(statusEntries), fault), options: options))
+        app.route("chat", by: "room")
+        if app.serverType == "chat" { try app.handle(RoomHandler(app: app)) }
+        if app.isFrontend { try app.handle(EntryHandler(app: app)) }
+    }
+
+    func crash(_ id: ServerID) {
+        note("crash \(id)")
+        crashed.insert(id)
+        faults[id]?.isDown = true
+        cluster.crash(id)
+        endLease(of: id)
+    }
+
+    /// Ten seconds later, and as often as it takes, somebody cleans up, unless the server is back.
+    private func endLease(of id: ServerID) {
+        _ = cluster.clock.schedule(after: .seconds(10)) { [weak self] in
+            guard let self, self.crashed.contains(id) else { return }
+            Loop.spawn {
+                do {
+                    try await self.cluster.endLease(of: id)
+                    self.note("lease of \(id) ended")
+                } catch {
+                    self.note("clean-up of \(id) failed: \(error)")
+                    self.endLease(of: id)
+                }
+            }
+        }
+    }
+
+    // MARK: messages
+
+    func request(_ client: Client, _ route: String, _ body: JSON) {
+        note("\(client.socket.remoteAddress) \(route) \(String(decoding: body.encoded(), as: UTF8.self))")
+        client.requests.append(client.socket.request(route, body.encoded()))
+    }
+
+    func nextMessage() -> String {
+        messages += 1
+        return "m\(messages)"
+    }
+
+    /// The members of a room in the memory of a frontend, now.
+    func owned(_ room: ChannelName, at frontend: ServerID) -> [UserID] {
+        var payload = PayloadWriter()
+        payload.text(room.rawValue)
+        payload.text("")
+        let result = Box<[UserID]>([])
+        let caller = RPCCaller(server: frontend, deadline: .max)
+        cluster[frontend].procedures.run("sys/channel.members", caller, payload.bytes) { answer in
+            guard case .success(let bytes) = answer else { return }
+            var reader = PayloadReader(bytes)
+            do { result.value = try reader.texts().map { UserID($0) } } catch { result.value = ["unreadable"] }
+        }
+        return result.value
+    }
+}
+
+@Loop final class Box<Value> {
+    var value: Value
+    init(_ value: Value) { self.value = value }
+}
+
+/// What a connector does: binds a client and lets a chat server make it a member.
+@Loop private struct EntryHandler: Handler {
+    struct Admit: Codable, Sendable {
+        let room: ChannelName
+        let uid: UserID
+        let frontend: ServerID
+    }
+    static let admit = Remote<Admit, Nothing>("chat.room.admit")
+
+    let app: Application
+
+    var routes: [ServedRoute] {
+        on(json: "connector.entry.enter") { body, session in
+            guard let uid = body["uid"]?.string, let room = body["room"]?.string else { throw Fault(400) }
+            try await session.bind(UserID(uid))
+            session.set("room", .string(room))
+            try await session.push("room")
+            let admit = Admit(room: ChannelName(room), uid: UserID(uid), frontend: session.frontend)
+            _ = try await app.rpc.call(Self.admit, admit, for: session)
+            return [:]
+        }
+        on(json: "connector.entry.unbind") { _, session in
+            try await session.unbind()
+            return [:]
+        }
+    }
+}
+
+/// What a chat server does.
+@Loop private struct RoomHandler: Handler {
+    let app: Application
+
+    var routes: [ServedRoute] {
+        on(EntryHandler.admit) { admit in
+            try await app.globalChannel.add(admit.room, admit.uid, admit.frontend)
+            return Nothing()
+        }
+        on(json: "chat.room.join") { body, session in
+            guard let uid = session.uid, let room = body["room"]?.string else { throw Fault(403) }
+            try await app.globalChannel.add(ChannelName(room), uid, session.frontend)
+            return [:]
+        }
+        on(json: "chat.room.leave") { body, session in
+            guard let uid = session.uid, let room = body["room"]?.string else { throw Fault(403) }
+            try await app.globalChannel.leave(ChannelName(room), uid, session.frontend)
+            return [:]
+        }
+        on(json: "chat.room.send") { body, _ in
+            guard let room = body["room"]?.string, let text = body["text"]?.string else { throw Fault(400) }
+            let report = try await app.globalChannel.pushMessage(
+                "connector", ClusterSimulation.say, text, ChannelName(room))
+            return ["queued": .int(Int64(report.queued))]
+        }
+        on(json: "chat.room.tell") { body, _ in
+            guard let uid = body["uid"]?.string, let text = body["text"]?.string else { throw Fault(400) }
+            let report = try await app.status.pushByUids([UserID(uid)], ClusterSimulation.say, text)
+            return ["queued": .int(Int64(report.queued))]
+        }
+    }
+}

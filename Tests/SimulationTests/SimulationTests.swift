@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import Logging
+import PomeloLoop
+import Testing
+
+/// A whole cluster under faults, many times over, each run in a process of its own.
+///
+/// `POMELO_SIM_SEEDS` is the number of runs, `POMELO_SIM_SEED` repeats one of them and prints what happened in it.
+@Suite(.serialized) struct SimulationTests {
+    private static let environment = ProcessInfo.processInfo.environment
+
+    static var seeds: [UInt64] {
+        if let seed = environment["POMELO_SIM_SEED"].flatMap({ UInt64($0) }) { return [seed] }
+        let count = environment["POMELO_SIM_SEEDS"].flatMap { UInt64($0) } ?? 20
+        return Array(1...max(1, count))
+    }
+
+    init() {
+        // The order of sets and dictionaries is part of what a seed decides; the children inherit this.
+        setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+    }
+
+    @Test(arguments: seeds) func theRulesHold(seed: UInt64) async {
+        let output = await run(seed: seed)
+        if Self.environment["POMELO_SIM_SEED"] != nil { print(output) }
+        let broken = output.split(separator: "\n").filter { $0.hasPrefix("broken: ") }
+        #expect(broken.isEmpty, "repeat this run with POMELO_SIM_SEED=\(seed)")
+        #expect(output.contains("finished"), "POMELO_SIM_SEED=\(seed): \(output.suffix(2000))")
+    }
+
+    @Test func aSeedDecidesARun() async {
+        let first = await run(seed: 7)
+        #expect(first.contains("finished"))
+        #expect(await run(seed: 7) == first)
+        #expect(await run(seed: 8) != first)
+    }
+
+    private func run(seed: UInt64) async -> String {
+        let result = await #expect(
+            processExitsWith: .success, "repeat this run with POMELO_SIM_SEED=\(seed)",
+            observing: [\.standardOutputContent]
+        ) { [seed = seed as UInt64] in
+            LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
+            EventLoop.choose(.manual(.shuffled(seed: seed)))
+            EventLoop.shared.runTurn()
+            Loop.assumeIsolated {
+                let simulation = ClusterSimulation(seed: seed)
+                simulation.run(steps: 150)
+                for event in simulation.trail { print(event) }
+                for failure in simulation.failures { print("broken: \(failure)") }
+                print("finished")
+            }
+        }
+        return String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+    }
+}
