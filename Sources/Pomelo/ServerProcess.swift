@@ -14,7 +14,8 @@ extension Application {
         let signals = try [SIGTERM, SIGINT].map { number in try SignalWatcher(number) { self.signalled() } }
         let log = self.log
         let watchdog = Watchdog { stall in
-            log.warning("the loop does not turn", metadata: ["ms": "\(stall.milliseconds)", "at": "\(stall.backtrace)"])
+            log.warning(
+                "the loop does not turn", metadata: ["ms": "\(stall.milliseconds)", "at": "\(stall.backtrace)"])
         }
         defer {
             watchdog.stop()

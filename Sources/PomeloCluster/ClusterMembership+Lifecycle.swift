@@ -24,6 +24,7 @@ extension ClusterMembership {
             try await view.load()
         }
         try await proveSecret()
+        keeper.info.services = reaper.cleaners.map(\.name).sorted()
         try await join()
         isJoined = true
         phase = .joining

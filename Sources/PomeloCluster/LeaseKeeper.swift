@@ -18,7 +18,7 @@ import PomeloRedis
 
     private let registry: ClusterRegistry
     private let lease: Duration
-    private(set) var info: ServerInfo
+    var info: ServerInfo
     private var isLeaving = false
 
     init(_ registry: ClusterRegistry, _ info: ServerInfo, lease: Duration) {

@@ -83,7 +83,12 @@ import PomeloRedis
     private func examine(_ id: ServerID) async {
         do {
             let entry = try await registry.entry(of: id)
-            if let info = RegistryEntry.decode(entry, of: id),
+            let info = RegistryEntry.decode(entry, of: id)
+            // A gate without channels must not remove a connector with members: nobody would clean up any more.
+            guard Set(info?.services ?? []).isSubset(of: cleaners.map(\.name)) else {
+                return spare(id, for: options.lease)
+            }
+            if let info,
                 await transport.ping(info, within: options.pingDeadline)
             {
                 log.warning("its lease has ended, but it answers", metadata: ["pomelo.peer": "\(id)"])

@@ -2,7 +2,7 @@
 import PomeloCore
 import PomeloWire
 
-//  {"inst":"9f…","state":"up","record":{"id":"connector-1","serverType":"connector","host":"10.0.0.1","port":4050,
+//  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1","serverType":"connector","host":"10.0.0.1","port":4050,
 //   "clientHost":…,"clientPort":…,"frontend":true,"bind":…,"max-connections":…,"metadata":{…}}}
 //
 //  `state` is joining, up or draining; of the record only id, serverType, host and port are always there. The order
@@ -27,6 +27,7 @@ enum RegistryEntry {
         var entry = JSONObject()
         entry["inst"] = .string(info.instance.rawValue)
         entry["state"] = .string(info.state.rawValue)
+        entry["services"] = info.services.isEmpty ? nil : .array(info.services.map(JSON.string))
         entry["record"] = .object(fields)
         return String(decoding: JSON.object(entry).encoded(), as: UTF8.self)
     }
@@ -51,7 +52,8 @@ enum RegistryEntry {
             metadata: fields["metadata"]?.object ?? JSONObject())
         // A state of a later version is one that nothing is routed to.
         let state = entry["state"]?.string.flatMap(ServerState.init(rawValue:)) ?? .joining
-        return ServerInfo(record: record, instance: InstanceID(instance), state: state)
+        let services = entry["services"]?.array?.compactMap(\.string) ?? []
+        return ServerInfo(record: record, instance: InstanceID(instance), state: state, services: services)
     }
 
     /// The instance of an entry, also of one whose record cannot be read; empty when there is none.

@@ -7,6 +7,7 @@ public typealias Body = Codable & Sendable
 
 /// An empty body: `{}`.
 public struct Nothing: Body, Equatable {
+    /// The one value of the type.
     public init() {}
 }
 
@@ -14,6 +15,7 @@ public struct Nothing: Body, Equatable {
 ///
 /// Served with `app.handle(call) { query, session in reply }`; a wrong payload does not compile.
 public struct Call<Query: Body, Reply: Body>: Sendable {
+    /// What clients name when they ask.
     public let route: Route
 
     /// The route is `serverType.handler.method`.
@@ -22,6 +24,7 @@ public struct Call<Query: Body, Reply: Body>: Sendable {
 
 /// A procedure that servers call on each other: `serverType.remote.method`.
 public struct Remote<Query: Body, Reply: Body>: Sendable {
+    /// What callers name; its first part chooses the server type.
     public let route: Route
 
     /// The first part of the route names the server type that serves it.
@@ -30,6 +33,7 @@ public struct Remote<Query: Body, Reply: Body>: Sendable {
 
 /// A message from server to client under a route of the application's choice, such as `onChat`.
 public struct Push<Message: Body>: Sendable {
+    /// What clients listen for.
     public let route: String
 
     /// Keep routes under 128 bytes: old C clients read the length as a signed byte.
@@ -38,6 +42,7 @@ public struct Push<Message: Body>: Sendable {
 
 /// A route, cut into its parts once.
 public struct Route: Hashable, Sendable, CustomStringConvertible {
+    /// The whole route, as it travels.
     public let text: String
     /// The part before the first dot; empty when there is none.
     public let serverType: ServerType
@@ -46,6 +51,7 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     /// The last part of a complete route.
     public let method: String
 
+    /// Cuts the text at its dots; any text is accepted, and `isComplete` tells whether it can be served.
     public init(_ text: String) {
         self.text = text
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -54,17 +60,23 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
         method = isComplete ? String(parts[2]) : ""
     }
 
+    /// The whole route.
     public var description: String { text }
+    /// Routes are equal when their texts are.
     public static func == (a: Route, b: Route) -> Bool { a.text == b.text }
+    /// Hashes the text alone.
     public func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }
 
 /// A push, encoded once and framed once per kind of connection, then written to any number of sockets.
 @Loop public final class PushMessage {
+    /// What clients listen for.
     public let route: String
+    /// The message, encoded.
     public let body: Bytes
     private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
 
+    /// A message whose body is encoded already.
     public init(route: String, body: Bytes) {
         self.route = route
         self.body = body

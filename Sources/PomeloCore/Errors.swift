@@ -5,7 +5,9 @@ public import PomeloWire
 ///
 /// Any other error thrown by a handler is answered as exactly `{"code":500}` and logged.
 public struct Fault: Error, Sendable, CustomStringConvertible {
+    /// The reply's `code`; not sent when there is a `body`.
     public let code: Int
+    /// The reply's `message`, if it has one.
     public let message: String?
     /// Sent as is, in place of code and message.
     public let body: JSON?
@@ -24,6 +26,7 @@ public struct Fault: Error, Sendable, CustomStringConvertible {
         self.body = body
     }
 
+    /// Code and message, for logs.
     public var description: String { "fault \(code)\(message.map { ": \($0)" } ?? "")" }
 
     /// The body sent to the client.
@@ -38,6 +41,7 @@ public struct Fault: Error, Sendable, CustomStringConvertible {
 public struct PomeloError: Error, Sendable, CustomStringConvertible {
     /// A stable name of the kind of error; new ones may come.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The code's name, the same in every release.
         public let description: String
         /// A file, key or argument is missing, unknown or of the wrong kind.
         public static let configuration = Code("configuration")
@@ -70,8 +74,11 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         init(_ description: String) { self.description = description }
     }
 
+    /// The kind of error, to be acted on.
     public let code: Code
+    /// What went wrong and where, to be read.
     public let message: String
+    /// The error underneath, when there was one.
     public let cause: (any Error)?
 
     /// Framework and plugins make these; applications usually throw `Fault`.
@@ -81,6 +88,7 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// The message.
     public var description: String { message }
 
     /// The error that a peer told as the text of `RPCError.failed`; of the kind `code` when the text names none.
@@ -106,6 +114,7 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The peer answered with an error; `code` is the peer's, 500 when it has none.
     case failed(code: Int, message: String)
 
+    /// Which of the three outcomes it was, and why.
     public var description: String {
         switch self {
         case .notSent(let reason): "not sent: \(reason)"

@@ -14,19 +14,28 @@
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,
     ExpressibleByStringLiteral, CustomStringConvertible
 {
+    /// The name as it is; nothing is checked.
     init(_ rawValue: String)
 }
 
 extension Identifier {
+    /// The name as it is; nothing is checked.
     public init(rawValue: String) { self.init(rawValue) }
+    /// Takes a literal for a name.
     public init(stringLiteral value: String) { self.init(value) }
+    /// The name itself.
     public var description: String { rawValue }
+    /// Orders names as texts.
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
+    /// Reads the name from a plain text.
+    ///
+    /// - Throws: `DecodingError` when there is something else.
     public init(from decoder: any Decoder) throws {
         self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
+    /// Writes the name as a plain text.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(rawValue)
@@ -35,13 +44,17 @@ extension Identifier {
 
 /// One server process of the cluster, as named in `servers.json`; has no `:`, `{` or `}`.
 public struct ServerID: Identifier {
+    /// The id, as in `servers.json`.
     public let rawValue: String
+    /// The id as it is; the configuration checks it.
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
 /// A kind of server: `gate`, `connector`, `chat`.
 public struct ServerType: Identifier {
+    /// The type's name, the first part of its routes.
     public let rawValue: String
+    /// The type of this name; nothing is checked.
     public init(_ rawValue: String) { self.rawValue = rawValue }
     /// The administrative role; it serves no clients and forwards nothing.
     public static let master: ServerType = "master"
@@ -49,26 +62,36 @@ public struct ServerType: Identifier {
 
 /// One start of a server process; a restart under the same `ServerID` has another.
 public struct InstanceID: Identifier {
+    /// 16 hexadecimal digits when made by an application.
     public let rawValue: String
+    /// The name of a start; nothing is checked.
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
 /// A user of the application; compared as text, never empty.
 public struct UserID: Identifier {
+    /// The user's id, chosen by the application.
     public let rawValue: String
+    /// The id as it is; `bind` refuses an empty one.
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
 /// A channel that members join and messages are pushed to.
 public struct ChannelName: Identifier {
+    /// The channel's name, chosen by the application.
     public let rawValue: String
+    /// The name as it is; nothing is checked.
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
 /// One client connection; unique within its frontend's instance, never reused there.
 public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// Counts the connections of a frontend, from 1.
     public let rawValue: UInt64
+    /// The id as a number.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    /// The number in decimal digits.
     public var description: String { String(rawValue) }
+    /// Earlier connections come first.
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }

@@ -2,8 +2,9 @@
 import PomeloCore
 import PomeloLoop
 
-/// What the published copy lacks: members that differ, and channels to be written whole. An add and a leave of the
-/// same member collapse, because what counts is the owner's memory at the time of writing.
+/// What the published copy lacks: members that differ, and channels to be written whole.
+///
+/// An add and a leave of the same member collapse, because what counts is the owner's memory at the time of writing.
 @Loop struct ChannelBacklog {
     private var dirty: [ChannelName: Set<UserID>] = [:]
     /// In order of their first change; has names that are not dirty any more.

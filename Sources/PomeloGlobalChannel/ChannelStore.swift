@@ -6,14 +6,18 @@ public import PomeloLoop
 public struct ChannelBatch: Sendable, Equatable {
     /// One channel's changes, and how many members it has with them.
     public struct Change: Sendable, Equatable {
+        /// The channel that changed.
         public var channel: ChannelName
+        /// Members now that may not have been at the last flush.
         public var added: [UserID]
+        /// No members now, but maybe at the last flush.
         public var removed: [UserID]
         /// Negative while further changes of the channel follow in the next batch.
         public var count: Int
         /// What the store has of the channel goes first: `added` are all members.
         public var replaces: Bool
 
+        /// A channel's part of a batch.
         public init(
             channel: ChannelName, added: [UserID], removed: [UserID] = [], count: Int, replaces: Bool = false
         ) {
@@ -25,10 +29,12 @@ public struct ChannelBatch: Sendable, Equatable {
         }
     }
 
+    /// One entry per channel, or more when a long one is split.
     public var changes: [Change]
     /// Grows with every flush; the store keeps it with the data, so that a loss of data can be seen.
     public var sequence: UInt64
 
+    /// Changes with the sequence of their flush.
     public init(changes: [Change], sequence: UInt64) {
         self.changes = changes
         self.sequence = sequence
@@ -42,6 +48,7 @@ public struct PublishedBatch: Sendable, Equatable {
     /// The sequence the store held for this instance just before; nil when it held nothing of it.
     public var previous: UInt64?
 
+    /// A store's answer, made by the store.
     public init(counts: [ChannelName: Int], previous: UInt64?) {
         self.counts = counts
         self.previous = previous
@@ -79,8 +86,11 @@ public struct PublishedBatch: Sendable, Equatable {
 }
 
 extension ChannelStore {
+    /// False: entries live until they are removed.
     public var needsMembership: Bool { false }
+    /// Does nothing.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
+    /// Does nothing.
     public func clean() async throws {}
 }
 
@@ -91,6 +101,7 @@ extension ChannelStore {
         fileprivate var members: [ServerID: [ChannelName: Set<UserID>]] = [:]
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
 
+        /// Entries of nobody.
         public nonisolated init() {}
 
         /// Loses everything, as an emptied Redis does.
@@ -114,16 +125,20 @@ extension ChannelStore {
     private var own = ServerID("")
     private var instance = InstanceID("")
 
+    /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
+    /// False: memory has no leases.
     public var needsMembership: Bool { false }
 
+    /// Takes the server's identity, and forgets what its former instances published.
     public func start(_ application: Application, _ membership: (any Membership)?) {
         own = application.serverID
         instance = application.instance
         entries.members[own] = nil
     }
 
+    /// Applies the changes to the entries, at once.
     public func publish(_ batch: ChannelBatch) -> PublishedBatch {
         var published = PublishedBatch(counts: [:], previous: publishedSequence())
         for change in batch.changes {
@@ -137,26 +152,35 @@ extension ChannelStore {
         return published
     }
 
+    /// The entries of a channel at a server, sorted.
     public func members(of channel: ChannelName, at server: ServerID) -> [UserID] {
         (entries.members[server]?[channel] ?? []).sorted()
     }
 
+    /// The channels that have entries of this server, sorted.
     public func channels() -> [ChannelName] { (entries.members[own] ?? [:]).keys.sorted() }
 
+    /// How many entries of this server each channel has.
     public func counts(of channels: [ChannelName]) -> [ChannelName: Int] {
         Dictionary(channels.map { ($0, entries.members[own]?[$0]?.count ?? 0) }) { first, _ in first }
     }
 
+    /// The sequence of the last `publish`; nil when it was another instance's.
     public func publishedSequence() -> UInt64? {
         entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
     }
 
+    /// Removes the entries of a channel at some servers.
     public func destroy(_ channel: ChannelName, at servers: [ServerID]) {
         for server in servers { entries.members[server]?[channel] = nil }
     }
 
+    /// Removes all entries of this server.
     public func clean() { entries.members[own] = nil }
 
+    /// Removes a server's entries in order of the channels' names.
+    ///
+    /// - Throws: what `proceed` throws; the channels not yet told about stay.
     public func cleanUp(
         _ server: ServerID, proceed: @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void

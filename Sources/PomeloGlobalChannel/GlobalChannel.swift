@@ -20,6 +20,7 @@ public struct GlobalChannel: Plugin {
         /// The server type that hears of users lost with a server; nil: the server that cleans up.
         public var lostServerType: ServerType?
 
+        /// The defaults written at each property.
         public init() {}
 
         /// Reads `globalChannel.json`; unknown keys are an error.
@@ -33,6 +34,7 @@ public struct GlobalChannel: Plugin {
         }
     }
 
+    /// `globalChannel`.
     public let name = "globalChannel"
     private let options: Options
     private let store: any ChannelStore
@@ -48,6 +50,10 @@ public struct GlobalChannel: Plugin {
         self.options = options
     }
 
+    /// Makes the service and loads it as a component.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
+    ///   and there is none.
     public func install(into application: Application) throws {
         guard !options.prefix.contains(where: { "{}".contains($0) }) else {
             throw PomeloError(.configuration, "globalChannel: prefix must not hold { or }")

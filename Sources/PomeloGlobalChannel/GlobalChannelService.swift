@@ -16,8 +16,11 @@ public struct ChannelMembers: Sendable, Equatable {
 
 /// Users that vanished with a server, told once per channel after the server's lease is over.
 public struct LostMembers: Sendable {
+    /// The channel they were members of.
     public let channel: ChannelName
+    /// Its members at that server, as last published.
     public let uids: [UserID]
+    /// The server that is gone.
     public let server: ServerID
 }
 
@@ -29,6 +32,7 @@ public struct LostMembers: Sendable {
 /// - Source: pomelo-globalchannel-plugin 0.0.3, lib/service/globalChannelService.js; without its false successes,
 ///   double callbacks and ghost members.
 @Loop public final class GlobalChannelService: Component {
+    /// `globalChannel`.
     public let name = "globalChannel"
     let application: Application
     let store: any ChannelStore
@@ -59,12 +63,16 @@ public struct LostMembers: Sendable {
 
     // MARK: life
 
+    /// Starts the store, cleans it when the options say so, and begins to publish at a frontend.
+    ///
+    /// - Throws: what the store throws.
     public func start() async throws {
         try await store.start(application, application.membership)
         if options.cleanOnStartUp { try await store.clean() }
         if application.isFrontend { publisher.start() }
     }
 
+    /// Publishes what is left, once, and nothing further.
     public func stop() async {
         await publisher.stop()
     }
@@ -255,6 +263,9 @@ public struct LostMembers: Sendable {
 }
 
 extension GlobalChannelService: LeaseCleaner {
+    /// Removes what a gone server had published, after telling of the users lost with it.
+    ///
+    /// - Throws: what the store and `proceed` throw; then it is to be called again.
     public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
         try await store.cleanUp(server, proceed: proceed) { channel, uids in
             await self.tellLost(LostMembers(channel: channel, uids: uids, server: server))

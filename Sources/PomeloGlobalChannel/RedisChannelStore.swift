@@ -29,8 +29,10 @@ public import PomeloRedis
         self.prefix = prefix
     }
 
+    /// True: entries are removed when their server's lease is over.
     public var needsMembership: Bool { true }
 
+    /// Takes the server's identity and its lease key; sends no command.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         own = application.serverID
         instance = application.instance
@@ -45,6 +47,10 @@ public import PomeloRedis
 
     // MARK: writing
 
+    /// Writes a batch and its sequence in one transaction.
+    ///
+    /// - Complexity: one round trip; no command has more than 512 members.
+    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server holds the lease.
     public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
         // First of all what was there: the same transaction tells whether data was lost before it.
         var commands = [RedisCommand("HMGET", leaseKey, "inst", "seq")]
@@ -71,7 +77,9 @@ public import PomeloRedis
         return published
     }
 
-    /// The sequence of this instance in `inst, seq`. A hash without `inst` was made by a flush of ours after a loss.
+    /// The sequence of this instance in `inst, seq`.
+    ///
+    /// A hash without `inst` was made by a flush of ours after a loss.
     private func sequence(_ reply: RedisReply) throws -> UInt64? {
         guard let fields = reply.array, fields.count == 2 else { return nil }
         if let holder = fields[0].string, holder != instance.rawValue {
@@ -80,6 +88,10 @@ public import PomeloRedis
         return fields[1].string.flatMap { UInt64($0) }
     }
 
+    /// Removes a channel's set at some servers, and its name from their lists.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`.
     public func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws {
         let commands = servers.flatMap { server in
             [
@@ -99,14 +111,24 @@ public import PomeloRedis
 
     // MARK: reading
 
+    /// Reads the set of a channel at a server, in pages.
+    ///
+    /// - Throws: `RedisError`.
     public func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID] {
         try await scan(membersKey(channel, server)).map { UserID($0) }
     }
 
+    /// Reads the list of this server's channels, in pages; it may name some that are empty.
+    ///
+    /// - Throws: `RedisError`.
     public func channels() async throws -> [ChannelName] {
         try await scan(channelsKey(own)).map { ChannelName($0) }
     }
 
+    /// Counts the sets of some channels at this server.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`.
     public func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int] {
         let replies = try await redis.pipeline(channels.map { RedisCommand("SCARD", [membersKey($0, own)]) })
         var counts: [ChannelName: Int] = [:]
@@ -114,6 +136,9 @@ public import PomeloRedis
         return counts
     }
 
+    /// The sequence in the lease's hash.
+    ///
+    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server holds the lease.
     public func publishedSequence() async throws -> UInt64? {
         try sequence(try await redis.send(RedisCommand("HMGET", leaseKey, "inst", "seq")))
     }
@@ -133,12 +158,18 @@ public import PomeloRedis
 
     // MARK: cleaning
 
+    /// Removes this server's sets, also those that its list does not name.
+    ///
+    /// - Complexity: walks all keys of the database, about 1000 a round trip.
+    /// - Throws: `RedisError`.
     public func clean() async throws {
         let pattern = Self.escaped(prefix) + ":*:" + Self.escaped(own.rawValue)
         var cursor = "0"
         repeat {
-            let page = try await redis.send(
-                RedisCommand("SCAN", [cursor, "MATCH", pattern, "COUNT", "1000"])).array ?? []
+            let page =
+                try await redis.send(
+                    RedisCommand("SCAN", [cursor, "MATCH", pattern, "COUNT", "1000"])
+                ).array ?? []
             guard page.count == 2, let next = page[0].string else { break }
             cursor = next
             let keys = page[1].strings ?? []
@@ -155,6 +186,9 @@ public import PomeloRedis
         }
     }
 
+    /// Removes a server's sets one by one, each after its members were told as lost.
+    ///
+    /// - Throws: `RedisError`, and what `proceed` throws; what is left is found again by the next call.
     public func cleanUp(
         _ server: ServerID, proceed: @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void

@@ -13,6 +13,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
+    /// `host:port`, a numeric IPv6 host in brackets.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
@@ -54,7 +55,9 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 @Loop public protocol ByteStream: AnyObject {
     /// Held strongly until the end; reading begins when it is set.
     var delegate: (any ByteStreamDelegate)? { get set }
+    /// The peer's end.
     var remoteAddress: SocketAddress { get }
+    /// This side's end.
     var localAddress: SocketAddress { get }
     /// Bytes accepted by `write` and not yet by the kernel; the owner enforces its bound.
     var queuedBytes: Int { get }
@@ -62,6 +65,7 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     func write(_ bytes: [UInt8])
     /// Stops delivering bytes; the peer feels it through TCP.
     func pauseReading()
+    /// Delivers bytes again after `pauseReading`.
     func resumeReading()
     /// Writes what is queued, within `deadline`, then closes; nothing is read any more.
     func closeAfterFlush(within deadline: Duration)
@@ -71,6 +75,7 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 
 /// Something that accepts connections until it is closed.
 @Loop public protocol StreamListener: AnyObject {
+    /// Where it listens, with the port that was found free for port 0.
     var localAddress: SocketAddress { get }
     /// Frees the port; connections already accepted live on.
     func close()

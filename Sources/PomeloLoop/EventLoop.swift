@@ -84,6 +84,7 @@ import Synchronization
 
     // MARK: executor
 
+    /// Queues a job, from any thread; on the loop's own it takes no lock and no system call.
     public func enqueue(_ job: consuming ExecutorJob) { admit(UnownedJob(job)) }
 
     func admit(_ job: UnownedJob) {
@@ -105,8 +106,10 @@ import Synchronization
         if !inboxSignalled.exchange(true, ordering: .acquiringAndReleasing) { uv?.wake() }
     }
 
+    /// Whether the calling thread is the loop's, as the Swift runtime asks it.
     public func isIsolatingCurrentContext() -> Bool? { isOnLoop }
 
+    /// Traps on any thread but the loop's.
     public func checkIsolated() { precondition(isOnLoop, "not on the event loop thread") }
 
     @Loop func `defer`(_ continuation: CheckedContinuation<Void, Never>) {

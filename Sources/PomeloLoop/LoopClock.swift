@@ -113,11 +113,14 @@ extension Duration {
 
     private init() {}
 
+    /// `uv_hrtime`, in nanoseconds.
     public var now: UInt64 { EventLoop.shared.monotonicNanoseconds }
+    /// The system's real-time clock, in milliseconds since 1970.
     public var wallMilliseconds: Int64 { EventLoop.shared.wallMilliseconds }
     /// Timers that have not fired yet.
     public var pendingTimers: Int { heap.count }
 
+    /// Puts a timer into the heap; the one uv timer is armed for the earliest.
     public func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
         let before = heap.earliest
         let id = heap.insert(at: deadline, action)
@@ -125,6 +128,7 @@ extension Duration {
         return id
     }
 
+    /// Takes a timer out of the heap; one that has fired is ignored.
     public func cancel(_ timer: TimerID) {
         heap.remove(timer)
         if heap.count == 0 { EventLoop.shared.armTimer(at: nil) }
@@ -142,6 +146,7 @@ extension Duration {
 
 /// Time that moves only when told to, for tests and simulation.
 @Loop public final class ManualClock: LoopClock {
+    /// Monotonic nanoseconds, from one second on; only `advance` moves it.
     public private(set) var now: UInt64 = 1_000_000_000
     private var wallOffset: Int64
     private var heap = TimerHeap()
@@ -151,16 +156,19 @@ extension Duration {
         wallOffset = wallMilliseconds - 1000
     }
 
+    /// Moves with `now`, and by `stepWall`.
     public var wallMilliseconds: Int64 { wallOffset + Int64(now / 1_000_000) }
     /// The earliest deadline that is still to come.
     public var nextDeadline: UInt64? { heap.earliest }
     /// Timers that have not fired yet.
     public var pendingTimers: Int { heap.count }
 
+    /// Keeps the action until `advance` reaches its deadline, even one that has passed.
     public func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
         heap.insert(at: deadline, action)
     }
 
+    /// Forgets a timer; one that has fired is ignored.
     public func cancel(_ timer: TimerID) { heap.remove(timer) }
 
     /// Moves time forward and fires what became due, in deadline order.

@@ -1,5 +1,5 @@
-import PomeloCore
 // SPDX-License-Identifier: MIT
+import PomeloCore
 import PomeloLoop
 import PomeloWire
 

@@ -23,8 +23,7 @@ public import PomeloWire
     private var seenVersion = -1
 
     /// Creates a transport; nothing happens before `start`.
-    public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc"))
-    {
+    public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc")) {
         self.options = options
         self.logger = logger
     }
@@ -91,8 +90,7 @@ public import PomeloWire
     }
 
     /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
-    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async
-    {
+    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
         var timer: TimerID?
         await withCheckedContinuation { continuation in
             if isDone() || limit <= core.clock.now { return continuation.resume() }

@@ -62,32 +62,47 @@ public import PomeloUV
 
     // MARK: RedisPort, on the data connection
 
+    /// Whether the connection for commands is up; the others may not be.
     public var isUp: Bool { data.isUp }
     /// The run id of the server connected to last; empty when it does not tell.
     public var runID: String { data.runID }
 
+    /// Sends commands together on the connection for commands.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError` when there is no reply; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         try await data.pipeline(commands)
     }
 
+    /// Calls a script on the connection for commands.
+    ///
+    /// - Complexity: one round trip, one more for the first call of a script, and for one that was forgotten.
+    /// - Throws: `RedisError`; an error of the script as `.reply`.
     public func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
         try await data.run(script, keys: keys, args: args)
     }
 
+    /// Calls back at every `up` and `down` of the connection for commands.
     @discardableResult
     public func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { data.observe(handler) }
 
+    /// Forgets an observer; one already forgotten is ignored.
     public func unobserve(_ observation: RedisObservation) { data.unobserve(observation) }
 
     // MARK: messages
 
+    /// Subscribes on the connection for messages, which the first call makes.
+    ///
+    /// - Throws: `RedisError` when the server did not confirm in time; then nothing is subscribed.
     public func subscribe(
         _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
         try await subscriptions.subscribe(channel, handler)
     }
 
+    /// Stops calling the channel's handler at once; the server is told in the background.
     public func unsubscribe(_ channel: String) { subscriptions.unsubscribe(channel) }
 }

@@ -2,8 +2,11 @@
 
 /// One argument of a command: text, a decimal number, or bytes as they are.
 public enum RedisArgument: Sendable, Hashable {
+    /// Sent as UTF-8.
     case text(String)
+    /// Sent in decimal digits.
     case number(Int)
+    /// Sent as they are.
     case bytes([UInt8])
 
     /// What the server receives.
@@ -17,7 +20,9 @@ public enum RedisArgument: Sendable, Hashable {
 }
 
 extension RedisArgument: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral {
+    /// Takes a literal for a text.
     public init(stringLiteral value: String) { self = .text(value) }
+    /// Takes a literal for a number.
     public init(integerLiteral value: Int) { self = .number(value) }
 }
 
@@ -28,18 +33,22 @@ public protocol RedisArgumentConvertible {
 }
 
 extension RedisArgument: RedisArgumentConvertible {
+    /// The argument itself.
     public var redisArgument: RedisArgument { self }
 }
 
 extension String: RedisArgumentConvertible {
+    /// The text, sent as UTF-8.
     public var redisArgument: RedisArgument { .text(self) }
 }
 
 extension Int: RedisArgumentConvertible {
+    /// The number, sent in decimal digits.
     public var redisArgument: RedisArgument { .number(self) }
 }
 
 extension [UInt8]: RedisArgumentConvertible {
+    /// The bytes, sent as they are.
     public var redisArgument: RedisArgument { .bytes(self) }
 }
 

@@ -6,6 +6,7 @@
 public struct RedisConfiguration: Sendable, Hashable {
     /// A name or an address.
     public var host = "127.0.0.1"
+    /// From 1 to 65535.
     public var port = 6379
     /// The number of the logical database.
     public var db = 0
@@ -66,6 +67,9 @@ extension RedisConfiguration: Decodable {
         init?(intValue: Int) { return nil }
     }
 
+    /// Reads the keys of `redis.json`; absent ones keep their defaults.
+    ///
+    /// - Throws: `DecodingError.dataCorrupted` with a text that names the key and what it must be.
     public init(from decoder: any Decoder) throws {
         let keyed = try decoder.container(keyedBy: Key.self)
         let read = Reader(container: keyed)

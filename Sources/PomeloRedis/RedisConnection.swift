@@ -16,6 +16,7 @@ public import PomeloUV
     public let configuration: RedisConfiguration
     /// Shown by `CLIENT LIST` and in logs.
     public let name: String
+    /// Whether the handshake is done and commands are accepted.
     public internal(set) var isUp = false
     /// The run id of the server connected to last; empty when it does not tell.
     public internal(set) var runID = ""
@@ -68,6 +69,11 @@ public import PomeloUV
 
     // MARK: commands
 
+    /// Sends commands together, in the order of the calls.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`: `.connection` when there is none or it broke, `.timeout`, `.overloaded`, `.closed`,
+    ///   `.protocolError`; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         try await exchange(commands, shakingHands: false)
     }
@@ -105,6 +111,10 @@ public import PomeloUV
         if sweep == nil { armSweep(at: deadline) }
     }
 
+    /// Calls a script by the digest the server gave for it, or by its text when the server has forgotten it.
+    ///
+    /// - Complexity: one round trip; one more for the first call of a script, and for one that was forgotten.
+    /// - Throws: `RedisError`; an error of the script as `.reply`.
     public func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
@@ -128,9 +138,11 @@ public import PomeloUV
 
     // MARK: observers
 
+    /// Calls back at every later `up` and `down` of this connection.
     @discardableResult
     public func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { observers.add(handler) }
 
+    /// Forgets an observer; one already forgotten is ignored.
     public func unobserve(_ observation: RedisObservation) { observers.remove(observation) }
 
     func becameUp(reconnected: Bool) {

@@ -28,6 +28,7 @@ public enum RedisError: Error, Sendable, Equatable {
 }
 
 extension RedisError: CustomStringConvertible {
+    /// A sentence for logs.
     public var description: String {
         switch self {
         case .connection(let text, _): text

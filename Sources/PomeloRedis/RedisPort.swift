@@ -24,6 +24,7 @@ public struct RedisScript: Sendable, Hashable {
     /// The Lua text.
     public let source: String
 
+    /// A script by name and text; nothing is sent.
     public init(name: String, source: String) {
         self.name = name
         self.source = source
@@ -63,11 +64,13 @@ public struct RedisScript: Sendable, Hashable {
 }
 
 extension RedisPort {
+    /// Sends one command as a pipeline of one.
     public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
         guard let reply = try await pipeline([command]).first else { throw .protocolError("no reply") }
         return try reply.get()
     }
 
+    /// Sends the commands between MULTI and EXEC, as one pipeline.
     public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
         let replies = try await pipeline([RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")])
@@ -100,6 +103,7 @@ extension RedisPort {
     private var handlers: [(id: RedisObservation, handler: @Loop (RedisEvent) -> Void)] = []
     private var last = 0
 
+    /// Observed by nobody.
     public init() {}
 
     /// Adds an observer.

@@ -31,9 +31,12 @@ public import PomeloRedis
         self.prefix = prefix
     }
 
+    /// True: entries are removed when their server's lease is over.
     public var needsMembership: Bool { true }
+    /// Whether Redis accepts commands now.
     public var isUp: Bool { redis.isUp }
 
+    /// Takes the server's identity and its lease key; sends no command.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         own = application.serverID
         instance = application.instance
@@ -56,6 +59,10 @@ public import PomeloRedis
 
     // MARK: status
 
+    /// Writes the index of this server first, then each user's set, then the sequence.
+    ///
+    /// - Complexity: one round trip, but no transaction: after an error some of it may be written.
+    /// - Throws: `RedisError`.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64? {
         // First of all what was there: the same round trip tells whether data was lost before it.
         var commands = [RedisCommand("HGET", leaseKey, "status")]
@@ -69,6 +76,9 @@ public import PomeloRedis
         return replies.first.flatMap { self.sequence($0) }
     }
 
+    /// The sequence in the lease's hash; nil when it is another instance's.
+    ///
+    /// - Throws: `RedisError`.
     public func publishedSequence() async throws -> UInt64? {
         sequence(try await redis.send(RedisCommand("HGET", leaseKey, "status")))
     }
@@ -78,6 +88,9 @@ public import PomeloRedis
         return UInt64(text.dropFirst(instance.rawValue.count + 1))
     }
 
+    /// Reads the index of this server, in pages.
+    ///
+    /// - Throws: `RedisError`.
     public func publishedUsers() async throws -> [UserID] {
         var users: Set<UserID> = []
         var cursor = "0"
@@ -95,18 +108,30 @@ public import PomeloRedis
         return ((page[1].strings ?? []).map { UserID($0) }, next)
     }
 
+    /// Reads each user's set.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`.
     public func servers(of uids: [UserID]) async throws -> [[ServerID]] {
         try await redis.pipeline(uids.map { RedisCommand("SMEMBERS", [statusKey($0)]) }).map {
             (try $0.get().strings ?? []).map { ServerID($0) }.sorted()
         }
     }
 
+    /// Asks whether each user's set exists.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`.
     public func areOnline(_ uids: [UserID]) async throws -> [Bool] {
         try await redis.pipeline(uids.map { RedisCommand("EXISTS", [statusKey($0)]) }).map { try $0.get().int == 1 }
     }
 
     // MARK: bindings
 
+    /// Claims a user id by a script that compares and sets at once.
+    ///
+    /// - Complexity: two round trips; one more for the first call of the script.
+    /// - Throws: `RedisError`; the claim may have been granted then.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
         // The index comes first: what it does not name would outlive this server.
         _ = try await redis.send(RedisCommand("SADD", [uidsKey(own), uid.rawValue]))
@@ -126,6 +151,10 @@ public import PomeloRedis
         return .held(other, token: token)
     }
 
+    /// Removes each binding that this instance holds, then the users from its index.
+    ///
+    /// - Complexity: one round trip per user, and one for the index.
+    /// - Throws: `RedisError`; repeating is harmless.
     public func release(_ uids: [UserID]) async throws {
         for uid in uids {
             _ = try await redis.run(
@@ -137,8 +166,12 @@ public import PomeloRedis
 
     // MARK: cleaning
 
+    /// Removes everything that is published for this server's id.
     public func clean() async throws { try await cleanUp(own) {} }
 
+    /// Removes a server's bindings and status by its index, page by page, then the index.
+    ///
+    /// - Throws: `RedisError`, and what `proceed` throws; what is left is found again by the next call.
     public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
         var cursor = "0"
         repeat {

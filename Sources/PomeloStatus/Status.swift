@@ -22,8 +22,10 @@ public struct Status: Plugin {
         public var prefix = "POMELO:STATUS"
         /// Removes what this server's former instances published; leases make it unnecessary.
         public var cleanOnStartUp = false
+        /// Who may bind a user id that is bound already, anywhere in the cluster.
         public var singleSession = SingleSession.allow
 
+        /// The defaults written at each property.
         public init() {}
 
         /// Reads `status.json`; unknown keys are an error.
@@ -41,6 +43,7 @@ public struct Status: Plugin {
         }
     }
 
+    /// `status`.
     public let name = "status"
     private let options: Options
     private let store: any StatusStore
@@ -56,6 +59,10 @@ public struct Status: Plugin {
         self.options = options
     }
 
+    /// Makes the service and loads it as a component.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
+    ///   and there is none.
     public func install(into application: Application) throws {
         guard !options.prefix.contains(where: { "{}".contains($0) }) else {
             throw PomeloError(.configuration, "status: prefix must not hold { or }")

@@ -25,8 +25,10 @@ import PomeloLoop
     private var sweepCursor: [UserID] = []
     /// Users whose binding is being claimed: their entry is not touched meanwhile.
     private(set) var claiming: Set<UserID> = []
-    /// Takes back the bindings of users here, after the store lost them.
-    var reclaim: @Loop @Sendable (UserID) async -> Void = { _ in }
+    /// Users whose binding the store may have lost.
+    private var unclaimed: Set<UserID> = []
+    /// Takes back the binding of a user who is here.
+    var reclaim: @Loop @Sendable (UserID) async throws -> Void = { _ in }
 
     init(_ application: Application, _ store: any StatusStore) {
         self.application = application
@@ -83,7 +85,11 @@ import PomeloLoop
                     online: batch.filter { isHere($0) }.sorted(), offline: offline, sequence: sequence)
                 if previous ?? 0 < acknowledged { heal(since: previous) }
                 acknowledged = sequence
-                try await release(offline)
+                try await forEach(batch.filter { isHere($0) && unclaimed.contains($0) }) { uid in
+                    try await self.reclaim(uid)
+                    self.unclaimed.remove(uid)
+                }
+                try await forEach(Set(offline)) { try await self.release($0) }
             } catch {
                 dirty.formUnion(batch)
                 return failed(error)
@@ -93,21 +99,29 @@ import PomeloLoop
 
     private func isHere(_ uid: UserID) -> Bool { !application.sessionService.get(byUid: uid).isEmpty }
 
-    /// Gives up the bindings of users who are gone, one by one: each must be gone when its turn comes.
-    private func release(_ uids: [UserID]) async throws {
-        for uid in uids {
-            // REENTRANCY: a user who came back during the awaits was published as gone: once more.
-            guard !isHere(uid), !claiming.contains(uid) else {
-                dirty.insert(uid)
-                continue
-            }
-            try await store.release([uid])
-            if isHere(uid) || claiming.contains(uid) {
-                dirty.insert(uid)
-                // A store may have executed the release after the claim that came meanwhile.
-                if isHere(uid) { await reclaim(uid) }
-            }
+    /// Together, so that a store may answer many in one round trip; the first error ends it.
+    private func forEach(
+        _ uids: Set<UserID>, _ body: @escaping @Loop @Sendable (UserID) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for uid in uids.sorted() { group.addTask { @Loop @Sendable in try await body(uid) } }
+            try await group.waitForAll()
         }
+    }
+
+    /// Gives up the binding of a user who is gone, and still is when its turn comes.
+    private func release(_ uid: UserID) async throws {
+        guard !isHere(uid), !claiming.contains(uid) else {
+            // REENTRANCY: who came back during the awaits was published as gone: once more.
+            dirty.insert(uid)
+            return
+        }
+        unclaimed.remove(uid)
+        try await store.release([uid])
+        guard isHere(uid) || claiming.contains(uid) else { return }
+        // A store may have executed the release after the claim that came meanwhile.
+        dirty.insert(uid)
+        unclaimed.insert(uid)
     }
 
     private func failed(_ error: any Error) {
@@ -144,15 +158,15 @@ import PomeloLoop
     }
 
     private func healNow() async {
-        let users = application.sessionService.users.sorted()
+        let users = application.sessionService.users
         dirty.formUnion(users)
+        unclaimed.formUnion(users)
         do {
             dirty.formUnion(try await store.publishedUsers().filter { !isHere($0) })
         } catch {
             application.log.debug("cannot list the published users: \(error)")
         }
         kick()
-        for uid in users where isHere(uid) { await reclaim(uid) }
     }
 
     private func scheduleSweep() {

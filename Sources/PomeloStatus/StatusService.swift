@@ -14,6 +14,7 @@ import PomeloWire
     /// A claim is decided within this time, or fails.
     static let claimDeadline = Duration.milliseconds(1800)
 
+    /// `status`.
     public let name = "status"
     let application: Application
     let store: any StatusStore
@@ -31,7 +32,7 @@ import PomeloWire
         application.membership?.addCleaner(self)
         if options.singleSession == .refuse {
             application.sessionService.authority = self
-            publisher.reclaim = { [unowned self] uid in await self.reclaim(uid) }
+            publisher.reclaim = { [unowned self] uid in try await self.reclaim(uid) }
         }
         application.procedures.immediate("sys/status.holds") { _, payload in
             var reader = PayloadReader(payload)
@@ -45,12 +46,16 @@ import PomeloWire
     /// Users whose status is not yet published.
     public var backlog: Int { publisher.backlog }
 
+    /// Starts the store, cleans it when the options say so, and begins to publish at a frontend.
+    ///
+    /// - Throws: what the store throws.
     public func start() async throws {
         try await store.start(application, application.membership)
         if options.cleanOnStartUp { try await store.clean() }
         if application.isFrontend { publisher.start() }
     }
 
+    /// Publishes what is left, once, and nothing further.
     public func stop() async { await publisher.stop() }
 
     // MARK: questions
@@ -153,14 +158,22 @@ import PomeloWire
 
     // MARK: sessions
 
+    /// Notes that a user has a session here; the store is told in the background.
     public func bound(_ session: ClientSession, to uid: UserID) { publisher.note(uid) }
 
+    /// Notes that a user has no session here any more, when it was the last.
     public func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
         if last { publisher.note(uid) }
     }
 }
 
 extension StatusService: BindAuthority {
+    /// Claims a user id when the options refuse a second session.
+    ///
+    /// A holder that is gone from the cluster, or denies it, or does not answer within 500 ms, loses the id.
+    ///
+    /// - Throws: `PomeloError` `.binding` when another session holds it; `.redisUnavailable` when that is not decided
+    ///   within 1.8 s.
     public func claim(_ uid: UserID, for session: ClientSession) async throws {
         guard application.sessionService.get(byUid: uid).isEmpty, publisher.beginClaim(uid) else {
             throw Self.refused(uid)
@@ -185,6 +198,7 @@ extension StatusService: BindAuthority {
         }
     }
 
+    /// Gives a user id back in the background, unless another session here has it by then.
     public func release(_ uid: UserID, for session: ClientSession) { publisher.note(uid) }
 
     private func holder(_ session: SessionID) -> Holder {
@@ -216,15 +230,11 @@ extension StatusService: BindAuthority {
         }
     }
 
-    private func reclaim(_ uid: UserID) async {
+    private func reclaim(_ uid: UserID) async throws {
         guard let session = application.sessionService.get(byUid: uid).first else { return }
-        do {
-            if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
-                application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
-            } else if application.sessionService.get(byUid: uid).isEmpty {
-                publisher.note(uid)
-            }
-        } catch {
+        if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
+            application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
+        } else if !session.isOpen {
             publisher.note(uid)
         }
     }
@@ -240,6 +250,9 @@ extension StatusService: BindAuthority {
 }
 
 extension StatusService: LeaseCleaner {
+    /// Removes what a gone server had published.
+    ///
+    /// - Throws: what the store and `proceed` throw; then it is to be called again.
     public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
         try await store.cleanUp(server, proceed: proceed)
     }

@@ -4,10 +4,14 @@ public import PomeloLoop
 
 /// Who holds a user id: one session of one start of one server.
 public struct Holder: Sendable, Hashable {
+    /// The frontend that has the session.
     public var server: ServerID
+    /// Which start of that frontend.
     public var instance: InstanceID
+    /// The session there.
     public var session: SessionID
 
+    /// Puts the parts together.
     public init(server: ServerID, instance: InstanceID, session: SessionID) {
         self.server = server
         self.instance = instance
@@ -17,17 +21,21 @@ public struct Holder: Sendable, Hashable {
 
 /// The answer to a claim.
 public enum Claim: Sendable, Equatable {
+    /// The claimant holds the user id.
     case granted
     /// Held by another; the token names exactly this holding.
     case held(Holder, token: String)
 }
 
-/// Where online status and bindings live. Every call may throw when the store is away.
+/// Where online status and bindings live.
+///
+/// Every call may throw when the store is away.
 @Loop public protocol StatusStore: AnyObject {
     /// Whether entries live under a lease, and so need a cluster membership.
     var needsMembership: Bool { get }
     /// Whether calls can succeed at all now.
     var isUp: Bool { get }
+    /// Prepares the store for this server.
     func start(_ application: Application, _ membership: (any Membership)?) async throws
     /// Publishes that users are, or are no longer, connected to this server, and a sequence that grows with every
     /// call; returns the sequence the store held for this instance before. Repeating is harmless.
@@ -51,8 +59,11 @@ public enum Claim: Sendable, Equatable {
 }
 
 extension StatusStore {
+    /// False: entries live until they are removed.
     public var needsMembership: Bool { false }
+    /// Does nothing.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
+    /// Does nothing.
     public func clean() async throws {}
 }
 
@@ -65,6 +76,7 @@ extension StatusStore {
         fileprivate var lastToken = 0
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
 
+        /// Entries of nobody.
         public nonisolated init() {}
 
         /// Who holds a user id.
@@ -92,16 +104,21 @@ extension StatusStore {
     private var own = ServerID("")
     private var instance = InstanceID("")
 
+    /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
+    /// False: memory has no leases.
     public var needsMembership: Bool { false }
+    /// True: memory is always there.
     public var isUp: Bool { true }
 
+    /// Takes the server's identity.
     public func start(_ application: Application, _ membership: (any Membership)?) {
         own = application.serverID
         instance = application.instance
     }
 
+    /// Applies the changes to the entries, at once.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) -> UInt64? {
         defer { entries.sequences[own] = (instance, sequence) }
         for uid in online { entries.online[uid, default: []].insert(own) }
@@ -109,19 +126,24 @@ extension StatusStore {
         return publishedSequence()
     }
 
+    /// The sequence of the last `publish`; nil when it was another instance's.
     public func publishedSequence() -> UInt64? {
         entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
     }
 
+    /// The users that are online here or bound here, sorted.
     public func publishedUsers() -> [UserID] {
         let online = entries.online.filter { $0.value.contains(own) }.keys
         let bound = entries.bindings.filter { $0.value.holder.server == own }.keys
         return Set(online).union(bound).sorted()
     }
 
+    /// The servers of each user, sorted.
     public func servers(of uids: [UserID]) -> [[ServerID]] { uids.map { (entries.online[$0] ?? []).sorted() } }
+    /// Whether each user has a server.
     public func areOnline(_ uids: [UserID]) -> [Bool] { uids.map { entries.online[$0] != nil } }
 
+    /// Grants the user id when nobody holds it, when this session does, or when `gone` names the holding.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) -> Claim {
         if let bound = entries.bindings[uid], bound.holder != holder, bound.token != gone {
             return .held(bound.holder, token: bound.token)
@@ -131,6 +153,7 @@ extension StatusStore {
         return .granted
     }
 
+    /// Removes the bindings that this instance holds.
     public func release(_ uids: [UserID]) {
         for uid in uids {
             if let bound = entries.bindings[uid]?.holder, bound.server == own, bound.instance == instance {
@@ -139,7 +162,11 @@ extension StatusStore {
         }
     }
 
+    /// Removes everything of this server.
     public func clean() { cleanUp(own) }
+    /// Removes everything of a server, all at once.
+    ///
+    /// - Throws: what `proceed` throws; nothing is removed then.
     public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
         try await proceed()
         cleanUp(server)

@@ -88,7 +88,7 @@ import PomeloUV
 
     // MARK: process
 
-    /// Finds a port by listening on it; another process may take it before the server does, then the start is tried again.
+    /// Finds a port by listening on it; should another process take it meanwhile, the start is tried again.
     private static func freePort() async throws(NetworkError) -> Int {
         let listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { $0.close() }
         let port = listener.localAddress.port

@@ -6,8 +6,10 @@ public import PomeloLoop
 @safe @Loop public final class DescriptorPoll {
     /// What a socket is watched for, or ready for.
     public struct Readiness: OptionSet, Sendable {
+        /// libuv's event bits.
         public let rawValue: Int32
 
+        /// Takes libuv's event bits as they are.
         public init(rawValue: Int32) { self.rawValue = rawValue }
 
         /// Bytes, or the end of the stream, can be read.

@@ -18,8 +18,11 @@ public import PomeloLoop
 
     // SAFETY: written in init only; libuv has let go of it before deinit runs.
     nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_tcp_t>
+    /// The peer's address when the connection was made.
     public private(set) var remoteAddress = SocketAddress(host: "", port: 0)
+    /// Bytes that the kernel has not taken; those handed to libuv count until they are gone.
     public private(set) var queuedBytes = 0
+    /// Held strongly until the end; setting it begins to read.
     public var delegate: (any ByteStreamDelegate)? {
         didSet { if delegate != nil { resumeReading() } }
     }
@@ -47,6 +50,7 @@ public import PomeloLoop
         remoteAddress = unsafe addressOf(handle, uv_tcp_getpeername)
     }
 
+    /// This side's address, asked of the kernel each time.
     public var localAddress: SocketAddress { unsafe addressOf(handle, uv_tcp_getsockname) }
 
     /// Sends TCP keep-alive probes after this much silence.
@@ -56,12 +60,14 @@ public import PomeloLoop
 
     // MARK: reading
 
+    /// Stops reading: the receive window fills and the peer waits.
     public func pauseReading() {
         guard reading, phase == .open else { return }
         reading = false
         _ = unsafe uv_read_stop(stream)
     }
 
+    /// Reads on; what arrives goes through one buffer that all streams share.
     public func resumeReading() {
         guard !reading, phase == .open || phase == .lingering else { return }
         reading = true
@@ -96,6 +102,7 @@ public import PomeloLoop
 
     // MARK: writing
 
+    /// Queues bytes until the end of the turn; a stream that is not open drops them.
     public func write(_ bytes: [UInt8]) {
         guard phase == .open, !bytes.isEmpty else { return }
         queue.append(bytes)
@@ -109,6 +116,7 @@ public import PomeloLoop
         EventLoop.shared.flushList.append(self)
     }
 
+    /// Offers the queue to the kernel; what it does not take goes to libuv.
     public func flushTurn() {
         dirty = false
         guard !writing, phase == .open || phase == .flushing else { return }
@@ -213,8 +221,10 @@ public import PomeloLoop
 
     // MARK: closing
 
+    /// Closes at once and drops what is queued; the delegate hears of it in a later turn.
     public func close() { finish(.closed) }
 
+    /// Writes what is queued, sends FIN and waits for the peer's; closes at the deadline in any case.
     public func closeAfterFlush(within deadline: Duration) {
         guard phase == .open else { return }
         pauseReading()

@@ -10,6 +10,9 @@ public import PomeloLoop
     /// A network with a resolver of its own.
     public init() {}
 
+    /// Resolves the name, binds and listens.
+    ///
+    /// - Throws: `NetworkError` naming the host or address; `ENOSYS` under the manual driver.
     public func listen(
         on address: SocketAddress, accept: @escaping @Loop (any ByteStream) -> Void
     ) async throws(NetworkError) -> any StreamListener {
@@ -17,6 +20,10 @@ public import PomeloLoop
         return try TCPListener(driver: requireDriver(), numeric, accept: accept)
     }
 
+    /// Resolves the name and connects, both within the deadline.
+    ///
+    /// - Throws: `NetworkError` naming the host or address: `ETIMEDOUT` at the deadline,
+    ///   `ENOSYS` under the manual driver.
     public func connect(
         to address: SocketAddress, within deadline: Duration
     ) async throws(NetworkError) -> any ByteStream {

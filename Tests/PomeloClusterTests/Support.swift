@@ -181,6 +181,7 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
 
 /// What was asked of a cleaner and a publisher.
 @Loop final class Notes: LeaseCleaner, LeasePublisher {
+    let name = "notes"
     private(set) var cleaned: [ServerID] = []
     private(set) var published = 0
     /// The work of the cleaner, when there is any.

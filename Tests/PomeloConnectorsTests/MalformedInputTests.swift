@@ -29,8 +29,7 @@ import Testing
         let outcome: Outcome
         var only: Transport?
 
-        init(_ name: String, greeted: Bool = true, _ sent: Bytes, _ outcome: Outcome, only: Transport? = nil)
-        {
+        init(_ name: String, greeted: Bool = true, _ sent: Bytes, _ outcome: Outcome, only: Transport? = nil) {
             testDescription = name
             self.greeted = greeted
             self.sent = sent

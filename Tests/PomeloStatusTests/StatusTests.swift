@@ -170,6 +170,25 @@ import Testing
         #expect(await failure { try await world.bind(other, "bob", "connector-2") } == "binding")
     }
 
+    @Test @Loop func whatCouldNotBeTakenBackIsTriedUntilItCan() async throws {
+        let world = try await World(policy: .refuse)
+        for number in 0..<20 { _ = try await world.client("connector-1", UserID("user-\(number)")) }
+        await world.cluster.settle()
+        world.entries.removeAll()
+        world.cluster.redisReturned()
+        await world.cluster.settle()
+        world.faults.isDown = true
+        await world.cluster.advance(by: .seconds(3))
+        world.faults.isDown = false
+        world.faults.lostAnswersPerMille = 300
+        await world.cluster.advance(by: .seconds(2))
+        world.faults.lostAnswersPerMille = 0
+        await world.cluster.advance(by: .seconds(2))
+        for number in 0..<20 {
+            #expect(world.entries.holder(of: UserID("user-\(number)"))?.server == "connector-1")
+        }
+    }
+
     @Test @Loop func olderDataIsBroughtUpToDate() async throws {
         let world = try await World(policy: .refuse)
         let ann = try await world.client("connector-1", "ann")

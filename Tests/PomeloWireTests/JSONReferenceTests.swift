@@ -25,8 +25,7 @@ struct JSONReferenceTests {
             return
         }
         var count = 0
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".json")
-        {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".json") {
             let bytes = Bytes(try Data(contentsOf: URL(fileURLWithPath: folder).appendingPathComponent(name)))
             let error = wireError { () throws(WireError) in _ = try JSON.parse(bytes) }
             switch name.prefix(2) {

@@ -82,7 +82,8 @@ import Testing
         #expect(try await bob.request("chat.chatHandler.send", ["content": "psst", "target": "ann"]) == [:])
         #expect(try await ann.next("onChat") == ["msg": "psst", "from": "bob", "target": "ann"])
         for target: JSON in ["nobody", "", 7, "a*b"] {
-            #expect(try await bob.request("chat.chatHandler.send", ["content": "x", "target": target]) == ["code": 404])
+            #expect(
+                try await bob.request("chat.chatHandler.send", ["content": "x", "target": target]) == ["code": 404])
         }
         #expect(bob.pushes.isEmpty)
         for client in [ann, bob] { try await client.leave() }

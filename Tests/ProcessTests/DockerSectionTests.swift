@@ -15,10 +15,13 @@ import Testing
         var addresses = ["redis": "127.0.0.1"]
         try rewrite(chat, redis.port, &addresses)
         let hosts = addresses.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-        let records = try chat.read("\(chat.folder)/servers.json")["docker"]?.object?.values.flatMap { $0.array ?? [] } ?? []
+        let records =
+            try chat.read("\(chat.folder)/servers.json")["docker"]?.object?.values.flatMap { $0.array ?? [] } ?? []
         for id in chat.ids {
             let host = records.first { $0["id"]?.string == id }?["host"]?.string ?? "master"
-            chat.environment = ["POMELO_SECRET": "of the cluster", "POMELO_HOSTS": hosts, "POMELO_BIND": addresses[host] ?? ""]
+            chat.environment = [
+                "POMELO_SECRET": "of the cluster", "POMELO_HOSTS": hosts, "POMELO_BIND": addresses[host] ?? "",
+            ]
             try chat.launch(id, arguments: ["--env", "docker", "--id", id, "--config", chat.folder])
         }
         for id in chat.ids { try await chat.awaitUp(id) }
@@ -40,12 +43,13 @@ import Testing
         var types = try chat.read("\(config)/servers.json")["docker"]?.object ?? JSONObject()
         for type in types.keys {
             let ports = fresh[type]?.array ?? []
-            types[type] = .array((types[type]?.array ?? []).enumerated().map { index, record in
-                var record = record.object ?? JSONObject()
-                for key in ["port", "clientPort"] { record[key] = ports[index][key] }
-                addresses[record["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
-                return .object(record)
-            })
+            types[type] = .array(
+                (types[type]?.array ?? []).enumerated().map { index, record in
+                    var record = record.object ?? JSONObject()
+                    for key in ["port", "clientPort"] { record[key] = ports[index][key] }
+                    addresses[record["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
+                    return .object(record)
+                })
         }
         try chat.write("servers", ["docker": .object(types)])
         var master = try chat.read("\(config)/master.json")["docker"]?.object ?? JSONObject()
@@ -56,11 +60,15 @@ import Testing
         try chat.write("redis", ["docker": ["host": section, "port": .int(Int64(redisPort))]])
     }
 
-    @Loop private func client(_ chat: ServerProcesses, _ id: String, _ host: String, _ name: String) async throws -> TestClient {
+    @Loop private func client(_ chat: ServerProcesses, _ id: String, _ host: String, _ name: String) async throws
+        -> TestClient
+    {
         let client = try await TestClient.connect(
-            to: SocketAddress(host: host, port: chat.clientPorts[id] ?? 0), over: ServerProcesses.network, as: .webSocket)
+            to: SocketAddress(host: host, port: chat.clientPorts[id] ?? 0), over: ServerProcesses.network,
+            as: .webSocket)
         _ = try await client.handshake()
-        let entered = try await client.request("connector.entryHandler.enter", ["username": .string(name), "rid": "hall"])
+        let entered = try await client.request(
+            "connector.entryHandler.enter", ["username": .string(name), "rid": "hall"])
         #expect(entered["users"] != nil, "\(entered)")
         return client
     }

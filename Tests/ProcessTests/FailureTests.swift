@@ -22,10 +22,14 @@ import Testing
             #expect(try await ann.request("chat.chatHandler.send", ["content": "still", "target": "*"]) == [:])
             #expect(try await bob.next("onChat")["msg"] == "still")
         }
-        let enter = try await timed { try await eve.request("connector.entryHandler.enter", ["username": "eve", "rid": "hall"]) }
+        let enter = try await timed {
+            try await eve.request("connector.entryHandler.enter", ["username": "eve", "rid": "hall"])
+        }
         #expect(enter.value == ["code": 500])
         #expect(enter.took < .seconds(2))
-        let whisper = try await timed { try await ann.request("chat.chatHandler.send", ["content": "x", "target": "bob"]) }
+        let whisper = try await timed {
+            try await ann.request("chat.chatHandler.send", ["content": "x", "target": "bob"])
+        }
         #expect(whisper.value == ["code": 500])
         #expect(whisper.took < .seconds(2))
 
@@ -51,7 +55,9 @@ import Testing
         let ann = try await chat.enter("ann", "hall", at: "connector-server-1")
         let eve = try await chat.connect("connector-server-1")
         chat.redis.pause()
-        let enter = try await timed { try await eve.request("connector.entryHandler.enter", ["username": "eve", "rid": "hall"]) }
+        let enter = try await timed {
+            try await eve.request("connector.entryHandler.enter", ["username": "eve", "rid": "hall"])
+        }
         #expect(enter.value == ["code": 500])
         #expect(enter.took < .seconds(2.2))
         #expect(try await ann.request("chat.chatHandler.send", ["content": "still", "target": "*"]) == [:])

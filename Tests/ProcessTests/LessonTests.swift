@@ -12,7 +12,9 @@ import Testing
         let lesson = try await ServerProcesses.start("LessonChat", config: "config/lesson")
         let ann = try await lesson.connect("connector")
         #expect(try await ann.request("chat.handler.send", ["content": "x"]) == ["code": 1, "message": "用户未登录"])
-        let missing: [JSON] = [[:], ["userId": "a"], ["lessonId": 4], ["userId": 0, "lessonId": 4], ["userId": "a", "lessonId": ""]]
+        let missing: [JSON] = [
+            [:], ["userId": "a"], ["lessonId": 4], ["userId": 0, "lessonId": 4], ["userId": "a", "lessonId": ""],
+        ]
         for body in missing {
             #expect(try await ann.request("connector.handler.login", body) == ["code": 1, "message": "缺少参数"])
         }
@@ -27,7 +29,8 @@ import Testing
         #expect(try await bob.next("onJoin") == ["userId": 7])
         #expect(try await ann.next("onJoin") == ["userId": 7])
 
-        #expect(try await bob.request("chat.handler.send", ["type": 1, "content": "哈哈", "deep": ["a": [1.5]]]) == Self.sent)
+        #expect(
+            try await bob.request("chat.handler.send", ["type": 1, "content": "哈哈", "deep": ["a": [1.5]]]) == Self.sent)
         let message: JSON = ["type": 1, "content": "哈哈", "deep": ["a": [1.5]], "userId": 7]
         #expect(try await ann.next("onMessage") == message)
         #expect(try await bob.next("onMessage") == message)

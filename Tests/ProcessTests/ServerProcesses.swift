@@ -177,7 +177,8 @@ import Testing
     /// A client that is in a room, at a connector.
     func enter(_ name: String, _ room: String, at id: String) async throws -> TestClient {
         let client = try await connect(id)
-        let reply = try await client.request("connector.entryHandler.enter", ["username": .string(name), "rid": .string(room)])
+        let reply = try await client.request(
+            "connector.entryHandler.enter", ["username": .string(name), "rid": .string(room)])
         guard reply["users"] != nil else { throw Unmet(description: "\(name) was answered \(reply)") }
         return client
     }

@@ -27,7 +27,9 @@ import Testing
     @Test @Loop func aPortInUse() async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         let port = chat.clientPorts["connector-server-1"] ?? 0
-        let holder = try await ServerProcesses.network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) { $0.close() }
+        let holder = try await ServerProcesses.network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) {
+            $0.close()
+        }
         let error = try await refusal(chat, "connector-server-1")
         #expect(error.contains("127.0.0.1:\(port)") && error.contains("EADDRINUSE"))
         holder.close()

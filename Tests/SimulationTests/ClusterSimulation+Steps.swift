@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloGlobalChannel
 import PomeloLoop
+import PomeloStatus
 import PomeloTesting
 import PomeloWire
 
 /// One step: something a client does, or something that breaks or is mended.
 extension ClusterSimulation {
     func act() {
-        if chance(12) { return breakSomething() }
-        if chance(12) { return mendSomething() }
-        guard let client = pick(clients.filter { !$0.socket.isClosed }), !chance(25) else { return connect() }
+        if chance(5) { return breakSomething() }
+        if chance(8) { return mendSomething() }
+        let open = clients.filter { !$0.socket.isClosed }
+        guard let client = pick(open), open.count > 4 || !chance(40) else { return connect() }
+        if client.socket.session?.uid == nil, chance(60) { return enter(client) }
         let room = JSON.string((pick(Self.rooms) ?? "lobby").rawValue)
         switch random.next() % 10 {
-        case 0, 1, 2:
-            let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
-            request(client, "connector.entry.enter", ["uid": uid, "room": room])
-        case 3: request(client, "chat.room.join", ["room": room])
+        case 0: enter(client)
+        case 1, 2, 3: request(client, "chat.room.join", ["room": room])
         case 4: request(client, "chat.room.leave", ["room": room])
         case 5, 6: request(client, "chat.room.send", ["room": room, "text": .string(nextMessage())])
         case 7:
@@ -26,6 +28,12 @@ extension ClusterSimulation {
             note("\(client.socket.remoteAddress) disconnects")
             client.socket.disconnect()
         }
+    }
+
+    private func enter(_ client: Client) {
+        let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
+        let room = JSON.string((pick(Self.rooms) ?? "lobby").rawValue)
+        request(client, "connector.entry.enter", ["uid": uid, "room": room])
     }
 
     private func connect() {

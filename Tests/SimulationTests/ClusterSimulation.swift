@@ -179,6 +179,14 @@ import PomeloWire
         client.requests.append(client.socket.request(route, body.encoded()))
     }
 
+    /// How much of what clients asked for came about, in words.
+    var summary: String {
+        let pushes = clients.map(\.socket.pushes.count).reduce(0, +)
+        let answers = clients.flatMap { $0.socket.answers.values.joined() }
+        let good = answers.count { !String(decoding: $0, as: UTF8.self).hasPrefix("{\"code\"") }
+        return "\(good) of \(answers.count) requests, \(pushes) pushes"
+    }
+
     func nextMessage() -> String {
         messages += 1
         return "m\(messages)"

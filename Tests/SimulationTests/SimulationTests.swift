@@ -18,7 +18,7 @@ import Testing
 
     init() {
         // The order of sets and dictionaries is part of what a seed decides; the children inherit this.
-        setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+        unsafe setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
     }
 
     @Test(arguments: seeds) func theRulesHold(seed: UInt64) async {
@@ -38,18 +38,18 @@ import Testing
 
     private func run(seed: UInt64) async -> String {
         let result = await #expect(
-            processExitsWith: .success, "repeat this run with POMELO_SIM_SEED=\(seed)",
-            observing: [\.standardOutputContent]
+            processExitsWith: .success, observing: [\.standardOutputContent],
+            "repeat this run with POMELO_SIM_SEED=\(seed)"
         ) { [seed = seed as UInt64] in
             LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
             EventLoop.choose(.manual(.shuffled(seed: seed)))
             EventLoop.shared.runTurn()
             Loop.assumeIsolated {
                 let simulation = ClusterSimulation(seed: seed)
-                simulation.run(steps: 150)
+                simulation.run(steps: 300)
                 for event in simulation.trail { print(event) }
                 for failure in simulation.failures { print("broken: \(failure)") }
-                print("finished")
+                print("finished: \(simulation.summary)")
             }
         }
         return String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)

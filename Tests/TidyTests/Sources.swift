@@ -38,7 +38,6 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
     }
 }
 
-
 enum Project {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -57,7 +56,8 @@ enum Project {
                     return nil
                 }
                 return SourceFile(
-                    path: "\(folder)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
+                    path: "\(folder)/\(name)",
+                    lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
             }
     }
 

@@ -30,7 +30,8 @@ import Testing
             if text.trimmingCharacters(in: .whitespaces) == "}", let start = starts.last, start.indent == indent {
                 starts.removeLast()
                 #expect(
-                    number - start.line <= 60, "\(file.path):\(start.line): extract a part, no function is longer than 60 lines")
+                    number - start.line <= 60,
+                    "\(file.path):\(start.line): extract a part, no function is longer than 60 lines")
             }
         }
     }
@@ -43,7 +44,9 @@ import Testing
             return
         }
         for (number, text) in file.code {
-            guard let match = text.firstMatch(of: /^(?:@\w+ )*(?:public |internal |private )?import (\w+)/) else { continue }
+            guard let match = text.firstMatch(of: /^(?:@\w+ )*(?:public |internal |private )?import (\w+)/) else {
+                continue
+            }
             let module = String(match.1)
             #expect(
                 allowed.contains(module) || module == "Glibc" && Self.unsafeTargets.contains(file.target),
@@ -54,13 +57,16 @@ import Testing
     @Test(arguments: Project.sources)
     func onlyTheRimsAreUnsafe(_ file: SourceFile) {
         for (number, text) in file.code where !Self.unsafeTargets.contains(file.target) {
-            #expect(!text.contains(/\bunsafe\b/), "\(file.path):\(number): unsafe code belongs to \(Self.unsafeTargets.sorted())")
+            #expect(
+                !text.contains(/\bunsafe\b/),
+                "\(file.path):\(number): unsafe code belongs to \(Self.unsafeTargets.sorted())")
         }
         for (index, line) in file.lines.enumerated() {
             guard line.contains("@unchecked Sendable") || line.contains("nonisolated(unsafe)") else { continue }
             let around = file.lines[max(0, index - 2)...min(file.lines.count - 1, index + 2)]
             #expect(
-                around.contains { $0.contains("// SAFETY:") }, "\(file.path):\(index + 1): say why it is safe: // SAFETY: …")
+                around.contains { $0.contains("// SAFETY:") },
+                "\(file.path):\(index + 1): say why it is safe: // SAFETY: …")
         }
     }
 
@@ -75,8 +81,12 @@ import Testing
         Ban(pattern: #"\btry\?"#, instead: "handle the error: log it, count it or pass it on"),
         Ban(pattern: #"\btry!"#, instead: "handle the error"),
         Ban(pattern: #"\bprint\("#, instead: "log, or use Console"),
-        Ban(pattern: #"\bfatalError\("#, instead: "throw; or preconditionFailure with a sentence for a programmer's error"),
-        Ban(pattern: #"Task\.detached"#, instead: "Loop.spawn or offLoop", except: ["PomeloLoop/ProcessWideExecutor.swift"]),
+        Ban(
+            pattern: #"\bfatalError\("#,
+            instead: "throw; or preconditionFailure with a sentence for a programmer's error"),
+        Ban(
+            pattern: #"Task\.detached"#, instead: "Loop.spawn or offLoop",
+            except: ["PomeloLoop/ProcessWideExecutor.swift"]),
         Ban(pattern: #"Task \{ @concurrent"#, instead: "offLoop"),
         Ban(pattern: #"\bDate\(\)"#, instead: "the application's clock"),
         Ban(pattern: #"ContinuousClock|SuspendingClock"#, instead: "the application's clock"),
@@ -98,7 +108,9 @@ import Testing
     }
 
     @Test func everyFileIsInTheTour() throws {
-        let tour = try Project.text("ARCHITECTURE.md") + Project.sources.flatMap { $0.lines.prefix(12) }.joined(separator: "\n")
+        let tour =
+            try Project.text("ARCHITECTURE.md")
+            + Project.sources.flatMap { $0.lines.prefix(12) }.joined(separator: "\n")
         for file in Project.sources {
             let name = file.path.split(separator: "/").last?.dropLast(6) ?? ""
             let short = name.split(separator: "+").last.map { name.contains("+") ? "+\($0)" : "\($0)" } ?? ""
@@ -110,12 +122,14 @@ import Testing
 
     /// What names this workplace's tools or machines has no place in the project.
     @Test func theProjectSpeaksOfItselfAlone() {
-        let texts = Project.files(in: "Sources", ["swift", "c", "h", "lua", "js", "html", "css"])
+        let texts =
+            Project.files(in: "Sources", ["swift", "c", "h", "lua", "js", "html", "css"])
             + Project.files(in: "Tests", ["swift", "mjs", "py", "md"]).filter { !$0.path.hasPrefix("Tests/TidyTests") }
         for file in texts {
             for (index, line) in file.lines.enumerated() {
                 #expect(
-                    !line.contains(/\.\.\/shared|\/work\/|spec §|seed [0-9]{3}/), "\(file.path):\(index + 1): say it without outside pages")
+                    !line.contains(/\.\.\/shared|\/work\/|spec §|seed [0-9]{3}/),
+                    "\(file.path):\(index + 1): say it without outside pages")
             }
         }
     }

@@ -27,13 +27,14 @@ struct ServeCommand {
             .deletingLastPathComponent().appendingPathComponent("config").path
         let server = [place.program("BenchServer")]
         try startRedis(place, try table(server + ["redis", "--config", config]))
-        let servers = try table(server + ["list", "--config", config]).filter { $0[1] != "master" }
+        // The columns are id, type, host, port, client port, which backends do not have.
+        let servers = try table(server + ["list", "--config", config]).filter { $0.count > 4 && $0[1] != "master" }
         // Backends first: frontends call them.
         let children = try servers.sorted { $0[4] < $1[4] }.map { columns in
             try place.start(columns[0], server + ["--config", config, "--id", columns[0]] + options, core: nil)
         }
         for child in children { try child.awaitOutput("\nup \(child.name)") }
-        let urls = servers.filter { $0[4] != "-" }.map { "\($0[0]) tcp and ws://127.0.0.1:\($0[4])" }
+        let urls = servers.filter { Int($0[4]) != nil }.map { "\($0[0]) tcp and ws://127.0.0.1:\($0[4])" }
         Benchmarks.say("up: \(urls.joined(separator: ", ")) (logs in \(place.folder.path), Ctrl-C stops everything)")
         while !Self.stopping.load(ordering: .relaxed) {
             Thread.sleep(forTimeInterval: 0.1)
@@ -45,7 +46,8 @@ struct ServeCommand {
     }
 
     private func startRedis(_ place: Workplace, _ address: [[String]]) throws {
-        let (host, port) = (address[0][0], address[0][1])
+        guard let row = address.first, row.count > 1 else { throw Failure("no Redis is configured") }
+        let (host, port) = (row[0], row[1])
         do {
             _ = try Child.output(of: ["redis-cli", "-h", host, "-p", port, "ping"])
         } catch {
@@ -59,7 +61,7 @@ struct ServeCommand {
     /// Lines of tab-separated columns.
     private func table(_ command: [String]) throws -> [[String]] {
         try Child.output(of: command).split(separator: "\n").map { line in
-            line.split(separator: "\t").map(String.init)
+            line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
         }
     }
 }

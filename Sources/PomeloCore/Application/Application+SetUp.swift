@@ -69,11 +69,15 @@ extension Application {
 
     /// A filter around the handlers of this server.
     public func filter(_ filter: some Filter) { dispatcher.local.add(filter) }
+    /// Only the before part of a filter, around the handlers of this server.
     public func before(_ filter: some Filter) { dispatcher.local.before(filter) }
+    /// Only the after part of a filter, around the handlers of this server.
     public func after(_ filter: some Filter) { dispatcher.local.after(filter) }
     /// A filter around every request of this frontend's clients, forwarded ones too.
     public func globalFilter(_ filter: some Filter) { dispatcher.global.add(filter) }
+    /// Only the before part of a filter, around every request of this frontend's clients.
     public func globalBefore(_ filter: some Filter) { dispatcher.global.before(filter) }
+    /// Only the after part of a filter, around every request of this frontend's clients.
     public func globalAfter(_ filter: some Filter) { dispatcher.global.after(filter) }
 
     /// Tells the dispatcher routes of other types, so that clients' requests for them cost no allocation.

@@ -13,16 +13,23 @@ public import PomeloWire
     /// How far an application is in its life.
     public enum State: Sendable { case created, starting, running, stopping, stopped }
 
+    /// The files this server was made from.
     public let configuration: Configuration
+    /// The environment, such as `development`, whose sections of the files count.
     public let env: String
     /// This server's record in `servers.json`.
     public let record: ServerRecord
     /// A name for this start, different at every start.
     public let instance: InstanceID
+    /// Time and timers; everything of this application asks this clock.
     public let clock: any LoopClock
+    /// Randomness; everything of this application draws from it.
     public let random: RandomSource
+    /// Where connections come from and go to.
     public let network: any Network
+    /// Writes under the label `pomelo`, with this server's id.
     public let log: Logger
+    /// How far this application is in its life.
     public internal(set) var state = State.created
     /// Bounds and deadlines; set them before `start`.
     public var limits = Limits()
@@ -64,16 +71,21 @@ public import PomeloWire
     /// Sessions of other servers' clients.
     public private(set) lazy var backendSessionService = BackendSessionService(self)
 
+    /// The server's id in `servers.json`.
     public var serverID: ServerID { record.id }
+    /// The server's type, the first part of the routes it serves.
     public var serverType: ServerType { record.type }
+    /// Whether clients connect to this server.
     public var isFrontend: Bool { record.isFrontend }
+    /// Whether this server has the administrative role.
     public var isMaster: Bool { record.type == .master }
     /// Separates clusters that share one Redis: `name` in `master.json`, or `pomelo`.
     public var clusterName: String { configuration.clusterName }
 
     /// Makes the application of one server.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the id is not in the configuration; the message lists those that are.
+    /// - Throws: `PomeloError` `.configuration` when the id is not in the configuration; the message lists those that
+    ///   are.
     public init(_ configuration: Configuration, id: ServerID, world: World) throws {
         self.configuration = configuration
         env = configuration.env
@@ -98,10 +110,13 @@ public import PomeloWire
     public func set(_ key: String, _ value: JSON) { settings[key] = value }
     /// The value of a key, or nil.
     public func get(_ key: String) -> JSON? { settings[key] }
+    /// Sets a key to true.
     public func enable(_ key: String) { settings[key] = true }
+    /// Sets a key to false.
     public func disable(_ key: String) { settings[key] = false }
     /// Whether the key's value is true in JavaScript's sense.
     public func enabled(_ key: String) -> Bool { settings[key]?.isTruthy ?? false }
+    /// Whether the key is absent, or its value not true in JavaScript's sense.
     public func disabled(_ key: String) -> Bool { !enabled(key) }
 
     /// Reads `<config>/<name>.json`, this environment's section of it if it has one, and stores it under the name.
@@ -115,7 +130,9 @@ public import PomeloWire
     }
 
     /// Keeps a service that plugins and handlers find by its type.
-    public func setService<Service: AnyObject>(_ service: Service) { services[ObjectIdentifier(Service.self)] = service }
+    public func setService<Service: AnyObject>(_ service: Service) {
+        services[ObjectIdentifier(Service.self)] = service
+    }
 
     /// The service of a type, or nil when no plugin gave one.
     public func service<Service: AnyObject>(_ type: Service.Type) -> Service? {

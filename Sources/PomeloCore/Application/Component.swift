@@ -21,10 +21,15 @@ public import PomeloLoop
 }
 
 extension Component {
+    /// Does nothing.
     public func start() async throws {}
+    /// Does nothing.
     public func afterStart() async throws {}
+    /// Does nothing.
     public func didStart() async throws {}
+    /// Does nothing.
     public func willStop() async {}
+    /// Does nothing.
     public func stop() async {}
 }
 

@@ -15,5 +15,6 @@ public struct Limits: Sendable {
     /// Stopping takes at most this long per phase.
     public var stopPhase = Duration.seconds(10)
 
+    /// The defaults written at each property.
     public init() {}
 }

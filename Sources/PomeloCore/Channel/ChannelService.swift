@@ -37,6 +37,7 @@ import PomeloWire
 
 /// A group of users of this process's making.
 @Loop public final class Channel {
+    /// Unique among the channels of this process that are not destroyed.
     public let name: ChannelName
     /// Set when the channel was destroyed; then `add` returns false and pushes throw.
     public internal(set) var isDestroyed = false

@@ -29,13 +29,14 @@ public import PomeloWire
         var report = PushReport()
         if let own = users[application.serverID] { report.merge(deliver(message, to: own)) }
         let others = users.filter { $0.key != application.serverID }
-        report.merge(await callEach(Array(others.keys), Self.procedure) { server in
-            var payload = PayloadWriter()
-            payload.text(message.route)
-            payload.texts((others[server] ?? []).map(\.rawValue))
-            payload.rest(message.body)
-            return payload.bytes
-        })
+        report.merge(
+            await callEach(Array(others.keys), Self.procedure) { server in
+                var payload = PayloadWriter()
+                payload.text(message.route)
+                payload.texts((others[server] ?? []).map(\.rawValue))
+                payload.rest(message.body)
+                return payload.bytes
+            })
         return report
     }
 

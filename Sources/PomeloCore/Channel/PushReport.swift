@@ -11,6 +11,7 @@ public struct PushReport: Sendable, Equatable {
     /// Frontends that did not confirm, and why; some of their members may have been reached.
     public var failed: [ServerID: RPCError] = [:]
 
+    /// The report of a push to nobody.
     public init() {}
 
     /// Nobody was missed.

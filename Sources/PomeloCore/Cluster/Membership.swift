@@ -26,6 +26,8 @@ public import PomeloLoop
 /// Called on one live server at a time, while it holds the clean-up token of that server; may be called again for
 /// the same instance after a crash half way, so it must be idempotent.
 @Loop public protocol LeaseCleaner: AnyObject {
+    /// The service whose state it removes; servers without it leave the clean-up to others.
+    var name: String { get }
     /// Removes in chunks; `proceed` renews the token and throws when it was lost, which must end the work.
     func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
 }

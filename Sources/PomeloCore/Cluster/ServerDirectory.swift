@@ -22,6 +22,7 @@ public enum ServerChange: Sendable {
     /// Grows with every change of the view or of a suspicion.
     public private(set) var version = 0
 
+    /// A view without servers.
     public init() {}
 
     /// Everyone in the view, in any state, sorted by id.

@@ -5,7 +5,9 @@ public import PomeloWire
 ///
 /// - Source: pomelo 2.2.7, template config/servers.json; `frontend` is a boolean or the text "true".
 public struct ServerRecord: Sendable, Equatable {
+    /// Unique in the cluster.
     public var id: ServerID
+    /// What kind of server it is; the key that groups it in `servers.json`.
     public var type: ServerType
     /// Where other servers reach this one.
     public var host: String
@@ -15,6 +17,7 @@ public struct ServerRecord: Sendable, Equatable {
     public var clientHost: String?
     /// The client port of a frontend.
     public var clientPort: Int?
+    /// Whether clients connect to it; key `frontend`.
     public var isFrontend: Bool
     /// The address the client port listens on; `host` when absent.
     public var bind: String?
@@ -23,6 +26,7 @@ public struct ServerRecord: Sendable, Equatable {
     /// Keys the framework does not know, as they were.
     public var metadata: JSONObject
 
+    /// A record made by hand; the host is the local one unless told otherwise.
     public init(
         id: ServerID, type: ServerType, host: String = "127.0.0.1", port: Int, clientHost: String? = nil,
         clientPort: Int? = nil, isFrontend: Bool = false, bind: String? = nil, maxConnections: Int? = nil,
@@ -53,16 +57,25 @@ public enum ServerState: String, Sendable, Codable {
 
 /// A server as the cluster's view lists it.
 public struct ServerInfo: Sendable, Equatable {
+    /// What the server says of itself.
     public var record: ServerRecord
+    /// Which start of the server this is.
     public var instance: InstanceID
+    /// How far that start is in its life.
     public var state: ServerState
+    /// The services that publish state for it, sorted: who cleans up after it must know them all.
+    public var services: [String]
 
+    /// The record's id.
     public var id: ServerID { record.id }
+    /// The record's type.
     public var type: ServerType { record.type }
 
-    public init(record: ServerRecord, instance: InstanceID, state: ServerState) {
+    /// Puts record, instance and state together.
+    public init(record: ServerRecord, instance: InstanceID, state: ServerState, services: [String] = []) {
         self.record = record
         self.instance = instance
         self.state = state
+        self.services = services
     }
 }

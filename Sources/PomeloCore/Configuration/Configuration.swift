@@ -9,7 +9,9 @@ public import PomeloWire
 ///
 /// - Source: pomelo 2.2.7, `app.loadConfigBaseApp` and template config/.
 public struct Configuration: Sendable {
+    /// The folder with the files; empty when the configuration was made by hand.
     public let folder: String
+    /// The environment whose sections of the files count.
     public let env: String
     /// `name` in `master.json`, or `pomelo`.
     public let clusterName: String

@@ -23,7 +23,11 @@ public struct OptionReader {
 
     /// A whole number within a range, nil when absent or null.
     public mutating func int(_ key: String, in range: ClosedRange<Int> = Int.min...Int.max) throws -> Int? {
-        try value(key, range == Int.min...Int.max ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)") {
+        try value(
+            key,
+            range == Int.min...Int.max
+                ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        ) {
             $0.int.flatMap(Int.init(exactly:)).flatMap { range.contains($0) ? $0 : nil }
         }
     }

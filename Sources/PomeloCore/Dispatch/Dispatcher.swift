@@ -29,7 +29,8 @@ import PomeloWire
     func serve(_ served: ServedRoute) throws {
         guard served.route.isComplete, served.route.serverType == application.serverType else {
             throw PomeloError(
-                .configuration, "\(application.serverID) cannot serve \(served.route): its type is \(application.serverType)")
+                .configuration,
+                "\(application.serverID) cannot serve \(served.route): its type is \(application.serverType)")
         }
         guard handlers.updateValue(served.answer, forKey: served.route.text) == nil else {
             throw PomeloError(.configuration, "the route \(served.route) is served twice")
@@ -121,7 +122,11 @@ import PomeloWire
     }
 
     private func refuse(_ message: ClientMessage, _ client: ClientSession) {
-        if message.id != 0 { client.socket.respond(id: message.id, body: Self.internalError) } else { dropped.increment() }
+        if message.id != 0 {
+            client.socket.respond(id: message.id, body: Self.internalError)
+        } else {
+            dropped.increment()
+        }
     }
 
     // MARK: requests in flight

@@ -6,8 +6,11 @@ public import PomeloWire
 @Loop public final class Request {
     /// 0 for a notify.
     public let id: UInt32
+    /// What the client asked for.
     public let route: Route
+    /// The client's bytes, not decoded.
     public let body: Bytes
+    /// The request's copy of the session: what a filter sets, the handler reads.
     public let session: Session
     /// Monotonic nanoseconds of the application's clock; the answer is due by then.
     public let deadline: UInt64
@@ -26,8 +29,10 @@ public import PomeloWire
 /// How a request ended: the reply's bytes, or the error that is turned into one.
 public typealias Outcome = Result<Bytes, any Error>
 
-/// Code that runs around handlers. Before-filters run in order of registration; the first that throws ends the
-/// request. After-filters run in reverse order, always, and see the outcome; what they return goes on.
+/// Code that runs around handlers.
+///
+/// Before-filters run in order of registration; the first that throws ends the request. After-filters run in reverse
+/// order, always, and see the outcome; what they return goes on.
 ///
 /// - Source: the order is pomelo 2.2.7's, lib/common/service/filterService.js; an error stays unless replaced.
 @Loop public protocol Filter {
@@ -38,7 +43,9 @@ public typealias Outcome = Result<Bytes, any Error>
 }
 
 extension Filter {
+    /// Lets the request pass.
     public func before(_ request: Request) async throws {}
+    /// Returns the outcome as it is.
     public func after(_ request: Request, _ outcome: Outcome) async -> Outcome { outcome }
 }
 

@@ -12,11 +12,13 @@ public import PomeloWire
 /// }
 /// ```
 @Loop public protocol Handler {
+    /// Everything the group serves, read once by `Application.handle`.
     @RouteList var routes: [ServedRoute] { get }
 }
 
 /// Lists routes, one `on` a line.
 @resultBuilder public enum RouteList {
+    /// Collects the lines of the list, in their order.
     public static func buildBlock(_ routes: ServedRoute...) -> [ServedRoute] { routes }
 }
 

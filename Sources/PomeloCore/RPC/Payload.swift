@@ -7,24 +7,34 @@ public import PomeloWire
 /// text, bytes: u32 length | bytes      number: u64      list: u32 count | items       (big-endian)
 /// ```
 public struct PayloadWriter: Sendable {
+    /// What was written so far.
     public private(set) var bytes: Bytes = []
 
+    /// An empty payload.
     public init() {}
 
+    /// Appends a number of eight bytes.
     public mutating func number(_ value: UInt64) {
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
+        }
     }
 
+    /// Appends a count of four bytes; what does not fit is clamped.
     public mutating func count(_ value: Int) {
         let value = UInt32(clamping: value)
-        for shift in stride(from: 24, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
+        for shift in stride(from: 24, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift)))
+        }
     }
 
+    /// Appends a text, as UTF-8 with its length.
     public mutating func text(_ value: String) {
         count(value.utf8.count)
         bytes.append(contentsOf: value.utf8)
     }
 
+    /// Appends bytes with their length.
     public mutating func data(_ value: Bytes) {
         count(value.count)
         bytes.append(contentsOf: value)
@@ -33,6 +43,7 @@ public struct PayloadWriter: Sendable {
     /// What is left to the end of the payload needs no length.
     public mutating func rest(_ value: Bytes) { bytes.append(contentsOf: value) }
 
+    /// Appends a list of texts with their number.
     public mutating func texts<Names: Collection<String>>(_ values: Names) {
         count(values.count)
         for value in values { text(value) }
@@ -44,6 +55,7 @@ public struct PayloadReader: Sendable {
     private let bytes: Bytes
     private var next = 0
 
+    /// Reads from the first byte.
     public init(_ bytes: Bytes) { self.bytes = bytes }
 
     private mutating func take(_ count: Int) throws(PomeloError) -> ArraySlice<UInt8> {
@@ -54,22 +66,38 @@ public struct PayloadReader: Sendable {
         return bytes[next..<(next + count)]
     }
 
+    /// The next eight bytes as a number.
+    ///
+    /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func number() throws(PomeloError) -> UInt64 {
         try take(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// The next four bytes as a count.
+    ///
+    /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func count() throws(PomeloError) -> Int {
         Int(try take(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
 
+    /// The next text; bytes that are no UTF-8 are replaced.
+    ///
+    /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func text() throws(PomeloError) -> String {
         String(decoding: try take(try count()), as: UTF8.self)
     }
 
+    /// The next bytes that have a length.
+    ///
+    /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func data() throws(PomeloError) -> Bytes { Array(try take(try count())) }
 
+    /// Everything not read yet, which may be nothing.
     public mutating func rest() throws(PomeloError) -> Bytes { Array(try take(bytes.count - next)) }
 
+    /// The next list of texts.
+    ///
+    /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func texts() throws(PomeloError) -> [String] {
         let count = try count()
         var result: [String] = []

@@ -9,6 +9,7 @@ public import PomeloWire
     /// Monotonic nanoseconds of the callee's clock.
     public let deadline: UInt64
 
+    /// A caller that the transport has authenticated.
     public init(server: ServerID, deadline: UInt64) {
         self.server = server
         self.deadline = deadline
@@ -24,6 +25,7 @@ public import PomeloWire
 
     /// Begins in the turn the call arrived and replies later, exactly once.
     public typealias Replying = @Loop (RPCCaller, Bytes, @escaping Reply) throws -> Void
+    /// Takes the one outcome of a call.
     public typealias Reply = @Loop @Sendable (Result<Bytes, RPCError>) -> Void
 
     private enum Procedure {
@@ -34,6 +36,7 @@ public import PomeloWire
 
     private var procedures: [String: Procedure] = [:]
 
+    /// A table without procedures, where every call fails with code 404.
     public init() {}
 
     /// Registers a procedure that answers at once.

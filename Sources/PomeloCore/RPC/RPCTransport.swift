@@ -27,18 +27,24 @@ public import PomeloWire
 
 /// What an application gives its RPC transport.
 @Loop public struct RPCContext {
+    /// Where to listen and dial.
     public let network: any Network
+    /// Measures every deadline.
     public let clock: any LoopClock
+    /// Draws nonces and jitter.
     public let random: RandomSource
+    /// The cluster's name; servers of different clusters refuse each other.
     public let cluster: String
     /// Shared by all servers of the cluster; it never travels.
     public let secret: Bytes
+    /// This server: where it listens, and the instance it answers as.
     public let own: ServerInfo
     /// Who is there, and where.
     public let servers: ServerDirectory
     /// What this server answers.
     public let procedures: ProcedureTable
 
+    /// Puts the parts together.
     public init(
         network: any Network, clock: any LoopClock, random: RandomSource, cluster: String, secret: Bytes,
         own: ServerInfo, servers: ServerDirectory, procedures: ProcedureTable

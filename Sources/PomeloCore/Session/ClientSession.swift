@@ -4,7 +4,9 @@ public import PomeloWire
 
 /// A client's session at its frontend: the truth of which handlers see copies.
 @Loop public final class ClientSession {
+    /// Unique within this frontend's instance.
     public let id: SessionID
+    /// The client's connection.
     public let socket: any ClientSocket
     /// Set while bound.
     public internal(set) var uid: UserID?
@@ -24,6 +26,7 @@ public import PomeloWire
         self.socket = socket
     }
 
+    /// Whether the session has not ended.
     public var isOpen: Bool { end == nil }
 
     /// Calls back once when the session closes, or now if it has; the user id is still readable then.

@@ -6,10 +6,12 @@ public import PomeloWire
 public struct ClientMessage: Sendable {
     /// Chosen by the client, unique within its session; 0 for a notify.
     public let id: UInt32
+    /// What the client asks for.
     public let route: Route
     /// As it came; decoded only where it is handled.
     public let body: Bytes
 
+    /// A message as the connector decoded it.
     public init(id: UInt32, route: Route, body: Bytes) {
         self.id = id
         self.route = route
@@ -21,6 +23,7 @@ public struct ClientMessage: Sendable {
 ///
 /// - Guarantee: what is sent arrives in call order or the connection ends.
 @Loop public protocol ClientSocket: AnyObject {
+    /// Where the client connects from.
     var remoteAddress: SocketAddress { get }
     /// Bytes that wait for the client to read.
     var queuedBytes: Int { get }
@@ -31,8 +34,9 @@ public struct ClientMessage: Sendable {
     func push(_ message: PushMessage) -> Bool
     /// Ends the connection after telling the client why, when there is a reason to tell.
     func close(kick reason: String?)
-    /// Stops and resumes reading, when the session has too many requests in flight.
+    /// Stops reading, when the session has too many requests in flight.
     func pauseReading()
+    /// Reads on after `pauseReading`.
     func resumeReading()
 }
 
@@ -45,6 +49,7 @@ public enum SessionEnd: Sendable, Equatable, CustomStringConvertible {
     /// The server stops.
     case stopped
 
+    /// The reason in words, for logs.
     public var description: String {
         switch self {
         case .disconnected(let reason): reason
@@ -80,12 +85,16 @@ public enum SessionEnd: Sendable, Equatable, CustomStringConvertible {
 
 /// What an application gives its connector.
 @Loop public struct ConnectorContext {
+    /// Where to listen.
     public let network: any Network
+    /// Measures heartbeats and deadlines.
     public let clock: any LoopClock
+    /// Draws jitter.
     public let random: RandomSource
     /// Where to listen.
     public let address: SocketAddress
 
+    /// Puts the parts together.
     public init(network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress) {
         self.network = network
         self.clock = clock

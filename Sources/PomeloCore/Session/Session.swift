@@ -7,10 +7,13 @@ public import PomeloWire
 /// `set` changes the copy; `push` and `pushAll` write it back, the last writer of a key wins. `bind`, `unbind` and
 /// `kick` act on the session itself, wherever the handler runs.
 @Loop public final class Session {
+    /// The session's id at its frontend.
     public let id: SessionID
     /// The server that holds the connection.
     public let frontend: ServerID
+    /// The user when the copy was made, then as `bind` and `unbind` of this copy left it.
     public private(set) var uid: UserID?
+    /// All settings of the copy.
     public private(set) var settings: JSONObject
     private let keeper: any SessionKeeper
 
