@@ -5,6 +5,7 @@ public import PomeloLoop
 
 /// A rule that a store broke.
 public struct SuiteFailure: Error, CustomStringConvertible {
+    /// Which rule, and how.
     public let description: String
 
     init(_ description: String) { self.description = description }
@@ -108,7 +109,8 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         let store = try await store()
         for sequence in 1...2 {
             try await publish(
-                store, UInt64(sequence), change("room", ["ann"], ["bob"], count: 1), change("hall", [], ["ann"], count: 0))
+                store, UInt64(sequence), change("room", ["ann"], ["bob"], count: 1),
+                change("hall", [], ["ann"], count: 0))
         }
         try await expect("members after a repeated batch", store, "room", ["ann"])
         try expect("channels after a repeated batch", try await store.channels(), ["room"])
@@ -217,7 +219,8 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         let live = try await store("connector-2")
         let lost = Lost()
         for _ in 0..<2 {
-            try await live.cleanUp("connector-1", proceed: {}, lost: { channel, _ in lost.times[channel, default: 0] += 1 })
+            try await live.cleanUp(
+                "connector-1", proceed: {}, lost: { channel, _ in lost.times[channel, default: 0] += 1 })
         }
         try expect("a second clean-up finds nothing", lost.times, ["room": 1])
     }

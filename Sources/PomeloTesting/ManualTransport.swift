@@ -156,6 +156,7 @@ public import PomeloWire
         self.network = network
     }
 
+    /// Joins the network under the own id.
     public func start(_ context: RPCContext) async throws {
         guard network.listener(server) == nil else {
             throw PomeloError(.network, "\(server) cannot listen: its address is in use")
@@ -164,6 +165,7 @@ public import PomeloWire
         network.add(self)
     }
 
+    /// Delivers the call after the link's delay, unless a fault says otherwise.
     public func call(
         _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
@@ -183,8 +185,11 @@ public import PomeloWire
         return try await call.outcome().get()
     }
 
+    /// Whether that instance is there and not frozen.
     public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
-        guard let target = network.listener(server.id), target.context?.own.instance == server.instance else { return false }
+        guard let target = network.listener(server.id), target.context?.own.instance == server.instance else {
+            return false
+        }
         let probe = LoopbackCall(network, self.server, "", [], deadline: network.clock.deadline(after: deadline))
         probe.timer = network.clock.schedule(at: probe.deadline) { probe.finish(.failure(.maybeExecuted("silent"))) }
         network.send(from: self.server, to: server.id) { [network] in
@@ -194,6 +199,7 @@ public import PomeloWire
         return false
     }
 
+    /// Compares the two secrets.
     public func proveSecret(to server: ServerInfo) async throws {
         guard let target = network.listener(server.id)?.context, let context else {
             throw PomeloError(.unreachable, "server \(server.id) did not answer")
@@ -203,6 +209,7 @@ public import PomeloWire
         }
     }
 
+    /// Leaves the network.
     public func stop(within deadline: Duration) async {
         network.remove(self)
         die()

@@ -194,7 +194,8 @@ public import PomeloStatus
             if round.isMultiple(of: 2) {
                 _ = try await first.claim(uid, gone, gone: nil)
                 for index in 1..<3 {
-                    tokens[index] = try await token("held", stores[index].store, uid, stores[index].holder, heldBy: gone)
+                    tokens[index] = try await token(
+                        "held", stores[index].store, uid, stores[index].holder, heldBy: gone)
                 }
             }
             let granted = Tally()

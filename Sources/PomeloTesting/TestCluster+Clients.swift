@@ -5,6 +5,7 @@ public import PomeloWire
 
 /// The client side of a frontend without sockets: tests make its clients.
 @Loop public final class ManualConnector: Connector {
+    /// The address it was told to listen on.
     public private(set) var localAddress: SocketAddress?
     /// Clients that are connected now.
     public private(set) var clients: [TestSocket] = []
@@ -14,11 +15,13 @@ public import PomeloWire
     /// Listens to nothing before `start`.
     public init() {}
 
+    /// Keeps the host; nothing listens.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
         self.host = host
         localAddress = context.address
     }
 
+    /// Closes every socket.
     public func stop() async {
         host = nil
         for client in clients { client.end(.stopped) }
@@ -49,17 +52,21 @@ public import PomeloWire
 @Loop public final class TestSocket: ClientSocket {
     /// A push as it arrived.
     public struct Pushed: Sendable, Equatable {
+        /// As the server named it.
         public let route: String
+        /// As it came.
         public let body: Bytes
         /// The body as text.
         public var text: String { String(decoding: body, as: UTF8.self) }
     }
 
+    /// Made up, different for each socket.
     public let remoteAddress: SocketAddress
     /// Set once it is connected.
     public internal(set) var session: ClientSession?
     /// A slow one takes no push.
     public var isSlow = false
+    /// Set by the test.
     public var queuedBytes = 0
     /// Answers by request id, in order of arrival; more than one for an id is a fault of the server.
     public private(set) var answers: [UInt32: [Bytes]] = [:]
@@ -67,7 +74,9 @@ public import PomeloWire
     public private(set) var pushes: [Pushed] = []
     /// Why the server closed the connection.
     public private(set) var kick: String?
+    /// Whether the core has closed it.
     public private(set) var isClosed = false
+    /// Whether the core does not read.
     public private(set) var isPaused = false
 
     private var host: (any ConnectorHost)?
@@ -134,12 +143,14 @@ public import PomeloWire
 
     // MARK: ClientSocket
 
+    /// Notes an answer.
     public func respond(id: UInt32, body: Bytes) {
         guard !isClosed else { return }
         answers[id, default: []].append(body)
         waiters.removeValue(forKey: id)?.resume(returning: body)
     }
 
+    /// Notes a push, unless the socket is closed or slow.
     @discardableResult
     public func push(_ message: PushMessage) -> Bool {
         guard !isClosed, !isSlow else { return false }
@@ -147,13 +158,16 @@ public import PomeloWire
         return true
     }
 
+    /// Notes the end and its reason.
     public func close(kick reason: String?) {
         if !isClosed { kick = reason }
         end(.kicked(reason ?? "closed"))
     }
 
+    /// Notes that the core wants nothing more.
     public func pauseReading() { isPaused = true }
 
+    /// Notes that the core reads on.
     public func resumeReading() {
         isPaused = false
         while !isPaused, !held.isEmpty { receive(held.removeFirst()) }

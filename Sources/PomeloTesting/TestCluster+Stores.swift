@@ -59,36 +59,46 @@ public import PomeloStatus
         self.faults = faults
     }
 
+    /// As the store inside.
     public var needsMembership: Bool { store.needsMembership }
 
+    /// Starts the store inside.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         try await store.start(application, membership)
     }
 
+    /// Publishes, unless a fault strikes.
     public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
         try await faults.call(writes: true) { try await store.publish(batch) }
     }
 
+    /// Asks, unless a fault strikes.
     public func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID] {
         try await faults.call { try await store.members(of: channel, at: server) }
     }
 
+    /// Asks, unless a fault strikes.
     public func channels() async throws -> [ChannelName] { try await faults.call { try await store.channels() } }
 
+    /// Asks, unless a fault strikes.
     public func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int] {
         try await faults.call { try await store.counts(of: channels) }
     }
 
+    /// Asks, unless a fault strikes.
     public func publishedSequence() async throws -> UInt64? {
         try await faults.call { try await store.publishedSequence() }
     }
 
+    /// Destroys, unless a fault strikes.
     public func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws {
         try await faults.call(writes: true) { try await store.destroy(channel, at: servers) }
     }
 
+    /// Cleans, unless a fault strikes.
     public func clean() async throws { try await faults.call(writes: true) { try await store.clean() } }
 
+    /// Cleans up, unless a fault strikes.
     public func cleanUp(
         _ server: ServerID, proceed: @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
@@ -108,43 +118,55 @@ public import PomeloStatus
         self.faults = faults
     }
 
+    /// As the store inside.
     public var needsMembership: Bool { store.needsMembership }
+    /// Whether the store inside is up and no fault says otherwise.
     public var isUp: Bool { store.isUp && !faults.isDown }
 
+    /// Starts the store inside.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         try await store.start(application, membership)
     }
 
+    /// Publishes, unless a fault strikes.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64? {
         try await faults.call(writes: true) {
             try await store.publish(online: online, offline: offline, sequence: sequence)
         }
     }
 
+    /// Asks, unless a fault strikes.
     public func publishedSequence() async throws -> UInt64? {
         try await faults.call { try await store.publishedSequence() }
     }
 
+    /// Asks, unless a fault strikes.
     public func publishedUsers() async throws -> [UserID] { try await faults.call { try await store.publishedUsers() } }
 
+    /// Asks, unless a fault strikes.
     public func servers(of uids: [UserID]) async throws -> [[ServerID]] {
         try await faults.call { try await store.servers(of: uids) }
     }
 
+    /// Asks, unless a fault strikes.
     public func areOnline(_ uids: [UserID]) async throws -> [Bool] {
         try await faults.call { try await store.areOnline(uids) }
     }
 
+    /// Claims, unless a fault strikes.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
         try await faults.call(writes: true) { try await store.claim(uid, holder, gone: gone) }
     }
 
+    /// Releases, unless a fault strikes.
     public func release(_ uids: [UserID]) async throws {
         try await faults.call(writes: true) { try await store.release(uids) }
     }
 
+    /// Cleans, unless a fault strikes.
     public func clean() async throws { try await faults.call(writes: true) { try await store.clean() } }
 
+    /// Cleans up, unless a fault strikes.
     public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
         try await faults.call { try await store.cleanUp(server, proceed: proceed) }
     }

@@ -7,8 +7,11 @@ public import PomeloLoop
 ///
 /// With the manual loop driver a run is decided by its seed. Views are told at once; leases end when a test says so.
 @Loop public final class TestCluster {
+    /// Time of all servers.
     public let clock = ManualClock()
+    /// What carries their calls.
     public let network: LoopbackNetwork
+    /// Chance of all servers, seeded.
     public let random: RandomSource
     /// What `servers.json` would hold.
     public let records: [ServerRecord]
@@ -103,7 +106,8 @@ public import PomeloLoop
 
     /// Ends a server without a word: no timer of it fires, no call is answered, its clients get nothing more.
     /// Its entry stays in the registry until `endLease`, or its next start.
-    public func crash(_ id: ServerID) {
+    ///
+    /// Its entry stays in the registry until `endLease`, or its next start.
         guard let server = servers.removeValue(forKey: id) else { return }
         graveyard.append(server)
         server.clock.isDead = true

@@ -147,7 +147,9 @@ import Testing
     @Test @Loop func settingsFollowJavaScriptsTruth() throws {
         let app = try cluster().make("chat-1")
         #expect(app.get("x") == nil && app.disabled("x"))
-        for (value, isTrue) in [(JSON.bool(true), true), (0, false), ("", false), ("no", true), (.null, false), (1, true)] {
+        for (value, isTrue) in [
+            (JSON.bool(true), true), (0, false), ("", false), ("no", true), (.null, false), (1, true),
+        ] {
             app.set("x", value)
             #expect(app.enabled("x") == isTrue && app.disabled("x") == !isTrue)
         }

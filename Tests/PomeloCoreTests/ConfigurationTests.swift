@@ -11,7 +11,8 @@ import Testing
     static let master = #"{"development":{"id":"master-server-1","host":"127.0.0.1","port":3005}}"#
     static let servers = """
         {"development":{
-          "connector":[{"id":"c-1","host":"10.0.0.1","port":4050,"clientPort":3050,"frontend":"true","clientHost":"chat.example",
+          "connector":[{"id":"c-1","host":"10.0.0.1","port":4050,"clientPort":3050,"frontend":"true",
+            "clientHost":"chat.example",
                         "max-connections":7,"bind":"0.0.0.0","weight":3,"area":{"x":1}}],
           "chat":[{"id":"chat-2","port":6051},{"id":"chat-1","port":6050,"frontend":false}]},
          "production":{"chat":[{"id":"chat-9","port":6059}]}}
@@ -105,7 +106,9 @@ import Testing
         Bad("frontend yes", chat: #"{"id":"a","port":1,"frontend":"yes"}"#, says: "frontend must be true or false"),
         Bad("max-connections 0", chat: #"{"id":"a","port":1,"max-connections":0}"#, says: "max-connections"),
         Bad("an id twice", chat: #"{"id":"a","port":1},{"id":"a","port":2}"#, says: "servers.json", "a is used twice"),
-        Bad("the master's id twice", chat: #"{"id":"master-server-1","port":1}"#, says: "master-server-1 is used twice"),
+        Bad(
+            "the master's id twice", chat: #"{"id":"master-server-1","port":1}"#,
+            says: "master-server-1 is used twice"),
         Bad("a cluster name with a slash", master: #"{"id":"m","port":1,"name":"a/b"}"#, says: "master.json", "name"),
         Bad("an empty cluster name", master: #"{"id":"m","port":1,"name":""}"#, says: "master.json", "name"),
     ]

@@ -52,7 +52,10 @@ import Testing
                 }
                 $0.on(json: "\(type).test.session") { _, session in
                     let uid = session.uid?.rawValue ?? ""
-                    return ["uid": .string(uid), "frontend": .string("\(session.frontend)"), "room": session.get("room") ?? .null]
+                    return [
+                        "uid": .string(uid), "frontend": .string("\(session.frontend)"),
+                        "room": session.get("room") ?? .null,
+                    ]
                 }
             }
         }
@@ -105,7 +108,10 @@ import Testing
         #expect(await world.ask("\(type).test.echo", body) == "{\"__route__\":\"\(type).test.echo\"}")
     }
 
-    @Test(arguments: ["", "test", "connector", "connector.test", "connector.test.a.b", "connector..raw", ".test.raw", "..", "connector.test."])
+    @Test(arguments: [
+        "", "test", "connector", "connector.test", "connector.test.a.b", "connector..raw", ".test.raw", "..",
+        "connector.test.",
+    ])
     @Loop func aRouteThatIsNotWholeIsRefused(_ route: String) async throws {
         let world = try await World()
         #expect(await world.ask(route) == Self.internalError)
@@ -229,7 +235,8 @@ import Testing
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
         let app = try cluster.make("connector-1")
         for route in ["chat.test.a", "connector.test", ""] {
-            #expect(await failure { try app.handle(Routes { $0.on(raw: route) { body, _ in body } }) } == "configuration")
+            #expect(
+                await failure { try app.handle(Routes { $0.on(raw: route) { body, _ in body } }) } == "configuration")
         }
         try app.handle(Routes { $0.on(raw: "connector.test.a") { body, _ in body } })
         #expect(

@@ -53,7 +53,9 @@ import Testing
         for seed in 0..<500 {
             var generator = Generator(state: UInt64(seed) &* 0x9E37_79B9_7F4A_7C15)
             var bytes = whole
-            for _ in 0..<3 { bytes[Int(generator.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: generator.next()) }
+            for _ in 0..<3 {
+                bytes[Int(generator.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: generator.next())
+            }
             _ = try? read(bytes)
         }
     }

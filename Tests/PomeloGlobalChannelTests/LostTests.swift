@@ -11,7 +11,9 @@ import Testing
         type: ServerType? = "chat", _ journals: [ServerID: Journal]
     ) async throws -> World {
         let world = try await World(connectors: 3, chats: 2, onLost: journals) { $0.lostServerType = type }
-        for (uid, frontend): (UserID, ServerID) in [("ann", "connector-1"), ("bob", "connector-1"), ("cid", "connector-2")] {
+        for (uid, frontend): (UserID, ServerID) in [
+            ("ann", "connector-1"), ("bob", "connector-1"), ("cid", "connector-2"),
+        ] {
             _ = try await world.client(frontend, uid)
             for channel: ChannelName in ["room", "hall"] { try await world.chat.add(channel, uid, frontend) }
         }

@@ -53,7 +53,8 @@ import Testing
     }
 
     @Test @Loop func aFrozenFrontendIsReportedAtTwoSecondsAndTheOthersAreReachedAtOnce() async throws {
-        let (world, sockets) = try await world([("ann", "connector-1"), ("bob", "connector-2"), ("cid", "connector-3")], connectors: 3)
+        let (world, sockets) = try await world(
+            [("ann", "connector-1"), ("bob", "connector-2"), ("cid", "connector-3")], connectors: 3)
         world.cluster.network.freeze("connector-2")
         let journal = Journal()
         Loop.spawn {

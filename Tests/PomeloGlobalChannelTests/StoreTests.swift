@@ -22,7 +22,8 @@ struct RedisStoreTests {
     @Loop private func withRedis(_ body: @Loop (RedisServer, RedisClient) async throws -> Void) async throws {
         let server = try await RedisServer.start()
         let client = RedisClient(
-            server.configuration, name: "test", logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            server.configuration, name: "test",
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let result: Result<Void, any Error>
         do {
             try await client.start()
@@ -73,7 +74,8 @@ struct RedisStoreTests {
             let sequence = try await client.send(RedisCommand("HGET", "pomelo:{pomelo/connector-1}:lease", "seq"))
             #expect(sequence.string == "4")
             _ = try await store.publish(
-                ChannelBatch(changes: [.init(channel: "lobby", added: [], removed: ["ann", "bob"], count: 0)], sequence: 5))
+                ChannelBatch(
+                    changes: [.init(channel: "lobby", added: [], removed: ["ann", "bob"], count: 0)], sequence: 5))
             #expect(try await client.send(RedisCommand("KEYS", "*")).strings == ["pomelo:{pomelo/connector-1}:lease"])
         }
     }
@@ -101,7 +103,9 @@ struct RedisStoreTests {
             let store = try await started(client, cluster)
             _ = try await store.publish(adding("lobby", "ann"))
             _ = try await client.send(RedisCommand("HSET", "pomelo:{pomelo/connector-1}:lease", "inst", "another"))
-            await #expect(throws: PomeloError.self) { _ = try await store.publish(self.adding("lobby", "bob", sequence: 2)) }
+            await #expect(throws: PomeloError.self) {
+                _ = try await store.publish(self.adding("lobby", "bob", sequence: 2))
+            }
             await #expect(throws: PomeloError.self) { _ = try await store.publishedSequence() }
         }
     }
@@ -133,8 +137,10 @@ struct RedisStoreTests {
             while members.count < 2, SystemClock.shared.now < limit {
                 cluster.clock.advance(by: .milliseconds(500))
                 await SystemClock.shared.sleep(for: .milliseconds(5))
-                members = try await client.send(
-                    RedisCommand("SMEMBERS", "POMELO:CHANNEL:lobby:connector-1")).strings ?? []
+                members =
+                    try await client.send(
+                        RedisCommand("SMEMBERS", "POMELO:CHANNEL:lobby:connector-1")
+                    ).strings ?? []
             }
             #expect(members.sorted() == ["ann", "bob"])
             await cluster.stopAll()

@@ -22,7 +22,8 @@ struct RedisStoreTests {
     @Loop private func withRedis(_ body: @Loop (RedisClient) async throws -> Void) async throws {
         let server = try await RedisServer.start()
         let client = RedisClient(
-            server.configuration, name: "test", logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            server.configuration, name: "test",
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let result: Result<Void, any Error>
         do {
             try await client.start()
@@ -77,7 +78,8 @@ struct RedisStoreTests {
             let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
             let future = "9000000000000000"
             _ = try await client.send(
-                RedisCommand("HSET", "{POMELO:STATUS:ann}:bind", "sid", "old", "inst", "i", "session", "1", "tok", future))
+                RedisCommand(
+                    "HSET", "{POMELO:STATUS:ann}:bind", "sid", "old", "inst", "i", "session", "1", "tok", future))
             #expect(try await store.claim("ann", holder, gone: future) == .granted)
             let token = try await client.send(RedisCommand("HGET", "{POMELO:STATUS:ann}:bind", "tok")).int ?? 0
             #expect(token == 9_000_000_000_000_001)
@@ -91,7 +93,9 @@ struct RedisStoreTests {
             _ = try await client.send(RedisCommand("SET", "{POMELO:STATUS:ann}:bind", "text"))
             await #expect(throws: RedisError.self) { _ = try await store.servers(of: ["ann"]) }
             await #expect(throws: RedisError.self) { _ = try await store.claim("ann", holder, gone: nil) }
-            await #expect(throws: RedisError.self) { _ = try await store.publish(online: ["ann"], offline: [], sequence: 1) }
+            await #expect(throws: RedisError.self) {
+                _ = try await store.publish(online: ["ann"], offline: [], sequence: 1)
+            }
         }
     }
 }

@@ -107,13 +107,13 @@ import PomeloWire
         note("everything heals")
         cluster.network.healAll()
         cluster.network.delay = .zero ... .zero
+        for id in crashed.sorted() where chance(50) { start(id) }
         for fault in faults.values {
             fault.isDown = false
             fault.delay = .zero
             fault.lostAnswersPerMille = 0
         }
         cluster.redisReturned()
-        for id in crashed.sorted() where chance(50) { start(id) }
         // Longer than a client's request, a lease with its clean-up, and a few rounds of the sweeps.
         pass(.seconds(45))
     }

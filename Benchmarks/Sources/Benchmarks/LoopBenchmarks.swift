@@ -3,7 +3,6 @@ import Foundation
 
 /// How long a server's loop is away from its sockets at most, while a room of 5000 is pushed to.
 struct LoopBenchmarks {
-    private static let room = "loop"
     private let contestants: Contestants
 
     init(_ contestants: Contestants) { self.contestants = contestants }
@@ -18,7 +17,7 @@ struct LoopBenchmarks {
             let plain = try measure(contestants.plain, route)
             let processWide = try measure(contestants.processWide, route)
             var row = Row(
-                name: "longest turn of a \(server) in pushes to 5000, ms CPU (ms late; idle)",
+                name: "longest turn of a \(server) in pushes to 5000, ms CPU (ms late; with 1 member)",
                 expected: server == "connector" ? "2.5" : "1.2", plain: plain)
             row.processWide = processWide
             report.add(row)
@@ -26,31 +25,26 @@ struct LoopBenchmarks {
     }
 
     private func measure(_ cluster: Cluster, _ route: String) throws -> String {
-        try watch(cluster, route, true)
-        Thread.sleep(forTimeInterval: 2)
-        let idle = try watch(cluster, route, false)
-        try watch(cluster, route, true)
-        _ = try LoadRun(
-            contestants.place, "push", ports: cluster.ports, processes: [],
-            [
-                "connections": "5000", "count": "100", "room": Self.room, "route": "chat.chatHandler.send",
-                "body": PushBenchmarks.body, "idle": "0",
-            ])
-        let busy = try watch(cluster, route, false)
+        let idle = try stats(cluster, route, members: 1, pushes: 2000)
+        let busy = try stats(cluster, route, members: 5000, pushes: 100)
         return "\(busy.cpu.text(1)) (\(busy.late.text(1)); \(idle.late.text(1)))"
     }
 
-    /// Starts or ends the measurement; returns the longest lateness and CPU time since the last call, in milliseconds.
-    @discardableResult
-    private func watch(_ cluster: Cluster, _ route: String, _ on: Bool) throws -> (late: Double, cpu: Double) {
-        let answer = try Child.output(of: [
-            contestants.place.program("Load"), "ask", "ports=\(cluster.ports[0])", "room=\(Self.room)",
-            "route=\(route)", #"body={"watch":\#(on)}"#,
-        ])
+    /// The longest lateness and CPU time while a room is pushed to, in milliseconds.
+    private func stats(
+        _ cluster: Cluster, _ route: String, members: Int, pushes: Int
+    ) throws -> (late: Double, cpu: Double) {
+        let values = try LoadRun.ask(
+            contestants.place, "push", ports: cluster.ports, processes: [],
+            [
+                "connections": "\(members)", "count": "\(pushes)", "room": "loop", "stats": route, "idle": "0",
+                "route": "chat.chatHandler.send", "body": PushBenchmarks.body,
+            ])
         func value(_ key: String) throws -> Double {
-            guard let part = answer.split(separator: ",").first(where: { $0.contains("\"\(key)\":") }),
+            let parts = (values["stats"] ?? "").split { "{,}".contains($0) }
+            guard let part = parts.first(where: { $0.hasPrefix("\"\(key)\":") }),
                 let microseconds = part.split(separator: ":").last.flatMap({ Double($0) })
-            else { throw Failure("no measurement in \(answer)") }
+            else { throw Failure("no measurement in \(values)") }
             return microseconds / 1000
         }
         return (try value("longestMicroseconds"), try value("longestCPUMicroseconds"))

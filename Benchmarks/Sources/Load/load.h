@@ -17,7 +17,7 @@
 enum { MOST_PORTS = 8, MOST_PIDS = 8 };
 
 struct options {
-    const char *mode, *route, *body, *room;
+    const char *mode, *route, *body, *room, *stats;
     int ports[MOST_PORTS], port_count;
     int pids[MOST_PIDS], pid_count;
     int connections, depth, websocket, body_bytes, idle_milliseconds, redis_port;

@@ -16,7 +16,7 @@ static const char usage[] =
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
     "  websocket=1      instead of TCP                idle=2000       ms over which idle CPU is learnt\n"
-    "  redis=6379       whose commands are counted\n";
+    "  redis=6379       whose commands are counted    stats=…         route that measures the loop meanwhile\n";
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -53,6 +53,7 @@ static void read_pair(struct options *options, const char *pair) {
     else if (KEY("count")) options->count = atol(value);
     else if (KEY("route")) options->route = value;
     else if (KEY("body")) options->body = value;
+    else if (KEY("stats")) options->stats = value;
     else if (KEY("room")) options->room = value;
     else fail("unknown key \"%s\"\n%s", pair, usage);
 #undef KEY

@@ -102,6 +102,8 @@ void run_echo(const struct options *given) {
 
 // ---- push
 
+static char last_answer[256];
+
 static void push_arrived(struct connection *connection, struct arrival arrival) {
     (void)connection;
     if (arrival.type != DATA) return;
@@ -109,8 +111,19 @@ static void push_arrived(struct connection *connection, struct arrival arrival) 
         pushed++;
     } else {
         answered++;
+        snprintf(last_answer, sizeof last_answer, "%.*s", (int)arrival.count, arrival.body);
         if (memmem(arrival.body, arrival.count, "200", 3) == NULL) fail("%.*s", (int)arrival.count, arrival.body);
     }
+}
+
+/// Starts or ends the server's own measurement, and prints the answer in the end.
+static void watch(int on) {
+    if (!options->stats) return;
+    const char *query = on ? "{\"watch\":true}" : "{\"watch\":false}";
+    answered = 0;
+    connection_request(&connections[0], options->stats, query, strlen(query), 1);
+    while (answered < 1) turn(push_arrived, NULL);
+    if (!on) printf(" stats=%s", last_answer);
 }
 
 static void push(long count) {
@@ -131,9 +144,11 @@ void run_push(const struct options *given) {
     pause_ms(1500);
     push(options->count / 10 + 1);
     meter_learn_idle(&meter, options);
+    watch(1);
     meter_start(&meter, options);
     push(options->count);
     meter_print(&meter, options);
+    watch(0);
     printf(" operations=%ld members=%d", options->count, options->connections);
     print_latencies(options->count);
     putchar('\n');
