@@ -3,7 +3,8 @@ import PomeloCore
 import PomeloWire
 
 //  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1",
-//   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,"frontend":true,"bind":…,"max-connections":…,"metadata":{…}}}
+//   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,"frontend":true,
+//   "bind":…,"max-connections":…,"metadata":{…}}}
 //
 //  `state` is joining, up or draining; of the record only id, serverType, host and port are always there. The order
 //  is fixed, so that equal entries are equal texts.

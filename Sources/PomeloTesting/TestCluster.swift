@@ -105,9 +105,9 @@ public import PomeloLoop
     }
 
     /// Ends a server without a word: no timer of it fires, no call is answered, its clients get nothing more.
-    /// Its entry stays in the registry until `endLease`, or its next start.
     ///
     /// Its entry stays in the registry until `endLease`, or its next start.
+    public func crash(_ id: ServerID) {
         guard let server = servers.removeValue(forKey: id) else { return }
         graveyard.append(server)
         server.clock.isDead = true
