@@ -36,6 +36,8 @@ struct EntryHandler: Handler {
             // Not in the room after all: the client may try again.
             try await app.globalChannel.leave(guest.room, guest.uid, session.frontend)
             try await session.unbind()
+            // The others may have heard of the guest before it failed.
+            await Self.announceLeave(of: guest, app)
             throw error
         }
     }

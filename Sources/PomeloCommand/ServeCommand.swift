@@ -60,7 +60,16 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random)
         try Program.setUp(app, redis)
+        if app.isMaster { reportServers(of: app) }
         try await app.run()
+    }
+}
+
+/// What the master does so far: it says who is there, at every change.
+@Loop private func reportServers(of app: Application) {
+    app.servers.observe { [unowned app] _ in
+        let states = app.servers.all.map { "\($0.id) \($0.state)" }.joined(separator: ", ")
+        app.log.info("servers", metadata: ["pomelo.servers": "\(states)"])
     }
 }
 

@@ -21,7 +21,8 @@ import Testing
     }
 
     func server(_ id: ServerID, port: Int) throws -> Member {
-        try fleet.server(id, port: port, redis: redis, messages: hasMessages ? redis : nil)
+        let client = redis.client()
+        return try fleet.server(id, port: port, redis: client, messages: hasMessages ? client : nil)
     }
 
     func started(_ id: ServerID, port: Int) async throws -> Member {
@@ -53,9 +54,8 @@ import Testing
     func goDown() { redis.down() }
     func comeBack(empty: Bool) { redis.up(empty: empty) }
     func snapshot() -> FakeRedisState { redis.state }
-    func failOver(to snapshot: FakeRedisState) { redis.failOver(snapshot) }
+    func failOver(to snapshot: FakeRedisState) { redis.failOver(to: snapshot) }
     func failCommand(_ index: Int, _ reached: @escaping @Loop () -> Void) {
-        redis.failAt = index
-        redis.onFail = reached
+        redis.failCall(index, reached)
     }
 }

@@ -99,6 +99,18 @@ import Testing
         #expect(stop.entries == ["stopped"] && world.published() == [])
     }
 
+    @Test(arguments: 0..<10)
+    @Loop func theStopWaitsForWhatIsUnderWay(seed: Int) async throws {
+        let world = try await World(connectors: 1, seed: UInt64(seed))
+        world.faults.delay = .milliseconds(200)
+        _ = try await world.client("connector-1", "ann")
+        try await world.chat.add("room", "ann", "connector-1")
+        await world.cluster.settle()
+        Loop.spawn { await world.cluster.stop("connector-1") }
+        await world.cluster.advance(by: .seconds(1))
+        #expect(world.published() == [])
+    }
+
     @Test @Loop func aStopWithoutRedisEnds() async throws {
         let world = try await world("ann")
         world.faults.isDown = true

@@ -122,8 +122,9 @@ import Testing
         try await world.bind(ann, "ann")
     }
 
-    @Test @Loop func aClaimIsDecidedInTimeOrFailsAndIsGivenBack() async throws {
-        let world = try await world()
+    @Test(arguments: 0..<10)
+    @Loop func aClaimIsDecidedInTimeOrFailsAndIsGivenBack(seed: Int) async throws {
+        let world = try await world(seed: UInt64(seed))
         world.faults.delay = .seconds(3)
         let ann = try await world.client()
         let outcome = world.begin(ann, "ann")
@@ -131,7 +132,6 @@ import Testing
         #expect(outcome.entries == [])
         await world.cluster.advance(by: .milliseconds(100))
         #expect(outcome.entries == ["redisUnavailable"])
-        await world.cluster.advance(by: .seconds(3), step: .milliseconds(50))
         world.faults.delay = .zero
         await world.cluster.advance(by: .seconds(12), step: .milliseconds(50))
         #expect(world.entries.holder(of: "ann") == nil)

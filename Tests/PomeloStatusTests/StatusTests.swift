@@ -93,20 +93,15 @@ import Testing
     /// A session is never told twice, although one of its user's servers answers that it has none.
     @Test @Loop func aServerThatWasReachedIsNotTriedAgain() async throws {
         let world = try await World()
-        let gone = try await world.client("connector-1", "ann")
-        let stays = try await world.client("connector-2", "ann")
+        let ann = try await world.client("connector-2", "ann")
         await world.cluster.settle()
-        world.faults.delay = .milliseconds(400)
-        gone.disconnect()
-        let journal = Journal()
-        Loop.spawn {
-            do {
-                let report = try await world.push("hello", "ann")
-                journal.note("\(report.queued) \(report.isComplete)")
-            } catch { journal.note("\(error)") }
-        }
-        await world.cluster.advance(by: .seconds(2))
-        #expect(journal.entries == ["1 true"] && stays.texts == ["hello"])
+        let behind = MemoryStatusStore(world.entries)
+        behind.start(world.cluster["connector-1"], nil)
+        _ = behind.publish(online: ["ann", "bob"], offline: [], sequence: 1000)
+        #expect(try await world.chat.getSidsByUid("ann") == ["connector-1", "connector-2"])
+        let report = try await world.push("hello", "ann", "bob")
+        #expect(report.queued == 1 && report.noSession == ["bob"] && report.failed.isEmpty)
+        #expect(ann.texts == ["hello"])
     }
 
     @Test @Loop func failuresAreNotMixedWithAbsence() async throws {

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+public import PomeloRedis
+
+/// One participant's connections to a `FakeRedis`: commands in order, channels of its own, and its own outages.
+@Loop public final class FakeRedisClient: RedisPort, RedisMessages {
+    /// Whether commands are accepted now.
+    public private(set) var isUp: Bool
+    /// Told the channels on which messages may have been missed, once they are subscribed again.
+    public var onGap: (@Loop ([String]) -> Void)?
+    /// Calls whose callers wait.
+    public var inFlight: Int { open.count }
+
+    private let server: FakeRedis
+    private let observers = RedisObservers()
+    private var isCut = false
+    private var open: [Int: FakeRedisRequest] = [:]
+    private var begun = 0
+    private var handlers: [String: @Loop ([UInt8]) -> Void] = [:]
+    private var subscribed: Set<String> = []
+
+    private lazy var requests = FakeRedisWire<FakeRedisRequest>(server.clock) { [weak self] in self?.arrive($0) }
+    private lazy var replies = FakeRedisWire<(FakeRedisRequest, FakeRedisRequest.Outcome)>(server.clock) {
+        [weak self] in self?.complete($0.0, $0.1)
+    }
+    private lazy var messages = FakeRedisWire<(channel: String, payload: [UInt8])>(server.clock) {
+        [weak self] in self?.handlers[$0.channel]?($0.payload)
+    }
+
+    init(_ server: FakeRedis) {
+        self.server = server
+        isUp = server.isUp
+    }
+
+    // MARK: RedisPort
+
+    /// Sends the commands together; MULTI and EXEC must be in one call.
+    ///
+    /// - Throws: `.connection` while the server or this client is away, or when the outage begins before the reply;
+    ///   `.timeout` by the server's clock; what `failCall` planned.
+    public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if commands.isEmpty { return [] }
+        return try await perform(.pipeline(commands))
+    }
+
+    /// Runs the script's twin.
+    ///
+    /// - Throws: as `pipeline`; `.reply` with the script's error.
+    public func run(
+        _ script: RedisScript, keys: [String], args: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        let replies = try await perform(.script(script, keys: keys, args: args))
+        return try (replies.first ?? .null).get()
+    }
+
+    /// Calls `handler` at every later loss and return of this client's connection, within the call that causes it.
+    @discardableResult
+    public func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation {
+        observers.add(handler)
+    }
+
+    /// Forgets an observer; one already forgotten is ignored.
+    public func unobserve(_ observation: RedisObservation) { observers.remove(observation) }
+
+    // MARK: RedisMessages
+
+    /// Calls `handler` for each message published from now on; a second call replaces the handler.
+    ///
+    /// - Guarantee: at most once, in the order of publication; the subscription outlives outages.
+    /// - Throws: as `pipeline`; then nothing is subscribed.
+    public func subscribe(
+        _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
+    ) async throws(RedisError) {
+        // Before the confirmation: the first message may come right behind it.
+        handlers[channel] = handler
+        if subscribed.contains(channel) { return }
+        do throws(RedisError) {
+            _ = try await perform(.subscription { [weak self] in self?.confirm(channel) })
+        } catch {
+            subscribed.remove(channel)
+            handlers[channel] = nil
+            throw error
+        }
+    }
+
+    /// Stops calling the handler at once; an unknown channel is ignored.
+    public func unsubscribe(_ channel: String) {
+        handlers[channel] = nil
+        subscribed.remove(channel)
+    }
+
+    private func confirm(_ channel: String) {
+        if handlers[channel] != nil { subscribed.insert(channel) }
+    }
+
+    /// Sends a message on its way; returns false when this client has not subscribed.
+    func publish(_ payload: [UInt8], on channel: String) -> Bool {
+        guard isUp, subscribed.contains(channel) else { return false }
+        messages.send((channel, payload), after: server.drawDelay())
+        return true
+    }
+
+    // MARK: faults
+
+    /// Separates this participant, and no other, from the server.
+    public func cut() {
+        isCut = true
+        lose(FakeRedis.lost)
+    }
+
+    /// Ends the separation.
+    public func mend() {
+        isCut = false
+        serverCameUp()
+    }
+
+    func serverWentDown() { lose(FakeRedis.lost) }
+
+    func serverCameUp() {
+        guard !isUp, !isCut, server.isUp, !server.isPaused else { return }
+        isUp = true
+        observers.tell(.up(runID: server.runID, reconnected: true))
+        if !subscribed.isEmpty { onGap?(subscribed.sorted()) }
+    }
+
+    private func lose(_ reason: String) {
+        guard isUp else { return }
+        isUp = false
+        requests.cut()
+        replies.cut()
+        messages.cut()
+        for (_, request) in open.sorted(by: { $0.key < $1.key }) {
+            complete(request, .failure(.connection(reason, maybeExecuted: true)))
+        }
+        observers.tell(.down(reason))
+    }
+
+    // MARK: calls
+
+    private func perform(_ call: FakeRedisCall) async throws(RedisError) -> [RedisReply] {
+        let outcome = await withCheckedContinuation { waiter in
+            begun += 1
+            let request = FakeRedisRequest(begun, call, waiter)
+            guard isUp else {
+                return request.complete(.failure(.connection("redis at fake:6379 is not connected")))
+            }
+            open[request.number] = request
+            let limit = server.commandTimeout
+            request.limit = server.clock.schedule(after: limit) { [weak self] in self?.expire(request, limit) }
+            requests.send(request, after: server.drawDelay())
+        }
+        return try outcome.get()
+    }
+
+    private func arrive(_ request: FakeRedisRequest) {
+        if server.isPaused { return server.hold { self.arrive(request) } }
+        let outcome = server.serve(request.call)
+        let delay = server.drawDelay()
+        // Without a delay there is nothing to wait for, unless it would overtake another reply.
+        if delay == .zero, replies.isIdle { return complete(request, outcome) }
+        replies.send((request, outcome), after: delay)
+    }
+
+    private func complete(_ request: FakeRedisRequest, _ outcome: FakeRedisRequest.Outcome) {
+        if let limit = request.limit { server.clock.cancel(limit) }
+        open[request.number] = nil
+        request.complete(outcome)
+    }
+
+    private func expire(_ request: FakeRedisRequest, _ limit: Duration) {
+        complete(request, .failure(.timeout(milliseconds: Int(limit.clampedMilliseconds))))
+        // As the real client does: a server that answers nothing at all is left.
+        if server.isPaused { lose("redis at fake:6379 does not answer") }
+    }
+}

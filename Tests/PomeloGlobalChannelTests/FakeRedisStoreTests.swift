@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloTesting
+import Testing
+
+/// The rules of a channel store once more, for the one in a Redis in memory.
+@Suite struct FakeRedisStoreTests {
+    @Test(arguments: ChannelStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
+        let redis = FakeRedis(clock: ManualClock())
+        try await ChannelStoreSuite { RedisChannelStore(redis: redis.client(), prefix: $0) }.run(rule)
+    }
+}
