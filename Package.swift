@@ -103,6 +103,8 @@ let package = Package(
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
+        tests("PomeloClusterTests", bench + ["PomeloCluster"]),
+        tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
         tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
         tests("ProcessTests", bench + ["Chat", "LessonChat"]),
     ]

@@ -132,7 +132,7 @@ extension ChannelStore {
     public var needsMembership: Bool { false }
 
     /// Takes the server's identity, and forgets what its former instances published.
-    public func start(_ application: Application, _ membership: (any Membership)?) {
+    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         own = application.serverID
         instance = application.instance
         entries.members[own] = nil
@@ -176,7 +176,7 @@ extension ChannelStore {
     }
 
     /// Removes all entries of this server.
-    public func clean() { entries.members[own] = nil }
+    public func clean() async throws { entries.members[own] = nil }
 
     /// Removes a server's entries in order of the channels' names.
     ///

@@ -113,7 +113,7 @@ extension StatusStore {
     public var isUp: Bool { true }
 
     /// Takes the server's identity.
-    public func start(_ application: Application, _ membership: (any Membership)?) {
+    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         own = application.serverID
         instance = application.instance
     }
@@ -163,7 +163,7 @@ extension StatusStore {
     }
 
     /// Removes everything of this server.
-    public func clean() { cleanUp(own) }
+    public func clean() async throws { cleanUp(own) }
     /// Removes everything of a server, all at once.
     ///
     /// - Throws: what `proceed` throws; nothing is removed then.

@@ -127,13 +127,17 @@ import Testing
         for id in ids { try await awaitUp(id) }
     }
 
+    /// What a server is started through, so that it does not outlive the tests.
+    private static let leash = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
+
     /// Starts one server's process; also again after it has ended.
     func launch(_ id: String, arguments: [String]? = nil) throws {
         let server = Server(id: id)
         servers[id] = server
+        let path = "\(Self.binaries)/\(program)"
         let words = arguments ?? ["--env", "development", "--id", id, "--config", folder]
         server.child = try ChildProcess(
-            ChildProcess.Command("\(Self.binaries)/\(program)", words, environment: environment),
+            ChildProcess.Command(Self.leash[0], Self.leash.dropFirst() + [path] + words, environment: environment),
             onLine: { server.lines.append($0) }, onExit: { server.status = $0 })
     }
 
