@@ -75,6 +75,8 @@ import PomeloLoop
 
     /// Publishes until nothing is left or the store fails.
     private func run() async {
+        // Another instance has this server's id: what is published under it is no longer ours.
+        guard application.membership?.isJoined ?? true else { return wake(false) }
         while let batch = nextBatch() {
             do {
                 confirm(batch, try await store.publish(batch))

@@ -66,6 +66,8 @@ public import PomeloRedis
             counted.append((commands.count, change.channel))
             commands.append(RedisCommand("SCARD", key))
             if change.count == 0 {
+                // Together: a key that older data brought back would not be found again without its name.
+                commands.append(RedisCommand("UNLINK", key))
                 commands.append(RedisCommand("SREM", channelsKey(own), change.channel.rawValue))
             }
         }

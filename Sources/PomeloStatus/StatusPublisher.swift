@@ -74,7 +74,8 @@ import PomeloLoop
     }
 
     private func run() async {
-        while true {
+        // Another instance has this server's id: what is published under it is no longer ours.
+        while application.membership?.isJoined ?? true {
             let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
             guard !batch.isEmpty else { return }
             dirty.subtract(batch)

@@ -21,9 +21,12 @@ public import PomeloLoop
     private var registry: [ServerID: ServerInfo] = [:]
     private var everSeen: Set<ServerID> = []
 
-    /// Makes no server yet.
-    public init(_ records: [ServerRecord], seed: UInt64 = 1) {
+    private let hasRegistry: Bool
+
+    /// Makes no server yet; without a registry, `setUp` of each server uses the cluster plugin.
+    public init(_ records: [ServerRecord], seed: UInt64 = 1, hasRegistry: Bool = true) {
         self.records = records
+        self.hasRegistry = hasRegistry
         random = RandomSource(seed: seed)
         network = LoopbackNetwork(clock: clock, random: RandomSource(seed: seed &+ 1))
     }
@@ -62,9 +65,13 @@ public import PomeloLoop
                 clock: clock, random: random,
                 network: MemoryNetwork(clock: clock, random: random).endpoint(id.rawValue),
                 transport: network.transport(of: id)))
-        let membership = TestMembership(application, self)
-        application.membership = membership
-        try application.load(membership)
+        var membership: TestMembership?
+        if hasRegistry {
+            let own = TestMembership(application, self)
+            application.membership = own
+            try application.load(own)
+            membership = own
+        }
         let connector = ManualConnector()
         if application.isFrontend { application.connector = connector }
         try setUp(application)
@@ -119,7 +126,7 @@ public import PomeloLoop
     public func endLease(of id: ServerID) async throws {
         guard servers[id] == nil else { return }
         let instance = registry[id]?.instance
-        if let cleaner = running.first.flatMap({ servers[$0] }) { try await cleaner.membership.cleanUp(id) }
+        if let cleaner = running.first.flatMap({ servers[$0] }) { try await cleaner.membership?.cleanUp(id) }
         // REENTRANCY: it may have been started again meanwhile.
         guard registry[id]?.instance == instance else { return }
         registry[id] = nil
@@ -177,7 +184,7 @@ public import PomeloLoop
     let application: Application
     let connector: ManualConnector
     let clock: ServerClock
-    let membership: TestMembership
+    let membership: TestMembership?
 }
 
 /// A server's view of the common clock; after a crash nothing fires any more.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
-import PomeloGlobalChannel
 import PomeloLoop
-import PomeloStatus
 import PomeloTesting
 import PomeloWire
 
@@ -61,11 +59,10 @@ extension ClusterSimulation {
             }
         case 4:
             note("redis goes away")
-            for id in running { faults[id]?.isDown = true }
+            storage.goAway()
         default:
-            let loses = Int(random.next() % 200)
-            note("redis loses answers: \(loses)")
-            for id in running { faults[id]?.lostAnswersPerMille = loses }
+            note("redis misbehaves")
+            storage.misbehave(&random)
         }
     }
 
@@ -78,18 +75,7 @@ extension ClusterSimulation {
             cluster.network.healAll()
             cluster.network.lossPerMille = loss
         default:
-            let isEmpty = chance(30)
-            note(isEmpty ? "redis comes back empty" : "redis comes back")
-            if isEmpty {
-                channelEntries.removeAll()
-                // A binding that is lost while its holder cannot hear of it can be taken by another: not without
-                // network faults, for there the rule of one holder is checked.
-                if hasNetworkFaults { statusEntries.removeAll() }
-            }
-            for id in cluster.running where !crashed.contains(id) {
-                faults[id]?.isDown = false
-                faults[id]?.lostAnswersPerMille = 0
-            }
+            note("redis comes back with \(storage.comeBack(&random))")
             cluster.redisReturned()
         }
     }

@@ -36,20 +36,22 @@ import PomeloWire
     var trail: [String] = []
     var clients: [Client] = []
     var crashed: Set<ServerID> = []
-    var faults: [ServerID: StoreFaults] = [:]
-    let channelEntries = MemoryChannelStore.Entries()
-    let statusEntries = MemoryStatusStore.Entries()
+    let storage: any Storage
+    /// Whether the plugins for Redis are used, or stores in memory and the test cluster's registry.
+    let isOnRedis: Bool
     /// Without these a user id can have one holder only; a holder that does not answer loses it by design.
     let hasNetworkFaults: Bool
     private var messages = 0
-    private let seed: UInt64
 
     init(seed: UInt64) {
-        self.seed = seed
         random = SplitMix64(seed: seed)
         hasNetworkFaults = random.next() % 4 != 0
+        isOnRedis = random.next() % 2 == 0
         cluster = TestCluster(
-            TestCluster.records(connectors: 2 + Int(random.next() % 2), chats: 2), seed: random.next())
+            TestCluster.records(connectors: 2 + Int(random.next() % 2), chats: 2), seed: random.next(),
+            hasRegistry: !isOnRedis)
+        let seed = random.next()
+        storage = isOnRedis ? RedisStorage(cluster.clock, seed: seed) : MemoryStorage(cluster.clock, seed: seed)
     }
 
     var connectors: [ServerID] { cluster.records.filter(\.isFrontend).map(\.id) }
@@ -107,15 +109,17 @@ import PomeloWire
         note("everything heals")
         cluster.network.healAll()
         cluster.network.delay = .zero ... .zero
+        storage.heal()
         for id in crashed.sorted() where chance(50) { start(id) }
-        for fault in faults.values {
-            fault.isDown = false
-            fault.delay = .zero
-            fault.lostAnswersPerMille = 0
-        }
         cluster.redisReturned()
-        // Longer than a client's request, a lease with its clean-up, and a few rounds of the sweeps.
-        pass(.seconds(45))
+        // Longer than a lease with its clean-up; who has lost its id meanwhile has stopped, and starts again.
+        pass(.seconds(20))
+        for id in cluster.running where cluster[id].state == .stopped { restart(id) }
+        if cluster.running.isEmpty, let id = connectors.first { start(id) }
+        pass(.seconds(1))
+        storage.heal()
+        // Longer than a client's request, and a few rounds of the sweeps.
+        pass(.seconds(35))
     }
 
     // MARK: servers
@@ -123,41 +127,44 @@ import PomeloWire
     func start(_ id: ServerID) {
         note("start \(id)")
         crashed.remove(id)
-        let fault = StoreFaults(clock: cluster.clock, random: RandomSource(seed: random.next()))
-        fault.delay = .milliseconds(Int64(random.next() % 60))
-        faults[id] = fault
         Loop.spawn {
             do {
-                try await self.cluster.start(id) { app in try self.setUp(app, fault) }
+                try await self.cluster.start(id) { app in try self.setUp(app) }
             } catch {
                 self.note("\(id) did not start: \(error)")
                 self.crashed.insert(id)
+                self.storage.crash(id)
                 self.endLease(of: id)
             }
         }
     }
 
-    private func setUp(_ app: Application, _ fault: StoreFaults) throws {
-        var options = Status.Options()
-        options.singleSession = .refuse
-        try app.use(
-            GlobalChannel(store: FaultyChannelStore(MemoryChannelStore(channelEntries), fault)))
-        try app.use(Status(store: FaultyStatusStore(MemoryStatusStore(statusEntries), fault), options: options))
+    private func setUp(_ app: Application) throws {
+        try storage.install(into: app)
         app.route("chat", by: "room")
         if app.serverType == "chat" { try app.handle(RoomHandler(app: app)) }
         if app.isFrontend { try app.handle(EntryHandler(app: app)) }
     }
 
+    private func restart(_ id: ServerID) {
+        note("\(id) had stopped")
+        Loop.spawn {
+            await self.cluster.stop(id)
+            self.start(id)
+        }
+    }
+
     func crash(_ id: ServerID) {
         note("crash \(id)")
         crashed.insert(id)
-        faults[id]?.isDown = true
+        storage.crash(id)
         cluster.crash(id)
         endLease(of: id)
     }
 
     /// Ten seconds later, and as often as it takes, somebody cleans up, unless the server is back.
     private func endLease(of id: ServerID) {
+        if isOnRedis { return }
         _ = cluster.clock.schedule(after: .seconds(10)) { [weak self] in
             guard let self, self.crashed.contains(id) else { return }
             Loop.spawn {
@@ -170,6 +177,16 @@ import PomeloWire
                 }
             }
         }
+    }
+
+    /// What an asynchronous question is answered by the time everything rests; nil when it is not, or fails.
+    func ask<Value: Sendable>(_ question: @escaping @Loop @Sendable () async throws -> Value) -> Value? {
+        let answer = Box<Value?>(nil)
+        Loop.spawn {
+            do { answer.value = try await question() } catch { self.fail("a question failed: \(error)") }
+        }
+        settle()
+        return answer.value
     }
 
     // MARK: messages
