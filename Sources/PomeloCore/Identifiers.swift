@@ -8,7 +8,7 @@
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Channel/: ChannelService, Fanout, PushReport.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
-// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
+// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, WriteBehind.
 
 /// A name with a type of its own, so that a server id is never taken for a user id.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,
