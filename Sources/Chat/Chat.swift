@@ -32,7 +32,7 @@ import PomeloStatus
         }
         try app.configure("all", "connector") { app in
             try app.handle(EntryHandler(app: app))
-            app.announceRoutes([ChatAPI.send.route.text])
+            app.declare(ChatAPI.routes)
         }
         try app.configure("all", "chat") { app in
             try app.handle(ChatHandler(app: app))

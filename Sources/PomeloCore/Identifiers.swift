@@ -2,8 +2,10 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
-// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Limits, World.
-// Configuration/: Configuration, OptionReader, ServerFileReader.
+// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Plugin, EventListener, LifecycleHooks, LifeStep,
+// Limits, World.
+// Admin/: AdminModule, AdminService.
+// Configuration/: Configuration, OptionReader, ServerFileReader, ProcessArguments.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Channel/: ChannelService, Fanout, PushReport.

@@ -54,7 +54,7 @@ public struct GlobalChannel: Plugin {
     ///
     /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
     ///   and there is none.
-    public func install(into application: Application) throws {
+    public func install(into application: Application, _: inout PluginOptions) throws {
         guard !options.prefix.contains(where: { "{}".contains($0) }) else {
             throw PomeloError(.configuration, "globalChannel: prefix must not hold { or }")
         }

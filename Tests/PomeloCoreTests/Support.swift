@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
@@ -59,4 +60,17 @@ import PomeloWire
 extension TestSocket {
     /// The answers to one request, as texts.
     func texts(_ id: UInt32) -> [String] { (answers[id] ?? []).map { String(decoding: $0, as: UTF8.self) } }
+}
+
+/// A folder with files, removed when the body ends.
+func withFolder<Value>(_ files: [String: String], _ body: (String) throws -> Value) throws -> Value {
+    let folder = NSTemporaryDirectory() + "pomelo-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    for (name, text) in files {
+        let path = folder + "/" + name
+        try FileManager.default.createDirectory(
+            atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    }
+    return try body(folder)
 }
