@@ -45,8 +45,8 @@ public enum JSONCoder {
 
     /// Reads a value from JSON already parsed.
     ///
-    /// - Throws: `DecodingError`; when unknown keys are refused, `.dataCorrupted` with the path of an object and the keys
-    ///   in it that the type never asked for. What is decoded as ``JSON`` may hold any.
+    /// - Throws: `DecodingError`; when unknown keys are refused, `.dataCorrupted` with the path of an object and the
+    ///   keys in it that the type never asked for. What is decoded as ``JSON`` may hold any.
     public static func decode<Value: Decodable>(
         _ type: Value.Type, from json: JSON, unknownKeys: UnknownKeys
     ) throws -> Value {

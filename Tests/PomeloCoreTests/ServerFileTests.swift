@@ -16,7 +16,8 @@ import Testing
         let configuration = try configuration(
             """
             {"connector":[
-              {"clusterCount":2,"host":"10.0.0.1","port":"3150++","clientPort":"3010++","frontend":"true","zone":"a++b"},
+              {"clusterCount":2,"host":"10.0.0.1","port":"3150++","clientPort":"3010++","frontend":"true",
+                "zone":"a++b"},
               {"clusterCount":"1","host":"10.0.0.2","port":"3150++","clientPort":3010,"frontend":true}]}
             """)
         let made = configuration.servers("connector")

@@ -36,8 +36,8 @@ public struct PluginOptions: Sendable {
 
     /// One component's options as its own type; `{}` when there are none.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming the plugin, the component and the key: one of the wrong kind, one
-    ///   missing, or one that the type does not have.
+    /// - Throws: `PomeloError` `.configuration` naming the plugin, the component and the key: one of the wrong kind,
+    ///   one missing, or one that the type does not have.
     public mutating func take<Options: Decodable>(
         _ component: String, as type: Options.Type = Options.self
     ) throws -> Options {
