@@ -2,12 +2,13 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
-// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Limits, World.
+// Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Limits, World.
 // Configuration/: Configuration, OptionReader, ServerFileReader.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
+// Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Channel/: ChannelService, Fanout, PushReport.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 
 /// A name with a type of its own, so that a server id is never taken for a user id.
