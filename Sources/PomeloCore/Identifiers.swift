@@ -7,6 +7,7 @@
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
+// Transaction/: Transaction, TransactionRun.
 // Channel/: ChannelService, Fanout, PushReport.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
