@@ -2,14 +2,16 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
-// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Plugin, EventListener, LifecycleHooks, LifeStep,
-// Limits, World.
+// Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Plugin, EventListener,
+// LifecycleHooks, LifeStep, Limits, World.
 // Admin/: AdminModule, AdminService.
 // Configuration/: Configuration, OptionReader, ServerFileReader, ProcessArguments.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
+// Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
+// Transaction/: Transaction, TransactionRun.
 // Channel/: ChannelService, Fanout, PushReport.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 
 /// A name with a type of its own, so that a server id is never taken for a user id.
