@@ -43,7 +43,7 @@ public import PomeloWire
     /// What other servers may call.
     public let procedures = ProcedureTable()
     /// Sessions of this server's clients.
-    public let sessionService = SessionService()
+    public let sessionService: SessionService
     /// Chooses servers for sessions.
     public let router: Router
     /// The cluster, when a plugin for it is used.
@@ -96,6 +96,7 @@ public import PomeloWire
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
         router = Router(servers)
+        sessionService = SessionService(world.clock)
         var log = Logger(label: "pomelo")
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
