@@ -4,10 +4,12 @@
 // Reading order: Identifiers, Contract, Errors.
 // Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Limits, World.
 // Configuration/: Configuration, OptionReader, ServerFileReader.
-// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
+// SessionProcedures, SessionWatch, ConnectionStatistics.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
-// Channel/: ChannelService, Fanout, PushReport.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
+// LocalChannelStore (the seam to stores), ChannelKeeper.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 
 /// A name with a type of its own, so that a server id is never taken for a user id.

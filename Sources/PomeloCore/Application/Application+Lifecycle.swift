@@ -17,6 +17,7 @@ extension Application {
                 started.append(component)
                 try await component.start()
             }
+            try await channelService.start()
             for component in components { try await component.afterStart() }
             try checkNotStopping()
             try await startConnector()
@@ -107,9 +108,11 @@ extension Application {
     private func stopEverything() async {
         state = .stopping
         for component in started.reversed() { await component.willStop() }
+        pushSchedulers.flush()
         await connector?.stop()
         for session in sessionService.all { sessionService.close(session, .stopped) }
         for component in started.reversed() { await component.stop() }
+        await channelService.stop()
         await transport.stop(within: limits.stopPhase)
         state = .stopped
         log.info("stopped")

@@ -40,6 +40,13 @@ public import PomeloWire
     /// Removes a setting.
     public func remove(_ key: String) { settings[key] = nil }
 
+    /// Sends a push, or gives it to its route's scheduler; false when the client cannot take it.
+    @inline(__always)
+    public func send(_ message: PushMessage) -> Bool {
+        guard let scheduler = message.scheduler else { return socket.push(message) }
+        return scheduler.schedule(message, to: self)
+    }
+
     /// Calls back once when the session closes, or now if it has; the user id is still readable then.
     public func onClosed(_ listener: @escaping @Loop (ClientSession, SessionEnd) -> Void) {
         if let end { return listener(self, end) }
