@@ -6,12 +6,14 @@
 // LifecycleHooks, LifeStep, Limits, World.
 // Admin/: AdminModule, AdminService.
 // Configuration/: Configuration, OptionReader, ServerFileReader, ProcessArguments.
-// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
+// SessionProcedures, SessionWatch, ConnectionStatistics.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
-// Channel/: ChannelService, Fanout, PushReport.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
+// LocalChannelStore (the seam to stores), ChannelKeeper.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 
 /// A name with a type of its own, so that a server id is never taken for a user id.

@@ -17,6 +17,7 @@ extension Application {
                 started.append(component)
                 try await step("the start of \(component.name)") { try await component.start() }
             }
+            try await step("the channels' store") { try await self.channelService.start() }
             for component in components {
                 try await step("the afterStart of \(component.name)") { try await component.afterStart() }
             }
@@ -135,11 +136,13 @@ extension Application {
         for component in started.reversed() {
             await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }
         }
+        pushSchedulers.flush()
         if let connector { await stopStep("the client port", nil) { await connector.stop() } }
         for session in sessionService.all { sessionService.close(session, .stopped) }
         for component in started.reversed() {
             await stopStep("the stop of \(component.name)", component.stopDeadline) { await component.stop() }
         }
+        await stopStep("the channels' store", nil) { await self.channelService.stop() }
         await transport.stop(within: limits.stopPhase)
         state = .stopped
         log.info("stopped")

@@ -43,7 +43,9 @@ public import PomeloWire
     /// What other servers may call.
     public let procedures = ProcedureTable()
     /// Sessions of this server's clients.
-    public let sessionService = SessionService()
+    public let sessionService: SessionService
+    /// When pushes leave for this server's clients, by route.
+    public let pushSchedulers: PushSchedulers
     /// Chooses servers for sessions.
     public let router: Router
     /// The cluster, when a plugin for it is used.
@@ -72,7 +74,7 @@ public import PomeloWire
     /// Calls to other servers.
     public private(set) lazy var rpc = RPCClient(self, transport)
     /// Channels of this process.
-    public private(set) lazy var channelService = ChannelService(fanout)
+    public private(set) lazy var channelService = ChannelService(self)
     /// Pushes to users at known frontends.
     public private(set) lazy var fanout = Fanout(self)
     /// Modules of administration.
@@ -115,11 +117,14 @@ public import PomeloWire
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
         router = Router(servers)
+        sessionService = SessionService(world.clock)
+        pushSchedulers = PushSchedulers(world.clock)
         var log = Logger(label: "pomelo")
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
         _ = forwarding
         _ = fanout
+        _ = channelService
         _ = admin
         connectEvents()
         if record.isFrontend { SessionProcedures(sessions: sessionService).register(in: procedures) }
