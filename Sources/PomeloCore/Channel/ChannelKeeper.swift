@@ -132,7 +132,7 @@ import PomeloLoop
                 self.retry(error)
             }
             self.task = nil
-            if !self.changes.isEmpty { self.begin() }
+            if self.comparesAll || !self.changes.isEmpty { self.begin() }
         }
     }
 
@@ -146,8 +146,9 @@ import PomeloLoop
     }
 
     private func write() async throws {
-        if comparesAll { try await markAll() }
-        while let (name, change) = changes.first {
+        while comparesAll || !changes.isEmpty {
+            if comparesAll { try await markAll() }
+            guard let (name, change) = changes.first else { return }
             changes[name] = nil
             do {
                 try await write(name, change)
