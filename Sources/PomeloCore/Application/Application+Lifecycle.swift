@@ -24,6 +24,7 @@ extension Application {
             if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .up)]) }
             for component in components { try await component.didStart() }
             try checkNotStopping()
+            crons.start()
         } catch {
             await stopEverything()
             throw error
@@ -86,6 +87,7 @@ extension Application {
         if secret.isEmpty, env != "development" {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
+        try crons.load()
     }
 
     private func startTransport() async throws {
@@ -106,6 +108,7 @@ extension Application {
 
     private func stopEverything() async {
         state = .stopping
+        await crons.stop(within: limits.stopPhase)
         for component in started.reversed() { await component.willStop() }
         await connector?.stop()
         for session in sessionService.all { sessionService.close(session, .stopped) }

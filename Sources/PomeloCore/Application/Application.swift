@@ -66,6 +66,8 @@ public import PomeloWire
     public private(set) lazy var rpc = RPCClient(self, transport)
     /// Channels of this process.
     public private(set) lazy var channelService = ChannelService(fanout)
+    /// Jobs that run at their times.
+    public private(set) lazy var crons = CronService(self)
     /// Pushes to users at known frontends.
     public private(set) lazy var fanout = Fanout(self)
     /// Sessions of other servers' clients.
