@@ -11,6 +11,7 @@
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
+// Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
 // Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
 // LocalChannelStore (the seam to stores), ChannelKeeper.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.

@@ -28,6 +28,7 @@ extension Application {
                 try await step("the didStart of \(component.name)") { try await component.didStart() }
             }
             for hook in hooks.afterStartup { try await step("afterStartup", hook) }
+            crons.start()
         } catch {
             await stopEverything()
             throw error
@@ -111,6 +112,7 @@ extension Application {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
         try checkDeclaredRoutes()
+        try crons.load()
     }
 
     private func startTransport() async throws {
@@ -133,6 +135,7 @@ extension Application {
     private func stopEverything() async {
         state = .stopping
         for hook in hooks.beforeShutdown.reversed() { await stopStep("beforeShutdown", nil, hook) }
+        await crons.stop(within: limits.stopPhase)
         for component in started.reversed() {
             await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }
         }

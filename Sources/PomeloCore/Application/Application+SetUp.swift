@@ -61,25 +61,29 @@ extension Application {
         }
     }
 
-    /// Serves the routes of a handler, or the procedures of a remote.
+    /// Serves the routes of a handler, the procedures of a remote, or the jobs of crons.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another server type or one that is served already.
     public func handle(_ handler: some Handler) throws {
         for served in handler.routes {
-            if served.isRemote { try serveRemote(served) } else { try dispatcher.serve(served) }
+            switch served.kind {
+            case .call(let answer): try dispatcher.serve(served.route, answer)
+            case .remote(let answer): try serveRemote(served.route, answer)
+            case .cron(let job): try crons.serve(served.route.text, job)
+            }
         }
     }
 
-    private func serveRemote(_ served: ServedRoute) throws {
-        let name = RPCClient.userName(served.route.text)
-        guard served.route.serverType == serverType, !procedures.serves(name) else {
-            throw PomeloError(.configuration, "\(serverID) cannot serve \(served.route): wrong type, or served twice")
+    private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+        let name = RPCClient.userName(route.text)
+        guard route.serverType == serverType, !procedures.serves(name) else {
+            throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
         }
         procedures.suspending(name) { [unowned self] caller, payload in
             let session = Session(
                 id: SessionID(0), frontend: caller.server, uid: nil, settings: JSONObject(),
                 keeper: self.backendSessionService)
-            return try await served.answer(payload, session)
+            return try await answer(payload, session)
         }
     }
 

@@ -75,6 +75,8 @@ public import PomeloWire
     public private(set) lazy var rpc = RPCClient(self, transport)
     /// Channels of this process.
     public private(set) lazy var channelService = ChannelService(self)
+    /// Jobs that run at their times.
+    public private(set) lazy var crons = CronService(self)
     /// Pushes to users at known frontends.
     public private(set) lazy var fanout = Fanout(self)
     /// Modules of administration.

@@ -89,6 +89,12 @@ public struct Configuration: Sendable {
         return try OptionReader(section.value, file: section.file)
     }
 
+    /// Whether there is a file of this name, for all environments or for this one.
+    public func has(_ name: String) -> Bool {
+        !folder.isEmpty
+            && [path(name), path("\(env)/\(name)")].contains { FileManager.default.fileExists(atPath: $0) }
+    }
+
     /// The path of a file, as messages name it.
     public func path(_ name: String) -> String { "\(folder)/\(name).json" }
 }

@@ -30,16 +30,16 @@ import PomeloWire
     /// Adds a route.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
-    func serve(_ served: ServedRoute) throws {
-        guard served.route.isComplete, served.route.serverType == application.serverType else {
+    func serve(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+        guard route.isComplete, route.serverType == application.serverType else {
             throw PomeloError(
                 .configuration,
-                "\(application.serverID) cannot serve \(served.route): its type is \(application.serverType)")
+                "\(application.serverID) cannot serve \(route): its type is \(application.serverType)")
         }
-        guard handlers.updateValue(served.answer, forKey: served.route.text) == nil else {
-            throw PomeloError(.configuration, "the route \(served.route) is served twice")
+        guard handlers.updateValue(answer, forKey: route.text) == nil else {
+            throw PomeloError(.configuration, "the route \(route) is served twice")
         }
-        interned[Self.hash(Array(served.route.text.utf8).span)] = served.route
+        intern(route)
     }
 
     var servedRoutes: [String] { handlers.keys.sorted() }
