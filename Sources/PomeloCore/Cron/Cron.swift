@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
 
 /// The name of a cron, unique in its server; numbers of `crons.json` count as their text.
 public struct CronID: Identifier, ExpressibleByIntegerLiteral {

@@ -36,7 +36,7 @@ struct CronField: Sendable, Equatable {
     /// The smallest value from `first` on, or nil.
     func next(from first: Int) -> Int? {
         guard first < 64 else { return nil }
-        let rest = bits >> UInt64(first) << UInt64(first)
+        let rest = (bits >> UInt64(first)) << UInt64(first)
         return rest == 0 ? nil : rest.trailingZeroBitCount
     }
 
