@@ -13,6 +13,7 @@ import PomeloStatus
     static let folder = "config"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
+        app.declare(ChatAPI.routes)
         try app.use(Cluster(redis))
 
         app.configure("all", "gate|connector") { app in
@@ -32,7 +33,6 @@ import PomeloStatus
         }
         try app.configure("all", "connector") { app in
             try app.handle(EntryHandler(app: app))
-            app.announceRoutes([ChatAPI.send.route.text])
         }
         try app.configure("all", "chat") { app in
             try app.handle(ChatHandler(app: app))

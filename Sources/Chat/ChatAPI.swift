@@ -10,6 +10,9 @@ enum ChatAPI {
     static let enter = Call<Enter, Roster>("connector.entryHandler.enter")
     static let send = Call<Say, Nothing>("chat.chatHandler.send")
     static let admit = Remote<Ticket, Roster>("chat.chatRemote.admit")
+    /// What the servers must serve, each its own type's part.
+    static let routes = [queryEntry.route, enter.route, send.route, admit.route]
+
     static let onAdd = Push<Member>("onAdd")
     static let onLeave = Push<Member>("onLeave")
     static let onChat = Push<Said>("onChat")

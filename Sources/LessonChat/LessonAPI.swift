@@ -6,6 +6,9 @@ enum LessonAPI {
     static let login = Call<Login, Answer>("connector.handler.login")
     static let send = Call<JSON, Answer>("chat.handler.send")
     static let join = Remote<Seat, Nothing>("chat.remote.join")
+    /// What the servers must serve, each its own type's part.
+    static let routes = [login.route, send.route, join.route]
+
     static let onJoin = Push<Member>("onJoin")
     static let onLeave = Push<Member>("onLeave")
     static let onMessage = Push<JSON>("onMessage")

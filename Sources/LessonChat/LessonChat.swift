@@ -13,6 +13,7 @@ import PomeloStatus
     static let folder = "config/lesson"
 
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
+        app.declare(LessonAPI.routes)
         try app.use(Cluster(redis))
         try app.configure("all", "connector|chat") { app in
             try app.use(GlobalChannel(redis: redis))

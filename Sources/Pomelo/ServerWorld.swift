@@ -38,16 +38,15 @@ public struct ServerEnvironment: Sendable {
 }
 
 extension Application {
-    /// Makes the application of one server of a configuration folder, in the real world.
+    /// Makes the application of one server, in the real world.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming file, key or variable.
+    /// - Throws: `PomeloError` `.configuration` when the configuration has no server of that id.
     public convenience init(
-        folder: String, env: String, id: ServerID, environment: ServerEnvironment, network: UVNetwork
+        _ configuration: Configuration, id: ServerID, environment: ServerEnvironment, network: UVNetwork
     ) throws {
         network.resolver.hosts = environment.hosts
-        var configuration = try Configuration(folder: folder, env: env)
-        if let bind = environment.bind { configuration = configuration.binding(id, to: bind) }
-        try self.init(configuration, id: id, world: .system(network: network))
+        let bound = environment.bind.map { configuration.binding(id, to: $0) } ?? configuration
+        try self.init(bound, id: id, world: .system(network: network))
         secret = environment.secret
     }
 }

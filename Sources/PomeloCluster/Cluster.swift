@@ -52,7 +52,7 @@ public import PomeloRedis
     /// Loads the membership and gives it to the application.
     ///
     /// - Throws: `PomeloError` `.configuration` when the application is a member already.
-    public func install(into application: Application) throws {
+    public func install(into application: Application, _: inout PluginOptions) throws {
         guard application.membership == nil else {
             throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")
         }

@@ -24,6 +24,8 @@ extension ClusterMembership {
             try await view.load()
         }
         try await proveSecret()
+        // A port that the configuration leaves open is known only now.
+        if keeper.info.record.port == 0 { keeper.info.record.port = ports.transport.localAddress?.port ?? 0 }
         keeper.info.services = reaper.cleaners.map(\.name).sorted()
         try await join()
         isJoined = true

@@ -4,7 +4,7 @@ import PomeloWire
 
 //  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1",
 //   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,"frontend":true,
-//   "bind":…,"max-connections":…,"metadata":{…}}}
+//   "bind":…,"max-connections":…,"weight":…,"metadata":{…}}}
 //
 //  `state` is joining, up or draining; of the record only id, serverType, host and port are always there. The order
 //  is fixed, so that equal entries are equal texts.
@@ -24,6 +24,7 @@ enum RegistryEntry {
         fields["frontend"] = record.isFrontend ? true : nil
         fields["bind"] = record.bind.map(JSON.string)
         fields["max-connections"] = record.maxConnections.map { .int(Int64($0)) }
+        fields["weight"] = record.weight.map { .int(Int64($0)) }
         fields["metadata"] = record.metadata.isEmpty ? nil : .object(record.metadata)
         var entry = JSONObject()
         entry["inst"] = .string(info.instance.rawValue)
@@ -46,11 +47,12 @@ enum RegistryEntry {
             let type = fields["serverType"]?.string, let host = fields["host"]?.string,
             let port = number(fields["port"])
         else { return nil }
-        let record = ServerRecord(
+        var record = ServerRecord(
             id: id, type: ServerType(type), host: host, port: port, clientHost: fields["clientHost"]?.string,
             clientPort: number(fields["clientPort"]), isFrontend: fields["frontend"] == true,
             bind: fields["bind"]?.string, maxConnections: number(fields["max-connections"]),
             metadata: fields["metadata"]?.object ?? JSONObject())
+        record.weight = number(fields["weight"])
         // A state of a later version is one that nothing is routed to.
         let state = entry["state"]?.string.flatMap(ServerState.init(rawValue:)) ?? .joining
         let services = entry["services"]?.array?.compactMap(\.string) ?? []

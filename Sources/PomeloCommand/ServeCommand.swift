@@ -19,7 +19,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     @Flag(help: "Brings the program's own tasks onto the event loop too.")
     var processExecutor = false
 
-    @Argument(help: ArgumentHelp("pomelo's form: env=…, id=…, config=…", valueName: "key=value"))
+    @Argument(
+        help: ArgumentHelp(
+            "pomelo's form: env=…, id=…, serverType=…, config=…, and fields of the server's record.",
+            valueName: "key=value"))
     var pairs: [String] = []
 
     func run() async throws {
@@ -27,7 +30,11 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             if processExecutor, await !ProcessWideExecutor.install() {
                 Console.error("note: this Swift runtime has no executor hooks; own tasks run on its thread pool")
             }
-            try await serve(try parsed())
+            var arguments = try ProcessArguments(pairs)
+            arguments.env = options.env ?? arguments.env
+            arguments.id = id.map { ServerID($0) } ?? arguments.id
+            arguments.config = options.config ?? arguments.config
+            try await serve(arguments)
         } catch {
             // One line: whoever started us shows it.
             Console.error("error: \(error)")
@@ -35,28 +42,11 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         }
     }
 
-    private func parsed() throws -> [String: String] {
-        var values: [String: String] = [:]
-        for pair in pairs {
-            let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2, ["env", "id", "config"].contains(parts[0]) else {
-                throw PomeloError(.configuration, "expected env=…, id=… or config=…, got \"\(pair)\"")
-            }
-            values[parts[0]] = parts[1]
-        }
-        return values
-    }
-
-    @Loop private func serve(_ pairs: [String: String]) async throws {
-        let configuration = try options.load(Program.folder, env: pairs["env"], config: pairs["config"])
-        guard let id = id ?? pairs["id"] else {
-            let known = configuration.servers.map(\.id.rawValue).joined(separator: ", ")
-            throw PomeloError(.configuration, "which server? Give --id with one of: \(known)")
-        }
+    @Loop private func serve(_ arguments: ProcessArguments) async throws {
+        let files = try options.load(Program.folder, env: arguments.env, config: arguments.config)
+        let (configuration, id) = try files.applying(arguments)
         let network = UVNetwork()
-        let app = try Application(
-            folder: configuration.folder, env: configuration.env, id: ServerID(id),
-            environment: try ServerEnvironment(), network: network)
+        let app = try Application(configuration, id: id, environment: try ServerEnvironment(), network: network)
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random)
         try Program.setUp(app, redis)
@@ -81,19 +71,6 @@ enum RedisSettings {
             return try JSONCoder.decode(RedisConfiguration.self, from: section)
         } catch let error as DecodingError {
             throw PomeloError(.configuration, "\(configuration.path("redis")): \(error.plainText)", cause: error)
-        }
-    }
-}
-
-extension DecodingError {
-    /// The key and what is wrong with it, in one line.
-    fileprivate var plainText: String {
-        switch self {
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
-        case .keyNotFound(let key, _): return "\(key.stringValue) is missing"
-        @unknown default: return "\(self)"
         }
     }
 }

@@ -16,7 +16,9 @@ import PomeloWire
     public let options: HybridOptions
     private let logger: Logger
     private var listener: (any StreamListener)?
+    /// Holds the application, so only while it serves.
     private var clients: HybridClients?
+    private var finalStatistics = ConnectorStatistics()
 
     /// Listens only once the application starts it.
     public nonisolated init(
@@ -30,7 +32,7 @@ import PomeloWire
     public var localAddress: SocketAddress? { listener?.localAddress }
 
     /// What has happened since the start.
-    public var statistics: ConnectorStatistics { clients?.statistics ?? ConnectorStatistics() }
+    public var statistics: ConnectorStatistics { clients?.statistics ?? finalStatistics }
 
     /// Begins to listen; returns when the port is bound.
     ///
@@ -58,6 +60,9 @@ import PomeloWire
     public func stop() async {
         listener?.close()
         listener = nil
-        await clients?.stop(within: Self.stopDeadline)
+        guard let clients else { return }
+        await clients.stop(within: Self.stopDeadline)
+        finalStatistics = clients.statistics
+        self.clients = nil
     }
 }

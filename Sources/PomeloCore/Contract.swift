@@ -74,6 +74,8 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     public let route: String
     /// The message, encoded.
     public let body: Bytes
+    /// Sends it to this server's clients in its own time; nil sends at once.
+    var scheduler: (any PushScheduler)?
     private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
 
     /// A message whose body is encoded already.

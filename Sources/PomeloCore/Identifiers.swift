@@ -2,12 +2,19 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
-// Application/: Application, +SetUp, +Lifecycle, +Clients, Component, Limits, World.
-// Configuration/: Configuration, OptionReader, ServerFileReader.
-// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService.
+// Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Plugin, EventListener,
+// LifecycleHooks, LifeStep, Limits, World.
+// Admin/: AdminModule, AdminService.
+// Configuration/: Configuration, OptionReader, ServerFileReader, ProcessArguments.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
+// SessionProcedures, SessionWatch, ConnectionStatistics.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
-// Channel/: ChannelService, Fanout, PushReport.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, Payload.
+// Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
+// Transaction/: Transaction, TransactionRun.
+// Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
+// LocalChannelStore (the seam to stores), ChannelKeeper.
+// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, WriteBehind.
 
 /// A name with a type of its own, so that a server id is never taken for a user id.

@@ -35,6 +35,7 @@ import PomeloLoop
             let except = Set(try reader.texts().map { UserID($0) })
             let message = PushMessage(route: route, body: try reader.rest())
             guard let owned = service.channels[channel] else { return reply(.success(Fanout.encode(PushReport()))) }
+            service.application.pushSchedulers.assign(message)
             owned.push(message, except: except) { reply(.success(Fanout.encode($0))) }
         }
         table.immediate("sys/channel.destroy") { _, payload in

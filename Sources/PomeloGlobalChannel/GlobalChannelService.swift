@@ -230,6 +230,7 @@ public struct LostMembers: Sendable {
         _ message: PushMessage, _ channel: ChannelName, _ except: Set<UserID>
     ) async -> PushReport {
         guard let owned = channels[channel] else { return PushReport() }
+        application.pushSchedulers.assign(message)
         return await withCheckedContinuation { continuation in
             owned.push(message, except: except) { continuation.resume(returning: $0) }
         }

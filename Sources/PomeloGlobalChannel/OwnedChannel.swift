@@ -138,7 +138,7 @@ import PomeloLoop
             next += 1
             guard session.isOpen else { continue }
             if !except.isEmpty, let uid = session.uid, except.contains(uid) { continue }
-            if session.socket.push(message) { report.queued += 1 } else { report.slow += 1 }
+            if session.send(message) { report.queued += 1 } else { report.slow += 1 }
         }
         guard next == sessions.count else { return false }
         done(report)

@@ -36,15 +36,19 @@ extension LoopClock {
 }
 
 extension LoopClock {
-    /// Awaits `body`, but not longer than `limit`; nil when the time was up, and the body's result is dropped.
+    /// Awaits `body`, but not longer than `limit`; nil when the time was up: then its task is cancelled, and what it
+    /// still returns is dropped.
     public func within<T: Sendable>(
         _ limit: Duration, _ body: @escaping @Loop @Sendable () async throws -> T
     ) async throws -> T? {
         let race = Race<T>()
         return try await withCheckedThrowingContinuation { continuation in
             race.continuation = continuation
-            let timer = schedule(after: limit) { race.finish(.success(nil)) }
-            Loop.spawn {
+            let timer = schedule(after: limit) {
+                race.finish(.success(nil))
+                race.task?.cancel()
+            }
+            race.task = Loop.spawn {
                 let result: Result<T?, any Error>
                 do { result = .success(try await body()) } catch { result = .failure(error) }
                 self.cancel(timer)
@@ -57,6 +61,7 @@ extension LoopClock {
 /// Whoever comes first resumes.
 @Loop private final class Race<T: Sendable> {
     var continuation: CheckedContinuation<T?, any Error>?
+    var task: Task<Void, Never>?
 
     func finish(_ result: Result<T?, any Error>) {
         continuation?.resume(with: result)

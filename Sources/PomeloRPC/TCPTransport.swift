@@ -18,6 +18,7 @@ public import PomeloWire
     private var phase = Phase.idle
     private var core: TransportCore?
     private var listener: (any StreamListener)?
+    private var callerWatch: TimerID?
     private var local: LocalCalls?
     private var peers: [ServerID: Peer] = [:]
     private var seenVersion = -1
@@ -68,6 +69,7 @@ public import PomeloWire
         phase = .draining
         listener?.close()
         listener = nil
+        if let callerWatch { core.clock.cancel(callerWatch) }
         for key in core.callees.keys.sorted() { core.callees[key]?.goAway() }
         let limit = core.clock.deadline(after: min(deadline, options.drainAtMost))
         await wait(core, until: limit) { [weak self] in self?.isIdle ?? true }
@@ -218,12 +220,12 @@ public import PomeloWire
 
     /// Closes connections of callers that are gone without a word: a live one pings when it hears nothing.
     private func watchCallers() {
-        guard let core, phase == .running else { return }
+        guard let core else { return }
         let silence = options.callerSilence
         let limit = silence.clampedNanoseconds
         for key in core.callees.keys.sorted() {
             if let callee = core.callees[key], core.clock.now > callee.lastHeard &+ limit { callee.close() }
         }
-        _ = core.clock.schedule(after: silence / 2) { [weak self] in self?.watchCallers() }
+        callerWatch = core.clock.schedule(after: silence / 2) { [weak self] in self?.watchCallers() }
     }
 }

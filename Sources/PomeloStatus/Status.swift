@@ -63,7 +63,7 @@ public struct Status: Plugin {
     ///
     /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
     ///   and there is none.
-    public func install(into application: Application) throws {
+    public func install(into application: Application, _: inout PluginOptions) throws {
         try store.check(options.prefix, for: name, in: application)
         let service = StatusService(application, store, options)
         application.setService(service)

@@ -6,17 +6,21 @@
 private final class JSONEntryReader {
     let object: JSONObject
     let path: JSONPath?
+    let ledger: JSONKeyLedger?
     private let table: [String: Int]?
 
-    init(_ object: JSONObject, path: JSONPath?) {
+    init(_ object: JSONObject, path: JSONPath?, ledger: JSONKeyLedger?) {
         self.object = object
         self.path = path
+        self.ledger = ledger
+        ledger?.opened(object, at: path)
         // A table pays off only for large objects; without one a hostile one would cost quadratic time.
         table = object.count > 32 ? object.positions() : nil
     }
 
     func position(_ name: String) -> Int? {
-        table == nil ? object.position(name) : table?[name]
+        ledger?.ask(name, at: path)
+        return table == nil ? object.position(name) : table?[name]
     }
 
     func value(_ name: String) -> JSON? {
@@ -36,8 +40,8 @@ struct JSONKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private let entries: JSONEntryReader
     var codingPath: [any CodingKey] { JSONPath.list(entries.path) }
 
-    init(_ object: JSONObject, path: JSONPath?) {
-        entries = JSONEntryReader(object, path: path)
+    init(_ object: JSONObject, path: JSONPath?, ledger: JSONKeyLedger?) {
+        entries = JSONEntryReader(object, path: path, ledger: ledger)
     }
 
     var allKeys: [Key] { entries.object.keys.compactMap { Key(stringValue: $0) } }
@@ -46,7 +50,7 @@ struct JSONKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     private func value(_ key: Key) throws -> JSONValueDecoder {
         guard let json = entries.value(key.stringValue) else { throw entries.missing(key) }
-        return JSONValueDecoder(json, parent: entries.path, key: key)
+        return JSONValueDecoder(json, parent: entries.path, key: key, ledger: entries.ledger)
     }
 
     func decodeNil(forKey key: Key) throws -> Bool {
@@ -111,7 +115,8 @@ struct JSONKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func superDecoder(forKey key: Key) throws -> any Decoder { decoder(key) }
 
     private func decoder(_ key: any CodingKey) -> JSONValueDecoder {
-        JSONValueDecoder(entries.value(key.stringValue) ?? .null, parent: entries.path, key: key)
+        let json = entries.value(key.stringValue) ?? .null
+        return JSONValueDecoder(json, parent: entries.path, key: key, ledger: entries.ledger)
     }
 }
 
@@ -119,14 +124,16 @@ struct JSONKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
 struct JSONUnkeyedDecoding: UnkeyedDecodingContainer {
     private let elements: [JSON]
     private let path: JSONPath?
+    private let ledger: JSONKeyLedger?
     private(set) var currentIndex = 0
     var codingPath: [any CodingKey] { JSONPath.list(path) }
     var count: Int? { elements.count }
     var isAtEnd: Bool { currentIndex >= elements.count }
 
-    init(_ elements: [JSON], path: JSONPath?) {
+    init(_ elements: [JSON], path: JSONPath?, ledger: JSONKeyLedger?) {
         self.elements = elements
         self.path = path
+        self.ledger = ledger
     }
 
     /// Decodes the current element and moves on only when that succeeded, as `Codable` asks.
@@ -139,7 +146,7 @@ struct JSONUnkeyedDecoding: UnkeyedDecodingContainer {
                 codingPath: codingPath + [key], debugDescription: "The array has no more elements.")
             throw DecodingError.valueNotFound(type, context)
         }
-        let value = try decode(JSONValueDecoder(elements[currentIndex], parent: path, key: key))
+        let value = try decode(JSONValueDecoder(elements[currentIndex], parent: path, key: key, ledger: ledger))
         currentIndex += 1
         return value
     }

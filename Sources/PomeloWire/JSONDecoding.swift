@@ -34,6 +34,54 @@ public enum JSONCoder {
         if Value.self == JSON.self, let same = json as? Value { return same }
         return try Value(from: JSONValueDecoder(json))
     }
+
+    /// What becomes of keys that a type never asks for.
+    public enum UnknownKeys: Sendable {
+        /// As in messages: a newer peer may say more.
+        case ignored
+        /// As in configuration: a misspelled option must not count as absent.
+        case refused
+    }
+
+    /// Reads a value from JSON already parsed.
+    ///
+    /// - Throws: `DecodingError`; when unknown keys are refused, `.dataCorrupted` with the path of an object and the
+    ///   keys in it that the type never asked for. What is decoded as ``JSON`` may hold any.
+    public static func decode<Value: Decodable>(
+        _ type: Value.Type, from json: JSON, unknownKeys: UnknownKeys
+    ) throws -> Value {
+        guard unknownKeys == .refused else { return try decode(type, from: json) }
+        let ledger = JSONKeyLedger()
+        let value = try JSONValueDecoder(json, ledger: ledger).decode(type)
+        try ledger.check()
+        return value
+    }
+}
+
+/// Remembers which keys of which objects a decoding asked for.
+final class JSONKeyLedger {
+    private var objects: [(path: JSONPath?, keys: [String])] = []
+    private var asked: [String: Set<String>] = [:]
+
+    private func place(_ path: JSONPath?) -> String {
+        JSONPath.list(path).map(\.stringValue).joined(separator: "\u{0}")
+    }
+
+    func opened(_ object: JSONObject, at path: JSONPath?) { objects.append((path, object.keys)) }
+
+    func ask(_ key: String, at path: JSONPath?) { asked[place(path), default: []].insert(key) }
+
+    func check() throws {
+        for (path, keys) in objects {
+            let unknown = keys.filter { asked[place(path)]?.contains($0) != true }
+            guard unknown.isEmpty else {
+                let context = DecodingError.Context(
+                    codingPath: JSONPath.list(path),
+                    debugDescription: "unknown key \(unknown.joined(separator: ", "))")
+                throw DecodingError.dataCorrupted(context)
+            }
+        }
+    }
 }
 
 /// A step on the way from the root; the keys are only made into a list when an error needs them.
@@ -94,13 +142,15 @@ final class JSONValueDecoder: Decoder {
     let json: JSON
     private let parent: JSONPath?
     private let key: (any CodingKey)?
+    private let ledger: JSONKeyLedger?
     var codingPath: [any CodingKey] { JSONPath.list(path) }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-    init(_ json: JSON, parent: JSONPath? = nil, key: (any CodingKey)? = nil) {
+    init(_ json: JSON, parent: JSONPath? = nil, key: (any CodingKey)? = nil, ledger: JSONKeyLedger? = nil) {
         self.json = json
         self.parent = parent
         self.key = key
+        self.ledger = ledger
     }
 
     /// Made only when a container or an error needs it: scalars do without.
@@ -111,12 +161,12 @@ final class JSONValueDecoder: Decoder {
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
         guard case .object(let object) = json else { throw mismatch("an object", [String: JSON].self) }
-        return KeyedDecodingContainer(JSONKeyedDecoding<Key>(object, path: path))
+        return KeyedDecodingContainer(JSONKeyedDecoding<Key>(object, path: path, ledger: ledger))
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
         guard case .array(let elements) = json else { throw mismatch("an array", [JSON].self) }
-        return JSONUnkeyedDecoding(elements, path: path)
+        return JSONUnkeyedDecoding(elements, path: path, ledger: ledger)
     }
 
     func singleValueContainer() -> any SingleValueDecodingContainer { self }

@@ -194,7 +194,7 @@ import Testing
     let journal: Journal
     init(_ journal: Journal) { self.journal = journal }
 
-    func install(into application: Application) throws {
+    func install(into application: Application, _: inout PluginOptions) throws {
         try application.load(Part("extra", journal))
         application.setService(Service())
     }

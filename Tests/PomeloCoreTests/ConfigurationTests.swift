@@ -18,21 +18,8 @@ import Testing
          "production":{"chat":[{"id":"chat-9","port":6059}]}}
         """
 
-    /// A folder with files, removed when the body ends.
-    private func folder<Value>(_ files: [String: String], _ body: (String) throws -> Value) throws -> Value {
-        let folder = NSTemporaryDirectory() + "pomelo-\(UUID().uuidString)"
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        for (name, text) in files {
-            let path = "\(folder)/\(name)"
-            try FileManager.default.createDirectory(
-                atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-        }
-        return try body(folder)
-    }
-
     @Test func pomelosFilesAreRead() throws {
-        try folder(["servers.json": Self.servers, "master.json": Self.master]) { folder in
+        try withFolder(["servers.json": Self.servers, "master.json": Self.master]) { folder in
             let configuration = try Configuration(folder: folder, env: "development")
             #expect(configuration.servers.map(\.id) == ["c-1", "chat-1", "chat-2", "master-server-1"])
             #expect(configuration.clusterName == "pomelo")
@@ -40,7 +27,7 @@ import Testing
             #expect(
                 connector.isFrontend && connector.clientPort == 3050 && connector.clientHost == "chat.example"
                     && connector.maxConnections == 7 && connector.bind == "0.0.0.0" && connector.type == "connector")
-            #expect(connector.metadata.keys == ["weight", "area"] && connector.metadata["weight"] == 3)
+            #expect(connector.weight == 3 && connector.metadata.keys == ["area"])
             let chat = try configuration.record("chat-1")
             #expect(!chat.isFrontend && chat.host == "127.0.0.1" && chat.clientPort == nil)
             #expect(configuration.binding("c-1", to: "127.0.0.2").servers.first?.bind == "127.0.0.2")
@@ -53,7 +40,7 @@ import Testing
             "servers.json": Self.servers, "production/master.json": #"{"id":"m","port":3006,"name":"blue"}"#,
             "app.json": #"{"limit":1,"production":{"limit":2}}"#, "production/own.json": #"{"production":{"limit":3}}"#,
         ]
-        try folder(files) { folder in
+        try withFolder(files) { folder in
             let configuration = try Configuration(folder: folder, env: "production")
             #expect(configuration.servers.map(\.id) == ["chat-9", "m"] && configuration.clusterName == "blue")
             #expect(try configuration.section("app")["limit"] == 2)
@@ -100,6 +87,17 @@ import Testing
         Bad("an id with a brace", chat: #"{"id":"{a","port":1}"#, says: "servers.json", "{a"),
         Bad("an id that is a number", chat: #"{"id":1,"port":1}"#, says: "servers.json", "id must be a text"),
         Bad("no port", chat: #"{"id":"a"}"#, says: "servers.json", "port of a is missing"),
+        Bad("a weight of 0", chat: #"{"id":"a","port":1,"weight":0}"#, says: "servers.json", "chat[0]", "weight"),
+        Bad("args that are a number", chat: #"{"id":"a","port":1,"args":1}"#, says: "servers.json", "args must be"),
+        Bad("args with a number", chat: #"{"id":"a","port":1,"args":["x",1]}"#, says: "servers.json", "args must be"),
+        Bad("a cluster of 0", chat: #"{"clusterCount":0,"port":"1++"}"#, says: "servers.json", "clusterCount"),
+        Bad("a cluster of many", chat: #"{"clusterCount":"1001","port":"1++"}"#, says: "clusterCount"),
+        Bad("a cluster of words", chat: #"{"clusterCount":2,"port":"x++"}"#, says: "chat[0]: port", "x++"),
+        Bad("a cluster on one port", chat: #"{"clusterCount":2,"port":70000}"#, says: "chat[0]: port must be"),
+        Bad(
+            "a cluster whose ids are taken",
+            chat: #"{"id":"cluster-server-chat-0","port":1},{"clusterCount":1,"port":2}"#,
+            says: "cluster-server-chat-0 is used twice"),
         Bad("a port that is a text", chat: #"{"id":"a","port":"1"}"#, says: "servers.json", "port must be"),
         Bad("a port too high", chat: #"{"id":"a","port":65536}"#, says: "servers.json", "port must be"),
         Bad("a client port too low", chat: #"{"id":"a","port":1,"clientPort":0}"#, says: "clientPort must be"),
@@ -117,7 +115,7 @@ import Testing
         var files: [String: String] = [:]
         if let servers = bad.servers { files["servers.json"] = servers }
         if let master = bad.master { files["master.json"] = master }
-        try folder(files) { folder in
+        try withFolder(files) { folder in
             let error = try #require(throws: PomeloError.self) {
                 try Configuration(folder: folder, env: "development")
             }
@@ -179,7 +177,7 @@ import Testing
     }
 
     @Test @Loop func loadConfigStoresTheSection() throws {
-        try folder(["room.json": #"{"development":{"size":5}}"#]) { folder in
+        try withFolder(["room.json": #"{"development":{"size":5}}"#]) { folder in
             let records = TestCluster.records(connectors: 0, chats: 1)
             let clock = ManualClock()
             let app = try Application(

@@ -20,7 +20,7 @@ import PomeloStatus
         try app.configure("all", "connector") { app in
             // So long that clients which never answer a heartbeat last through any measurement.
             app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(600)))
-            app.announceRoutes([BenchAPI.forwardedEcho, BenchAPI.send.route.text, BenchAPI.chatLag.route.text])
+            app.declare([Route(BenchAPI.forwardedEcho), BenchAPI.send.route, BenchAPI.chatLag.route])
             try app.handle(EntryHandler(app: app, lag: lag))
         }
         try app.configure("all", "chat") { app in

@@ -10,6 +10,7 @@ extension Application: ConnectorHost {
     public func opened(_ socket: any ClientSocket) -> ClientSession? {
         guard state == .running || state == .starting else { return nil }
         if let limit = record.maxConnections, sessionService.count >= limit {
+            sessionService.refused += 1
             log.warning("connection refused: \(limit) are open", metadata: ["pomelo.peer": "\(socket.remoteAddress)"])
             return nil
         }

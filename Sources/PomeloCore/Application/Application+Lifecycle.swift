@@ -11,32 +11,56 @@ extension Application {
         state = .starting
         do {
             try checkSetUp()
-            try await startTransport()
+            for hook in hooks.beforeStartup { try await step("beforeStartup", hook) }
+            try await step("the RPC port") { try await self.startTransport() }
             for component in components {
-                try checkNotStopping()
                 started.append(component)
-                try await component.start()
+                try await step("the start of \(component.name)") { try await component.start() }
             }
-            for component in components { try await component.afterStart() }
-            try checkNotStopping()
-            try await startConnector()
+            try await step("the channels' store") { try await self.channelService.start() }
+            for component in components {
+                try await step("the afterStart of \(component.name)") { try await component.afterStart() }
+            }
+            try await step("the client port") { try await self.startConnector() }
             // Where nobody keeps a view of the cluster, this server is all of it.
             if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .up)]) }
-            for component in components { try await component.didStart() }
-            try checkNotStopping()
+            for component in components {
+                try await step("the didStart of \(component.name)") { try await component.didStart() }
+            }
+            for hook in hooks.afterStartup { try await step("afterStartup", hook) }
+            crons.start()
         } catch {
             await stopEverything()
             throw error
         }
         state = .running
         log.info("up")
+        for listener in listeners { listener.startServer(serverID) }
+        announceStartOfAll()
+    }
+
+    /// One step of the start: it ends in time, and not at all once the application was told to stop.
+    private func step(_ name: String, _ body: @escaping @Loop @Sendable () async throws -> Void) async throws {
+        try checkNotStopping()
+        let step = LifeStep(clock)
+        startStep = step
+        let outcome = await step.run(within: limits.startStep, body)
+        startStep = nil
+        try checkNotStopping()
+        switch outcome {
+        case .done: return
+        case .failed(let error): throw error
+        case .overdue:
+            throw PomeloError(.notRunning, "\(name) on \(serverID) did not end within \(limits.startStep)")
+        }
     }
 
     /// Stops the application from anywhere, also while it starts; returns at once.
     public func requestStop() {
         guard !stopRequested else { return }
         stopRequested = true
-        // One that is starting notices by itself, at its next step.
+        // One that is starting stops itself when its step has ended; the step is told to.
+        startStep?.stop(within: limits.stopPhase)
         if state == .running { Loop.spawn { await self.stop() } }
     }
 
@@ -60,13 +84,14 @@ extension Application {
     }
 
     /// Stops in order: no new work, clients closed, components in reverse, RPC last; later calls await the first.
+    ///
+    /// A step that takes longer than `Limits.stopPhase`, or its component's `stopDeadline`, is logged and left behind.
     public func stop() async {
         switch state {
         case .stopped: return
         case .stopping: await stopped()
-        // `start` notices at its next step, and stops what it has started.
         case .starting:
-            stopRequested = true
+            requestStop()
             await stopped()
         default: await stopEverything()
         }
@@ -86,15 +111,18 @@ extension Application {
         if secret.isEmpty, env != "development" {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
+        try checkDeclaredRoutes()
+        try crons.load()
     }
 
     private func startTransport() async throws {
         let own = ServerInfo(record: record, instance: instance, state: .joining)
-        if membership == nil { servers.add([own]) }
         try await transport.start(
             RPCContext(
                 network: network, clock: clock, random: random, cluster: clusterName, secret: secret, own: own,
                 servers: servers, procedures: procedures))
+        if record.port == 0 { record.port = transport.localAddress?.port ?? 0 }
+        if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .joining)]) }
     }
 
     private func startConnector() async throws {
@@ -106,15 +134,33 @@ extension Application {
 
     private func stopEverything() async {
         state = .stopping
-        for component in started.reversed() { await component.willStop() }
-        await connector?.stop()
+        for hook in hooks.beforeShutdown.reversed() { await stopStep("beforeShutdown", nil, hook) }
+        await crons.stop(within: limits.stopPhase)
+        for component in started.reversed() {
+            await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }
+        }
+        pushSchedulers.flush()
+        if let connector { await stopStep("the client port", nil) { await connector.stop() } }
         for session in sessionService.all { sessionService.close(session, .stopped) }
-        for component in started.reversed() { await component.stop() }
+        for component in started.reversed() {
+            await stopStep("the stop of \(component.name)", component.stopDeadline) { await component.stop() }
+        }
+        await stopStep("the channels' store", nil) { await self.channelService.stop() }
         await transport.stop(within: limits.stopPhase)
         state = .stopped
         log.info("stopped")
         let waiters = stopWaiters
         stopWaiters = []
         for waiter in waiters { waiter.resume() }
+    }
+
+    private func stopStep(
+        _ name: String, _ deadline: Duration?, _ body: @escaping @Loop @Sendable () async throws -> Void
+    ) async {
+        switch await LifeStep(clock).run(within: deadline ?? limits.stopPhase, body) {
+        case .done: return
+        case .failed(let error): log.error("\(name) failed", metadata: ["error": "\(error)"])
+        case .overdue: log.error("\(name) did not end in time")
+        }
     }
 }

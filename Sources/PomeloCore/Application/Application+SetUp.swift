@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
-import PomeloWire
+public import PomeloWire
 
 extension Application {
     /// Runs `body` now when this server is of the environment and type; both may be `all` or alternatives `a|b`.
@@ -16,41 +16,74 @@ extension Application {
         pattern == "all" || pattern.split(separator: "|", omittingEmptySubsequences: false).contains { $0 == value }
     }
 
-    /// Installs a plugin.
+    /// Installs a plugin, with options keyed by the names of its components.
     ///
-    /// - Throws: `PomeloError` `.configuration` when it is installed already or its options are wrong.
-    public func use(_ plugin: some Plugin) throws { try plugin.install(into: self) }
+    /// - Throws: `PomeloError` `.configuration` when it is installed already or its options are wrong; `.notRunning`
+    ///   after `start`.
+    public func use(_ plugin: some Plugin, _ options: JSONObject = JSONObject()) throws {
+        guard state == .created else { throw PomeloError(.notRunning, "plugins are used before start") }
+        guard plugins.insert(plugin.name).inserted else {
+            throw PomeloError(.configuration, "the plugin \(plugin.name) is used twice")
+        }
+        var options = PluginOptions(plugin.name, options)
+        try plugin.install(into: self, &options)
+        try options.finish()
+    }
 
     /// Adds a component; it starts in this order, and stops in the reverse one.
     ///
     /// - Throws: `PomeloError` `.configuration` when the name is taken; `.notRunning` after `start`.
     public func load(_ component: some Component) throws {
-        guard state == .created else { throw PomeloError(.notRunning, "components are loaded before start") }
-        guard !components.contains(where: { $0.name == component.name }) else {
-            throw PomeloError(.configuration, "the component \(component.name) is loaded twice")
+        try checkFree(component.name)
+        components.append(component)
+    }
+
+    /// Makes and adds a component; when the name is taken nothing is made.
+    ///
+    /// - Throws: as `load(_:)`; `PomeloError` `.configuration` when the component made has another name; what `make`
+    ///   throws.
+    public func load(_ name: String, _ make: @Loop (Application) throws -> any Component) throws {
+        try checkFree(name)
+        let component = try make(self)
+        guard component.name == name else {
+            throw PomeloError(.configuration, "the component loaded as \(name) calls itself \(component.name)")
         }
         components.append(component)
     }
 
-    /// Serves the routes of a handler, or the procedures of a remote.
+    /// A loaded component, by its name.
+    public func component(_ name: String) -> (any Component)? { components.first { $0.name == name } }
+
+    private func checkFree(_ name: String) throws {
+        guard state == .created else { throw PomeloError(.notRunning, "components are loaded before start") }
+        guard component(name) == nil else {
+            throw PomeloError(.configuration, "the component \(name) is loaded twice")
+        }
+    }
+
+    /// Serves the routes of a handler, the procedures of a remote, or the jobs of crons.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another server type or one that is served already.
     public func handle(_ handler: some Handler) throws {
         for served in handler.routes {
-            if served.isRemote { try serveRemote(served) } else { try dispatcher.serve(served) }
+            switch served.kind {
+            case .call(let answer): try dispatcher.serve(served.route, answer)
+            case .remote(let answer): try serveRemote(served.route, answer)
+            case .cron(let job): try crons.serve(served.route.text, job)
+            }
         }
     }
 
-    private func serveRemote(_ served: ServedRoute) throws {
-        let name = RPCClient.userName(served.route.text)
-        guard served.route.serverType == serverType, !procedures.serves(name) else {
-            throw PomeloError(.configuration, "\(serverID) cannot serve \(served.route): wrong type, or served twice")
+    private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+        let name = RPCClient.userName(route.text)
+        guard route.serverType == serverType, !procedures.serves(name) else {
+            throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
         }
         procedures.suspending(name) { [unowned self] caller, payload in
             let session = Session(
                 id: SessionID(0), frontend: caller.server, uid: nil, settings: JSONObject(),
                 keeper: self.backendSessionService)
-            return try await served.answer(payload, session)
+            return try await answer(payload, session)
         }
     }
 
@@ -80,8 +113,23 @@ extension Application {
     /// Only the after part of a filter, around every request of this frontend's clients.
     public func globalAfter(_ filter: some Filter) { dispatcher.global.after(filter) }
 
-    /// Tells the dispatcher routes of other types, so that clients' requests for them cost no allocation.
-    public func announceRoutes(_ routes: [String]) {
-        for route in routes { dispatcher.intern(Route(route)) }
+    /// Declares the routes of a contract: those of this server's own type must be served when it starts.
+    ///
+    /// Those of other types are remembered, so that clients' requests for them cost no allocation.
+    public func declare(_ routes: [Route]) {
+        declaredRoutes += routes
+        for route in routes { dispatcher.intern(route) }
+    }
+
+    func checkDeclaredRoutes() throws {
+        let served = Set(dispatcher.servedRoutes)
+        let missing = declaredRoutes.filter { route in
+            route.serverType == serverType && !served.contains(route.text)
+                && !procedures.serves(RPCClient.userName(route.text))
+        }
+        guard missing.isEmpty else {
+            let list = missing.map(\.text).sorted().joined(separator: ", ")
+            throw PomeloError(.configuration, "\(serverID) declares but does not serve: \(list)")
+        }
     }
 }

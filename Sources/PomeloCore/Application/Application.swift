@@ -17,8 +17,8 @@ public import PomeloWire
     public let configuration: Configuration
     /// The environment, such as `development`, whose sections of the files count.
     public let env: String
-    /// This server's record in `servers.json`.
-    public let record: ServerRecord
+    /// This server's record in `servers.json`; a port left open there is filled in by `start`.
+    public internal(set) var record: ServerRecord
     /// A name for this start, different at every start.
     public let instance: InstanceID
     /// Time and timers; everything of this application asks this clock.
@@ -43,7 +43,9 @@ public import PomeloWire
     /// What other servers may call.
     public let procedures = ProcedureTable()
     /// Sessions of this server's clients.
-    public let sessionService = SessionService()
+    public let sessionService: SessionService
+    /// When pushes leave for this server's clients, by route.
+    public let pushSchedulers: PushSchedulers
     /// Chooses servers for sessions.
     public let router: Router
     /// The cluster, when a plugin for it is used.
@@ -55,6 +57,13 @@ public import PomeloWire
     var started: [any Component] = []
     var settings: [String: JSON] = [:]
     var services: [ObjectIdentifier: AnyObject] = [:]
+    var plugins: Set<String> = []
+    var listeners: [any EventListener] = []
+    var hooks = LifecycleHooks()
+    var declaredRoutes: [Route] = []
+    var hasAnnouncedAll = false
+    /// The step that `start` is at.
+    var startStep: LifeStep?
     var stopWaiters: [CheckedContinuation<Void, Never>] = []
     /// Why the application stopped by itself; nil when it was told to.
     public internal(set) var failure: (any Error)?
@@ -65,9 +74,13 @@ public import PomeloWire
     /// Calls to other servers.
     public private(set) lazy var rpc = RPCClient(self, transport)
     /// Channels of this process.
-    public private(set) lazy var channelService = ChannelService(fanout)
+    public private(set) lazy var channelService = ChannelService(self)
+    /// Jobs that run at their times.
+    public private(set) lazy var crons = CronService(self)
     /// Pushes to users at known frontends.
     public private(set) lazy var fanout = Fanout(self)
+    /// Modules of administration.
+    public private(set) lazy var admin = AdminService(self)
     /// Sessions of other servers' clients.
     public private(set) lazy var backendSessionService = BackendSessionService(self)
 
@@ -75,8 +88,18 @@ public import PomeloWire
     public var serverID: ServerID { record.id }
     /// The server's type, the first part of the routes it serves.
     public var serverType: ServerType { record.type }
+    /// The application's folder: the one above its configuration files.
+    public var base: String { configuration.base }
+    /// The record of the master in `master.json`; nil in a configuration made by hand without one.
+    public var master: ServerRecord? { configuration.master }
+    /// The types of the configured servers, and of those known here; the master's aside, sorted.
+    public var serverTypes: [ServerType] {
+        Set(configuration.serverTypes).union(servers.all.map(\.type)).subtracting([.master]).sorted()
+    }
     /// Whether clients connect to this server.
     public var isFrontend: Bool { record.isFrontend }
+    /// Whether this server serves other servers only; the master is neither a frontend nor this.
+    public var isBackend: Bool { record.isBackend }
     /// Whether this server has the administrative role.
     public var isMaster: Bool { record.type == .master }
     /// Separates clusters that share one Redis: `name` in `master.json`, or `pomelo`.
@@ -96,11 +119,16 @@ public import PomeloWire
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
         router = Router(servers)
+        sessionService = SessionService(world.clock)
+        pushSchedulers = PushSchedulers(world.clock)
         var log = Logger(label: "pomelo")
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
         _ = forwarding
         _ = fanout
+        _ = channelService
+        _ = admin
+        connectEvents()
         if record.isFrontend { SessionProcedures(sessions: sessionService).register(in: procedures) }
     }
 

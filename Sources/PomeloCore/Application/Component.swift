@@ -18,6 +18,8 @@ public import PomeloLoop
     func willStop() async
     /// Clients are gone.
     func stop() async
+    /// How long `willStop` and `stop` may take, each; nil: `Limits.stopPhase`.
+    var stopDeadline: Duration? { get }
 }
 
 extension Component {
@@ -31,12 +33,6 @@ extension Component {
     public func willStop() async {}
     /// Does nothing.
     public func stop() async {}
-}
-
-/// Adds components, listeners and services to an application.
-@Loop public protocol Plugin {
-    /// Unique in its application.
-    var name: String { get }
-    /// Called by `use`; throws when its options are wrong.
-    func install(into application: Application) throws
+    /// As the application's limits say.
+    public var stopDeadline: Duration? { nil }
 }

@@ -12,7 +12,9 @@ public struct Limits: Sendable {
     public var requestsInFlight = 64
     /// Requests that were read already are refused from this number on.
     public var requestsInFlightHard = 1024
-    /// Stopping takes at most this long per phase.
+    /// Each step of a start: one component's hook, a port.
+    public var startStep = Duration.seconds(60)
+    /// Each step of a stop: one component's hook, the client port, the RPC port.
     public var stopPhase = Duration.seconds(10)
 
     /// The defaults written at each property.

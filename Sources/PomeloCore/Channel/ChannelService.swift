@@ -1,29 +1,77 @@
 // SPDX-License-Identifier: MIT
+import Logging
 public import PomeloLoop
 import PomeloWire
 
 /// Channels of this process: groups of users at frontends, known here only.
 ///
-/// - Source: pomelo 2.2.7, lib/common/service/channelService.js; adding twice does not deliver twice.
+/// - Source: pomelo 2.2.7, lib/common/service/channelService.js.
 @Loop public final class ChannelService {
-    private var channels: [ChannelName: Channel] = [:]
-    let fanout: Fanout
+    /// Members at other frontends are asked about again this often, in case the question was forgotten there.
+    private static let sweepInterval = Duration.seconds(60)
 
-    init(_ fanout: Fanout) { self.fanout = fanout }
+    unowned let application: Application
+    private var channels: [ChannelName: Channel] = [:]
+    private var rosters: [ServerID: FrontendRoster] = [:]
+    private var lastGeneration: UInt64 = 0
+    private var sweepTimer: TimerID?
+    private let watch: SessionWatch?
+    private var keeper: ChannelKeeper?
+    /// Where channels and members are kept over a restart of this server, when set before `start`.
+    public var store: (any LocalChannelStore)?
+    /// The first part of every key in the store.
+    public var storePrefix = "pomelo:channels"
+    /// At a frontend, by name: which sessions a broadcast with that filter reaches.
+    public var broadcastFilters: [String: BroadcastFilter] = [:]
+
+    init(_ application: Application) {
+        self.application = application
+        watch = application.isFrontend ? SessionWatch(application) : nil
+        watch?.ended = { [weak self] uid in self?.rosters[application.serverID]?.end(uid) }
+        application.servers.observe { [weak self] change in self?.follow(change) }
+        application.procedures.immediate("sys/channel.ended") { [unowned self] caller, payload in
+            self.ended(try WatchList(payload), at: caller.server)
+            return []
+        }
+        serveBroadcasts()
+    }
+
+    var fanout: Fanout { application.fanout }
+
+    // MARK: channels
 
     /// The channel of this name, made when there is none.
+    @discardableResult
     public func createChannel(_ name: ChannelName) -> Channel {
         if let known = channels[name] { return known }
         let channel = Channel(name, self)
         channels[name] = channel
+        keeper?.note(name)
         return channel
     }
 
     /// The channel of this name, or nil.
     public func getChannel(_ name: ChannelName) -> Channel? { channels[name] }
 
-    /// Ends a channel; its object refuses further use.
-    public func destroyChannel(_ name: ChannelName) { channels.removeValue(forKey: name)?.isDestroyed = true }
+    /// The channel of this name; when there is none, one is made or not.
+    public func getChannel(_ name: ChannelName, create: Bool) -> Channel? {
+        create ? createChannel(name) : getChannel(name)
+    }
+
+    /// The names of all channels, sorted.
+    public var names: [ChannelName] { channels.keys.sorted() }
+
+    /// How many channels there are.
+    public var count: Int { channels.count }
+
+    /// Ends a channel and all memberships in it; its object refuses further use.
+    public func destroyChannel(_ name: ChannelName) {
+        guard let channel = channels.removeValue(forKey: name) else { return }
+        for (frontend, uids) in channel.end() {
+            for uid in uids { left(channel, uid, frontend) }
+        }
+        keeper?.rewrite(name)
+    }
 
     /// Pushes to users whose frontends are known.
     public func pushMessageByUids<Message>(
@@ -33,50 +81,114 @@ import PomeloWire
         let grouped = Dictionary(grouping: users, by: \.frontend).mapValues { Set($0.map(\.uid)).sorted() }
         return await fanout.push(try PushMessage(push, message), to: grouped)
     }
-}
 
-/// A group of users of this process's making.
-@Loop public final class Channel {
-    /// Unique among the channels of this process that are not destroyed.
-    public let name: ChannelName
-    /// Set when the channel was destroyed; then `add` returns false and pushes throw.
-    public internal(set) var isDestroyed = false
-    private var members: [ServerID: Set<UserID>] = [:]
-    private let service: ChannelService
+    // MARK: life
 
-    init(_ name: ChannelName, _ service: ChannelService) {
-        self.name = name
-        self.service = service
-    }
-
-    /// Adds a user at a frontend; false when it was a member there already, or the channel is destroyed.
-    @discardableResult
-    public func add(_ uid: UserID, _ frontend: ServerID) -> Bool {
-        isDestroyed ? false : members[frontend, default: []].insert(uid).inserted
-    }
-
-    /// Removes a user at a frontend; false when it was no member there.
-    @discardableResult
-    public func leave(_ uid: UserID, _ frontend: ServerID) -> Bool {
-        guard members[frontend]?.remove(uid) != nil else { return false }
-        if members[frontend]?.isEmpty == true { members[frontend] = nil }
-        return true
-    }
-
-    /// Every member once, in order of its id.
-    public func getMembers() -> [UserID] { Set(members.values.joined()).sorted() }
-
-    /// The frontends where a user is a member.
-    public func getMember(_ uid: UserID) -> [ServerID] { members.filter { $0.value.contains(uid) }.keys.sorted() }
-
-    /// Ends the channel.
-    public func destroy() { service.destroyChannel(name) }
-
-    /// Pushes to every member.
+    /// Brings back the channels of the store, before clients come.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when the channel is destroyed, `.encoding`.
-    public func pushMessage<Message>(_ push: Push<Message>, _ message: Message) async throws -> PushReport {
-        guard !isDestroyed else { throw PomeloError(.notRunning, "channel \(name) is destroyed") }
-        return await service.fanout.push(try PushMessage(push, message), to: members.mapValues(Array.init))
+    /// - Throws: `PomeloError` `.unreachable` when the store cannot be read.
+    func start() async throws {
+        guard let store else { return }
+        let before = names
+        let keeper = ChannelKeeper(store, prefix: storePrefix, self)
+        self.keeper = keeper
+        try await keeper.restore()
+        for name in before { keeper.rewrite(name) }
+    }
+
+    /// Writes what is left to the store, and asks about members no more.
+    func stop() async {
+        if let sweepTimer { application.clock.cancel(sweepTimer) }
+        for roster in rosters.values { roster.stop() }
+        watch?.stop()
+        guard let keeper else { return }
+        do {
+            let written: Void? = try await application.clock.within(application.limits.stopPhase) {
+                try await keeper.stop()
+            }
+            if written == nil { throw PomeloError(.unreachable, "the store did not answer in time") }
+        } catch {
+            application.log.warning("the last changes of channels are not in their store: \(error)")
+        }
+    }
+
+    // MARK: members, for channels
+
+    /// Whether a user can be a member at this server.
+    func accepts(_ uid: UserID, _ frontend: ServerID) -> Bool {
+        if frontend == application.serverID { return !application.sessionService.get(byUid: uid).isEmpty }
+        return application.servers[frontend]?.record.isFrontend ?? true
+    }
+
+    func joined(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
+        lastGeneration += 1
+        roster(of: frontend).join(uid, channel.name, generation: lastGeneration)
+    }
+
+    func left(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
+        guard let roster = rosters[frontend] else { return }
+        roster.leave(uid, channel.name)
+        if roster.isEmpty { drop(frontend) }
+    }
+
+    /// A membership of a channel has changed.
+    func note(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
+        keeper?.note(channel.name, ChannelMember(uid: uid, frontend: frontend))
+    }
+
+    /// Has frontends looked after a user that a push has not found at all of them.
+    func ask(_ uid: UserID, _ frontends: [ServerID]) {
+        for frontend in frontends { rosters[frontend]?.ask(uid) }
+    }
+
+    // MARK: frontends
+
+    private func roster(of frontend: ServerID) -> FrontendRoster {
+        let instance = application.servers[frontend]?.instance
+        if let known = rosters[frontend] {
+            if known.instance == instance || instance == nil { return known }
+            // What was known of another start is void.
+            if known.instance != nil { known.endAll() }
+        }
+        let roster = rosters[frontend] ?? makeRoster(of: frontend)
+        roster.instance = instance
+        return roster
+    }
+
+    private func makeRoster(of frontend: ServerID) -> FrontendRoster {
+        let isOwn = frontend == application.serverID
+        let courier = isOwn ? nil : Courier(application, to: frontend, "session.watch", application.instance)
+        let roster = FrontendRoster(courier) { [weak self] uid, channel in
+            self?.channels[channel]?.leave(uid, frontend)
+        }
+        rosters[frontend] = roster
+        if sweepTimer == nil { scheduleSweep() }
+        return roster
+    }
+
+    private func drop(_ frontend: ServerID) { rosters.removeValue(forKey: frontend)?.stop() }
+
+    private func ended(_ list: WatchList, at frontend: ServerID) {
+        guard list.instance == application.instance else { return }
+        for (uid, generation) in list.users { rosters[frontend]?.end(uid, generation: generation) }
+    }
+
+    private func follow(_ change: ServerChange) {
+        switch change {
+        case .removed(let ids):
+            for id in ids { rosters[id]?.endAll() }
+        case .added(let records):
+            for record in records where rosters[record.id] != nil { _ = roster(of: record.id) }
+        case .replaced: break
+        }
+    }
+
+    private func scheduleSweep() {
+        sweepTimer = application.clock.schedule(after: application.random.jittered(Self.sweepInterval)) { [weak self] in
+            guard let self else { return }
+            self.sweepTimer = nil
+            for roster in self.rosters.values { roster.askAll() }
+            if !self.rosters.isEmpty { self.scheduleSweep() }
+        }
     }
 }

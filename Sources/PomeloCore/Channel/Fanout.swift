@@ -37,17 +37,19 @@ public import PomeloWire
                 payload.rest(message.body)
                 return payload.bytes
             })
+        if !report.failed.isEmpty { report.failedUids = Set(report.failed.keys.flatMap { users[$0] ?? [] }).sorted() }
         return report
     }
 
     /// Pushes to the sessions of users on this frontend.
     public func deliver(_ message: PushMessage, to uids: [UserID]) -> PushReport {
         var report = PushReport()
+        application.pushSchedulers.assign(message)
         for uid in uids {
             let sessions = application.sessionService.get(byUid: uid)
             if sessions.isEmpty { report.noSession.append(uid) }
             for session in sessions {
-                if session.socket.push(message) { report.queued += 1 } else { report.slow += 1 }
+                if session.send(message) { report.queued += 1 } else { report.slow += 1 }
             }
         }
         return report

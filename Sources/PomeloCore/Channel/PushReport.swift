@@ -11,6 +11,9 @@ public struct PushReport: Sendable, Equatable {
     /// Frontends that did not confirm, and why; some of their members may have been reached.
     public var failed: [ServerID: RPCError] = [:]
 
+    /// Users looked for at those frontends, sorted; only pushes by user id fill it.
+    public var failedUids: [UserID] = []
+
     /// The report of a push to nobody.
     public init() {}
 
@@ -23,5 +26,6 @@ public struct PushReport: Sendable, Equatable {
         noSession += other.noSession
         slow += other.slow
         failed.merge(other.failed) { first, _ in first }
+        if !other.failedUids.isEmpty { failedUids = Set(failedUids + other.failedUids).sorted() }
     }
 }

@@ -3,7 +3,8 @@ public import PomeloWire
 
 /// One server of `servers.json`: pomelo's fields, and the application's own keys beside them.
 ///
-/// - Source: pomelo 2.2.7, template config/servers.json; `frontend` is a boolean or the text "true".
+/// - Source: pomelo 2.2.7, template config/servers.json and lib/util/utils.js; `frontend` and the restart keys are
+///   booleans or the texts "true" and "false".
 public struct ServerRecord: Sendable, Equatable {
     /// Unique in the cluster.
     public var id: ServerID
@@ -11,7 +12,7 @@ public struct ServerRecord: Sendable, Equatable {
     public var type: ServerType
     /// Where other servers reach this one.
     public var host: String
-    /// The RPC port.
+    /// The RPC port; 0 for a frontend that names none: one that is free, which the registry then tells.
     public var port: Int
     /// Where clients reach this one; `host` when absent.
     public var clientHost: String?
@@ -21,10 +22,32 @@ public struct ServerRecord: Sendable, Equatable {
     public var isFrontend: Bool
     /// The address the client port listens on; `host` when absent.
     public var bind: String?
-    /// Connections refused beyond this number.
+    /// Connections refused beyond this number; key `max-connections`.
     public var maxConnections: Int?
+    /// A share of the work, for routing rules that weigh; 1 when absent.
+    public var weight: Int?
+    /// How a launcher starts this server.
+    public var launch = LaunchOptions()
     /// Keys the framework does not know, as they were.
     public var metadata: JSONObject
+
+    /// What a launcher needs to know of a server.
+    public struct LaunchOptions: Sendable, Equatable {
+        /// Arguments for the process, before its own; key `args`, a text or a list of texts.
+        public var arguments: [String] = []
+        /// The processor to pin it to; key `cpu`.
+        public var cpu: Int?
+        /// Whether it is started again when it is gone; key `auto-restart`.
+        public var restarts = false
+        /// Whether a process that holds its port is killed for that; key `restart-force`.
+        public var restartsByForce = false
+
+        /// No arguments, no processor, no restart.
+        public init() {}
+    }
+
+    /// Whether it serves other servers only; the master is neither this nor a frontend.
+    public var isBackend: Bool { !isFrontend && type != .master }
 
     /// A record made by hand; the host is the local one unless told otherwise.
     public init(

@@ -62,7 +62,8 @@ public import PomeloLoop
     /// Suspends until everything noted before is written; false when the store failed meanwhile.
     public func flushed() async -> Bool {
         await withCheckedContinuation { waiter in
-            if task == nil, !state.hasChanges { waiter.resume(returning: true) } else { waiters.append(waiter) }
+            kick()
+            if task == nil, retryTimer == nil { waiter.resume(returning: !state.hasChanges) } else { waiters.append(waiter) }
         }
     }
 
@@ -71,6 +72,7 @@ public import PomeloLoop
         isStopped = true
         if let sweepTimer { application.clock.cancel(sweepTimer) }
         if let retryTimer { application.clock.cancel(retryTimer) }
+        retryTimer = nil
         await task?.value
         await run()
     }

@@ -49,11 +49,29 @@ public struct Configuration: Sendable {
         return Configuration(env: env, cluster: clusterName, servers: changed, folder: folder)
     }
 
+    /// The folder above the configuration folder: the application's own.
+    public var base: String {
+        let parts = folder.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        return parts.isEmpty ? "." : parts.joined(separator: "/")
+    }
+
+    /// The record of `master.json`; nil in a configuration made by hand without one.
+    public var master: ServerRecord? { servers.first { $0.type == .master } }
+
+    /// The types of servers, the master's aside, sorted.
+    public var serverTypes: [ServerType] { Set(servers.map(\.type)).subtracting([.master]).sorted() }
+
+    /// The servers of a type, sorted by id; empty when there is none.
+    public func servers(_ type: ServerType) -> [ServerRecord] { servers.filter { $0.type == type } }
+
+    /// The record of a server, or nil when the configuration has none of that id.
+    public subscript(_ id: ServerID) -> ServerRecord? { servers.first { $0.id == id } }
+
     /// The record of a server.
     ///
     /// - Throws: `PomeloError` `.configuration` listing the ids there are.
     public func record(_ id: ServerID) throws -> ServerRecord {
-        if let record = servers.first(where: { $0.id == id }) { return record }
+        if let record = self[id] { return record }
         let known = servers.map(\.id.rawValue).joined(separator: ", ")
         throw PomeloError(.configuration, "\(path("servers")) has no server \"\(id)\" for \(env); it has: \(known)")
     }
@@ -69,6 +87,12 @@ public struct Configuration: Sendable {
     public func options(_ name: String) throws -> OptionReader {
         let section = try ConfigurationFile.section(folder: folder, env: env, name: name)
         return try OptionReader(section.value, file: section.file)
+    }
+
+    /// Whether there is a file of this name, for all environments or for this one.
+    public func has(_ name: String) -> Bool {
+        !folder.isEmpty
+            && [path(name), path("\(env)/\(name)")].contains { FileManager.default.fileExists(atPath: $0) }
     }
 
     /// The path of a file, as messages name it.

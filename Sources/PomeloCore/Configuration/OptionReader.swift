@@ -49,6 +49,19 @@ public struct OptionReader {
         }
     }
 
+    /// A list of texts, or one text for a list of one; empty when absent or null.
+    public mutating func strings(_ key: String) throws -> [String] {
+        try value(key, "a text or a list of texts") { json in
+            switch json {
+            case .string(let text): return [text]
+            case .array(let elements):
+                let texts = elements.compactMap(\.string)
+                return texts.count == elements.count ? texts : nil
+            default: return nil
+            }
+        } ?? []
+    }
+
     /// Keys that were not asked for, with their values.
     public var rest: JSONObject {
         var rest = JSONObject()

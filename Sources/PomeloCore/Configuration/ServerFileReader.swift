@@ -13,7 +13,7 @@ struct ServerFileReader {
         guard !cluster.isEmpty, !cluster.contains(where: { "{}:/".contains($0) }) else {
             throw PomeloError(.configuration, "\(file): name must not be empty nor hold {, }, : or /")
         }
-        return (try record(&reader, .master, file), cluster)
+        return (try Self.record(&reader, .master, file), cluster)
     }
 
     func servers() throws -> [ServerRecord] {
@@ -25,32 +25,60 @@ struct ServerFileReader {
                 throw PomeloError(
                     .configuration, "\(file): \(type) must hold a list of servers (no section \"\(env)\" found?)")
             }
+            var shorthand = ClusterShorthand(type: type)
             for (index, entry) in list.enumerated() {
-                var reader = try OptionReader(entry, file: "\(file): \(type)[\(index)]")
-                records.append(try record(&reader, ServerType(type), "\(file): \(type)[\(index)]"))
+                let place = "\(file): \(type)[\(index)]"
+                for expanded in try shorthand.expand(entry, place) {
+                    var reader = try OptionReader(expanded, file: place)
+                    records.append(try Self.record(&reader, ServerType(type), place))
+                }
             }
         }
         return records
     }
 
-    private func record(_ reader: inout OptionReader, _ type: ServerType, _ place: String) throws -> ServerRecord {
+    static func record(_ reader: inout OptionReader, _ type: ServerType, _ place: String) throws -> ServerRecord {
         guard let id = try reader.string("id"), !id.isEmpty else {
             throw PomeloError(.configuration, "\(place): id is missing")
         }
         guard !id.contains(where: { ":{}".contains($0) }) else {
             throw PomeloError(.configuration, "\(place): id \"\(id)\" must not hold :, { or }")
         }
-        guard let port = try reader.int("port", in: 1...65535) else {
-            throw PomeloError(.configuration, "\(place): port of \(id) is missing")
-        }
-        let clientPort = try reader.int("clientPort", in: 1...65535)
+        let isFrontend = try reader.bool("frontend") ?? false
+        let port = try reader.int("port", in: 1...65535)
+        // pomelo's gates have no RPC port; here every server has one, if only a free one.
+        guard port != nil || isFrontend else { throw PomeloError(.configuration, "\(place): port of \(id) is missing") }
         var record = ServerRecord(
-            id: ServerID(id), type: type, host: try reader.string("host") ?? "127.0.0.1", port: port,
-            clientHost: try reader.string("clientHost"), clientPort: clientPort,
-            isFrontend: try reader.bool("frontend") ?? false, bind: try reader.string("bind"),
+            id: ServerID(id), type: type, host: try reader.string("host") ?? "127.0.0.1", port: port ?? 0,
+            clientHost: try reader.string("clientHost"), clientPort: try reader.int("clientPort", in: 1...65535),
+            isFrontend: isFrontend, bind: try reader.string("bind"),
             maxConnections: try reader.int("max-connections", in: 1...Int.max))
+        record.weight = try reader.int("weight", in: 1...Int.max)
+        record.launch.arguments = try reader.strings("args")
+        record.launch.cpu = try reader.int("cpu", in: 0...4095)
+        record.launch.restarts = try reader.bool("auto-restart") ?? false
+        record.launch.restartsByForce = try reader.bool("restart-force") ?? false
         record.metadata = reader.rest
         return record
+    }
+
+    /// The object that `record` reads to the same record.
+    static func fields(_ record: ServerRecord) -> JSONObject {
+        var fields = record.metadata
+        fields["id"] = .string(record.id.rawValue)
+        fields["host"] = .string(record.host)
+        fields["port"] = record.port == 0 ? nil : .int(Int64(record.port))
+        fields["clientHost"] = record.clientHost.map(JSON.string)
+        fields["clientPort"] = record.clientPort.map { .int(Int64($0)) }
+        fields["frontend"] = .bool(record.isFrontend)
+        fields["bind"] = record.bind.map(JSON.string)
+        fields["max-connections"] = record.maxConnections.map { .int(Int64($0)) }
+        fields["weight"] = record.weight.map { .int(Int64($0)) }
+        fields["args"] = .array(record.launch.arguments.map(JSON.string))
+        fields["cpu"] = record.launch.cpu.map { .int(Int64($0)) }
+        fields["auto-restart"] = .bool(record.launch.restarts)
+        fields["restart-force"] = .bool(record.launch.restartsByForce)
+        return fields
     }
 
     static func checkUnique(_ servers: [ServerRecord], _ file: String) throws {
@@ -58,5 +86,42 @@ struct ServerFileReader {
         for server in servers where !ids.insert(server.id).inserted {
             throw PomeloError(.configuration, "\(file): the id \(server.id) is used twice")
         }
+    }
+}
+
+/// `{"clusterCount": 3, "port": "3150++"}`: several servers in one record.
+///
+/// Each text that ends in `++` counts up from its number; ids are `cluster-server-<type>-<n>`, counted on over all
+/// shorthand records of a type.
+///
+/// - Source: pomelo 2.2.7, lib/util/utils.js, loadCluster.
+private struct ClusterShorthand {
+    let type: String
+    private var made = 0
+
+    init(type: String) { self.type = type }
+
+    mutating func expand(_ entry: JSON, _ place: String) throws -> [JSON] {
+        guard let object = entry.object, let wanted = object["clusterCount"] else { return [entry] }
+        guard let count = wanted.int ?? wanted.string.flatMap(Int64.init), (1...1000).contains(count) else {
+            throw PomeloError(.configuration, "\(place): clusterCount must be a whole number from 1 to 1000")
+        }
+        return try (0..<count).map { offset in
+            var server = JSONObject()
+            for (key, value) in object where key != "clusterCount" {
+                server[key] = try counted(value, offset, "\(place): \(key)")
+            }
+            server["id"] = .string("cluster-server-\(type)-\(made)")
+            made += 1
+            return .object(server)
+        }
+    }
+
+    private func counted(_ value: JSON, _ offset: Int64, _ place: String) throws -> JSON {
+        guard let text = value.string, text.hasSuffix("++") else { return value }
+        guard let first = Int64(text.dropLast(2)) else {
+            throw PomeloError(.configuration, "\(place) must be a number before its ++, got \"\(text)\"")
+        }
+        return .int(first + offset)
     }
 }

@@ -16,26 +16,30 @@ import PomeloWire
     private var handlers: [String: ServedRoute.Answer] = [:]
     /// Routes seen so far, by their bytes' hash, so that a known one costs no allocation.
     private var interned: [UInt64: Route] = [:]
-    let global = FilterChain()
-    let local = FilterChain()
+    let global: FilterChain
+    let local: FilterChain
     private let dropped = Counter(label: "pomelo.dispatch.dropped")
     private let overdue = Counter(label: "pomelo.dispatch.overdue")
 
-    init(_ application: Application) { self.application = application }
+    init(_ application: Application) {
+        self.application = application
+        global = FilterChain(application)
+        local = FilterChain(application)
+    }
 
     /// Adds a route.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
-    func serve(_ served: ServedRoute) throws {
-        guard served.route.isComplete, served.route.serverType == application.serverType else {
+    func serve(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+        guard route.isComplete, route.serverType == application.serverType else {
             throw PomeloError(
                 .configuration,
-                "\(application.serverID) cannot serve \(served.route): its type is \(application.serverType)")
+                "\(application.serverID) cannot serve \(route): its type is \(application.serverType)")
         }
-        guard handlers.updateValue(served.answer, forKey: served.route.text) == nil else {
-            throw PomeloError(.configuration, "the route \(served.route) is served twice")
+        guard handlers.updateValue(answer, forKey: route.text) == nil else {
+            throw PomeloError(.configuration, "the route \(route) is served twice")
         }
-        interned[Self.hash(Array(served.route.text.utf8).span)] = served.route
+        intern(route)
     }
 
     var servedRoutes: [String] { handlers.keys.sorted() }
@@ -50,6 +54,9 @@ import PomeloWire
         guard let text = String(validating: copy, as: UTF8.self) else { return nil }
         return Route(text)
     }
+
+    /// Whether a route is served here or was announced: one of a bounded number.
+    func knows(_ route: Route) -> Bool { interned[Self.hash(Array(route.text.utf8).span)] == route }
 
     /// Remembers the routes of other server types that clients may address.
     func intern(_ route: Route) { interned[Self.hash(Array(route.text.utf8).span)] = route }
@@ -114,11 +121,12 @@ import PomeloWire
 
     /// Runs the handler of this server, within the local filters.
     func handle(_ request: Request) async throws -> Bytes {
-        guard let answer = handlers[request.route.text] else {
-            throw PomeloError(.configuration, "no handler for \(request.route)")
-        }
-        if local.isEmpty { return try await answer(request.body, request.session) }
-        return try await local.run(request) { try await answer(request.body, request.session) }.get()
+        let answer = handlers[request.route.text]
+        if local.isEmpty, let answer { return try await answer(request.body, request.session) }
+        return try await local.run(request) {
+            guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route)") }
+            return try await answer(request.body, request.session)
+        }.get()
     }
 
     private func refuse(_ message: ClientMessage, _ client: ClientSession) {

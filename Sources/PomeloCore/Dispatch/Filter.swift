@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import Logging
+import Metrics
 public import PomeloLoop
 public import PomeloWire
 
@@ -16,6 +18,7 @@ public import PomeloWire
     public let deadline: UInt64
     /// For filters, for the duration of the request.
     public var notes = JSONObject()
+    private var timeLimit: (limit: Duration, error: any Error)?
 
     init(id: UInt32, route: Route, body: Bytes, session: Session, deadline: UInt64) {
         self.id = id
@@ -23,6 +26,16 @@ public import PomeloWire
         self.body = body
         self.session = session
         self.deadline = deadline
+    }
+
+    /// Gives what follows the calling before-filter, later filters and the handler, only so much time.
+    ///
+    /// When it is over they are cancelled, what they still return is dropped, and the after-filters see `error`.
+    public func limit(to limit: Duration, else error: any Error) { timeLimit = (limit, error) }
+
+    fileprivate func takeTimeLimit() -> (limit: Duration, error: any Error)? {
+        defer { timeLimit = nil }
+        return timeLimit
     }
 }
 
@@ -32,10 +45,13 @@ public typealias Outcome = Result<Bytes, any Error>
 /// Code that runs around handlers.
 ///
 /// Before-filters run in order of registration; the first that throws ends the request. After-filters run in reverse
-/// order, always, and see the outcome; what they return goes on.
+/// order, always, and see the outcome; what they return goes on. One that never returns is cut off by the request's
+/// deadline, as a handler is.
 ///
 /// - Source: the order is pomelo 2.2.7's, lib/common/service/filterService.js; an error stays unless replaced.
 @Loop public protocol Filter {
+    /// Called whenever it is added, for a filter that needs the application's clock or its events.
+    func install(into application: Application)
     /// Throws to refuse the request; a `Fault` chooses the answer.
     func before(_ request: Request) async throws
     /// Returns the outcome, its own or another.
@@ -43,39 +59,74 @@ public typealias Outcome = Result<Bytes, any Error>
 }
 
 extension Filter {
+    /// Needs nothing.
+    public func install(into application: Application) {}
     /// Lets the request pass.
     public func before(_ request: Request) async throws {}
     /// Returns the outcome as it is.
     public func after(_ request: Request, _ outcome: Outcome) async -> Outcome { outcome }
 }
 
+/// Makes an outcome of the error a request failed with: the error itself, another, or a reply.
+public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
+
 /// One scope's filters: around every request of a frontend, or around the handlers of one server.
-@Loop public final class FilterChain {
+@Loop final class FilterChain {
+    private unowned let application: Application
     private var befores: [any Filter] = []
     private var afters: [any Filter] = []
+    /// Asked about every error of a before-filter or of what they surround; after-filters see what it returns.
+    var errorHandler: ErrorHandler?
+    private let cutOff = Counter(label: "pomelo.dispatch.cutOff")
 
-    var isEmpty: Bool { befores.isEmpty && afters.isEmpty }
+    init(_ application: Application) { self.application = application }
+
+    var isEmpty: Bool { befores.isEmpty && afters.isEmpty && errorHandler == nil }
 
     /// Adds a filter's before and after part.
-    public func add(_ filter: any Filter) {
+    func add(_ filter: any Filter) {
+        filter.install(into: application)
         befores.append(filter)
         afters.append(filter)
     }
 
     /// Adds only a filter's before part.
-    public func before(_ filter: any Filter) { befores.append(filter) }
-    /// Adds only a filter's after part.
-    public func after(_ filter: any Filter) { afters.append(filter) }
+    func before(_ filter: any Filter) {
+        filter.install(into: application)
+        befores.append(filter)
+    }
 
-    func run(_ request: Request, _ body: () async throws -> Bytes) async -> Outcome {
+    /// Adds only a filter's after part.
+    func after(_ filter: any Filter) {
+        filter.install(into: application)
+        afters.append(filter)
+    }
+
+    func run(_ request: Request, _ body: @escaping @Loop @Sendable () async throws -> Bytes) async -> Outcome {
         var outcome: Outcome
         do {
-            for filter in befores { try await filter.before(request) }
-            outcome = .success(try await body())
+            outcome = .success(try await proceed(request, befores[...], body))
         } catch {
-            outcome = .failure(error)
+            outcome = await errorHandler?(error, request) ?? .failure(error)
         }
         for filter in afters.reversed() { outcome = await filter.after(request, outcome) }
         return outcome
+    }
+
+    private func proceed(
+        _ request: Request, _ filters: ArraySlice<any Filter>,
+        _ body: @escaping @Loop @Sendable () async throws -> Bytes
+    ) async throws -> Bytes {
+        for index in filters.indices {
+            try await filters[index].before(request)
+            guard let (limit, error) = request.takeTimeLimit() else { continue }
+            let rest = filters[(index + 1)...]
+            let reply = try await application.clock.within(limit) { try await self.proceed(request, rest, body) }
+            if let reply { return reply }
+            cutOff.increment()
+            application.log.warning("request cut off", metadata: ["pomelo.route": "\(request.route)"])
+            throw error
+        }
+        return try await body()
     }
 }

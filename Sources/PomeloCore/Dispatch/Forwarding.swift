@@ -24,16 +24,25 @@ import PomeloWire
 
     /// Sends a request on, with the rest of its deadline.
     ///
-    /// - Throws: the peer's `Fault`, or `RPCError`.
+    /// - Throws: the peer's `Fault`, or `RPCError`; what a filter throws.
     func forward(_ request: Request) async throws -> Bytes {
         let server = try application.router.pick(request.route.serverType, for: request.session)
+        let filters = application.rpc.filters
+        if filters.isEmpty { return try await send(request, request.body, to: server) }
+        let call = RPCRequest(
+            server, request.route, request.body, for: request.session, isForwarded: true, began: application.clock.now,
+            deadline: request.deadline)
+        return try await filters.run(call) { call, _ in try await self.send(request, call.payload, to: call.server) }
+    }
+
+    private func send(_ request: Request, _ body: Bytes, to server: ServerID) async throws -> Bytes {
         var payload = PayloadWriter()
         payload.number(request.session.id.rawValue)
         payload.text(request.session.uid?.rawValue ?? "")
         payload.data(request.session.settings.isEmpty ? [] : JSON.object(request.session.settings).encoded())
         payload.number(UInt64(request.id))
         payload.text(request.route.text)
-        payload.rest(request.body)
+        payload.rest(body)
         let left = request.deadline - min(request.deadline, application.clock.now)
         var reply = try await call(server, payload.bytes, within: .nanoseconds(Int64(clamping: left)))
         switch reply.popLast().flatMap(Outcome.init) {

@@ -26,9 +26,14 @@ public import PomeloWire
 @Loop public struct ServedRoute {
     typealias Answer = @Loop @Sendable (_ body: Bytes, _ session: Session) async throws -> Bytes
 
+    enum Kind {
+        case call(Answer)
+        case remote(Answer)
+        case cron(CronService.Job)
+    }
+
     let route: Route
-    let isRemote: Bool
-    let answer: Answer
+    let kind: Kind
 }
 
 extension Handler {
@@ -38,45 +43,54 @@ extension Handler {
     public func on<Query, Reply>(
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Reply
     ) -> ServedRoute {
-        ServedRoute(route: call.route, isRemote: false) { body, session in
-            try JSONCoder.encode(try await method(try RequestBody.decode(Query.self, from: body), session))
-        }
+        ServedRoute(
+            route: call.route,
+            kind: .call { body, session in
+                try JSONCoder.encode(try await method(try RequestBody.decode(Query.self, from: body), session))
+            })
     }
 
     /// Serves a client call with the body as JSON; as in pomelo the object also carries `__route__`.
     public func on(
         json route: String, _ method: @escaping @Loop @Sendable (JSON, Session) async throws -> JSON
     ) -> ServedRoute {
-        ServedRoute(route: Route(route), isRemote: false) { body, session in
-            var object = try RequestBody.object(from: body)
-            object["__route__"] = .string(route)
-            return try await method(.object(object), session).encoded()
-        }
+        ServedRoute(
+            route: Route(route),
+            kind: .call { body, session in
+                var object = try RequestBody.object(from: body)
+                object["__route__"] = .string(route)
+                return try await method(.object(object), session).encoded()
+            })
     }
 
     /// Serves a client call with the bytes as they came; nothing is decoded.
     public func on(
         raw route: String, _ method: @escaping @Loop @Sendable (Bytes, Session) async throws -> Bytes
     ) -> ServedRoute {
-        ServedRoute(route: Route(route), isRemote: false, answer: method)
+        ServedRoute(route: Route(route), kind: .call(method))
     }
 
     /// Serves a call of other servers with a typed method.
     public func on<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) async throws -> Reply
     ) -> ServedRoute {
-        ServedRoute(route: remote.route, isRemote: true) { body, _ in
-            try JSONCoder.encode(try await method(try JSONCoder.decode(Query.self, from: body)))
-        }
+        ServedRoute(
+            route: remote.route,
+            kind: .remote { body, _ in
+                try JSONCoder.encode(try await method(try JSONCoder.decode(Query.self, from: body)))
+            })
     }
 
     /// Serves a call of other servers with JSON.
     public func on(
         remote route: String, _ method: @escaping @Loop @Sendable (JSON) async throws -> JSON
     ) -> ServedRoute {
-        ServedRoute(route: Route(route), isRemote: true) { body, _ in
-            try await method(try JSON.parse(body)).encoded()
-        }
+        ServedRoute(route: Route(route), kind: .remote { body, _ in try await method(try JSON.parse(body)).encoded() })
+    }
+
+    /// Serves the crons whose `action` is this: a file and a method, such as `chatCron.sendMoney`.
+    public func on(cron action: String, _ job: @escaping CronService.Job) -> ServedRoute {
+        ServedRoute(route: Route(action), kind: .cron(job))
     }
 }
 

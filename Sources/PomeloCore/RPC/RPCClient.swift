@@ -8,21 +8,29 @@ public import PomeloWire
     private let transport: any RPCTransport
     /// How long a call may take when its caller does not say.
     public var defaultDeadline = Duration.seconds(5)
+    let filters: RPCFilterChain
 
     init(_ application: Application, _ transport: any RPCTransport) {
         self.application = application
         self.transport = transport
+        filters = RPCFilterChain(application)
     }
 
     /// Calls a typed procedure on one server.
     ///
-    /// - Throws: `RPCError`, or `PomeloError` `.encoding` when the query or the reply does not fit its type.
+    /// - Throws: `RPCError`, or `PomeloError` `.encoding` when the query or the reply does not fit its type; what a
+    ///   filter throws.
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, to server: ServerID, within deadline: Duration? = nil
     ) async throws -> Reply {
+        try await call(remote, query, server, nil, deadline)
+    }
+
+    private func call<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ query: Query, _ server: ServerID, _ session: Session?, _ deadline: Duration?
+    ) async throws -> Reply {
         let payload = try encode(query, remote.route.text)
-        let reply = try await transport.call(
-            server, Self.userName(remote.route.text), payload, within: deadline ?? defaultDeadline)
+        let reply = try await send(server, remote.route, payload, session, deadline ?? defaultDeadline)
         do {
             return try JSONCoder.decode(Reply.self, from: reply)
         } catch {
@@ -37,7 +45,7 @@ public import PomeloWire
         _ remote: Remote<Query, Reply>, _ query: Query, for session: Session, within deadline: Duration? = nil
     ) async throws -> Reply {
         let server = try application.router.pick(remote.route.serverType, for: session)
-        return try await call(remote, query, to: server, within: deadline)
+        return try await call(remote, query, server, session, deadline)
     }
 
     /// Calls a procedure by name with a JSON argument; the escape hatch beside typed calls.
@@ -46,9 +54,21 @@ public import PomeloWire
     public func invoke(
         _ server: ServerID, _ route: String, _ argument: JSON, within deadline: Duration? = nil
     ) async throws -> JSON {
-        let reply = try await transport.call(
-            server, Self.userName(route), argument.encoded(), within: deadline ?? defaultDeadline)
-        return try JSON.parse(reply)
+        try JSON.parse(try await send(server, Route(route), argument.encoded(), nil, deadline ?? defaultDeadline))
+    }
+
+    private func send(
+        _ server: ServerID, _ route: Route, _ payload: Bytes, _ session: Session?, _ deadline: Duration
+    ) async throws -> Bytes {
+        if filters.isEmpty {
+            return try await transport.call(server, Self.userName(route.text), payload, within: deadline)
+        }
+        let clock = application.clock
+        let request = RPCRequest(
+            server, route, payload, for: session, began: clock.now, deadline: clock.deadline(after: deadline))
+        return try await filters.run(request) { [transport] request, left in
+            try await transport.call(request.server, Self.userName(route.text), request.payload, within: left)
+        }
     }
 
     /// Calls a system procedure with a payload of its own form.

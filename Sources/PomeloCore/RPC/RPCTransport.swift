@@ -23,6 +23,13 @@ public import PomeloWire
     func proveSecret(to server: ServerInfo) async throws
     /// Tells peers to send nothing more, finishes what is in flight, closes.
     func stop(within deadline: Duration) async
+    /// Where other servers reach this one, once started; tells the port when the record left it open.
+    var localAddress: SocketAddress? { get }
+}
+
+extension RPCTransport {
+    /// Not known: for transports without ports.
+    public var localAddress: SocketAddress? { nil }
 }
 
 /// What an application gives its RPC transport.

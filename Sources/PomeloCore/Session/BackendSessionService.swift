@@ -1,81 +1,100 @@
 // SPDX-License-Identifier: MIT
 public import PomeloLoop
-import PomeloWire
+public import PomeloWire
 
-/// Sessions of other servers' clients: found and acted on at the frontend that holds them.
+/// Sessions of any server's clients: found and acted on at the frontend that holds them, the own one without a call.
+///
+/// Every method throws `PomeloError` `.unknownServer` for a server that is not in the view, `.notAFrontend` for one
+/// without clients, and `.unreachable` when the frontend does not answer within `Limits.sessionCall`.
 ///
 /// - Source: pomelo 2.2.7, lib/common/service/backendSessionService.js.
-@Loop public final class BackendSessionService: SessionKeeper {
+@Loop public final class BackendSessionService {
     private unowned let application: Application
 
     init(_ application: Application) { self.application = application }
 
+    // MARK: finding
+
     /// A copy of one session, or nil when the frontend has none of that id.
-    ///
-    /// - Throws: `PomeloError` `.unreachable` when the frontend does not answer.
     public func get(_ frontend: ServerID, _ id: SessionID) async throws -> Session? {
+        if let own = try own(frontend) { return own.get(id).map(application.sessionCopy) }
         var payload = PayloadWriter()
         payload.number(id.rawValue)
         return try await fetch(frontend, "session.get", payload).first
     }
 
-    /// Copies of a user's sessions at one frontend.
-    ///
-    /// - Throws: `PomeloError` `.unreachable` when the frontend does not answer.
+    /// Copies of a user's sessions at one frontend, oldest first.
     public func get(_ frontend: ServerID, byUid uid: UserID) async throws -> [Session] {
+        if let own = try own(frontend) { return own.get(byUid: uid).map(application.sessionCopy) }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
         return try await fetch(frontend, "session.getByUid", payload)
     }
 
-    /// Closes a session at its frontend; false when it has closed already.
+    // MARK: acting
+
+    /// Closes a session after telling its client why; false when it has closed already.
     @discardableResult
     public func kick(_ frontend: ServerID, _ id: SessionID, reason: String = "kick") async throws -> Bool {
+        if let own = try own(frontend) { return own.kick(id, reason: reason) }
         var payload = PayloadWriter()
         payload.number(id.rawValue)
         payload.text(reason)
         return try await call(frontend, "session.kick", payload).first == 1
     }
 
-    /// Closes a user's sessions at one frontend.
-    public func kick(_ frontend: ServerID, byUid uid: UserID, reason: String = "kick") async throws {
+    /// Closes a user's sessions at one frontend after telling the clients why; returns how many there were.
+    @discardableResult
+    public func kick(_ frontend: ServerID, byUid uid: UserID, reason: String = "kick") async throws -> Int {
+        if let own = try own(frontend) { return own.kick(uid, reason: reason) }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
         payload.text(reason)
-        _ = try await call(frontend, "session.kickByUid", payload)
+        var reply = PayloadReader(try await call(frontend, "session.kickByUid", payload))
+        return try reply.count()
     }
 
-    // MARK: SessionKeeper
-
-    func bind(_ session: Session, _ uid: UserID) async throws {
-        if session.frontend == application.serverID {
-            return try await application.sessionService.bind(session.id, uid)
-        }
-        _ = try await call(session.frontend, "session.bind", named(session.id, uid))
+    /// Binds a session to a user.
+    ///
+    /// - Throws: also as `SessionService.bind`.
+    public func bind(_ frontend: ServerID, _ id: SessionID, _ uid: UserID) async throws {
+        if let own = try own(frontend) { return try await own.bind(id, uid) }
+        _ = try await call(frontend, "session.bind", named(id, uid))
     }
 
-    func unbind(_ session: Session, _ uid: UserID) async throws {
-        if session.frontend == application.serverID {
-            return try application.sessionService.unbind(session.id, uid)
-        }
-        _ = try await call(session.frontend, "session.unbind", named(session.id, uid))
+    /// Takes a session's user away.
+    ///
+    /// - Throws: also as `SessionService.unbind`.
+    public func unbind(_ frontend: ServerID, _ id: SessionID, _ uid: UserID) async throws {
+        if let own = try own(frontend) { return try own.unbind(id, uid) }
+        _ = try await call(frontend, "session.unbind", named(id, uid))
     }
 
-    func push(_ session: Session, _ settings: JSONObject) async throws {
-        if session.frontend == application.serverID {
-            return try application.sessionService.push(session.id, settings)
-        }
+    /// Merges settings into a session, and removes others from it; the last writer of a key wins.
+    ///
+    /// - Throws: also `PomeloError` `.noSession`.
+    public func push(
+        _ frontend: ServerID, _ id: SessionID, _ settings: JSONObject, removing removed: [String] = []
+    ) async throws {
+        if let own = try own(frontend) { return try own.push(id, settings, removing: removed) }
         var payload = PayloadWriter()
-        payload.number(session.id.rawValue)
+        payload.number(id.rawValue)
+        payload.texts(removed)
         payload.rest(JSON.object(settings).encoded())
-        _ = try await call(session.frontend, "session.push", payload)
-    }
-
-    func kick(_ session: Session, _ reason: String) async throws {
-        try await kick(session.frontend, session.id, reason: reason)
+        _ = try await call(frontend, "session.push", payload)
     }
 
     // MARK: transport
+
+    /// The sessions of this server when it is the one that is meant.
+    private func own(_ frontend: ServerID) throws -> SessionService? {
+        let isOwn = frontend == application.serverID
+        guard let record = isOwn ? application.record : application.servers[frontend]?.record else {
+            throw PomeloError(.unknownServer, "\(frontend) is not in the cluster")
+        }
+        guard record.isFrontend else { throw PomeloError(.notAFrontend, "\(frontend) has no clients") }
+        return isOwn ? application.sessionService : nil
+    }
 
     private func named(_ id: SessionID, _ uid: UserID) -> PayloadWriter {
         var payload = PayloadWriter()
@@ -104,61 +123,5 @@ import PomeloWire
                 id: id, frontend: frontend, uid: uid.isEmpty ? nil : UserID(uid),
                 settings: try JSON.parse(try reader.data()).object ?? JSONObject(), keeper: self)
         }
-    }
-}
-
-/// What a frontend answers to `BackendSessionService`.
-@Loop struct SessionProcedures {
-    let sessions: SessionService
-
-    func register(in table: ProcedureTable) {
-        table.suspending("sys/session.bind") { _, payload in
-            var reader = PayloadReader(payload)
-            let id = SessionID(try reader.number())
-            try await sessions.bind(id, UserID(try reader.text()))
-            return []
-        }
-        table.immediate("sys/session.unbind") { _, payload in
-            var reader = PayloadReader(payload)
-            let id = SessionID(try reader.number())
-            try sessions.unbind(id, UserID(try reader.text()))
-            return []
-        }
-        table.immediate("sys/session.push") { _, payload in
-            var reader = PayloadReader(payload)
-            let id = SessionID(try reader.number())
-            try sessions.push(id, try JSON.parse(try reader.rest()).object ?? JSONObject())
-            return []
-        }
-        table.immediate("sys/session.kick") { _, payload in
-            var reader = PayloadReader(payload)
-            let id = SessionID(try reader.number())
-            return [sessions.kick(id, reason: try reader.text()) ? 1 : 0]
-        }
-        table.immediate("sys/session.kickByUid") { _, payload in
-            var reader = PayloadReader(payload)
-            let uid = UserID(try reader.text())
-            sessions.kick(uid, reason: try reader.text())
-            return []
-        }
-        table.immediate("sys/session.get") { _, payload in
-            var reader = PayloadReader(payload)
-            return export([sessions.get(SessionID(try reader.number()))].compactMap { $0 })
-        }
-        table.immediate("sys/session.getByUid") { _, payload in
-            var reader = PayloadReader(payload)
-            return export(sessions.get(byUid: UserID(try reader.text())))
-        }
-    }
-
-    private func export(_ sessions: [ClientSession]) -> Bytes {
-        var payload = PayloadWriter()
-        payload.count(sessions.count)
-        for session in sessions {
-            payload.number(session.id.rawValue)
-            payload.text(session.uid?.rawValue ?? "")
-            payload.data(JSON.object(session.settings).encoded())
-        }
-        return payload.bytes
     }
 }

@@ -10,8 +10,10 @@ public import PomeloWire
     public let socket: any ClientSocket
     /// Set while bound.
     public internal(set) var uid: UserID?
+    /// When it was bound, in milliseconds since 1970; nil while it is not.
+    public internal(set) var boundAt: Int64?
     /// What the application keeps with the session.
-    public internal(set) var settings = JSONObject()
+    public private(set) var settings = JSONObject()
     /// Set once, when it closes.
     public internal(set) var end: SessionEnd?
     /// Requests that are not answered yet.
@@ -28,6 +30,22 @@ public import PomeloWire
 
     /// Whether the session has not ended.
     public var isOpen: Bool { end == nil }
+    /// Where the client connects from.
+    public var address: SocketAddress { socket.remoteAddress }
+
+    /// A setting, or nil.
+    public func get(_ key: String) -> JSON? { settings[key] }
+    /// Changes a setting; copies made before keep what they have.
+    public func set(_ key: String, _ value: JSON) { settings[key] = value }
+    /// Removes a setting.
+    public func remove(_ key: String) { settings[key] = nil }
+
+    /// Sends a push, or gives it to its route's scheduler; false when the client cannot take it.
+    @inline(__always)
+    public func send(_ message: PushMessage) -> Bool {
+        guard let scheduler = message.scheduler else { return socket.push(message) }
+        return scheduler.schedule(message, to: self)
+    }
 
     /// Calls back once when the session closes, or now if it has; the user id is still readable then.
     public func onClosed(_ listener: @escaping @Loop (ClientSession, SessionEnd) -> Void) {

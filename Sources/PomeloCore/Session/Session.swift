@@ -4,8 +4,10 @@ public import PomeloWire
 
 /// What a handler sees of its client's session: a copy, made per request; the truth stays at the frontend.
 ///
-/// `set` changes the copy; `push` and `pushAll` write it back, the last writer of a key wins. `bind`, `unbind` and
-/// `kick` act on the session itself, wherever the handler runs.
+/// `set` and `remove` change the copy; `push` and `pushAll` write it back, the last writer of a key wins, and the next
+/// request sees it. `bind`, `unbind` and `kick` act on the session itself, wherever the handler runs.
+///
+/// - Source: pomelo 2.2.7, lib/common/service/sessionService.js and backendSessionService.js; `remove` is new.
 @Loop public final class Session {
     /// The session's id at its frontend.
     public let id: SessionID
@@ -15,9 +17,10 @@ public import PomeloWire
     public private(set) var uid: UserID?
     /// All settings of the copy.
     public private(set) var settings: JSONObject
-    private let keeper: any SessionKeeper
+    private var removed: Set<String> = []
+    private let keeper: BackendSessionService
 
-    init(id: SessionID, frontend: ServerID, uid: UserID?, settings: JSONObject, keeper: any SessionKeeper) {
+    init(id: SessionID, frontend: ServerID, uid: UserID?, settings: JSONObject, keeper: BackendSessionService) {
         self.id = id
         self.frontend = frontend
         self.uid = uid
@@ -27,14 +30,24 @@ public import PomeloWire
 
     /// A setting of the copy.
     public func get(_ key: String) -> JSON? { settings[key] }
+
     /// Changes the copy.
-    public func set(_ key: String, _ value: JSON) { settings[key] = value }
+    public func set(_ key: String, _ value: JSON) {
+        settings[key] = value
+        removed.remove(key)
+    }
+
+    /// Removes a setting from the copy; `push` of its key and `pushAll` remove it at the frontend.
+    public func remove(_ key: String) {
+        settings[key] = nil
+        removed.insert(key)
+    }
 
     /// Binds the session to a user.
     ///
     /// - Throws: as `SessionService.bind`; `PomeloError` `.unreachable` when the frontend does not answer.
     public func bind(_ uid: UserID) async throws {
-        try await keeper.bind(self, uid)
+        try await keeper.bind(frontend, id, uid)
         self.uid = uid
     }
 
@@ -43,26 +56,28 @@ public import PomeloWire
     /// - Throws: as `SessionService.unbind`; `PomeloError` `.unreachable` when the frontend does not answer.
     public func unbind() async throws {
         guard let uid else { throw PomeloError(.binding, "session \(id) is not bound") }
-        try await keeper.unbind(self, uid)
+        try await keeper.unbind(frontend, id, uid)
         self.uid = nil
     }
 
-    /// Writes one setting back to the frontend.
+    /// Writes one setting back to the frontend; one that the copy does not have is removed there.
+    ///
+    /// - Throws: `PomeloError` `.noSession`, or `.unreachable` when the frontend does not answer.
     public func push(_ key: String) async throws {
-        try await keeper.push(self, [key: settings[key] ?? .null])
+        if let value = settings[key] {
+            try await keeper.push(frontend, id, [key: value])
+        } else {
+            try await keeper.push(frontend, id, [:], removing: [key])
+        }
     }
 
-    /// Writes all settings back to the frontend.
-    public func pushAll() async throws { try await keeper.push(self, settings) }
+    /// Writes all settings back to the frontend, and removes there what was removed from the copy.
+    ///
+    /// - Throws: `PomeloError` `.noSession`, or `.unreachable` when the frontend does not answer.
+    public func pushAll() async throws {
+        try await keeper.push(frontend, id, settings, removing: removed.sorted())
+    }
 
     /// Closes the session after telling the client why; one that has closed already is ignored.
-    public func kick(_ reason: String = "kick") async throws { try await keeper.kick(self, reason) }
-}
-
-/// Carries a session copy's actions to where the session lives.
-@Loop protocol SessionKeeper: AnyObject {
-    func bind(_ session: Session, _ uid: UserID) async throws
-    func unbind(_ session: Session, _ uid: UserID) async throws
-    func push(_ session: Session, _ settings: JSONObject) async throws
-    func kick(_ session: Session, _ reason: String) async throws
+    public func kick(_ reason: String = "kick") async throws { try await keeper.kick(frontend, id, reason: reason) }
 }

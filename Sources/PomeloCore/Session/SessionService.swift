@@ -13,20 +13,37 @@ public import PomeloWire
         case closed(ClientSession, SessionEnd)
     }
 
+    /// Who may bind a user id that another session of this frontend has; across frontends a `BindAuthority` decides.
+    public enum SingleSession: Sendable, Equatable {
+        /// Anybody: a user has any number of sessions.
+        case allow
+        /// Nobody: the older session stays, and `bind` throws.
+        case refuse
+        /// The new one: the older session is told the reason and closed first.
+        case kickOld(reason: String = "bound elsewhere")
+    }
+
     private var sessions: [SessionID: ClientSession] = [:]
     private var byUser: [UserID: [ClientSession]] = [:]
     private var observers: [any SessionObserver] = []
     private var listeners: [@Loop (Event) -> Void] = []
     private var lastID: UInt64 = 0
+    private let clock: any LoopClock
     /// Asked before every binding, when set.
     public var authority: (any BindAuthority)?
+    /// What happens when a user binds a second session here.
+    public var singleSession = SingleSession.allow
+    /// Connections that were refused, since the start.
+    public internal(set) var refused = 0
 
-    init() {}
+    init(_ clock: any LoopClock) { self.clock = clock }
 
     /// Sessions that are open.
     public var count: Int { sessions.count }
     /// Open sessions, in no particular order.
     public var all: some Collection<ClientSession> { sessions.values }
+    /// Open sessions that are bound to a user, in no particular order.
+    public var bound: some Collection<ClientSession> { byUser.values.joined() }
     /// Users with at least one session here.
     public var users: some Collection<UserID> { byUser.keys }
 
@@ -68,8 +85,10 @@ public import PomeloWire
 
     /// Binds a session to a user; binding it again to the same user changes nothing.
     ///
-    /// - Throws: `PomeloError` `.noSession`; `.binding` when it is bound to another user or the id is empty or the
-    ///   authority refuses; what else the authority throws.
+    /// - Guarantee: with `kickOld` the older sessions' `closed` events come before this one is bound; they are closed
+    ///   also when the authority refuses afterwards.
+    /// - Throws: `PomeloError` `.noSession`; `.binding` when it is bound to another user or the id is empty, when
+    ///   `singleSession` or the authority refuses; what else the authority throws.
     public func bind(_ id: SessionID, _ uid: UserID) async throws {
         guard let session = sessions[id] else { throw Self.noSession(id) }
         if session.uid == uid { return }
@@ -78,20 +97,38 @@ public import PomeloWire
             throw PomeloError(.binding, "session \(id) is bound to \(bound)")
         }
         guard !session.binding else { throw PomeloError(.binding, "session \(id) is being bound") }
-        if let authority {
-            session.binding = true
-            defer { session.binding = false }
-            // REENTRANCY: `binding` keeps other binds out; the session may close meanwhile, looked at below.
-            try await authority.claim(uid, for: session)
-            guard session.isOpen else {
-                authority.release(uid, for: session)
-                throw Self.noSession(id)
-            }
-        }
+        try makeRoom(for: session, uid)
+        if let authority { try await claim(uid, for: session, authority) }
         session.uid = uid
+        session.boundAt = clock.wallMilliseconds
         byUser[uid, default: []].append(session)
         for observer in observers { observer.bound(session, to: uid) }
         raise(.bound(session))
+    }
+
+    private func claim(_ uid: UserID, for session: ClientSession, _ authority: any BindAuthority) async throws {
+        session.binding = true
+        defer { session.binding = false }
+        // REENTRANCY: `binding` keeps other binds of this session out; whether it closed, or another one was bound to
+        // the same user meanwhile, is looked at again.
+        try await authority.claim(uid, for: session)
+        do {
+            try makeRoom(for: session, uid)
+        } catch {
+            authority.release(uid, for: session)
+            throw error
+        }
+    }
+
+    /// Applies `singleSession`; listeners of kicked sessions may close the new one too.
+    private func makeRoom(for session: ClientSession, _ uid: UserID) throws {
+        switch singleSession {
+        case .allow: break
+        case .refuse where get(byUid: uid).isEmpty: break
+        case .refuse: throw PomeloError(.binding, "\(uid) has a session here already")
+        case .kickOld(let reason): kick(uid, reason: reason)
+        }
+        guard session.isOpen else { throw Self.noSession(session.id) }
     }
 
     /// Takes a session's user away.
@@ -104,6 +141,7 @@ public import PomeloWire
         }
         drop(session, of: uid)
         session.uid = nil
+        session.boundAt = nil
         authority?.release(uid, for: session)
         raise(.unbound(session, uid))
     }
@@ -116,12 +154,13 @@ public import PomeloWire
 
     // MARK: settings and kicks
 
-    /// Merges settings into a session.
+    /// Merges settings into a session, and removes others from it.
     ///
     /// - Throws: `PomeloError` `.noSession`.
-    public func push(_ id: SessionID, _ settings: JSONObject) throws {
+    public func push(_ id: SessionID, _ settings: JSONObject, removing removed: [String] = []) throws {
         guard let session = sessions[id] else { throw Self.noSession(id) }
-        for (key, value) in settings { session.settings[key] = value }
+        for (key, value) in settings { session.set(key, value) }
+        for key in removed { session.remove(key) }
     }
 
     /// Closes a user's sessions here after telling the client why; returns how many there were.

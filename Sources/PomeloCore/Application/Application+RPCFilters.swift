@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+
+extension Application {
+    /// A filter around calls to other servers: typed and named ones, and forwarded requests of clients.
+    public func rpcFilter(_ filter: some RPCFilter) { rpc.filters.add(filter) }
+    /// Only the before part of a filter, around calls to other servers.
+    public func rpcBefore(_ filter: some RPCFilter) { rpc.filters.before(filter) }
+    /// Only the after part of a filter, around calls to other servers.
+    public func rpcAfter(_ filter: some RPCFilter) { rpc.filters.after(filter) }
+
+    /// Maps the errors of this server's handlers and of the filters around them.
+    public var errorHandler: ErrorHandler? {
+        get { dispatcher.local.errorHandler }
+        set { dispatcher.local.errorHandler = newValue }
+    }
+
+    /// Maps the errors of this frontend's requests: of its global filters, of forwarding, and what is left of handlers'.
+    ///
+    /// - Source: pomelo 2.2.7 asks its `globalErrorHandler` about errors of global before-filters only.
+    public var globalErrorHandler: ErrorHandler? {
+        get { dispatcher.global.errorHandler }
+        set { dispatcher.global.errorHandler = newValue }
+    }
+
+    /// Maps the errors of calls to other servers, those of the filters around them included.
+    public var rpcErrorHandler: RPCErrorHandler? {
+        get { rpc.filters.errorHandler }
+        set { rpc.filters.errorHandler = newValue }
+    }
+}

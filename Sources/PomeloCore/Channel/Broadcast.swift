@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+public import PomeloWire
+
+/// Whether a broadcast reaches a session of this frontend, for the parameter its sender gave.
+public typealias BroadcastFilter = @Loop (_ session: ClientSession, _ parameter: JSON) -> Bool
+
+/// A broadcast as it travels.
+///
+/// ```
+/// bound u32: 1 or 0 | filter name text, or empty | parameter data (JSON) | route text | body to the end
+/// → a report
+/// ```
+private struct Broadcast {
+    var isBound: Bool
+    var filter: (name: String, parameter: JSON)?
+
+    init(isBound: Bool, filter: (name: String, parameter: JSON)?) {
+        self.isBound = isBound
+        self.filter = filter
+    }
+
+    init(_ reader: inout PayloadReader) throws {
+        isBound = try reader.count() == 1
+        let name = try reader.text()
+        let parameter = try reader.data()
+        if !name.isEmpty { filter = (name, try JSON.parse(parameter)) }
+    }
+
+    func payload(_ message: PushMessage) -> Bytes {
+        var payload = PayloadWriter()
+        payload.count(isBound ? 1 : 0)
+        payload.text(filter?.name ?? "")
+        payload.data(filter?.parameter.encoded() ?? [])
+        payload.text(message.route)
+        payload.rest(message.body)
+        return payload.bytes
+    }
+}
+
+extension ChannelService {
+    /// Pushes to every session at the frontends of a type, or to the bound ones, or to those a filter lets through.
+    ///
+    /// The filter is one of the `broadcastFilters` of each frontend; one without it reaches nobody and is in `failed`.
+    ///
+    /// - Guarantee: at most once per session, whatever number of sessions its user has.
+    /// - Complexity: one call per frontend, none to the own one.
+    /// - Returns: what was queued; empty when there is no frontend of the type.
+    /// - Throws: `PomeloError` `.encoding`.
+    /// - Source: pomelo 2.2.7, lib/common/remote/frontend/channelRemote.js, `broadcast`, where a bound user with several
+    ///   sessions got the message that number of times on each.
+    public func broadcast<Message>(
+        to type: ServerType, _ push: Push<Message>, _ message: Message, bound: Bool = false,
+        filter: (name: String, parameter: JSON)? = nil
+    ) async throws -> PushReport {
+        let message = try PushMessage(push, message)
+        let broadcast = Broadcast(isBound: bound, filter: filter)
+        let own = application.serverID
+        let frontends = application.servers.frontends.filter { $0.type == type }.map(\.id)
+        var report = PushReport()
+        if frontends.contains(own) {
+            do {
+                report = try deliver(broadcast, message)
+            } catch {
+                report.failed[own] = .failed(code: 500, message: "\(error)")
+            }
+        }
+        let bytes = broadcast.payload(message)
+        let others = frontends.filter { $0 != own }
+        report.merge(await fanout.callEach(others, "channel.broadcast") { _ in bytes })
+        return report
+    }
+
+    func serveBroadcasts() {
+        application.procedures.immediate("sys/channel.broadcast") { [unowned self] _, payload in
+            var reader = PayloadReader(payload)
+            let broadcast = try Broadcast(&reader)
+            let message = PushMessage(route: try reader.text(), body: try reader.rest())
+            return Fanout.encode(try self.deliver(broadcast, message))
+        }
+    }
+
+    private func deliver(_ broadcast: Broadcast, _ message: PushMessage) throws -> PushReport {
+        var lets: @Loop (ClientSession) -> Bool = { _ in true }
+        if let (name, parameter) = broadcast.filter {
+            guard let filter = broadcastFilters[name] else {
+                throw PomeloError(.configuration, "\(application.serverID) has no broadcast filter \(name)")
+            }
+            lets = { filter($0, parameter) }
+        }
+        application.pushSchedulers.assign(message)
+        var report = PushReport()
+        for session in application.sessionService.all where !broadcast.isBound || session.uid != nil {
+            guard lets(session) else { continue }
+            if session.send(message) { report.queued += 1 } else { report.slow += 1 }
+        }
+        return report
+    }
+}

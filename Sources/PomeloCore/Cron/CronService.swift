@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import Metrics
+public import PomeloLoop
+
+/// Runs this server's crons: those of `crons.json` for its type, and those added by the application.
+///
+/// A time that comes while the cron's last run is still under way is left out. A job that throws is logged, and runs
+/// again at its next time. A run that is late, because the wall clock was set forward or the machine slept, is made up
+/// for once. When the wall clock is set back by less than an hour, nothing runs a second time; when it is set back
+/// further, all times are found anew.
+///
+/// - Source: pomelo 2.2.7, lib/components/server.js, and pomelo-scheduler 0.4.1, without their traps.
+@Loop public final class CronService {
+    /// What a cron does.
+    public typealias Job = @Loop @Sendable () async throws -> Void
+
+    /// The wall clock may be set at any time, so no timer looks further ahead.
+    private static let horizon: Int64 = 60_000
+    private static let longStepBack: Int64 = 3_600_000
+
+    private unowned let application: Application
+    /// The zone that cron texts are read in; set it before `start`.
+    public var zone = CronZone.system
+    private var jobs: [String: Job] = [:]
+    private var entries: [CronEntry] = []
+    private var runs: [CronRun] = []
+    private var isRunning = false
+    private var timer: TimerID?
+    private var lastLook: (wall: Int64, now: UInt64) = (0, 0)
+    private var stopWaiter: CheckedContinuation<Void, Never>?
+    private let skipped = Counter(label: "pomelo.cron.skipped")
+    private let failed = Counter(label: "pomelo.cron.failed")
+
+    init(_ application: Application) { self.application = application }
+
+    private var clock: any LoopClock { application.clock }
+
+    /// The crons of this server, in the order they were added.
+    public var all: [Cron] { entries.map(\.cron) }
+
+    /// Serves an action; handlers do it with `on(cron:)`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when it is served already.
+    public func serve(_ action: String, _ job: @escaping Job) throws {
+        guard jobs.updateValue(job, forKey: action) == nil else {
+            throw PomeloError(.configuration, "the cron action \(action) is served twice")
+        }
+    }
+
+    func add(_ crons: [Cron]) throws {
+        var ids = Set(entries.map(\.cron.id))
+        for cron in crons {
+            guard ids.insert(cron.id).inserted else {
+                throw PomeloError(.configuration, "the cron \(cron.id) is there already")
+            }
+            if isRunning { try checkServed(cron) }
+        }
+        for cron in crons where cron.server == nil || cron.server == application.serverID {
+            var entry = CronEntry(cron)
+            if isRunning { plan(&entry) }
+            entries.append(entry)
+        }
+        if isRunning { arm() }
+    }
+
+    func remove(_ ids: [CronID]) {
+        for id in ids where !entries.contains(where: { $0.cron.id == id }) {
+            application.log.warning("there is no such cron to remove", metadata: ["pomelo.cron": "\(id)"])
+        }
+        entries.removeAll { ids.contains($0.cron.id) }
+        if isRunning { arm() }
+    }
+
+    private func checkServed(_ cron: Cron) throws {
+        guard jobs[cron.action] == nil else { return }
+        throw PomeloError(.configuration, "the cron \(cron.id) has the action \(cron.action), which nothing serves")
+    }
+
+    // MARK: life
+
+    /// Reads `crons.json`, if there is one, and checks that every action is served.
+    func load() throws {
+        if !application.isMaster {
+            try add(try CronFile.crons(of: application.serverType, in: application.configuration))
+        }
+        for entry in entries { try checkServed(entry.cron) }
+    }
+
+    func start() {
+        isRunning = true
+        for index in entries.indices { plan(&entries[index]) }
+        arm()
+    }
+
+    /// Begins no run any more, and waits for those under way, but not longer than `deadline`.
+    func stop(within deadline: Duration) async {
+        isRunning = false
+        cancelTimer()
+        await withCheckedContinuation { waiter in
+            if runs.isEmpty { return waiter.resume() }
+            stopWaiter = waiter
+            timer = clock.schedule(after: deadline) { self.giveUp() }
+        }
+        cancelTimer()
+    }
+
+    private func giveUp() {
+        for run in runs {
+            application.log.error("a cron did not end in time", metadata: ["pomelo.cron": "\(run.cron.id)"])
+            run.task?.cancel()
+        }
+        runs = []
+        stopWaiter?.resume()
+        stopWaiter = nil
+    }
+
+    // MARK: time
+
+    private func plan(_ entry: inout CronEntry) {
+        entry.plan(clock.wallMilliseconds, zone)
+        guard entry.next == nil else { return }
+        application.log.warning("the only time of a cron has passed", metadata: ["pomelo.cron": "\(entry.cron.id)"])
+    }
+
+    private func arm() {
+        cancelTimer()
+        lastLook = (clock.wallMilliseconds, clock.now)
+        guard let earliest = entries.compactMap(\.next).min() else { return }
+        let delay = min(max(earliest - lastLook.wall, 0), Self.horizon)
+        timer = clock.schedule(after: .milliseconds(delay)) { [weak self] in self?.look() }
+    }
+
+    private func cancelTimer() {
+        if let timer { clock.cancel(timer) }
+        timer = nil
+    }
+
+    private func look() {
+        let wall = clock.wallMilliseconds
+        let expected = lastLook.wall + Int64((clock.now - lastLook.now) / 1_000_000)
+        if expected - wall > Self.longStepBack {
+            for index in entries.indices { entries[index].replan(wall, zone) }
+        }
+        let due = entries.indices.compactMap { index in
+            entries[index].next.flatMap { $0 <= wall ? (index: index, time: $0) : nil }
+        }
+        for (index, _) in due.sorted(by: { ($0.time, $0.index) < ($1.time, $1.index) }) {
+            entries[index].advance(wall, zone)
+            if begin(entries[index].cron) { entries[index].ran() }
+        }
+        arm()
+    }
+
+    // MARK: runs
+
+    private func begin(_ cron: Cron) -> Bool {
+        guard let job = jobs[cron.action] else { return false }
+        guard !runs.contains(where: { $0.cron.id == cron.id }) else {
+            skipped.increment()
+            application.log.warning("a cron is still running: skipped", metadata: ["pomelo.cron": "\(cron.id)"])
+            return false
+        }
+        let run = CronRun(cron)
+        runs.append(run)
+        run.task = Loop.spawn {
+            do {
+                try await job()
+            } catch {
+                self.noteFailure(of: cron, error)
+            }
+            self.end(run)
+        }
+        return true
+    }
+
+    private func noteFailure(of cron: Cron, _ error: any Error) {
+        failed.increment()
+        application.log.error("a cron failed", metadata: ["pomelo.cron": "\(cron.id)", "error": "\(error)"])
+    }
+
+    private func end(_ run: CronRun) {
+        runs.removeAll { $0 === run }
+        guard runs.isEmpty else { return }
+        stopWaiter?.resume()
+        stopWaiter = nil
+    }
+}
+
+/// One run of a cron.
+@Loop private final class CronRun {
+    let cron: Cron
+    var task: Task<Void, Never>?
+    init(_ cron: Cron) { self.cron = cron }
+}
+
+extension Application {
+    /// Adds crons to this server; those of other servers are left out.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when an id is there already, or, once the application runs, when nothing
+    ///   serves an action; then none is added.
+    public func addCrons(_ added: [Cron]) throws { try crons.add(added) }
+
+    /// Removes crons; a run under way goes on to its end. An id that is not there is logged.
+    public func removeCrons(_ ids: [CronID]) { crons.remove(ids) }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloLoop
+import PomeloWire
+
+/// Users, each with the number of the question about it, as two servers send them to each other.
+///
+/// ```
+/// instance text (of the server that asks) | count u32 | for each: uid text, generation u64
+/// ```
+struct WatchList {
+    /// The instance of the server that asks: its numbers mean nothing to another one.
+    var instance: InstanceID
+    /// What each user's question is numbered; a repeated question has a greater number.
+    var users: [UserID: UInt64]
+
+    init(_ instance: InstanceID, _ users: [UserID: UInt64]) {
+        self.instance = instance
+        self.users = users
+    }
+
+    init(_ payload: Bytes) throws(PomeloError) {
+        var reader = PayloadReader(payload)
+        instance = InstanceID(try reader.text())
+        users = [:]
+        for _ in 0..<(try reader.count()) {
+            let uid = UserID(try reader.text())
+            users[uid] = try reader.number()
+        }
+    }
+
+    var encoded: Bytes {
+        var payload = PayloadWriter()
+        payload.text(instance.rawValue)
+        payload.count(users.count)
+        for (uid, generation) in users.sorted(by: { $0.key < $1.key }) {
+            payload.text(uid.rawValue)
+            payload.number(generation)
+        }
+        return payload.bytes
+    }
+}
+
+/// Brings users to one server: those of a turn in one call, one call at a time, again until it is confirmed.
+///
+/// What waits is one number per user, so it is bounded by the users. It gives up on a server that stays unknown.
+@Loop final class Courier {
+    private static let batchLength = 1024
+    private static let firstPause = Duration.milliseconds(250)
+    private static let longestPause = Duration.seconds(8)
+    /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
+    private static let attemptsAtUnknown = 6
+
+    private weak var application: Application?
+    private let server: ServerID
+    private let procedure: String
+    private let instance: InstanceID
+    private var waiting: [UserID: UInt64] = [:]
+    private var failures = 0
+    private var isSending = false
+    private var isOver = false
+    private var timer: TimerID?
+    /// The server has confirmed these users, and replied.
+    var delivered: @Loop ([UserID: UInt64], Bytes) -> Void = { _, _ in }
+    /// The server is not in the view, and stays away.
+    var gaveUp: @Loop () -> Void = {}
+
+    /// `instance` is that of the server that asked, this one or the other.
+    init(_ application: Application, to server: ServerID, _ procedure: String, _ instance: InstanceID) {
+        self.application = application
+        self.server = server
+        self.procedure = procedure
+        self.instance = instance
+    }
+
+    func send(_ uid: UserID, _ generation: UInt64) {
+        waiting[uid] = generation
+        begin()
+    }
+
+    /// Nothing is sent any more.
+    func stop() {
+        isOver = true
+        if let timer { application?.clock.cancel(timer) }
+    }
+
+    private func begin() {
+        guard !isSending, timer == nil, !isOver else { return }
+        isSending = true
+        Loop.spawn { await self.run() }
+    }
+
+    private func run() async {
+        defer { isSending = false }
+        guard let application else { return }
+        while !isOver, !waiting.isEmpty {
+            let batch = takeBatch()
+            do throws(RPCError) {
+                let reply = try await application.rpc.system(
+                    server, procedure, WatchList(instance, batch).encoded, within: application.limits.pushCall)
+                failures = 0
+                if !isOver { delivered(batch, reply) }
+            } catch {
+                waiting.merge(batch) { later, _ in later }
+                return pause(application, error)
+            }
+        }
+    }
+
+    private func takeBatch() -> [UserID: UInt64] {
+        guard waiting.count > Self.batchLength else {
+            defer { waiting = [:] }
+            return waiting
+        }
+        let batch = Dictionary(uniqueKeysWithValues: waiting.prefix(Self.batchLength).map { ($0.key, $0.value) })
+        for uid in batch.keys { waiting[uid] = nil }
+        return batch
+    }
+
+    private func pause(_ application: Application, _ error: RPCError) {
+        guard !isOver else { return }
+        application.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
+        failures += 1
+        if failures >= Self.attemptsAtUnknown, application.servers[server] == nil {
+            stop()
+            return gaveUp()
+        }
+        let pause = min(Self.firstPause * (1 << min(failures - 1, 10)), Self.longestPause)
+        timer = application.clock.schedule(after: application.random.jittered(pause)) { [weak self] in
+            self?.timer = nil
+            self?.begin()
+        }
+    }
+}

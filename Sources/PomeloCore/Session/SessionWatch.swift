@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloWire
+
+/// A frontend's word to other servers: which of the users they ask about have no session here, now or later.
+///
+/// ```
+/// session.watch   a watch list of the server that asks                      → uids without a session, texts
+/// channel.ended   its users whose last session has ended, to that server    → empty
+/// ```
+///
+/// - Guarantee: who watches a user with a session here hears of the end of the last one, at least once, while both
+///   servers live. Only users with a session are kept, so the watchers are bounded by them.
+@Loop final class SessionWatch: SessionObserver {
+    /// One start of a server that asked.
+    private final class Watcher {
+        let instance: InstanceID
+        let courier: Courier
+        var users: [UserID: UInt64] = [:]
+
+        init(_ instance: InstanceID, _ courier: Courier) {
+            self.instance = instance
+            self.courier = courier
+        }
+    }
+
+    private unowned let application: Application
+    private var watchers: [ServerID: Watcher] = [:]
+    /// Told here, at once.
+    var ended: @Loop (UserID) -> Void = { _ in }
+
+    init(_ application: Application) {
+        self.application = application
+        application.sessionService.addObserver(self)
+        application.servers.observe { [weak self] change in self?.follow(change) }
+        application.procedures.immediate("sys/session.watch") { [unowned self] caller, payload in
+            self.watch(try WatchList(payload), for: caller.server)
+        }
+    }
+
+    func stop() {
+        for server in Array(watchers.keys) { forget(server) }
+    }
+
+    private func watch(_ list: WatchList, for server: ServerID) -> Bytes {
+        let watcher = watcher(server, list.instance)
+        var absent: [String] = []
+        for (uid, generation) in list.users {
+            if application.sessionService.get(byUid: uid).isEmpty {
+                absent.append(uid.rawValue)
+            } else {
+                watcher.users[uid] = max(generation, watcher.users[uid] ?? 0)
+            }
+        }
+        var reply = PayloadWriter()
+        reply.texts(absent)
+        return reply.bytes
+    }
+
+    private func watcher(_ server: ServerID, _ instance: InstanceID) -> Watcher {
+        if let known = watchers[server], known.instance == instance { return known }
+        forget(server)
+        let courier = Courier(application, to: server, "channel.ended", instance)
+        courier.gaveUp = { [weak self] in self?.forget(server) }
+        let watcher = Watcher(instance, courier)
+        watchers[server] = watcher
+        return watcher
+    }
+
+    private func forget(_ server: ServerID) { watchers.removeValue(forKey: server)?.courier.stop() }
+
+    /// A server that is gone, or has started anew, has no channels of before.
+    private func follow(_ change: ServerChange) {
+        switch change {
+        case .removed(let ids):
+            for id in ids { forget(id) }
+        case .added(let records):
+            for record in records where watchers[record.id]?.instance != application.servers[record.id]?.instance {
+                forget(record.id)
+            }
+        case .replaced: break
+        }
+    }
+
+    // MARK: SessionObserver
+
+    func bound(_ session: ClientSession, to uid: UserID) {}
+
+    func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
+        guard last else { return }
+        ended(uid)
+        for watcher in watchers.values {
+            if let generation = watcher.users.removeValue(forKey: uid) { watcher.courier.send(uid, generation) }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloTesting
+import Testing
+
+/// Hooks, deadlines and the order to stop, at every moment of an application's life.
+@Suite struct LifecycleTests {
+    @Loop private func cluster(chats: Int = 1) -> TestCluster {
+        TestCluster(TestCluster.records(connectors: 0, chats: chats))
+    }
+
+    @Test @Loop func hooksRunAtTheirMoments() async throws {
+        let journal = Journal()
+        let cluster = cluster()
+        let app = try cluster.make("chat-1") { app in
+            try app.load(Stage(journal))
+            for name in ["1", "2"] {
+                app.beforeStartup { journal.note("beforeStartup \(name)") }
+                app.afterStartup { journal.note("afterStartup \(name)") }
+                app.beforeShutdown { journal.note("beforeShutdown \(name)") }
+            }
+            app.afterStartAll { journal.note("afterStartAll") }
+        }
+        try await app.start()
+        await cluster.settle()
+        let started = [
+            "beforeStartup 1", "beforeStartup 2", "start", "afterStart", "afterStartup 1", "afterStartup 2",
+            "afterStartAll",
+        ]
+        #expect(journal.entries == started)
+        await app.stop()
+        #expect(journal.entries == started + ["beforeShutdown 2", "beforeShutdown 1", "stop"])
+    }
+
+    @Test(arguments: ["beforeStartup", "afterStartup"])
+    @Loop func anErrorInAHookEndsTheStart(_ moment: String) async throws {
+        let journal = Journal()
+        let app = try cluster().make("chat-1") { app in
+            try app.load(Stage(journal))
+            if moment == "beforeStartup" { app.beforeStartup { throw Fault(7) } }
+            if moment == "afterStartup" { app.afterStartup { throw Fault(7) } }
+        }
+        #expect(await failure { try await app.start() } == "fault 7")
+        #expect(app.state == .stopped)
+        #expect(journal.entries == (moment == "beforeStartup" ? [] : ["start", "afterStart", "stop"]))
+    }
+
+    @Test @Loop func anErrorInBeforeShutdownStopsTheStopNot() async throws {
+        let journal = Journal()
+        let app = try await cluster().start("chat-1") { app in
+            try app.load(Stage(journal))
+            app.beforeShutdown { throw Fault(7) }
+        }
+        await app.stop()
+        #expect(app.state == .stopped && journal.entries.last == "stop")
+    }
+
+    /// The original counted reports: a server that started twice stood for one that never did.
+    @Test @Loop func afterStartAllWaitsForTheExpectedIdsAndComesOnce() async throws {
+        let journal = Journal()
+        let cluster = cluster(chats: 2)
+        let listener = Hearing(journal)
+        let setUp: @Loop (Application) throws -> Void = { app in
+            app.afterStartAll { journal.note("all at \(app.serverID)") }
+            if app.serverID == "chat-1" { app.listen(listener) }
+        }
+        try await cluster.start("chat-1", setUp)
+        await cluster.stop("chat-1")
+        try await cluster.start("chat-1", setUp)
+        await cluster.settle()
+        #expect(!journal.entries.contains { $0.hasPrefix("all") })
+        try await cluster.start("chat-2", setUp)
+        await cluster.settle()
+        #expect(
+            journal.entries.filter { $0.hasPrefix("all") }.sorted() == [
+                "all at chat-1", "all at chat-2", "all started",
+            ])
+        await cluster.stop("chat-2")
+        try await cluster.start("chat-2", setUp)
+        await cluster.settle()
+        #expect(journal.entries.filter { $0 == "all at chat-1" }.count == 1)
+    }
+
+    // MARK: deadlines
+
+    @Test @Loop func aStartThatNeverEndsIsAnErrorByItsDeadline() async throws {
+        let journal = Journal()
+        let cluster = cluster()
+        let app = try cluster.make("chat-1") { try $0.load(Stage(journal, startHangs: Door())) }
+        app.limits.startStep = .seconds(5)
+        let outcome = Journal()
+        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        await cluster.settle()
+        await cluster.advance(by: .milliseconds(4900))
+        #expect(outcome.entries == [])
+        await cluster.advance(by: .milliseconds(200))
+        #expect(outcome.entries == ["notRunning"] && app.state == .stopped)
+        #expect(journal.entries == ["start", "stop"])
+    }
+
+    @Test @Loop func anOrderToStopDoesNotWaitForAStartThatHangs() async throws {
+        let cluster = cluster()
+        let app = try cluster.make("chat-1") { try $0.load(Stage(Journal(), startHangs: Door())) }
+        let outcome = Journal()
+        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        await cluster.settle()
+        app.requestStop()
+        await cluster.settle()
+        #expect(outcome.entries == [])
+        await cluster.advance(by: app.limits.stopPhase + .milliseconds(10))
+        #expect(outcome.entries == ["notRunning"] && app.state == .stopped)
+    }
+
+    /// In the original every stop was cut after 3 s, and a slow save with it.
+    @Test(arguments: [nil, Duration.seconds(40)])
+    @Loop func aStopThatNeverEndsIsLeftBehindByItsDeadline(_ own: Duration?) async throws {
+        let journal = Journal()
+        let cluster = cluster()
+        let door = Door()
+        let app = try await cluster.start("chat-1") { app in
+            try app.load(Stage(journal))
+            try app.load(Stage(journal, name: "slow", stopHangs: door, stopDeadline: own))
+        }
+        Loop.spawn { await app.stop() }
+        await cluster.settle()
+        await cluster.advance(by: (own ?? app.limits.stopPhase) - .milliseconds(10))
+        #expect(app.state == .stopping && !journal.entries.contains("stop"))
+        await cluster.advance(by: .milliseconds(20))
+        #expect(app.state == .stopped && journal.entries.last == "stop")
+    }
+}
+
+/// A component with one life, and places to hang.
+@Loop private final class Stage: Component {
+    let name: String
+    let stopDeadline: Duration?
+    private let journal: Journal
+    private let startHangs: Door?
+    private let stopHangs: Door?
+
+    init(
+        _ journal: Journal, name: String = "stage", startHangs: Door? = nil, stopHangs: Door? = nil,
+        stopDeadline: Duration? = nil
+    ) {
+        self.journal = journal
+        self.name = name
+        self.startHangs = startHangs
+        self.stopHangs = stopHangs
+        self.stopDeadline = stopDeadline
+    }
+
+    func start() async throws {
+        journal.note("start")
+        await startHangs?.pass()
+    }
+
+    func afterStart() async throws { journal.note("afterStart") }
+
+    func stop() async {
+        await stopHangs?.pass()
+        if stopHangs == nil { journal.note("stop") }
+    }
+}
+
+@Loop private final class Hearing: EventListener {
+    private let journal: Journal
+    init(_ journal: Journal) { self.journal = journal }
+    func startAll() { journal.note("all started") }
+}

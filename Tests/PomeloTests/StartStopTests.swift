@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import Pomelo
+import PomeloTesting
+import PomeloUV
+import Testing
+
+/// Whole applications in this process, on real sockets, one after the other.
+@Suite(.serialized) struct StartStopTests {
+    private static let echo = Call<JSON, JSON>("connector.handler.echo")
+    private static let never = Call<JSON, JSON>("connector.handler.never")
+
+    /// One life: starts, serves a client, has a request under way that nobody answers, stops with the client there.
+    @Loop private func life(_ clock: CountingClock) async throws -> Traces {
+        let record = ServerRecord(
+            id: "connector-1", type: "connector", port: 0, clientPort: 0, isFrontend: true)
+        let network = UVNetwork()
+        let app = try Application(
+            Configuration(servers: [record]), id: record.id,
+            world: World(clock: clock, random: RandomSource(), network: network, transport: TCPTransport()))
+        let connector = HybridConnector(HybridOptions(heartbeat: .seconds(3)))
+        app.connector = connector
+        let part = Part()
+        try app.load(part)
+        try app.use(Extra(part))
+        let handler = Answers(patience: Patience())
+        try app.handle(handler)
+        app.declare([Self.echo.route, Self.never.route])
+        try await app.start()
+        #expect(app.record.port != 0)
+        let address = try #require(connector.localAddress)
+        let client = try await TestClient.connect(to: address, over: network)
+        try await client.handshake()
+        #expect(try await client.request(Self.echo.route.text, ["n": 1])["n"] == 1)
+        _ = try client.ask(Self.never.route.text, Array("{}".utf8))
+        // Answered after the one that never is: both have arrived.
+        _ = try await client.request(Self.echo.route.text)
+        await app.stop()
+        #expect(app.state == .stopped)
+        _ = try await client.closed()
+        client.close()
+        handler.patience.end()
+        return Traces(application: app, connector: connector, part: part, service: app.sessionService)
+    }
+
+    @Test @Loop func aHundredApplicationsLeaveNothingBehind() async throws {
+        let clock = CountingClock()
+        // The first ones fill what is kept for good: caches, pools, metadata of types.
+        for _ in 0..<20 { _ = try await life(clock) }
+        let descriptors = try Self.descriptors()
+        let memory = try Self.kilobytes()
+        var traces: [Traces] = []
+        for _ in 0..<100 { traces.append(try await life(clock)) }
+        try await until("no object is left") { traces.allSatisfy(\.isGone) }
+        try await until("no descriptor is left") { try Self.descriptors() <= descriptors }
+        #expect(clock.pending == 0)
+        traces = []
+        // Twenty kilobytes a life would show; a life's buffers alone are more.
+        try await until("no memory is left") { try Self.kilobytes() - memory < 2000 }
+    }
+
+    private static func descriptors() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+    }
+
+    /// Memory that is this process's own, in KiB.
+    private static func kilobytes() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
+        return try #require(Int(line.filter(\.isNumber)))
+    }
+
+    /// Returns when the condition holds; records a failure when it does not within 15 s.
+    @Loop private func until(_ what: Comment, _ condition: @Loop () throws -> Bool) async throws {
+        let deadline = SystemClock.shared.deadline(after: .seconds(15))
+        while try !condition() {
+            guard SystemClock.shared.now < deadline else {
+                Issue.record(what)
+                return
+            }
+            await SystemClock.shared.sleep(for: .milliseconds(5))
+        }
+    }
+
+    // MARK: parts
+
+    @Loop private final class Traces {
+        weak var application: Application?
+        weak var connector: HybridConnector?
+        weak var part: Part?
+        weak var service: SessionService?
+
+        init(application: Application, connector: HybridConnector, part: Part, service: SessionService) {
+            self.application = application
+            self.connector = connector
+            self.part = part
+            self.service = service
+        }
+
+        var isGone: Bool { application == nil && connector == nil && part == nil && service == nil }
+    }
+
+    @Loop private final class Part: Component, EventListener {
+        let name = "part"
+        private(set) var closed: [UserID?] = []
+        func closeSession(_ session: Session, _ end: SessionEnd) { closed.append(session.uid) }
+    }
+
+    private struct Extra: Plugin {
+        let name = "extra"
+        let part: Part
+
+        init(_ part: Part) { self.part = part }
+
+        func install(into application: Application, _: inout PluginOptions) throws {
+            application.listen(part)
+            application.setService(part)
+            application.beforeShutdown { [weak application] in application?.enable("stopping") }
+        }
+    }
+
+    private struct Answers: Handler {
+        let patience: Patience
+
+        var routes: [ServedRoute] {
+            on(echo) { body, _ in body }
+            on(never) { body, _ in
+                await patience.wait()
+                return body
+            }
+        }
+    }
+}
+
+/// Where a handler waits that does not answer.
+@Loop private final class Patience {
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    func wait() async { await withCheckedContinuation { waiting.append($0) } }
+    func end() {
+        for one in waiting { one.resume() }
+        waiting = []
+    }
+}
+
+/// The system's clock, with a count of the timers that have neither fired nor been cancelled.
+@Loop private final class CountingClock: LoopClock {
+    private var live: Set<TimerID> = []
+    var pending: Int { live.count }
+    var now: UInt64 { SystemClock.shared.now }
+    var wallMilliseconds: Int64 { SystemClock.shared.wallMilliseconds }
+
+    func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
+        let box = Box()
+        let timer = SystemClock.shared.schedule(at: deadline) { [weak self] in
+            if let timer = box.timer { self?.live.remove(timer) }
+            action()
+        }
+        box.timer = timer
+        live.insert(timer)
+        return timer
+    }
+
+    func cancel(_ timer: TimerID) {
+        live.remove(timer)
+        SystemClock.shared.cancel(timer)
+    }
+
+    private final class Box {
+        var timer: TimerID?
+    }
+}
