@@ -17,7 +17,8 @@ import Testing
             }
         }
         var sockets = ["stranger 1": try world.client("connector-1"), "stranger 2": try world.client("connector-2")]
-        for (uid, frontend, level) in [("ann", "connector-1", 1), ("bob", "connector-2", 5), ("cid", "connector-2", 9)] {
+        let users = [("ann", "connector-1", 1), ("bob", "connector-2", 5), ("cid", "connector-2", 9)]
+        for (uid, frontend, level) in users {
             let socket = try await world.user(UserID(uid), ServerID(frontend))
             socket.session?.set("level", .int(Int64(level)))
             sockets[uid] = socket
@@ -32,16 +33,18 @@ import Testing
         let reached: [String]
     }
 
-    @Test(arguments: [
-        Case(testDescription: "everybody", reached: ["ann", "bob", "cid", "stranger 1", "stranger 2"]),
-        Case(testDescription: "bound sessions", bound: true, reached: ["ann", "bob", "cid"]),
-        Case(testDescription: "a filter", level: 5, reached: ["bob", "cid"]),
-        Case(
-            testDescription: "a filter that strangers pass", level: 0,
-            reached: ["ann", "bob", "cid", "stranger 1", "stranger 2"]),
-        Case(testDescription: "a filter and bound sessions", bound: true, level: 0, reached: ["ann", "bob", "cid"]),
-        Case(testDescription: "a filter that nobody passes", level: 10, reached: []),
-    ], ["chat-1", "connector-1"] as [ServerID])
+    @Test(
+        arguments: [
+            Case(testDescription: "everybody", reached: ["ann", "bob", "cid", "stranger 1", "stranger 2"]),
+            Case(testDescription: "bound sessions", bound: true, reached: ["ann", "bob", "cid"]),
+            Case(testDescription: "a filter", level: 5, reached: ["bob", "cid"]),
+            Case(
+                testDescription: "a filter that strangers pass", level: 0,
+                reached: ["ann", "bob", "cid", "stranger 1", "stranger 2"]),
+            Case(
+                testDescription: "a filter and bound sessions", bound: true, level: 0, reached: ["ann", "bob", "cid"]),
+            Case(testDescription: "a filter that nobody passes", level: 10, reached: []),
+        ], ["chat-1", "connector-1"] as [ServerID])
     @Loop func reaches(_ example: Case, _ sender: ServerID) async throws {
         let (world, sockets) = try await world()
         let calls = world.cluster.network.calls

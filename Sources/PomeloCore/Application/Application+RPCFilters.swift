@@ -15,7 +15,7 @@ extension Application {
         set { dispatcher.local.errorHandler = newValue }
     }
 
-    /// Maps the errors of this frontend's requests: of its global filters, of forwarding, and what is left of handlers'.
+    /// Maps the errors of this frontend's requests: global filters', forwarding's, handlers'.
     ///
     /// - Source: pomelo 2.2.7 asks its `globalErrorHandler` about errors of global before-filters only.
     public var globalErrorHandler: ErrorHandler? {

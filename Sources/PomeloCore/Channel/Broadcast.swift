@@ -47,7 +47,7 @@ extension ChannelService {
     /// - Complexity: one call per frontend, none to the own one.
     /// - Returns: what was queued; empty when there is no frontend of the type.
     /// - Throws: `PomeloError` `.encoding`.
-    /// - Source: pomelo 2.2.7, lib/common/remote/frontend/channelRemote.js, `broadcast`, where a bound user with several
+    /// - Source: pomelo 2.2.7, lib/common/remote/frontend/channelRemote.js, `broadcast`, where a bound user of many
     ///   sessions got the message that number of times on each.
     public func broadcast<Message>(
         to type: ServerType, _ push: Push<Message>, _ message: Message, bound: Bool = false,

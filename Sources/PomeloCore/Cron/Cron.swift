@@ -42,7 +42,7 @@ public struct Cron: Sendable, Equatable {
 
     /// A cron by its time.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the id or action is empty, the period not at least a millisecond, or
+    /// - Throws: `PomeloError` `.configuration` when the id or action is empty, the period under a millisecond, or
     ///   the count not positive.
     public init(_ id: CronID, _ time: Time, _ action: String, server: ServerID? = nil) throws(PomeloError) {
         guard !id.rawValue.isEmpty else { throw PomeloError(.configuration, "id must not be empty") }

@@ -4,7 +4,7 @@ public import PomeloLoop
 
 /// Refuses requests, with code 503, while this process's loop lags behind.
 ///
-/// - Source: pomelo 2.2.7, lib/filters/handler/toobusy.js, which needs a package that is not there by itself, and breaks
+/// - Source: pomelo 2.2.7, lib/filters/handler/toobusy.js, which needs a package that may not be there, and breaks
 ///   every answer when it is added by `filter`.
 @Loop public final class TooBusyFilter: Filter {
     private let maxLag: Duration

@@ -105,7 +105,7 @@ public struct Overdue: Error, CustomStringConvertible {
 extension Application {
     /// Runs the handlers in order, if all conditions hold.
     ///
-    /// Conditions run once, in order; the first that throws ends the transaction. When a handler throws, the policy says
+    /// Conditions run once, in order; the first that throws ends it. When a handler throws, the policy says
     /// how often, when and from where they are tried again. When they are given up, what has been executed is undone in
     /// reverse order; a handler that took too long counts as executed then, for it may have been. An `undo` that fails
     /// ends the attempts. Every step is logged under `transaction-log`, every failure under `transaction-error-log`.
