@@ -63,7 +63,8 @@ public import PomeloLoop
     public func flushed() async -> Bool {
         await withCheckedContinuation { waiter in
             kick()
-            if task == nil, retryTimer == nil { waiter.resume(returning: !state.hasChanges) } else { waiters.append(waiter) }
+            let isIdle = task == nil && retryTimer == nil
+            if isIdle { waiter.resume(returning: !state.hasChanges) } else { waiters.append(waiter) }
         }
     }
 
@@ -131,7 +132,7 @@ public import PomeloLoop
             // Without a sequence there may be a loss too, of what is not confirmed by one.
             if held.map({ $0 < expected }) ?? true { heal(since: held) } else { kick() }
         } catch {
-            application.log.warning("cannot compare what is published of \(state.name)", metadata: ["error": "\(error)"])
+            application.log.warning("\(state.name) cannot be compared", metadata: ["error": "\(error)"])
         }
     }
 
