@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import Testing
+
+/// The documentation against the code: symbols that exist, symbols that are told of, excerpts that are what stands there.
+@Suite struct ArticleTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+    private static let catalogue = root + "/Sources/Pomelo/Pomelo.docc"
+
+    /// Types whose every member has a row or stands in the list of what is new.
+    private static let covered: Set<String> = [
+        "Application", "Session", "SessionService", "ClientSession", "BackendSessionService", "ChannelService",
+        "Channel", "PushReport", "PushSchedulers",
+    ]
+
+    /// What pomelo's API reference and plugin guide name.
+    private static let reference = [
+        "getBase", "filter", "before", "after", "globalFilter", "globalBefore", "globalAfter", "rpcBefore", "rpcAfter",
+        "rpcFilter", "load", "loadConfig", "route", "beforeStopHook", "start", "set", "get", "enabled", "disabled",
+        "enable", "disable", "configure", "registerAdmin", "use", "transaction", "getMaster", "getCurServer",
+        "getServerId", "getServerType", "getServers", "getServersFromConfig", "getServerTypes", "getServerById",
+        "getServerFromConfig", "getServersByType", "isFrontend", "isBackend", "isMaster", "addServers",
+        "removeServers", "replaceServers", "addCrons", "removeCrons", "getByUid", "kickBySid", "kickByUid", "bind",
+        "unbind", "push", "pushAll", "createChannel", "getChannel", "destroyChannel", "pushMessageByUids",
+        "broadcast", "add", "leave", "getMembers", "getMember", "destroy", "pushMessage", "kick", "kickBySessionId",
+        "createApp", "add_servers", "remove_servers", "replace_servers", "bind_session", "close_session",
+        "unbind_session", "rpcInvoke",
+    ]
+
+    private static func article(_ name: String) throws -> String {
+        try String(contentsOfFile: "\(catalogue)/\(name).md", encoding: .utf8)
+    }
+
+    // MARK: the table
+
+    @Test func everyApiOfTheReferenceHasARow() throws {
+        let rows = try Self.article("From-pomelo-to-Swift").split(separator: "\n").filter { $0.hasPrefix("| ") }
+        let names = rows.map { row in String(row.split(separator: "|", omittingEmptySubsequences: true)[0]) }
+        for api in Self.reference {
+            let pattern = try Regex("(^|[^A-Za-z_])\(api)([^A-Za-z_]|$)")
+            #expect(names.contains { $0.contains(pattern) }, "no row for \(api)")
+        }
+    }
+
+    @Test func everyRowNamesSymbolsThatExistAndEverySymbolIsTold() throws {
+        let text = try Self.article("From-pomelo-to-Swift")
+        let symbols = try SymbolGraph.symbols(
+            of: "Pomelo", with: ["PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire"])
+        let plugins = try SymbolGraph.symbols(of: "PomeloGlobalChannel").union(SymbolGraph.symbols(of: "PomeloStatus"))
+        let linked = Set(text.matches(of: /``([^`]+)``/).map { String($0.1) })
+        #expect(linked.count > 150)
+        for link in linked.sorted() { #expect(symbols.contains(link), "there is no \(link)") }
+        let told = text.matches(of: /`((?:GlobalChannel|Status)Service\/[^`]+)`/).map { String($0.1) }
+        #expect(told.count >= 10)
+        for link in told { #expect(plugins.contains(link), "there is no \(link)") }
+        let rest = symbols.filter { symbol in
+            let parts = symbol.split(separator: "/")
+            return parts.count == 2 && Self.covered.contains(String(parts[0])) && !linked.contains(symbol)
+        }
+        #expect(rest.isEmpty, "neither in a row nor new: \(rest.sorted().joined(separator: ", "))")
+    }
+
+    // MARK: excerpts
+
+    /// Articles whose code must stand, line by line, in these files.
+    static let sources: [String: [String]] = [
+        "A-lesson-chat-step-by-step": [
+            "Sources/LessonChat/LessonAPI.swift", "Sources/LessonChat/LessonChat.swift",
+            "Sources/LessonChat/LessonHandlers.swift", "config/lesson/servers.json",
+        ],
+        "Writing-a-plugin": ["Tests/PomeloCoreTests/PluginTests.swift"],
+    ]
+
+    @Test(arguments: sources.keys.sorted()) func whatIsShownIsTheCode(_ name: String) throws {
+        let files = try #require(Self.sources[name]).map { file in
+            try String(contentsOfFile: "\(Self.root)/\(file)", encoding: .utf8)
+        }
+        func trimmed(_ line: Substring) -> String { line.trimmingCharacters(in: .whitespaces) }
+        let lines = Set(files.flatMap { $0.split(separator: "\n").map(trimmed) })
+        let blocks = try Self.article(name).matches(of: /```swift\n((?:.|\n)*?)```/)
+        #expect(blocks.count >= 5)
+        for line in blocks.flatMap({ $0.1.split(separator: "\n") }) {
+            let isThere = lines.contains { $0 == trimmed(line) || $0.hasSuffix(trimmed(line)) }
+            #expect(isThere, "not in the code: \(line)")
+        }
+    }
+}
+
+/// What a module offers, as the compiler tells it.
+private enum SymbolGraph {
+    struct Failure: Error { let message: String }
+
+    private struct Graph: Decodable {
+        struct Symbol: Decodable { let pathComponents: [String] }
+        let symbols: [Symbol]
+    }
+
+    /// Paths of a module's public symbols, such as `Channel/add(_:_:)`.
+    static func symbols(of module: String, with reexported: [String] = []) throws -> Set<String> {
+        let build = try buildFolder()
+        let output = NSTemporaryDirectory() + "pomelo-symbols-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: output) }
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().path
+        var arguments = [
+            "swift", "symbolgraph-extract", "-module-name", module, "-target", "x86_64-unknown-linux-gnu",
+            "-I", "\(build)/Modules", "-minimum-access-level", "public", "-output-dir", output,
+            "-skip-synthesized-members",
+        ]
+        let maps =
+            ["\(build)/CPomelo.build/module.modulemap"]
+            + ["CLibuv", "CHiredis"].map {
+                "\(root)/Sources/\($0)/module.modulemap"
+            }
+        for map in maps { arguments += ["-Xcc", "-fmodule-map-file=\(map)"] }
+        if !reexported.isEmpty {
+            arguments.append("-experimental-allowed-reexported-modules=" + reexported.joined(separator: ","))
+        }
+        #if arch(arm64)
+            arguments[5] = "aarch64-unknown-linux-gnu"
+        #endif
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(message: "symbolgraph-extract of \(module)") }
+        let data = try Data(contentsOf: URL(fileURLWithPath: "\(output)/\(module).symbols.json"))
+        return Set(
+            try JSONDecoder().decode(Graph.self, from: data).symbols.map { $0.pathComponents.joined(separator: "/") })
+    }
+
+    /// Where the modules of this very build are: beside the program that runs these tests.
+    private static func buildFolder() throws -> String {
+        var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        for _ in 0..<4 {
+            if FileManager.default.fileExists(atPath: folder.path + "/Modules/Pomelo.swiftmodule") {
+                return folder.path
+            }
+            folder.deleteLastPathComponent()
+        }
+        throw Failure(message: "no modules beside \(CommandLine.arguments[0])")
+    }
+}
