@@ -17,11 +17,20 @@ import PomeloWire
     @Loop private final class Served {
         let id: UInt32
         let deadline: UInt64
-        var isOver = false
+        private(set) var isOver = false
+        /// Of a procedure that may await.
+        var task: Task<Void, Never>?
 
         init(_ id: UInt32, _ deadline: UInt64) {
             self.id = id
             self.deadline = deadline
+        }
+
+        /// Nobody waits for it any more; what still runs of it is cancelled.
+        func end() {
+            isOver = true
+            task?.cancel()
+            task = nil
         }
     }
 
@@ -142,7 +151,7 @@ import PomeloWire
         running += 1
         let call = Served(id, core.clock.deadline(after: .milliseconds(Int64(remaining))))
         let caller = RPCCaller(server: peer, deadline: call.deadline)
-        core.context.procedures.run(method, caller, payload) { outcome in self.finish(call, outcome) }
+        call.task = core.context.procedures.run(method, caller, payload) { outcome in self.finish(call, outcome) }
         if !call.isOver {
             calls[id] = call
             sweep.note(call.deadline)
@@ -158,7 +167,7 @@ import PomeloWire
     }
 
     private func end(_ call: Served) {
-        call.isOver = true
+        call.end()
         calls.removeValue(forKey: call.id)
     }
 
@@ -249,7 +258,7 @@ import PomeloWire
         }
     }
 
-    /// Closes in order: what was written still leaves; procedures that run on answer nobody.
+    /// Closes in order: what was written still leaves; procedures under way are cancelled, and answer nobody.
     func close() {
         if case .ended = phase { return }
         ended()
@@ -261,7 +270,7 @@ import PomeloWire
         if let handshakeTimer { core.clock.cancel(handshakeTimer) }
         handshakeTimer = nil
         sweep.stop()
-        for call in calls.values { call.isOver = true }
+        for call in calls.values { call.end() }
         calls = [:]
         chunks = ChunkQueue()
     }

@@ -7,6 +7,8 @@ import PomeloWire
 @Loop final class LocalCalls: CallHolder {
     private let core: TransportCore
     private var calls: [UInt32: PendingCall] = [:]
+    /// Of procedures that may await; cancelled when nobody waits for them any more.
+    private var tasks: [UInt32: Task<Void, Never>] = [:]
     /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
     private var running = 0
     private var lastID: UInt32 = 0
@@ -26,24 +28,27 @@ import PomeloWire
         let caller = RPCCaller(server: core.context.own.id, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
-        core.context.procedures.run(call.method, caller, payload) { outcome in
+        let task = core.context.procedures.run(call.method, caller, payload) { outcome in
             self.running -= 1
             self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
         }
-        if call.outcome == nil { hold(call) }
+        if call.outcome == nil { hold(call, task) }
     }
 
-    private func hold(_ call: PendingCall) {
+    private func hold(_ call: PendingCall, _ task: Task<Void, Never>?) {
         repeat { lastID &+= 1 } while calls[lastID] != nil
         call.id = lastID
         call.holder = self
         calls[lastID] = call
+        tasks[lastID] = task
         sweep.note(call.deadline)
     }
 
     private func end(_ call: PendingCall, _ outcome: Result<Bytes, RPCError>) {
         call.complete(outcome)
-        if let id = call.id, calls.removeValue(forKey: id) != nil { core.settled() }
+        guard let id = call.id, calls.removeValue(forKey: id) != nil else { return }
+        tasks.removeValue(forKey: id)?.cancel()
+        core.settled()
     }
 
     func callerGaveUp(_ call: PendingCall) { end(call, .failure(.maybeExecuted("the caller was cancelled"))) }

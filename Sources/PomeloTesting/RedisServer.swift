@@ -88,12 +88,25 @@ import PomeloUV
 
     // MARK: process
 
-    /// Finds a port by listening on it; should another process take it meanwhile, the start is tried again.
+    /// Below the kernel's own range: a port of that one may become somebody's outgoing one between kill and restart.
+    ///
+    /// Other processes begin elsewhere; should one take the port meanwhile, the start is tried again.
+    private static var nextPort = 20_000 + Int(getpid()) * 61 % 7_000
+
+    /// Finds a port by listening on it.
     private static func freePort() async throws(NetworkError) -> Int {
-        let listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { $0.close() }
-        let port = listener.localAddress.port
-        listener.close()
-        return port
+        var failure = NetworkError(code: "EADDRINUSE", description: "no free port below 32000")
+        while nextPort < 32_000 {
+            nextPort += 1
+            let address = SocketAddress(host: "127.0.0.1", port: nextPort)
+            do throws(NetworkError) {
+                try await UVNetwork().listen(on: address) { $0.close() }.close()
+                return address.port
+            } catch {
+                failure = error
+            }
+        }
+        throw failure
     }
 
     /// The shell makes the folder, says its name, and becomes the server, which the kernel ends with this process.

@@ -36,6 +36,9 @@ public import PomeloLoop
     /// Bytes of `queue[0]` that are written already.
     private var offset = 0
     private var lingerTimer: TimerID?
+    private var peerHasFinished = false
+    /// The time a peer that has finished is given to read what was queued for it.
+    private static let lastBytes = Duration.seconds(1)
 
     init(driver: UVDriver) throws(NetworkError) {
         unsafe handle = try newTCPHandle(driver)
@@ -94,10 +97,17 @@ public import PomeloLoop
             let typed = unsafe bytes.bindMemory(to: UInt8.self)
             delegate.stream(self, didRead: unsafe Span(_unsafeElements: typed))
         } else if count == Int(UV_EOF.rawValue) {
-            finish(phase == .open ? .peerClosed : .closed)
+            peerFinished()
         } else if count < 0 {
             finish(phase == .open ? .failed(NetworkError.name(Int32(count))) : .closed)
         }
+    }
+
+    /// The peer sends nothing more, and may yet read: what is queued leaves first.
+    private func peerFinished() {
+        guard phase == .open, queuedBytes > 0 else { return finish(phase == .open ? .peerClosed : .closed) }
+        peerHasFinished = true
+        closeAfterFlush(within: Self.lastBytes)
     }
 
     // MARK: writing
@@ -213,7 +223,7 @@ public import PomeloLoop
 
     private func drained() {
         if phase == .flushing {
-            linger()
+            if peerHasFinished { finish(.peerClosed) } else { linger() }
         } else {
             delegate?.streamDidDrain(self)
         }

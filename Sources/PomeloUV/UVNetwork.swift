@@ -20,7 +20,8 @@ public import PomeloLoop
         return try TCPListener(driver: requireDriver(), numeric, accept: accept)
     }
 
-    /// Resolves the name and connects, both within the deadline.
+    /// Resolves the name and connects, all within the deadline; several addresses are tried in their order, each for
+    /// its share of the time that is left.
     ///
     /// - Throws: `NetworkError` naming the host or address: `ETIMEDOUT` at the deadline,
     ///   `ENOSYS` under the manual driver.
@@ -29,11 +30,18 @@ public import PomeloLoop
     ) async throws(NetworkError) -> any ByteStream {
         let clock = SystemClock.shared
         let limit = clock.deadline(after: deadline)
-        let numeric = try await resolver.resolve(address, within: deadline)
-        let stream = try TCPStream(driver: requireDriver())
-        let left = Duration.nanoseconds(Int64(clamping: limit - min(limit, clock.now)))
-        try await Dial(stream, to: numeric).run(within: left).get()
-        return stream
+        let addresses = try await resolver.addresses(of: address, within: deadline)
+        var failure = NetworkError(status: UV_EADDRNOTAVAIL.rawValue, "cannot connect to \(address)")
+        for (index, numeric) in addresses.enumerated() {
+            let left = Int64(clamping: limit - min(limit, clock.now))
+            let stream = try TCPStream(driver: requireDriver())
+            let share = Duration.nanoseconds(left / Int64(addresses.count - index))
+            switch await Dial(stream, to: numeric).run(within: share) {
+            case .success: return stream
+            case .failure(let error): failure = error
+            }
+        }
+        throw failure
     }
 }
 

@@ -44,6 +44,7 @@ import Testing
                 $0.on(raw: "\(type).test.error") { _, _ in throw Opaque() }
                 $0.on(raw: "\(type).test.framework") { _, _ in throw PomeloError(.redisUnavailable, "secret text") }
                 $0.on(raw: "\(type).test.unreached") { _, _ in throw RPCError.maybeExecuted("secret text") }
+                $0.on(raw: "\(type).test.escaped") { _, _ in throw RPCError.failed(code: 404, message: "secret text") }
                 $0.on(Call<Nothing, Broken>("\(type).test.broken")) { _, _ in Broken() }
                 $0.on(raw: "\(type).test.slow") { body, _ in
                     seen.note("slow")
@@ -86,6 +87,7 @@ import Testing
         Row(name: "any other error", route: "test.error", answer: internalError),
         Row(name: "an error of the framework", route: "test.framework", answer: internalError),
         Row(name: "a call that failed", route: "test.unreached", answer: internalError),
+        Row(name: "another server's error that escapes", route: "test.escaped", answer: internalError),
         Row(name: "a reply that cannot be encoded", route: "test.broken", answer: internalError),
         Row(name: "no handler", route: "test.missing", answer: internalError),
         Row(name: "a query of another shape", route: "test.typed", answer: internalError),

@@ -123,6 +123,42 @@ import Testing
 
     // MARK: cancellation
 
+    struct GivenUp: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let isLocal: Bool
+        let act: @Loop @Sendable (MemoryCluster, Outcome) async -> Void
+    }
+
+    static let givenUp = [false, true].flatMap { isLocal in
+        let place = isLocal ? "here" : "there"
+        return [
+            GivenUp(testDescription: "\(place), at the deadline", isLocal: isLocal) { cluster, _ in
+                await cluster.advance(.milliseconds(1010))
+            },
+            GivenUp(testDescription: "\(place), by its caller", isLocal: isLocal) { _, call in call.task?.cancel() },
+        ]
+    }
+
+    /// What nobody waits for must not go on working.
+    @Test(arguments: givenUp)
+    @Loop func regressionAProcedureThatNobodyWaitsForIsCancelled(_ test: GivenUp) async throws {
+        let cluster = MemoryCluster()
+        let (a, b) = try await cluster.pair()
+        let target = test.isLocal ? a : b
+        var ended: [Bool] = []
+        target.procedures.suspending("work") { _, _ in
+            for _ in 0..<10_000 where !Task.isCancelled { await nextTurn() }
+            ended.append(Task.isCancelled)
+            return []
+        }
+        let call = a.begin(target, "work", within: .seconds(1))
+        await settle()
+        #expect(call.kind == "pending" && ended == [])
+        await test.act(cluster, call)
+        await settle()
+        #expect(call.kind == "maybeExecuted" && ended == [true])
+    }
+
     @Test @Loop func aCancelledCallerGetsItsOutcomeAtOnce() async throws {
         let cluster = MemoryCluster()
         var cancels = 0

@@ -66,6 +66,15 @@ import Testing
             peer.send([1, 2, 3])
             peer.finish()
         },
+        Way(testDescription: "FIN in the turn of a write", expected: [.peerClosed]) { _, recorder, peer in
+            recorder.onRead = { stream, _ in stream.write([1]) }
+            peer.send([1])
+            peer.finish()
+        },
+        Way(testDescription: "FIN of a peer that never reads", expected: [.closed]) { stream, _, peer in
+            stream.write(large)
+            peer.finish()
+        },
         Way(testDescription: "the peer's RST", expected: lost) { _, _, peer in peer.reset() },
         Way(testDescription: "a write after the peer's RST", expected: lost) { stream, _, peer in
             stream.pauseReading()

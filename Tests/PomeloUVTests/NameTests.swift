@@ -18,15 +18,45 @@ import Testing
         Case(testDescription: "IPv6 address", host: "fe80::1", expected: "fe80::1"),
         Case(testDescription: "name in the map", host: "backend", expected: "10.9.8.7"),
         Case(testDescription: "name mapped to a name", host: "alias", expected: "127.0.0.1"),
+        Case(testDescription: "name mapped to several", host: "both", expected: "127.0.0.1"),
         Case(testDescription: "the system's name", host: "localhost", expected: "127.0.0.1"),
     ]
 
     @Test(arguments: cases) @Loop func resolves(test: Case) async throws {
         let resolver = Resolver()
         resolver.deadline = .seconds(20)
-        resolver.hosts = ["backend": "10.9.8.7", "alias": "localhost"]
+        resolver.hosts = ["backend": "10.9.8.7", "alias": "localhost", "both": "127.0.0.1 ::1"]
         let found = try await resolver.resolve(SocketAddress(host: test.host, port: 42))
         #expect(found == SocketAddress(host: test.expected, port: 42))
+    }
+
+    /// Whether this machine has the address ::1.
+    @Loop private static func hasIPv6() async -> Bool {
+        do throws(NetworkError) {
+            try await UVNetwork().listen(on: SocketAddress(host: "::1", port: 0)) { $0.close() }.close()
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    @Test(.enabled("this machine has no ::1", { await hasIPv6() })) @Loop
+    func theNextAddressIsTriedWhenOneRefuses() async throws {
+        let network = UVNetwork()
+        network.resolver.hosts = ["both": "127.0.0.1 ::1", "six": "::1"]
+        let listener = try await network.listen(on: SocketAddress(host: "six", port: 0)) { $0.close() }
+        let port = listener.localAddress.port
+        #expect(listener.localAddress.host == "::1")
+        for name in ["both", "six", "::1"] {
+            let stream = try await network.connect(to: SocketAddress(host: name, port: port), within: .seconds(20))
+            #expect(stream.remoteAddress == SocketAddress(host: "::1", port: port))
+            stream.close()
+        }
+        listener.close()
+        let refused = await failure { () throws(NetworkError) in
+            try await network.connect(to: SocketAddress(host: "both", port: port), within: .seconds(20))
+        }
+        #expect(refused?.code == "ECONNREFUSED")
     }
 
     @Test @Loop func anUnknownNameIsAnErrorThatNamesIt() async {

@@ -162,9 +162,6 @@ import PomeloWire
             return bytes.isEmpty ? Self.emptyReply : bytes
         case .failure(let fault as Fault):
             return fault.reply.encoded()
-        case .failure(RPCError.failed(let code, let message)):
-            application.log.debug("\(route) failed: \(message)")
-            return code == 500 ? Self.internalError : Fault(code, message.isEmpty ? nil : message).reply.encoded()
         case .failure(let error):
             application.log.warning("request failed", metadata: ["pomelo.route": "\(route)", "error": "\(error)"])
             return Self.internalError

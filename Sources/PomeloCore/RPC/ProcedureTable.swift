@@ -54,17 +54,20 @@ public import PomeloWire
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
     /// The transport answers at the caller's deadline by itself when a suspending procedure has not.
+    ///
+    /// - Returns: the task of a suspending procedure, to be cancelled when nobody waits for the reply any more.
+    @discardableResult
     public func run(
         _ name: String, _ caller: RPCCaller, _ payload: Bytes,
         reply: @escaping Reply
-    ) {
+    ) -> Task<Void, Never>? {
         switch procedures[name] {
         case .immediate(let body):
             reply(Result(catching: { try body(caller, payload) }).mapError(Self.rpcError))
         case .replying(let body):
             do { try body(caller, payload, reply) } catch { reply(.failure(Self.rpcError(error))) }
         case .suspending(let body):
-            Loop.spawn {
+            return Loop.spawn {
                 do {
                     reply(.success(try await body(caller, payload)))
                 } catch {
@@ -74,6 +77,7 @@ public import PomeloWire
         case nil:
             reply(.failure(.failed(code: 404, message: "no such procedure: \(name)")))
         }
+        return nil
     }
 
     /// What of an error crosses the wire: a fault's code and message, else only that it failed.
