@@ -81,7 +81,7 @@ let package = Package(
         room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
         room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
         // L4
-        room("PomeloCluster", service, resources: lua),
+        room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service),
         room("PomeloStatus", service, resources: lua),
         // L5

@@ -2,8 +2,8 @@
 //
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
-// Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, ClusterView,
-// ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry; Ticker.
+// Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, LeaseHealth,
+// ClusterView, ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry; Ticker.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis

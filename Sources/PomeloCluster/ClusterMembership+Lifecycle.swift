@@ -116,8 +116,7 @@ extension ClusterMembership {
         try await reaper.runCleaners(for: id, token)
         guard try await registry.finish(id, token) else { throw Reaper.TokenLost() }
         // Makes the lease hash anew.
-        let standing = try await keeper.confirm()
-        await stand(standing)
+        await stand(try await confirm())
         return true
     }
 
@@ -137,6 +136,7 @@ extension ClusterMembership {
     /// Leaves the registry, and closes the connections last.
     public func stop() async {
         phase = .stopped
+        leaseHealth.stop()
         for ticker in tickers { ticker.stop() }
         reaper.stop()
         for (port, observation) in observations { port.unobserve(observation) }

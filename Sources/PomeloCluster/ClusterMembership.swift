@@ -27,6 +27,7 @@ import PomeloRedis
     let log: Logger
     let registry: ClusterRegistry
     let keeper: LeaseKeeper
+    let leaseHealth: LeaseHealth
     let view: ClusterView
     let reaper: Reaper
     let servers: ServerDirectory
@@ -35,7 +36,6 @@ import PomeloRedis
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
     private var publishers: [any LeasePublisher] = []
-    private var isAway = false
     private var wantsRecovery = false
     private var isRecovering = false
     private var wantsPublication = false
@@ -64,12 +64,23 @@ import PomeloRedis
         servers = application.servers
         registry = ClusterRegistry(ports.control, cluster: application.clusterName)
         keeper = LeaseKeeper(registry, own, lease: options.lease)
+        leaseHealth = LeaseHealth(lease: options.lease, clock, log)
         view = ClusterView(registry, application.servers, clock: clock, lease: options.lease, log: log)
         reaper = Reaper(
             registry, own: own, ports.transport, clock: clock, random: random, options: options, log: log)
     }
 
     // MARK: Membership
+
+    /// Degraded from the loss of Redis or a renewal that failed, isolated after two leases, until the next renewal.
+    public var health: MembershipHealth { leaseHealth.current }
+
+    /// Asks the registry; an entry whose lease was lost counts as alive, since it is about to get a new one.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    public func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
+        try await registry.isAlive(server, instance)
+    }
 
     /// The hash that lives as long as a server's lease: `inst`, and what publishers add.
     public func leaseKey(of server: ServerID) -> String { registry.keys.lease(server) }
@@ -89,12 +100,18 @@ import PomeloRedis
 
     func renew() async {
         do throws(RedisError) {
-            let standing = try await keeper.confirm()
-            await stand(standing)
+            await stand(try await confirm())
         } catch {
-            let level = isAway ? Logger.Level.debug : .warning
-            log.log(level: level, "the lease cannot be renewed", metadata: ["pomelo.reason": "\(error)"])
+            leaseHealth.degrade("\(error)")
         }
+    }
+
+    /// Renews, and notes when.
+    func confirm() async throws(RedisError) -> LeaseKeeper.Standing {
+        let sent = clock.now
+        let standing = try await keeper.confirm()
+        if standing == .held || standing == .regained { leaseHealth.renewed(sentAt: sent) }
+        return standing
     }
 
     /// Draws the conclusions from how the registry sees this instance.
@@ -112,6 +129,7 @@ import PomeloRedis
             await publish()
         case .lost:
             phase = .stopped
+            leaseHealth.stop()
             isJoined = false
             for ticker in tickers { ticker.stop() }
             reaper.stop()
@@ -175,13 +193,8 @@ import PomeloRedis
     private func redisChanged(_ port: ObjectIdentifier, _ event: RedisEvent) {
         switch event {
         case .down(let reason):
-            if !isAway { log.warning("redis is away", metadata: ["pomelo.reason": "\(reason)"]) }
-            isAway = true
+            leaseHealth.degrade(reason)
         case .up(let runID, let reconnected):
-            if isAway, ports.areUp {
-                isAway = false
-                log.notice("redis is back")
-            }
             let before = runIDs.updateValue(runID, forKey: port)
             guard reconnected || (before != nil && before != runID), phase == .member else { return }
             // At once: the first look after the return must not find everybody gone.
@@ -199,7 +212,7 @@ import PomeloRedis
         defer { isRecovering = false }
         wantsRecovery = false
         do throws(RedisError) {
-            let standing = try await keeper.confirm()
+            let standing = try await confirm()
             await stand(standing == .regained ? .held : standing)
             guard isJoined else { return }
         } catch {

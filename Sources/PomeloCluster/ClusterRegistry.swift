@@ -38,11 +38,10 @@ public struct RegisteredServer: Sendable, Equatable {
                 RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
                 RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
             ])
-            guard replies.count == 3, let time = try replies[0].get().strings?.compactMap(Int.init),
-                time.count == 2,
-                let entries = try replies[1].get().dictionary, let leases = try replies[2].get().dictionary
+            let now = try milliseconds(replies.first?.get())
+            guard replies.count == 3, let entries = try replies[1].get().dictionary,
+                let leases = try replies[2].get().dictionary
             else { throw .protocolError("the registry is not what it should be") }
-            let now = Double(time[0] * 1000 + time[1] / 1000)
             return entries.compactMap { id, text in
                 RegistryEntry.decode(text, of: ServerID(id)).map {
                     RegisteredServer(
@@ -67,6 +66,31 @@ public struct RegisteredServer: Sendable, Equatable {
             try await redis.send(RedisCommand("SMEMBERS", keys.everServers)).strings?.map { ServerID($0) }
                 .sorted() ?? []
         }
+    }
+
+    /// Whether the registry has this instance of a server, and its lease has not ended.
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable`.
+    func isAlive(_ id: ServerID, _ instance: InstanceID) async throws -> Bool {
+        try await orUnavailable { () async throws(RedisError) in
+            let replies = try await redis.pipeline([
+                RedisCommand("TIME"), RedisCommand("HGET", keys.servers, id.rawValue),
+                RedisCommand("ZSCORE", keys.leases, id.rawValue),
+            ])
+            let now = try milliseconds(replies.first?.get())
+            guard replies.count == 3, RegistryEntry.instance(try replies[1].get().string ?? "") == instance else {
+                return false
+            }
+            return try replies[2].get().string.flatMap(Double.init).map { $0 > now } ?? true
+        }
+    }
+
+    /// What TIME answered, as leases count.
+    private func milliseconds(_ time: RedisReply?) throws(RedisError) -> Double {
+        guard let parts = time?.strings?.compactMap(Int.init), parts.count == 2 else {
+            throw .protocolError("TIME without a time")
+        }
+        return Double(parts[0] * 1000 + parts[1] / 1000)
     }
 
     // MARK: entry and lease

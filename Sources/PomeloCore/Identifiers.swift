@@ -15,7 +15,7 @@
 // Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
 // LocalChannelStore (the seam to stores), ChannelKeeper.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
-// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
+// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, WriteBehind.
 
 /// A name with a type of its own, so that a server id is never taken for a user id.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,

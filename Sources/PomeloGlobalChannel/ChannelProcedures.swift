@@ -44,7 +44,7 @@ import PomeloLoop
             return Fanout.encode(PushReport())
         }
         table.suspending("sys/channel.flush") { _, _ in
-            guard await service.publisher.flushed() else {
+            guard await service.writer.flushed() else {
                 throw PomeloError(.redisUnavailable, "the memberships are not published yet")
             }
             return []

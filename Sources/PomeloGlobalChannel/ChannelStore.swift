@@ -57,13 +57,8 @@ public struct PublishedBatch: Sendable, Equatable {
 
 /// Where the published copy of channel memberships lives.
 ///
-/// The owner's memory is the truth. A store may lose data: it says so through the sequences and the counts. Its
-/// writing calls come one at a time.
-@Loop public protocol ChannelStore: AnyObject {
-    /// Whether entries live under a lease, and so need a cluster membership.
-    var needsMembership: Bool { get }
-    /// Prepares the store for this server.
-    func start(_ application: Application, _ membership: (any Membership)?) async throws
+/// It says through the sequences and the counts when it has lost data. Its writing calls come one at a time.
+@Loop public protocol ChannelStore: PublishedStore {
     /// Publishes changes and the sequence, all or nothing, and says which sequence was there before.
     func publish(_ batch: ChannelBatch) async throws -> PublishedBatch
     /// The published members of a channel at a server; may be behind the owner.
@@ -72,26 +67,13 @@ public struct PublishedBatch: Sendable, Equatable {
     func channels() async throws -> [ChannelName]
     /// The published counts of channels of this server.
     func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int]
-    /// The last sequence the store holds for this instance; nil when it holds nothing of it.
-    func publishedSequence() async throws -> UInt64?
     /// Forgets a channel at servers that may be gone.
     func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws
-    /// Forgets everything of this server's former instances, when asked to clean on start-up.
-    func clean() async throws
     /// Removes a gone server's entries channel by channel; `lost` is awaited before an entry is removed.
     func cleanUp(
         _ server: ServerID, proceed: @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws
-}
-
-extension ChannelStore {
-    /// False: entries live until they are removed.
-    public var needsMembership: Bool { false }
-    /// Does nothing.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
-    /// Does nothing.
-    public func clean() async throws {}
 }
 
 /// A store in this process's memory, for one process or for tests of several servers in one.
@@ -122,33 +104,28 @@ extension ChannelStore {
     }
 
     private let entries: Entries
-    private var own = ServerID("")
-    private var instance = InstanceID("")
+    private var owner = StoreOwner()
 
     /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
-    /// False: memory has no leases.
-    public var needsMembership: Bool { false }
-
     /// Takes the server's identity, and forgets what its former instances published.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        own = application.serverID
-        instance = application.instance
-        entries.members[own] = nil
+        owner = StoreOwner(application, membership)
+        entries.members[owner.server] = nil
     }
 
     /// Applies the changes to the entries, at once.
     public func publish(_ batch: ChannelBatch) -> PublishedBatch {
         var published = PublishedBatch(counts: [:], previous: publishedSequence())
         for change in batch.changes {
-            var members = change.replaces ? [] : entries.members[own]?[change.channel] ?? []
+            var members = change.replaces ? [] : entries.members[owner.server]?[change.channel] ?? []
             members.subtract(change.removed)
             members.formUnion(change.added)
-            entries.members[own, default: [:]][change.channel] = members.isEmpty ? nil : members
+            entries.members[owner.server, default: [:]][change.channel] = members.isEmpty ? nil : members
             published.counts[change.channel] = members.count
         }
-        entries.sequences[own] = (instance, batch.sequence)
+        entries.sequences[owner.server] = (owner.instance, batch.sequence)
         return published
     }
 
@@ -158,16 +135,16 @@ extension ChannelStore {
     }
 
     /// The channels that have entries of this server, sorted.
-    public func channels() -> [ChannelName] { (entries.members[own] ?? [:]).keys.sorted() }
+    public func channels() -> [ChannelName] { (entries.members[owner.server] ?? [:]).keys.sorted() }
 
     /// How many entries of this server each channel has.
     public func counts(of channels: [ChannelName]) -> [ChannelName: Int] {
-        Dictionary(channels.map { ($0, entries.members[own]?[$0]?.count ?? 0) }) { first, _ in first }
+        Dictionary(channels.map { ($0, entries.members[owner.server]?[$0]?.count ?? 0) }) { first, _ in first }
     }
 
     /// The sequence of the last `publish`; nil when it was another instance's.
     public func publishedSequence() -> UInt64? {
-        entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
+        entries.sequences[owner.server].flatMap { $0.instance == owner.instance ? $0.sequence : nil }
     }
 
     /// Removes the entries of a channel at some servers.
@@ -176,7 +153,7 @@ extension ChannelStore {
     }
 
     /// Removes all entries of this server.
-    public func clean() async throws { entries.members[own] = nil }
+    public func clean() async throws { entries.members[owner.server] = nil }
 
     /// Removes a server's entries in order of the channels' names.
     ///

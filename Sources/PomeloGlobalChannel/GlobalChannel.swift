@@ -2,7 +2,7 @@
 //
 // PomeloGlobalChannel: channels whose members are connected to different servers.
 // Reading order: GlobalChannel, GlobalChannelService, ChannelProcedures, OwnedChannels, OwnedChannel, ChannelStore,
-// RedisChannelStore, ChannelBacklog, Publisher.
+// RedisChannelStore, ChannelPublisher, ChannelBacklog.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -55,12 +55,7 @@ public struct GlobalChannel: Plugin {
     /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
     ///   and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
-        guard !options.prefix.contains(where: { "{}".contains($0) }) else {
-            throw PomeloError(.configuration, "globalChannel: prefix must not hold { or }")
-        }
-        if store.needsMembership, application.membership == nil {
-            throw PomeloError(.configuration, "globalChannel: this store needs the Cluster plugin, used before it")
-        }
+        try store.check(options.prefix, for: name, in: application)
         let service = GlobalChannelService(application, store, options)
         application.setService(service)
         try application.load(service)

@@ -37,7 +37,9 @@ public struct LostMembers: Sendable {
     let application: Application
     let store: any ChannelStore
     let channels: OwnedChannels
-    let publisher: Publisher
+    /// Publishes memberships in the background.
+    let writer: WriteBehind
+    private let published: ChannelPublisher
     private let options: GlobalChannel.Options
     private var lostListeners: [@Loop @Sendable (LostMembers) async -> Void] = []
 
@@ -46,11 +48,15 @@ public struct LostMembers: Sendable {
         self.store = store
         self.options = options
         channels = OwnedChannels(application.sessionService, application.clock, pendingFor: options.pending)
-        publisher = Publisher(channels, store, application)
-        channels.changed = { [publisher] channel, uid in publisher.note(channel, uid) }
+        published = ChannelPublisher(channels, store)
+        writer = WriteBehind(published, of: application)
+        channels.changed = { [published, writer] channel, uid in
+            published.note(channel, uid)
+            writer.kick()
+        }
         ChannelProcedures(service: self).register(in: application.procedures)
         application.membership?.addCleaner(self)
-        application.membership?.addPublisher(publisher)
+        application.membership?.addPublisher(writer)
     }
 
     /// Hears of users lost with a server, on one server of the option's type.
@@ -59,7 +65,7 @@ public struct LostMembers: Sendable {
     }
 
     /// Memberships not yet published, in channels.
-    public var backlog: Int { publisher.backlog }
+    public var backlog: Int { published.count }
 
     // MARK: life
 
@@ -69,13 +75,11 @@ public struct LostMembers: Sendable {
     public func start() async throws {
         try await store.start(application, application.membership)
         if options.cleanOnStartUp { try await store.clean() }
-        if application.isFrontend { publisher.start() }
+        if application.isFrontend { writer.start() }
     }
 
     /// Publishes what is left, once, and nothing further.
-    public func stop() async {
-        await publisher.stop()
-    }
+    public func stop() async { await writer.stop() }
 
     // MARK: members
 

@@ -18,10 +18,7 @@ public import PomeloRedis
 
     private let redis: any RedisPort
     private let prefix: String
-    private var own = ServerID("")
-    private var instance = InstanceID("")
-    private var cluster = ""
-    private var leaseKey = ""
+    private var owner = StoreOwner()
 
     /// The prefix is pomelo's default unless told otherwise; clusters that share one Redis need different ones.
     public init(redis: any RedisPort, prefix: String = "POMELO:CHANNEL") {
@@ -34,16 +31,13 @@ public import PomeloRedis
 
     /// Takes the server's identity and its lease key; sends no command.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        own = application.serverID
-        instance = application.instance
-        cluster = application.clusterName
-        leaseKey = membership?.leaseKey(of: own) ?? ""
+        owner = StoreOwner(application, membership)
     }
 
     // MARK: keys
 
     private func membersKey(_ channel: ChannelName, _ server: ServerID) -> String { "\(prefix):\(channel):\(server)" }
-    private func channelsKey(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:channels" }
+    private func channelsKey(_ server: ServerID) -> String { owner.key("channels", of: server) }
 
     // MARK: writing
 
@@ -53,13 +47,13 @@ public import PomeloRedis
     /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server holds the lease.
     public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
         // First of all what was there: the same transaction tells whether data was lost before it.
-        var commands = [RedisCommand("HMGET", leaseKey, "inst", "seq")]
+        var commands = [RedisCommand("HMGET", owner.leaseKey, "inst", "seq")]
         var counted: [(index: Int, channel: ChannelName)] = []
         for change in batch.changes {
-            let key = membersKey(change.channel, own)
+            let key = membersKey(change.channel, owner.server)
             if change.replaces { commands.append(RedisCommand("UNLINK", key)) }
             if !change.added.isEmpty {
-                commands.append(RedisCommand("SADD", channelsKey(own), change.channel.rawValue))
+                commands.append(RedisCommand("SADD", channelsKey(owner.server), change.channel.rawValue))
                 commands += Self.chunked("SADD", key, change.added)
             }
             commands += Self.chunked("SREM", key, change.removed)
@@ -68,10 +62,10 @@ public import PomeloRedis
             if change.count == 0 {
                 // Together: a key that older data brought back would not be found again without its name.
                 commands.append(RedisCommand("UNLINK", key))
-                commands.append(RedisCommand("SREM", channelsKey(own), change.channel.rawValue))
+                commands.append(RedisCommand("SREM", channelsKey(owner.server), change.channel.rawValue))
             }
         }
-        commands.append(RedisCommand("HSET", leaseKey, "seq", String(batch.sequence)))
+        commands.append(RedisCommand("HSET", owner.leaseKey, "seq", String(batch.sequence)))
         let replies = try await redis.transaction(commands).map { try $0.get() }
         guard replies.count == commands.count else { throw RedisError.protocolError("EXEC with other replies") }
         var published = PublishedBatch(counts: [:], previous: try sequence(replies[0]))
@@ -84,8 +78,8 @@ public import PomeloRedis
     /// A hash without `inst` was made by a flush of ours after a loss.
     private func sequence(_ reply: RedisReply) throws -> UInt64? {
         guard let fields = reply.array, fields.count == 2 else { return nil }
-        if let holder = fields[0].string, holder != instance.rawValue {
-            throw PomeloError(.notRunning, "another instance publishes as \(own)")
+        if let holder = fields[0].string, holder != owner.instance.rawValue {
+            throw PomeloError(.notRunning, "another instance publishes as \(owner.server)")
         }
         return fields[1].string.flatMap { UInt64($0) }
     }
@@ -124,7 +118,7 @@ public import PomeloRedis
     ///
     /// - Throws: `RedisError`.
     public func channels() async throws -> [ChannelName] {
-        try await scan(channelsKey(own)).map { ChannelName($0) }
+        try await scan(channelsKey(owner.server)).map { ChannelName($0) }
     }
 
     /// Counts the sets of some channels at this server.
@@ -132,7 +126,7 @@ public import PomeloRedis
     /// - Complexity: one round trip.
     /// - Throws: `RedisError`.
     public func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int] {
-        let replies = try await redis.pipeline(channels.map { RedisCommand("SCARD", [membersKey($0, own)]) })
+        let replies = try await redis.pipeline(channels.map { RedisCommand("SCARD", [membersKey($0, owner.server)]) })
         var counts: [ChannelName: Int] = [:]
         for (channel, reply) in zip(channels, replies) { counts[channel] = Int(try reply.get().int ?? 0) }
         return counts
@@ -142,7 +136,7 @@ public import PomeloRedis
     ///
     /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server holds the lease.
     public func publishedSequence() async throws -> UInt64? {
-        try sequence(try await redis.send(RedisCommand("HMGET", leaseKey, "inst", "seq")))
+        try sequence(try await redis.send(RedisCommand("HMGET", owner.leaseKey, "inst", "seq")))
     }
 
     /// Reads a set in pages: one SMEMBERS of 100 000 members would stall the loop for 20 ms.
@@ -165,7 +159,7 @@ public import PomeloRedis
     /// - Complexity: walks all keys of the database, about 1000 a round trip.
     /// - Throws: `RedisError`.
     public func clean() async throws {
-        let pattern = Self.escaped(prefix) + ":*:" + Self.escaped(own.rawValue)
+        let pattern = Self.escaped(prefix) + ":*:" + Self.escaped(owner.server.rawValue)
         var cursor = "0"
         repeat {
             let page =
@@ -177,7 +171,7 @@ public import PomeloRedis
             let keys = page[1].strings ?? []
             if !keys.isEmpty { _ = try await redis.send(RedisCommand("UNLINK", keys)) }
         } while cursor != "0"
-        _ = try await redis.send(RedisCommand("UNLINK", channelsKey(own)))
+        _ = try await redis.send(RedisCommand("UNLINK", channelsKey(owner.server)))
     }
 
     /// A name as a pattern that matches only itself.

@@ -9,6 +9,7 @@ public import PomeloRedis
 /// <prefix>:<uid>                      set of server ids          (readable by pomelo-status-plugin)
 /// {<prefix>:<uid>}:bind               hash {sid, inst, session, tok}
 /// pomelo:{<cluster>/<server>}:uids    set of user ids the server published (written before what it names)
+/// pomelo:{<cluster>/<server>}:revoked set of user ids whose binding it may have lost without having been asked
 /// pomelo:{<cluster>/<server>}:lease   hash, field status = <instance>/<sequence of the last publication>
 /// ```
 ///
@@ -17,13 +18,12 @@ public import PomeloRedis
     private nonisolated static let claimScript = script("claim", PackageResources.claim_lua)
     private nonisolated static let releaseScript = script("release", PackageResources.release_lua)
     private static let chunk = 500
+    /// Longer than a server that still has sessions can go without publishing, unless Redis is away.
+    private static let revokedMilliseconds = 3_600_000
 
     private let redis: any RedisPort
     private let prefix: String
-    private var own = ServerID("")
-    private var instance = InstanceID("")
-    private var cluster = ""
-    private var leaseKey = ""
+    private var owner = StoreOwner()
 
     /// The prefix is pomelo's default unless told otherwise; clusters that share one Redis need different ones.
     public init(redis: any RedisPort, prefix: String = "POMELO:STATUS") {
@@ -38,10 +38,7 @@ public import PomeloRedis
 
     /// Takes the server's identity and its lease key; sends no command.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        own = application.serverID
-        instance = application.instance
-        cluster = application.clusterName
-        leaseKey = membership?.leaseKey(of: own) ?? ""
+        owner = StoreOwner(application, membership)
     }
 
     private nonisolated static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
@@ -53,9 +50,11 @@ public import PomeloRedis
 
     // MARK: keys
 
+    private var own: ServerID { owner.server }
     private func statusKey(_ uid: UserID) -> String { "\(prefix):\(uid)" }
     private func bindKey(_ uid: UserID) -> String { "{\(prefix):\(uid)}:bind" }
-    private func uidsKey(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:uids" }
+    private func uidsKey(_ server: ServerID) -> String { owner.key("uids", of: server) }
+    private func revokedKey(_ server: ServerID) -> String { owner.key("revoked", of: server) }
 
     // MARK: status
 
@@ -63,29 +62,33 @@ public import PomeloRedis
     ///
     /// - Complexity: one round trip, but no transaction: after an error some of it may be written.
     /// - Throws: `RedisError`.
-    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64? {
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
         // First of all what was there: the same round trip tells whether data was lost before it.
-        var commands = [RedisCommand("HGET", leaseKey, "status")]
+        var commands = [
+            RedisCommand("HGET", owner.leaseKey, "status"),
+            RedisCommand("SSCAN", revokedKey(own), "0", "COUNT", Self.chunk),
+        ]
         if !online.isEmpty {
             commands.append(RedisCommand("SADD", uidsKey(own)).appending(online.map(\.rawValue)))
         }
         commands += online.map { RedisCommand("SADD", statusKey($0), own.rawValue) }
         commands += offline.map { RedisCommand("SREM", statusKey($0), own.rawValue) }
-        commands.append(RedisCommand("HSET", leaseKey, "status", "\(instance)/\(sequence)"))
+        commands.append(RedisCommand("HSET", owner.leaseKey, "status", "\(owner.instance)/\(sequence)"))
         let replies = try await redis.pipeline(commands).map { try $0.get() }
-        return replies.first.flatMap { self.sequence($0) }
+        return PublishedStatus(
+            previous: self.sequence(replies[0]), revoked: replies[1].array?.last?.strings?.map { UserID($0) } ?? [])
     }
 
     /// The sequence in the lease's hash; nil when it is another instance's.
     ///
     /// - Throws: `RedisError`.
     public func publishedSequence() async throws -> UInt64? {
-        sequence(try await redis.send(RedisCommand("HGET", leaseKey, "status")))
+        sequence(try await redis.send(RedisCommand("HGET", owner.leaseKey, "status")))
     }
 
     private func sequence(_ reply: RedisReply) -> UInt64? {
-        guard let text = reply.string, text.hasPrefix("\(instance)/") else { return nil }
-        return UInt64(text.dropFirst(instance.rawValue.count + 1))
+        guard let text = reply.string, text.hasPrefix("\(owner.instance)/") else { return nil }
+        return UInt64(text.dropFirst(owner.instance.rawValue.count + 1))
     }
 
     /// Reads the index of this server, in pages.
@@ -151,6 +154,26 @@ public import PomeloRedis
         return .held(other, token: token)
     }
 
+    /// Adds to the server's set, which ends by itself in case nobody is left to look.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`; repeating is harmless.
+    public func revoke(_ uid: UserID, from server: ServerID) async throws {
+        let replies = try await redis.pipeline([
+            RedisCommand("SADD", revokedKey(server), uid.rawValue),
+            RedisCommand("PEXPIRE", revokedKey(server), Self.revokedMilliseconds),
+        ])
+        for reply in replies { _ = try reply.get() }
+    }
+
+    /// Removes from this server's set.
+    ///
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`; repeating is harmless.
+    public func forget(revoked uids: [UserID]) async throws {
+        _ = try await redis.send(RedisCommand("SREM", revokedKey(own)).appending(uids.map(\.rawValue)))
+    }
+
     /// Removes each binding that this instance holds, then the users from its index.
     ///
     /// - Complexity: one round trip per user, and one for the index.
@@ -158,7 +181,7 @@ public import PomeloRedis
     public func release(_ uids: [UserID]) async throws {
         for uid in uids {
             _ = try await redis.run(
-                Self.releaseScript, keys: [bindKey(uid)], args: [.text(own.rawValue), .text(instance.rawValue)])
+                Self.releaseScript, keys: [bindKey(uid)], args: [.text(own.rawValue), .text(owner.instance.rawValue)])
         }
         // The index goes last: what it does not name would outlive this server.
         _ = try await redis.send(RedisCommand("SREM", uidsKey(own)).appending(uids.map(\.rawValue)))
@@ -185,6 +208,6 @@ public import PomeloRedis
             let gone = uids.map { RedisCommand("SREM", [statusKey($0), server.rawValue]) }
             for reply in try await redis.pipeline(gone) { _ = try reply.get() }
         } while cursor != "0"
-        _ = try await redis.send(RedisCommand("UNLINK", [uidsKey(server)]))
+        _ = try await redis.send(RedisCommand("UNLINK", [uidsKey(server), revokedKey(server)]))
     }
 }

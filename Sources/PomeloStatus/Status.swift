@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloStatus: who is online, and where; one identity in the whole cluster.
-// Reading order: Status, StatusService, StatusPublisher, StatusStore, RedisStatusStore.
+// Reading order: Status, StatusService, StatusService+Binding, StatusPublisher, StatusStore, RedisStatusStore.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -64,12 +64,7 @@ public struct Status: Plugin {
     /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
     ///   and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
-        guard !options.prefix.contains(where: { "{}".contains($0) }) else {
-            throw PomeloError(.configuration, "status: prefix must not hold { or }")
-        }
-        if store.needsMembership, application.membership == nil {
-            throw PomeloError(.configuration, "status: this store needs the Cluster plugin, used before it")
-        }
+        try store.check(options.prefix, for: name, in: application)
         let service = StatusService(application, store, options)
         application.setService(service)
         try application.load(service)

@@ -1,104 +1,73 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloCore
 import PomeloLoop
 
-/// Keeps the store's status of this server's users equal to its sessions: write-behind and healing.
-///
-/// What waits is a set of users, looked up when it is written, so an outage cannot overflow it. There is one
-/// publication at a time.
-@Loop final class StatusPublisher: LeasePublisher {
+/// The published status and the bindings of this server's users: what differs, and how it is written and compared.
+@Loop final class StatusPublisher: PublishedState {
     private static let batch = 500
     /// Users whose publication is repeated each second, round-robin: heals what others removed.
     private static let sweepUsers = 200
 
-    private let application: Application
+    let name = "status"
+    private let sessions: SessionService
     private let store: any StatusStore
     private var dirty: Set<UserID> = []
-    private var sequence: UInt64 = 0
-    /// The last sequence the store confirmed: a lower one found there means that it has lost data.
-    private var acknowledged: UInt64 = 0
-    private var task: Task<Void, Never>?
-    private var stopped = false
-    private var retryTimer: TimerID?
-    private var sweepTimer: TimerID?
     private var sweepCursor: [UserID] = []
     /// Users whose binding is being claimed: their entry is not touched meanwhile.
-    private(set) var claiming: Set<UserID> = []
-    /// Users whose binding the store may have lost.
+    private var claiming: Set<UserID> = []
+    /// Users whose binding the store may have lost, or given to another server.
     private var unclaimed: Set<UserID> = []
-    /// Takes back the binding of a user who is here.
+    /// Makes sure of the binding of a user who is here.
     var reclaim: @Loop @Sendable (UserID) async throws -> Void = { _ in }
 
-    init(_ application: Application, _ store: any StatusStore) {
-        self.application = application
+    init(_ sessions: SessionService, _ store: any StatusStore) {
+        self.sessions = sessions
         self.store = store
     }
 
     /// Users whose status is not published.
-    var backlog: Int { dirty.count }
+    var count: Int { dirty.count }
+    var hasChanges: Bool { !dirty.isSubset(of: claiming) }
 
-    func note(_ uid: UserID) {
-        dirty.insert(uid)
-        kick()
-    }
+    /// A user came or went.
+    func note(_ uid: UserID) { dirty.insert(uid) }
 
     /// False when the user id is being claimed already.
     func beginClaim(_ uid: UserID) -> Bool { claiming.insert(uid).inserted }
 
-    /// What was not touched during the claim is published now.
-    func endClaim(_ uid: UserID) {
-        claiming.remove(uid)
-        if dirty.contains(uid) { kick() }
-    }
+    /// What was not touched during the claim can be published now.
+    func endClaim(_ uid: UserID) { claiming.remove(uid) }
 
-    func start() { scheduleSweep() }
-
-    /// Publishes what is left, once.
-    func stop() async {
-        stopped = true
-        if let sweepTimer { application.clock.cancel(sweepTimer) }
-        if let retryTimer { application.clock.cancel(retryTimer) }
-        await task?.value
-        await run()
-    }
+    private func isHere(_ uid: UserID) -> Bool { !sessions.get(byUid: uid).isEmpty }
 
     // MARK: writing
 
-    private func kick() {
-        guard task == nil, retryTimer == nil, !stopped else { return }
-        task = Loop.spawn {
-            await self.run()
-            self.task = nil
+    func publish(_ sequence: UInt64, written: @Loop (UInt64?) -> Void) async throws {
+        let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
+        dirty.subtract(batch)
+        do {
+            let offline = batch.filter { !isHere($0) }
+            let published = try await store.publish(
+                online: batch.subtracting(offline).sorted(), offline: offline.sorted(), sequence: sequence)
+            written(published.previous)
+            try await doubt(published.revoked)
+            try await forEach(batch.filter { isHere($0) && unclaimed.contains($0) }) { try await self.settle($0) }
+            try await forEach(offline) { try await self.release($0) }
+        } catch {
+            dirty.formUnion(batch)
+            throw error
         }
     }
 
-    private func run() async {
-        // Another instance has this server's id: what is published under it is no longer ours.
-        while application.membership?.isJoined ?? true {
-            let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
-            guard !batch.isEmpty else { return }
-            dirty.subtract(batch)
-            sequence += 1
-            do {
-                let offline = batch.filter { !isHere($0) }.sorted()
-                let previous = try await store.publish(
-                    online: batch.filter { isHere($0) }.sorted(), offline: offline, sequence: sequence)
-                if previous ?? 0 < acknowledged { heal(since: previous) }
-                acknowledged = sequence
-                try await forEach(batch.filter { isHere($0) && unclaimed.contains($0) }) { uid in
-                    try await self.reclaim(uid)
-                    self.unclaimed.remove(uid)
-                }
-                try await forEach(Set(offline)) { try await self.release($0) }
-            } catch {
-                dirty.formUnion(batch)
-                return failed(error)
-            }
-        }
+    /// Noted here before it is forgotten there, and forgotten before it is settled: a revocation that comes in between
+    /// is either settled with this one or found the next time.
+    private func doubt(_ revoked: [UserID]) async throws {
+        guard !revoked.isEmpty else { return }
+        let here = revoked.filter { isHere($0) }
+        unclaimed.formUnion(here)
+        dirty.formUnion(here)
+        try await store.forget(revoked: revoked)
     }
-
-    private func isHere(_ uid: UserID) -> Bool { !application.sessionService.get(byUid: uid).isEmpty }
 
     /// Together, so that a store may answer many in one round trip; the first error ends it.
     private func forEach(
@@ -107,6 +76,17 @@ import PomeloLoop
         try await withThrowingTaskGroup(of: Void.self) { group in
             for uid in uids.sorted() { group.addTask { @Loop @Sendable in try await body(uid) } }
             try await group.waitForAll()
+        }
+    }
+
+    /// Takes the binding of a user who is here back, or learns that another has it.
+    private func settle(_ uid: UserID) async throws {
+        unclaimed.remove(uid)
+        do {
+            try await reclaim(uid)
+        } catch {
+            unclaimed.insert(uid)
+            throw error
         }
     }
 
@@ -125,62 +105,27 @@ import PomeloLoop
         unclaimed.insert(uid)
     }
 
-    private func failed(_ error: any Error) {
-        application.log.warning("status is not published", metadata: ["error": "\(error)"])
-        guard !stopped else { return }
-        retryTimer = application.clock.schedule(after: application.random.jittered(.milliseconds(500))) { [weak self] in
-            self?.retryTimer = nil
-            self?.kick()
-        }
-    }
-
     // MARK: healing
 
-    /// Redis is back: nothing was lost when it holds the last confirmed sequence.
-    func redisReturned() async {
-        // REENTRANCY: publications confirmed during the await have looked for a loss by themselves.
-        let expected = acknowledged
-        do {
-            let held = try await store.publishedSequence()
-            if held ?? 0 < expected { heal(since: held) } else { kick() }
-        } catch {
-            application.log.warning("cannot compare the published status", metadata: ["error": "\(error)"])
-        }
-    }
+    func publishedSequence() async throws -> UInt64? { try await store.publishedSequence() }
 
-    /// Publishes everybody again, takes bindings back, and removes who came back with older data.
-    private func heal(since held: UInt64?) {
-        application.log.notice("published status was lost", metadata: ["held": "\(held ?? 0)"])
-        // All servers do this at the same time: spread it.
-        let pause = Duration.milliseconds(held == nil ? Int64(application.random.next() % 2000) : 0)
-        _ = application.clock.schedule(after: pause) { [weak self] in
-            Loop.spawn { await self?.healNow() }
-        }
-    }
-
-    private func healNow() async {
-        let users = application.sessionService.users
-        dirty.formUnion(users)
-        unclaimed.formUnion(users)
+    /// Everybody is published again, bindings are taken back, and who came back with older data is removed.
+    func lost(since held: UInt64?) async {
+        dirty.formUnion(sessions.users)
+        unclaimed.formUnion(sessions.users)
         do {
             dirty.formUnion(try await store.publishedUsers().filter { !isHere($0) })
         } catch {
-            application.log.debug("cannot list the published users: \(error)")
+            // The store is away again; its return is one more loss.
         }
-        kick()
     }
 
-    private func scheduleSweep() {
-        sweepTimer = application.clock.schedule(after: .seconds(1)) { [weak self] in
-            guard let self, !self.stopped else { return }
-            if self.sweepCursor.isEmpty { self.sweepCursor = Array(self.application.sessionService.users) }
-            let users = Array(self.sweepCursor.suffix(Self.sweepUsers))
-            self.sweepCursor.removeLast(users.count)
-            if self.store.isUp {
-                self.dirty.formUnion(users)
-                if !self.dirty.isEmpty { self.kick() }
-            }
-            self.scheduleSweep()
-        }
+    /// Publishes some users once more.
+    func sweep() async throws {
+        guard store.isUp else { return }
+        if sweepCursor.isEmpty { sweepCursor = Array(sessions.users) }
+        let users = sweepCursor.suffix(Self.sweepUsers)
+        sweepCursor.removeLast(users.count)
+        dirty.formUnion(users)
     }
 }

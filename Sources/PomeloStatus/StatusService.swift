@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Logging
 public import PomeloCore
 public import PomeloLoop
 import PomeloWire
@@ -11,14 +10,14 @@ import PomeloWire
     /// Answers about one user are used again within this time.
     static let cacheFor = Duration.seconds(5)
     private static let cacheLimit = 10_000
-    /// A claim is decided within this time, or fails.
-    static let claimDeadline = Duration.milliseconds(1800)
 
     /// `status`.
     public let name = "status"
     let application: Application
     let store: any StatusStore
-    let publisher: StatusPublisher
+    let published: StatusPublisher
+    /// Publishes status in the background.
+    let writer: WriteBehind
     private let options: Status.Options
     private var cache: [UserID: (servers: [ServerID], until: UInt64)] = [:]
 
@@ -26,25 +25,24 @@ import PomeloWire
         self.application = application
         self.store = store
         self.options = options
-        publisher = StatusPublisher(application, store)
+        published = StatusPublisher(application.sessionService, store)
+        writer = WriteBehind(published, of: application)
         application.sessionService.addObserver(self)
-        application.membership?.addPublisher(publisher)
+        application.membership?.addPublisher(writer)
         application.membership?.addCleaner(self)
         if options.singleSession == .refuse {
             application.sessionService.authority = self
-            publisher.reclaim = { [unowned self] uid in try await self.reclaim(uid) }
+            published.reclaim = { [unowned self] uid in try await self.reclaim(uid) }
         }
-        application.procedures.immediate("sys/status.holds") { _, payload in
+        application.procedures.immediate("sys/status.holds") { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let uid = UserID(try reader.text())
-            let session = SessionID(try reader.number())
-            let held = application.sessionService.get(session)
-            return [held?.uid == uid || held?.binding == true ? 1 : 0]
+            return [self.holds(uid, SessionID(try reader.number())) ? 1 : 0]
         }
     }
 
     /// Users whose status is not yet published.
-    public var backlog: Int { publisher.backlog }
+    public var backlog: Int { published.count }
 
     /// Starts the store, cleans it when the options say so, and begins to publish at a frontend.
     ///
@@ -52,11 +50,11 @@ import PomeloWire
     public func start() async throws {
         try await store.start(application, application.membership)
         if options.cleanOnStartUp { try await store.clean() }
-        if application.isFrontend { publisher.start() }
+        if application.isFrontend { writer.start() }
     }
 
     /// Publishes what is left, once, and nothing further.
-    public func stop() async { await publisher.stop() }
+    public func stop() async { await writer.stop() }
 
     // MARK: questions
 
@@ -159,94 +157,17 @@ import PomeloWire
     // MARK: sessions
 
     /// Notes that a user has a session here; the store is told in the background.
-    public func bound(_ session: ClientSession, to uid: UserID) { publisher.note(uid) }
+    public func bound(_ session: ClientSession, to uid: UserID) { changed(uid) }
 
     /// Notes that a user has no session here any more, when it was the last.
     public func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
-        if last { publisher.note(uid) }
-    }
-}
-
-extension StatusService: BindAuthority {
-    /// Claims a user id when the options refuse a second session.
-    ///
-    /// A holder that is gone from the cluster, or denies it, or does not answer within 500 ms, loses the id.
-    ///
-    /// - Throws: `PomeloError` `.binding` when another session holds it; `.redisUnavailable` when that is not decided
-    ///   within 1.8 s.
-    public func claim(_ uid: UserID, for session: ClientSession) async throws {
-        guard application.sessionService.get(byUid: uid).isEmpty, publisher.beginClaim(uid) else {
-            throw Self.refused(uid)
-        }
-        defer { publisher.endClaim(uid) }
-        let attempt = Attempt()
-        do {
-            let decided = try await application.clock.within(Self.claimDeadline) {
-                let isOurs = try await self.decide(uid, self.holder(session.id), attempt)
-                // Granted too late: nobody waits for it any more.
-                if isOurs, attempt.isOver { self.publisher.note(uid) }
-                return isOurs
-            }
-            attempt.isOver = true
-            guard let decided else { throw PomeloError(.redisUnavailable, "\(uid) could not be claimed in time") }
-            if !decided { throw Self.refused(uid) }
-        } catch {
-            // It may have been claimed after all, and it is in the index: both go when the store answers again.
-            publisher.note(uid)
-            if let error = error as? PomeloError, error.code == .binding { throw error }
-            throw PomeloError(.redisUnavailable, "\(uid) cannot be claimed: \(error)", cause: error)
-        }
+        if last { changed(uid) }
     }
 
-    /// Gives a user id back in the background, unless another session here has it by then.
-    public func release(_ uid: UserID, for session: ClientSession) { publisher.note(uid) }
-
-    private func holder(_ session: SessionID) -> Holder {
-        Holder(server: application.serverID, instance: application.instance, session: session)
+    func changed(_ uid: UserID) {
+        published.note(uid)
+        writer.kick()
     }
-
-    /// True when the claim is ours: nobody held it, or the holder is gone or denies it.
-    private func decide(_ uid: UserID, _ holder: Holder, _ attempt: Attempt) async throws -> Bool {
-        guard case .held(let other, let token) = try await store.claim(uid, holder, gone: nil) else { return true }
-        if await stillHolds(other, uid) || attempt.isOver { return false }
-        return try await store.claim(uid, holder, gone: token) == .granted
-    }
-
-    private func stillHolds(_ other: Holder, _ uid: UserID) async -> Bool {
-        if other.server == application.serverID {
-            return other.instance == application.instance && application.sessionService.get(other.session)?.uid == uid
-        }
-        guard application.servers[other.server]?.instance == other.instance else { return false }
-        var payload = PayloadWriter()
-        payload.text(uid.rawValue)
-        payload.number(other.session.rawValue)
-        do throws(RPCError) {
-            let answer = try await application.rpc.system(
-                other.server, "status.holds", payload.bytes, within: .milliseconds(500))
-            return answer.first == 1
-        } catch {
-            application.log.notice("\(other.server) does not answer for \(uid): its binding is void")
-            return false
-        }
-    }
-
-    private func reclaim(_ uid: UserID) async throws {
-        guard let session = application.sessionService.get(byUid: uid).first else { return }
-        if case .held(let other, _) = try await store.claim(uid, holder(session.id), gone: nil) {
-            application.log.warning("\(uid) was bound at \(other.server) while redis had lost our binding")
-        } else if !session.isOpen {
-            publisher.note(uid)
-        }
-    }
-
-    private static func refused(_ uid: UserID) -> PomeloError {
-        PomeloError(.binding, "\(uid) is bound already")
-    }
-}
-
-/// Whether somebody still waits for the outcome of a claim.
-@Loop private final class Attempt {
-    var isOver = false
 }
 
 extension StatusService: LeaseCleaner {

@@ -27,21 +27,29 @@ public enum Claim: Sendable, Equatable {
     case held(Holder, token: String)
 }
 
+/// What a store says about a publication.
+public struct PublishedStatus: Sendable, Equatable {
+    /// The sequence the store held for this instance just before; nil when it held nothing of it.
+    public var previous: UInt64?
+    /// Users whose binding may have been taken from this server; not all of them when they are many.
+    public var revoked: [UserID]
+
+    /// A store's answer, made by the store.
+    public init(previous: UInt64?, revoked: [UserID] = []) {
+        self.previous = previous
+        self.revoked = revoked
+    }
+}
+
 /// Where online status and bindings live.
 ///
 /// Every call may throw when the store is away.
-@Loop public protocol StatusStore: AnyObject {
-    /// Whether entries live under a lease, and so need a cluster membership.
-    var needsMembership: Bool { get }
+@Loop public protocol StatusStore: PublishedStore {
     /// Whether calls can succeed at all now.
     var isUp: Bool { get }
-    /// Prepares the store for this server.
-    func start(_ application: Application, _ membership: (any Membership)?) async throws
     /// Publishes that users are, or are no longer, connected to this server, and a sequence that grows with every
-    /// call; returns the sequence the store held for this instance before. Repeating is harmless.
-    func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64?
-    /// The last sequence the store holds for this instance; nil when it holds nothing of it.
-    func publishedSequence() async throws -> UInt64?
+    /// call. Repeating is harmless.
+    func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus
     /// The users published for this server, and those it may hold a binding of.
     func publishedUsers() async throws -> [UserID]
     /// The servers each user is connected to.
@@ -49,22 +57,18 @@ public enum Claim: Sendable, Equatable {
     /// Whether each user is connected anywhere.
     func areOnline(_ uids: [UserID]) async throws -> [Bool]
     /// Claims a user id; `gone` is the token of a holder found gone.
+    ///
+    /// Every grant has a new token, also that of a session that held the user id already.
     func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim
+    /// Notes for a server that does not answer that a user id is about to be taken from it: it finds out when it
+    /// publishes. Comes before the claim, so that whoever makes sure of the binding has a new token or has lost it.
+    func revoke(_ uid: UserID, from server: ServerID) async throws
+    /// Removes revocations that this server knows of.
+    func forget(revoked uids: [UserID]) async throws
     /// Gives back what this instance holds of these user ids.
     func release(_ uids: [UserID]) async throws
-    /// Removes what this server's former instances have published.
-    func clean() async throws
     /// Removes a gone server's entries and bindings.
     func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
-}
-
-extension StatusStore {
-    /// False: entries live until they are removed.
-    public var needsMembership: Bool { false }
-    /// Does nothing.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {}
-    /// Does nothing.
-    public func clean() async throws {}
 }
 
 /// A store in this process's memory, for one process or for tests that share it between applications.
@@ -74,6 +78,7 @@ extension StatusStore {
         fileprivate var online: [UserID: Set<ServerID>] = [:]
         fileprivate var bindings: [UserID: (holder: Holder, token: String)] = [:]
         fileprivate var lastToken = 0
+        fileprivate var revoked: [ServerID: Set<UserID>] = [:]
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
 
         /// Entries of nobody.
@@ -96,45 +101,43 @@ extension StatusStore {
         public func restore(_ old: Entries) {
             online = old.online
             bindings = old.bindings
+            revoked = old.revoked
             sequences = old.sequences
         }
     }
 
     private let entries: Entries
-    private var own = ServerID("")
-    private var instance = InstanceID("")
+    private var owner = StoreOwner()
 
     /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
-    /// False: memory has no leases.
-    public var needsMembership: Bool { false }
     /// True: memory is always there.
     public var isUp: Bool { true }
 
     /// Takes the server's identity.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        own = application.serverID
-        instance = application.instance
+        owner = StoreOwner(application, membership)
     }
 
     /// Applies the changes to the entries, at once.
-    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) -> UInt64? {
-        defer { entries.sequences[own] = (instance, sequence) }
-        for uid in online { entries.online[uid, default: []].insert(own) }
-        for uid in offline { remove(uid, own) }
-        return publishedSequence()
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) -> PublishedStatus {
+        defer { entries.sequences[owner.server] = (owner.instance, sequence) }
+        for uid in online { entries.online[uid, default: []].insert(owner.server) }
+        for uid in offline { remove(uid, owner.server) }
+        let revoked = entries.revoked[owner.server] ?? []
+        return PublishedStatus(previous: publishedSequence(), revoked: revoked.sorted())
     }
 
     /// The sequence of the last `publish`; nil when it was another instance's.
     public func publishedSequence() -> UInt64? {
-        entries.sequences[own].flatMap { $0.instance == instance ? $0.sequence : nil }
+        entries.sequences[owner.server].flatMap { $0.instance == owner.instance ? $0.sequence : nil }
     }
 
     /// The users that are online here or bound here, sorted.
     public func publishedUsers() -> [UserID] {
-        let online = entries.online.filter { $0.value.contains(own) }.keys
-        let bound = entries.bindings.filter { $0.value.holder.server == own }.keys
+        let online = entries.online.filter { $0.value.contains(owner.server) }.keys
+        let bound = entries.bindings.filter { $0.value.holder.server == owner.server }.keys
         return Set(online).union(bound).sorted()
     }
 
@@ -153,17 +156,25 @@ extension StatusStore {
         return .granted
     }
 
+    /// Notes it among the entries.
+    public func revoke(_ uid: UserID, from server: ServerID) { entries.revoked[server, default: []].insert(uid) }
+
+    /// Removes the notes for this server.
+    public func forget(revoked uids: [UserID]) { entries.revoked[owner.server]?.subtract(uids) }
+
     /// Removes the bindings that this instance holds.
     public func release(_ uids: [UserID]) {
         for uid in uids {
-            if let bound = entries.bindings[uid]?.holder, bound.server == own, bound.instance == instance {
+            if let bound = entries.bindings[uid]?.holder, bound.server == owner.server,
+                bound.instance == owner.instance
+            {
                 entries.bindings[uid] = nil
             }
         }
     }
 
     /// Removes everything of this server.
-    public func clean() async throws { cleanUp(own) }
+    public func clean() async throws { cleanUp(owner.server) }
     /// Removes everything of a server, all at once.
     ///
     /// - Throws: what `proceed` throws; nothing is removed then.
@@ -175,6 +186,7 @@ extension StatusStore {
     private func cleanUp(_ server: ServerID) {
         for uid in Array(entries.online.keys) { remove(uid, server) }
         entries.bindings = entries.bindings.filter { $0.value.holder.server != server }
+        entries.revoked[server] = nil
     }
 
     private func remove(_ uid: UserID, _ server: ServerID) {

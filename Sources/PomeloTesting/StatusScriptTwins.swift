@@ -19,13 +19,9 @@ extension FakeRedis {
         _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
     ) throws(RedisError) -> RedisReply {
         let held = try redis(RedisCommand("HMGET", keys[0], "sid", "inst", "session", "tok")).array ?? []
-        if !held[0].isNull {
-            if held.prefix(3).map(\.string) == args.prefix(3).map(Optional.some) {
-                return .array([.integer(1), held[3]])
-            }
-            if held[3].string != args[3] {
-                return .array([.integer(0), held[3], held[0], held[1], held[2]])
-            }
+        let isOurs = held.prefix(3).map(\.string) == args.prefix(3).map(Optional.some)
+        if !held[0].isNull, !isOurs, held[3].string != args[3] {
+            return .array([.integer(0), held[3], held[0], held[1], held[2]])
         }
 
         let time = try redis(RedisCommand("TIME")).array?.compactMap(\.int) ?? []

@@ -8,7 +8,7 @@ public import PomeloStatus
     /// One rule each.
     public enum Case: String, CaseIterable, Sendable {
         case onlineAndOffline, severalServers, sequence, users, claims, reclaims, releases, goneToken, staleToken
-        case tokensGrow, race, cleans, cleansUp, cleanUpStops, prefixes, manyUsers
+        case renewedToken, tokensGrow, race, revokes, cleans, cleansUp, cleanUpStops, prefixes, manyUsers
     }
 
     private let cluster = TestCluster(TestCluster.records(connectors: 3, chats: 0))
@@ -31,8 +31,10 @@ public import PomeloStatus
         case .releases: try await releases()
         case .goneToken: try await goneToken()
         case .staleToken: try await staleToken()
+        case .renewedToken: try await renewedToken()
         case .tokensGrow: try await tokensGrow()
         case .race: try await race()
+        case .revokes: try await revokes()
         case .cleans: try await cleans()
         case .cleansUp: try await cleansUp()
         case .cleanUpStops: try await cleanUpStops()
@@ -97,9 +99,11 @@ public import PomeloStatus
     private func sequence() async throws {
         let store = try await store().store
         try expect("sequence of an empty store", try await store.publishedSequence(), nil)
-        try expect("before the first", try await store.publish(online: ["ann"], offline: [], sequence: 3), nil)
+        try expect(
+            "before the first", try await store.publish(online: ["ann"], offline: [], sequence: 3).previous, nil)
         try expect("after the first", try await store.publishedSequence(), 3)
-        try expect("before the second", try await store.publish(online: [], offline: ["ann"], sequence: 4), 3)
+        let second = try await store.publish(online: [], offline: ["ann"], sequence: 4)
+        try expect("before the second", second.previous, 3)
         try expect("of another instance", try await self.store().store.publishedSequence(), nil)
     }
 
@@ -171,6 +175,34 @@ public import PomeloStatus
             throw SuiteFailure("a token of an earlier holding took a later one")
         }
         try expect("the later holder stays", found, third)
+    }
+
+    /// Whoever makes sure of its binding cannot lose it to a claim that began before.
+    private func renewedToken() async throws {
+        let (one, holder) = try await store()
+        let (two, other) = try await store("connector-2")
+        _ = try await one.claim("ann", holder, gone: nil)
+        let seen = try await token("held", two, "ann", other, heldBy: holder)
+        try expect("once more", try await one.claim("ann", holder, gone: nil), .granted)
+        guard case .held(let found, _) = try await two.claim("ann", other, gone: seen) else {
+            throw SuiteFailure("a claim by an older token took a binding that was made sure of")
+        }
+        try expect("the holder stays", found, holder)
+    }
+
+    private func revokes() async throws {
+        let one = try await store().store
+        let two = try await store("connector-2").store
+        for _ in 0..<2 { try await two.revoke("ann", from: "connector-1") }
+        let told = try await one.publish(online: ["ann"], offline: [], sequence: 1)
+        try expect("revoked", told.revoked, ["ann"])
+        let others = try await two.publish(online: [], offline: [], sequence: 1)
+        try expect("revoked of another server", others.revoked, [])
+        try await one.forget(revoked: ["ann", "bob"])
+        try expect("after it", try await one.publish(online: [], offline: ["ann"], sequence: 2).revoked, [])
+        try await two.revoke("ann", from: "connector-1")
+        try await two.cleanUp("connector-1") {}
+        try expect("after the end", try await one.publish(online: [], offline: [], sequence: 3).revoked, [])
     }
 
     private func tokensGrow() async throws {

@@ -129,7 +129,7 @@ public import PomeloStatus
     }
 
     /// Publishes, unless a fault strikes.
-    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> UInt64? {
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
         try await faults.call(writes: true) {
             try await store.publish(online: online, offline: offline, sequence: sequence)
         }
@@ -156,6 +156,16 @@ public import PomeloStatus
     /// Claims, unless a fault strikes.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
         try await faults.call(writes: true) { try await store.claim(uid, holder, gone: gone) }
+    }
+
+    /// Revokes, unless a fault strikes.
+    public func revoke(_ uid: UserID, from server: ServerID) async throws {
+        try await faults.call(writes: true) { try await store.revoke(uid, from: server) }
+    }
+
+    /// Forgets, unless a fault strikes.
+    public func forget(revoked uids: [UserID]) async throws {
+        try await faults.call(writes: true) { try await store.forget(revoked: uids) }
     }
 
     /// Releases, unless a fault strikes.

@@ -216,6 +216,7 @@ public import PomeloLoop
     private var cleaners: [any LeaseCleaner] = []
     private var publishers: [any LeasePublisher] = []
     private(set) var isJoined = false
+    let health = MembershipHealth.healthy
 
     init(_ application: Application, _ cluster: TestCluster) {
         self.application = application
@@ -225,6 +226,9 @@ public import PomeloLoop
     var instance: InstanceID { application.instance }
     var clusterName: String { application.clusterName }
     func leaseKey(of server: ServerID) -> String { "pomelo:{\(clusterName)/\(server)}:lease" }
+    func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
+        cluster.view.contains { $0.id == server && $0.instance == instance }
+    }
     func everServers() async throws -> [ServerID] { cluster.everServers }
     func addCleaner(_ cleaner: any LeaseCleaner) { cleaners.append(cleaner) }
     func addPublisher(_ publisher: any LeasePublisher) { publishers.append(publisher) }

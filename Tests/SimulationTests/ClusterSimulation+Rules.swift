@@ -21,7 +21,7 @@ extension ClusterSimulation {
                 }
             }
         }
-        if mustHaveOneHolder { checkOneHolder() }
+        if mustHaveOneHolder { checkOneSessionPerUser() }
         checkDeliveries()
         for violation in cluster.network.violations { fail(violation) }
     }
@@ -33,7 +33,7 @@ extension ClusterSimulation {
     /// A holder that does not answer loses its user by design, and one whose binding was lost may.
     private var mustHaveOneHolder: Bool { !hasNetworkFaults && !storage.hasForgotten }
 
-    private func checkOneHolder() {
+    private func checkOneSessionPerUser() {
         for uid in Self.users {
             let holders = clients.filter { !$0.socket.isClosed && $0.socket.session?.uid == uid }
             if holders.count > 1 { fail("\(uid) is bound at \(holders.map(\.frontend)) at once") }
@@ -54,6 +54,7 @@ extension ClusterSimulation {
     func checkInTheEnd() {
         for id in cluster.running { note("\(id) is \(cluster[id].state)") }
         checkAlways()
+        checkOneSessionPerUser()
         for client in clients where !client.socket.isClosed {
             for id in client.requests where client.socket.answers[id] == nil {
                 fail("request \(id) of \(client.socket.remoteAddress) was never answered")

@@ -9,6 +9,10 @@ public import PomeloLoop
     var instance: InstanceID { get }
     /// Whether the registry holds this instance, as far as this process knows.
     var isJoined: Bool { get }
+    /// How sure this server may be that the others count on it.
+    var health: MembershipHealth { get }
+    /// Whether the registry says now that an instance has its server id and its lease lives; a view lags behind that.
+    func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool
     /// The cluster's name, part of every key of its own.
     var clusterName: String { get }
     /// The hash that lives as long as the lease of a server (fields `inst`, `seq`).
@@ -19,6 +23,16 @@ public import PomeloLoop
     func addCleaner(_ cleaner: any LeaseCleaner)
     /// Registers who re-publishes state after Redis came back or was emptied.
     func addPublisher(_ publisher: any LeasePublisher)
+}
+
+/// How sure a server may be of its place in the cluster.
+public enum MembershipHealth: String, Sendable {
+    /// The lease is renewed.
+    case healthy
+    /// Redis does not renew the lease; what needs no Redis goes on.
+    case degraded
+    /// The lease was not renewed for twice its length: others may have taken this server for gone.
+    case isolated
 }
 
 /// Removes what a gone instance has left in Redis.

@@ -1,19 +1,17 @@
 -- Claims a user id for one session, cluster-wide.
 --
+-- A session that holds it already gets a new token: a claim by the token before it is then too late.
+--
 -- KEYS[1]  the binding: hash {sid, inst, session, tok}
 -- ARGV[1]  server id   ARGV[2]  instance   ARGV[3]  session
 -- ARGV[4]  token of a holder that the caller found gone, or ""
 --
--- Reply: {1, tok}                          claimed, or held by this very session already
+-- Reply: {1, tok}                          claimed
 --        {0, tok, sid, inst, session}      held by another
 local held = redis.call('HMGET', KEYS[1], 'sid', 'inst', 'session', 'tok')
-if held[1] then
-  if held[1] == ARGV[1] and held[2] == ARGV[2] and held[3] == ARGV[3] then
-    return {1, held[4]}
-  end
-  if held[4] ~= ARGV[4] then
-    return {0, held[4], held[1], held[2], held[3]}
-  end
+local ours = held[1] == ARGV[1] and held[2] == ARGV[2] and held[3] == ARGV[3]
+if held[1] and not ours and held[4] ~= ARGV[4] then
+  return {0, held[4], held[1], held[2], held[3]}
 end
 -- Redis time keeps tokens growing also after the hash was deleted or rolled back.
 local time = redis.call('TIME')

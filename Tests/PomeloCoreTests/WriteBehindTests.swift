@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloTesting
+import Testing
+
+/// State is written behind, in order, again after a failure, and healed after a loss.
+@Suite struct WriteBehindTests {
+    @Loop private final class Letters: PublishedState {
+        let name = "letters"
+        var waiting: [String] = []
+        /// What arrived at the store, in order.
+        private(set) var published: [String] = []
+        private(set) var callsAtOnce = 0
+        private(set) var mostCallsAtOnce = 0
+        private(set) var losses: [UInt64?] = []
+        private(set) var sweeps = 0
+        var held: UInt64?
+        var isDown = false
+        var failsToHeal = false
+        var delay = Duration.milliseconds(10)
+        private let clock: any LoopClock
+
+        init(_ clock: any LoopClock) { self.clock = clock }
+
+        var hasChanges: Bool { !waiting.isEmpty }
+
+        func publish(_ sequence: UInt64, written: @Loop (UInt64?) -> Void) async throws {
+            let letter = waiting.removeFirst()
+            callsAtOnce += 1
+            mostCallsAtOnce = max(mostCallsAtOnce, callsAtOnce)
+            defer { callsAtOnce -= 1 }
+            await clock.sleep(for: delay)
+            if isDown {
+                waiting.insert(letter, at: 0)
+                throw PomeloError(.redisUnavailable, "down")
+            }
+            published.append(letter)
+            let before = held
+            held = sequence
+            written(before)
+        }
+
+        func publishedSequence() async throws -> UInt64? {
+            if isDown { throw PomeloError(.redisUnavailable, "down") }
+            return held
+        }
+
+        func lost(since held: UInt64?) async throws {
+            if failsToHeal { throw PomeloError(.redisUnavailable, "down") }
+            losses.append(held)
+        }
+
+        func sweep() async throws { sweeps += 1 }
+    }
+
+    @Loop private struct World {
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
+        let letters: Letters
+        let writer: WriteBehind
+
+        init() async throws {
+            letters = Letters(cluster.clock)
+            writer = WriteBehind(letters, of: try await cluster.start("connector-1"))
+        }
+
+        func note(_ text: String) {
+            for letter in text { letters.waiting.append(String(letter)) }
+            writer.kick()
+        }
+
+        func pass(_ milliseconds: Int) async { await cluster.advance(by: .milliseconds(milliseconds)) }
+    }
+
+    @Test @Loop func whatDiffersIsWrittenInOrderOneCallAtATime() async throws {
+        let world = try await World()
+        for text in ["ab", "", "c"] { world.note(text) }
+        #expect(world.letters.published == [])
+        await world.pass(20)
+        world.note("d")
+        await world.pass(200)
+        #expect(world.letters.published == ["a", "b", "c", "d"] && world.letters.mostCallsAtOnce == 1)
+    }
+
+    @Test @Loop func whatFailedIsWrittenAgain() async throws {
+        let world = try await World()
+        world.letters.isDown = true
+        world.note("ab")
+        await world.pass(300)
+        world.letters.isDown = false
+        for _ in 0..<10 { world.writer.kick() }
+        await world.pass(100)
+        #expect(world.letters.published == [])
+        await world.pass(400)
+        #expect(world.letters.published == ["a", "b"])
+    }
+
+    @Test @Loop func whoWaitsIsToldWhatBecameOfIt() async throws {
+        let world = try await World()
+        let journal = Journal()
+        let wait = { @Loop @Sendable () -> Void in
+            Loop.spawn { journal.note("\(await world.writer.flushed())") }
+        }
+        wait()
+        await world.pass(0)
+        #expect(journal.entries == ["true"])
+        world.note("ab")
+        wait()
+        await world.pass(10)
+        #expect(journal.entries == ["true"])
+        await world.pass(50)
+        world.letters.isDown = true
+        world.note("c")
+        wait()
+        await world.pass(50)
+        #expect(journal.entries == ["true", "true", "false"])
+    }
+
+    struct Loss: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let held: UInt64?
+        let isWritten: Bool
+        let expected: [UInt64?]
+    }
+
+    static let losses = [
+        Loss(testDescription: "nothing, seen at the return", held: 2, isWritten: false, expected: []),
+        Loss(testDescription: "nothing, seen at a write", held: 2, isWritten: true, expected: []),
+        Loss(testDescription: "the last write, seen at the return", held: 1, isWritten: false, expected: [1]),
+        Loss(testDescription: "the last write, seen at a write", held: 1, isWritten: true, expected: [1]),
+        Loss(testDescription: "everything, seen at the return", held: nil, isWritten: false, expected: [nil]),
+        Loss(testDescription: "everything, seen at a write", held: nil, isWritten: true, expected: [nil]),
+    ]
+
+    @Test(arguments: losses) @Loop func aLossIsHealedOnce(_ loss: Loss) async throws {
+        let world = try await World()
+        world.note("ab")
+        await world.pass(100)
+        world.letters.held = loss.held
+        if loss.isWritten { world.note("c") } else { await world.writer.redisReturned() }
+        await world.pass(100)
+        if loss.held != nil { #expect(world.letters.losses == loss.expected) }
+        await world.pass(2000)
+        #expect(world.letters.losses == loss.expected)
+    }
+
+    /// A server whose first write is still to come has nothing to compare, and may have claimed something.
+    @Test @Loop func aServerThatHasWrittenNothingHealsToo() async throws {
+        let world = try await World()
+        await world.writer.redisReturned()
+        await world.pass(2000)
+        #expect(world.letters.losses == [nil])
+    }
+
+    @Test @Loop func aHealingThatFailedIsRepeated() async throws {
+        let world = try await World()
+        world.note("ab")
+        await world.pass(100)
+        world.letters.held = 1
+        world.letters.failsToHeal = true
+        await world.writer.redisReturned()
+        await world.pass(300)
+        world.letters.failsToHeal = false
+        await world.pass(600)
+        #expect(world.letters.losses == [1])
+    }
+
+    @Test @Loop func theStopWritesWhatIsLeftAndEnds() async throws {
+        let world = try await World()
+        world.writer.start()
+        await world.pass(2100)
+        #expect(world.letters.sweeps == 2)
+        world.note("ab")
+        Loop.spawn { await world.writer.stop() }
+        await world.pass(100)
+        world.note("c")
+        await world.pass(3000)
+        #expect(world.letters.published == ["a", "b"] && world.letters.sweeps == 2)
+    }
+
+    @Test @Loop func aServerThatHasLeftWritesNothing() async throws {
+        let world = try await World()
+        await world.cluster.stop("connector-1")
+        world.note("a")
+        await world.pass(100)
+        #expect(world.letters.published == [])
+        #expect(await !world.writer.flushed())
+    }
+}
