@@ -142,7 +142,6 @@ extension Application {
         pushSchedulers.flush()
         if let connector { await stopStep("the client port", nil) { await connector.stop() } }
         for session in sessionService.all { sessionService.close(session, .stopped) }
-        dispatcher.stop()
         for component in started.reversed() {
             await stopStep("the stop of \(component.name)", component.stopDeadline) { await component.stop() }
         }

@@ -36,9 +36,6 @@ import PomeloWire
         local = FilterChain(application)
     }
 
-    /// Forgets the deadlines of requests that nobody can answer any more.
-    func stop() { open.stop() }
-
     /// Adds a route.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.

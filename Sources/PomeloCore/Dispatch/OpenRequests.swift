@@ -34,13 +34,11 @@ import PomeloLoop
             requests.removeAll { $0.client == nil }
             answered = 0
         }
+        if requests.isEmpty { sweep.stop() }
     }
 
     private func end(until now: UInt64) -> UInt64? {
         while let first = requests.first, first.deadline <= now { overdue(first) }
         return requests.first?.deadline
     }
-
-    /// Ends the timer; what is still open is answered when it returns.
-    func stop() { sweep.stop() }
 }
