@@ -72,7 +72,7 @@ let package = Package(
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
         // L1
         room("PomeloWire", []),
-        room("PomeloLoop", ["CLibuv", "CPomelo"]),
+        room("PomeloLoop", ["CLibuv", "CPomelo", collections]),
         // L2
         room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
         room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),

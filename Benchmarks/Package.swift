@@ -25,6 +25,11 @@ let package = Package(
             dependencies: ["Pomelo", "PomeloCluster", "PomeloCommand", "PomeloGlobalChannel", "PomeloRedis", "PomeloStatus"]
                 .map { .product(name: $0, package: "pomelo-swift") },
             swiftSettings: strict),
+        // Counts allocations.
+        .target(name: "CAllocations"),
+        .executableTarget(
+            name: "InProcess", dependencies: ["CAllocations", .product(name: "Pomelo", package: "pomelo-swift")],
+            swiftSettings: strict),
         .executableTarget(name: "Benchmarks", dependencies: ["BenchServer", "Load", "Reference"], swiftSettings: strict),
     ]
 )

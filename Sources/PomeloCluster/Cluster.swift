@@ -3,7 +3,8 @@
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, LeaseHealth,
-// ClusterView, ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry; Ticker.
+// ClusterView, ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry;
+// Ticker.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloLoop: one libuv loop, which is also the Swift executor of everything in the framework.
-// Reading order: Loop, EventLoop, JobRing, EventLoop+UV, FlushList, TimerHeap, LoopClock, OffLoop,
+// Reading order: Loop, EventLoop, JobRing, Runner, EventLoop+UV, FlushList, TimerHeap, LoopClock, OffLoop,
 // ProcessWideExecutor, Watchdog; then the seams ByteStream, Network, RandomSource.
 
 /// The isolation domain of the framework: code marked `@Loop` runs on the process's one event loop thread.
@@ -49,6 +49,13 @@
         // With the process-wide executor a preference would cost extra enqueues (ProcessWideExecutor.swift).
         if EventLoop.shared.ownsProcess { return Task(operation: body) }
         return Task(executorPreference: EventLoop.shared, operation: body)
+    }
+
+    /// Runs a body soon: bodies begin in the order of the calls, each outside the turn's current job.
+    ///
+    /// - Isolation: as `spawn`, but bodies that do not wait share a task: nobody but the body itself may cancel it.
+    @Loop public static func enqueue(_ body: @escaping @Loop @Sendable () async -> Void) {
+        Runner.shared.enqueue(body)
     }
 
     /// Suspends until the jobs queued now have run.

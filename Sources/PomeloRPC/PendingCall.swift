@@ -21,25 +21,26 @@ import PomeloWire
     var id: UInt32?
     weak var holder: (any CallHolder)?
     private(set) var outcome: Result<Bytes, RPCError>?
-    private var waiter: CheckedContinuation<Result<Bytes, RPCError>, Never>?
+    private var reply: ProcedureTable.Reply?
 
-    init(_ method: String, _ payload: Bytes, deadline: UInt64) {
+    init(_ method: String, _ payload: Bytes, deadline: UInt64, reply: ProcedureTable.Reply? = nil) {
         self.method = method
         self.payload = payload
         self.deadline = deadline
+        self.reply = reply
     }
 
     /// The first outcome counts; later ones, such as a reply after the deadline, are ignored.
     func complete(_ outcome: Result<Bytes, RPCError>) {
         guard self.outcome == nil else { return }
         self.outcome = outcome
-        waiter?.resume(returning: outcome)
-        waiter = nil
+        reply?(outcome)
+        reply = nil
     }
 
     func fail(_ error: RPCError) { complete(.failure(error)) }
 
-    /// Called once, by the task that made the call.
+    /// Called once, by the task that made the call; not with a `reply`.
     func result() async throws(RPCError) -> Bytes {
         if let outcome { return try outcome.get() }
         let outcome = await withTaskCancellationHandler {
@@ -48,7 +49,7 @@ import PomeloWire
                 if let ended = self.outcome {
                     continuation.resume(returning: ended)
                 } else {
-                    waiter = continuation
+                    reply = { continuation.resume(returning: $0) }
                 }
             }
         } onCancel: {

@@ -117,20 +117,36 @@ public import PomeloWire
     public func call(
         _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
+        if Task.isCancelled { throw .notSent("the caller was cancelled") }
+        return try await submit(server, method, payload, deadline, reply: nil).result()
+    }
+
+    /// Calls a procedure as above; the outcome comes by `reply`.
+    public func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        reply: @escaping ProcedureTable.Reply
+    ) {
+        do throws(RPCError) {
+            _ = try submit(server, method, payload, deadline, reply: reply)
+        } catch {
+            reply(.failure(error))
+        }
+    }
+
+    private func submit(
+        _ server: ServerID, _ method: String, _ payload: Bytes, _ deadline: Duration, reply: ProcedureTable.Reply?
+    ) throws(RPCError) -> PendingCall {
         guard let core, phase == .running || phase == .draining else {
             throw .notSent("the RPC transport is not running")
         }
-        if Task.isCancelled { throw .notSent("the caller was cancelled") }
         guard payload.count + method.utf8.count + 64 <= options.maxFrameBytes else {
             throw .notSent("the call has \(payload.count) bytes, the limit is \(options.maxFrameBytes)")
         }
-        let call = PendingCall(method, payload, deadline: core.clock.deadline(after: deadline))
-        if server == core.context.own.id {
-            local?.submit(call)
-        } else {
-            try peer(server, core).submit(call)
-        }
-        return try await call.result()
+        let isOwn = server == core.context.own.id
+        let peer = isOwn ? nil : try peer(server, core)
+        let call = PendingCall(method, payload, deadline: core.clock.deadline(after: deadline), reply: reply)
+        if let peer { peer.submit(call) } else { local?.submit(call) }
+        return call
     }
 
     private func peer(_ id: ServerID, _ core: TransportCore) throws(RPCError) -> Peer {

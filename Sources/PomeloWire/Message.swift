@@ -129,12 +129,12 @@ private struct MessagePlan {
     }
 
     func message() -> Bytes {
-        Bytes(capacity: length) { output in write(into: &output) }
+        Bytes(reserving: length) { output in write(into: &output) }
     }
 
     func packet() throws(WireError) -> Bytes {
         try Packet.checkLength(length)
-        return Bytes(capacity: Packet.headerLength &+ length) { output in
+        return Bytes(reserving: Packet.headerLength &+ length) { output in
             Packet.putHeader(.data, length, into: &output)
             write(into: &output)
         }

@@ -40,7 +40,7 @@ public enum Packet {
     /// - Throws: ``WireError/tooLarge(limit:)`` for a body over ``maxBodyLength``.
     public static func encode(_ type: PacketType, _ body: Bytes) throws(WireError) -> Bytes {
         try checkLength(body.count)
-        return Bytes(capacity: headerLength &+ body.count) { output in
+        return Bytes(reserving: headerLength &+ body.count) { output in
             putHeader(type, body.count, into: &output)
             output.put(body.span)
         }

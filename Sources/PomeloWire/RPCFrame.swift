@@ -63,7 +63,7 @@ public enum RPCFrame: Equatable, Sendable {
     public func encoded() throws(WireError) -> Bytes {
         let rest = try length()
         guard rest <= Int(UInt32.max) else { throw .tooLarge(limit: Int(UInt32.max)) }
-        return Bytes(capacity: 4 &+ rest) { output in
+        return Bytes(reserving: 4 &+ rest) { output in
             output.putBigEndian(UInt32(truncatingIfNeeded: rest))
             write(into: &output)
         }

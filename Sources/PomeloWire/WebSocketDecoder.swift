@@ -130,7 +130,7 @@ public struct WebSocketDecoder: Sendable {
 
     private func payload(_ head: WebSocketHead, _ masked: Span<UInt8>) -> Bytes {
         guard expectsMask else { return masked.copied() }
-        return Bytes(capacity: masked.count) { output in output.put(masked, unmaskedWith: head.maskKey) }
+        return Bytes(reserving: masked.count) { output in output.put(masked, unmaskedWith: head.maskKey) }
     }
 
     private static func isUTF8(_ bytes: Span<UInt8>) -> Bool {

@@ -52,7 +52,7 @@ public enum WebSocketFrame {
     public static func encode(
         _ opcode: WebSocketOpcode, _ payload: Bytes, maskKey: UInt32? = nil, final: Bool = true
     ) -> Bytes {
-        Bytes(capacity: 14 &+ payload.count) { output in
+        Bytes(reserving: 14 &+ payload.count) { output in
             putHeader(opcode, payload.count, masked: maskKey != nil, final: final, into: &output)
             if let maskKey {
                 output.putBigEndian(maskKey)
@@ -65,7 +65,7 @@ public enum WebSocketFrame {
 
     /// Returns the head of an unmasked final frame, for a payload of `length` bytes that follows by itself.
     public static func header(_ opcode: WebSocketOpcode, length: Int) -> Bytes {
-        Bytes(capacity: 10) { output in
+        Bytes(reserving: 10) { output in
             putHeader(opcode, length, masked: false, final: true, into: &output)
         }
     }

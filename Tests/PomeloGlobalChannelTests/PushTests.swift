@@ -120,7 +120,7 @@ import Testing
         // Other work gets its turn before a push is through.
         whenFirstIsServed(sockets) {
             let served = sockets.count(where: { $0.texts.count == 1 })
-            journal.note(served == 4096 ? "others after a slice" : "others after \(served)")
+            journal.note(served == 256 ? "others after a slice" : "others after \(served)")
         }
         await world.cluster.settle()
         #expect(Set(journal.entries) == ["10000", "others after a slice"] && journal.entries.count == 3)

@@ -2,7 +2,7 @@
 import Foundation
 import Testing
 
-/// The documentation against the code: symbols that exist, symbols that are told of, excerpts that are what stands there.
+/// The documentation against the code: symbols that exist, symbols that are told of, excerpts that stand there.
 @Suite struct ArticleTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path

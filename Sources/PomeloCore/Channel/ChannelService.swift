@@ -27,7 +27,8 @@ import PomeloWire
     init(_ application: Application) {
         self.application = application
         watch = application.isFrontend ? SessionWatch(application) : nil
-        watch?.ended = { [weak self] uid in self?.rosters[application.serverID]?.end(uid) }
+        let own = application.serverID
+        watch?.ended = { [weak self] uid in self?.rosters[own]?.end(uid) }
         application.servers.observe { [weak self] change in self?.follow(change) }
         application.procedures.immediate("sys/channel.ended") { [unowned self] caller, payload in
             self.ended(try WatchList(payload), at: caller.server)

@@ -61,16 +61,10 @@ public import PomeloWire
     ) async -> PushReport {
         guard !servers.isEmpty else { return PushReport() }
         let gathering = Gathering(expected: servers.count)
+        let deadline = application.limits.pushCall
         for server in servers {
-            let bytes = payload(server)
-            let rpc = application.rpc
-            let deadline = application.limits.pushCall
-            Loop.spawn {
-                do throws(RPCError) {
-                    gathering.add(Self.decode(try await rpc.system(server, procedure, bytes, within: deadline), server))
-                } catch {
-                    gathering.add(Self.failure(server, error))
-                }
+            application.rpc.system(server, procedure, payload(server), within: deadline) { outcome in
+                gathering.add(Self.decode(outcome, server))
             }
         }
         return await gathering.report()
@@ -85,22 +79,18 @@ public import PomeloWire
         return payload.bytes
     }
 
-    private static func decode(_ bytes: Bytes, _ server: ServerID) -> PushReport {
-        var reader = PayloadReader(bytes)
+    private static func decode(_ outcome: Result<Bytes, RPCError>, _ server: ServerID) -> PushReport {
         var report = PushReport()
         do {
+            var reader = PayloadReader(try outcome.get())
             report.queued = try reader.count()
             report.slow = try reader.count()
             report.noSession = try reader.texts().map { UserID($0) }
+        } catch let error as RPCError {
+            report.failed[server] = error
         } catch {
-            return failure(server, .failed(code: 500, message: error.message))
+            report.failed[server] = .failed(code: 500, message: "\(error)")
         }
-        return report
-    }
-
-    private static func failure(_ server: ServerID, _ error: RPCError) -> PushReport {
-        var report = PushReport()
-        report.failed[server] = error
         return report
     }
 }

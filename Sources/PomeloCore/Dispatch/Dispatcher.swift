@@ -13,7 +13,9 @@ import PomeloWire
     static let emptyReply = Array("{}".utf8)
 
     private unowned let application: Application
-    private var handlers: [String: ServedRoute.Answer] = [:]
+    private let serverType: ServerType
+    private let clock: any LoopClock
+    private var handlers: [Route: ServedRoute.Answer] = [:]
     /// Routes seen so far, by their bytes' hash, so that a known one costs no allocation.
     private var interned: [UInt64: Route] = [:]
     let global: FilterChain
@@ -21,8 +23,15 @@ import PomeloWire
     private let dropped = Counter(label: "pomelo.dispatch.dropped")
     private let overdue = Counter(label: "pomelo.dispatch.overdue")
 
+    private lazy var open = OpenRequests(clock) { [unowned self] request in
+        overdue.increment()
+        answer(request, .failure(Fault(500)))
+    }
+
     init(_ application: Application) {
         self.application = application
+        serverType = application.serverType
+        clock = application.clock
         global = FilterChain(application)
         local = FilterChain(application)
     }
@@ -31,18 +40,17 @@ import PomeloWire
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
     func serve(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
-        guard route.isComplete, route.serverType == application.serverType else {
+        guard route.isComplete, route.serverType == serverType else {
             throw PomeloError(
-                .configuration,
-                "\(application.serverID) cannot serve \(route): its type is \(application.serverType)")
+                .configuration, "\(application.serverID) cannot serve \(route): its type is \(serverType)")
         }
-        guard handlers.updateValue(answer, forKey: route.text) == nil else {
+        guard handlers.updateValue(answer, forKey: route) == nil else {
             throw PomeloError(.configuration, "the route \(route) is served twice")
         }
         intern(route)
     }
 
-    var servedRoutes: [String] { handlers.keys.sorted() }
+    var servedRoutes: [String] { handlers.keys.map(\.text).sorted() }
 
     // MARK: routes
 
@@ -68,13 +76,9 @@ import PomeloWire
     }
 
     private static func equal(_ text: String, _ bytes: borrowing Span<UInt8>) -> Bool {
-        let utf8 = text.utf8
-        guard utf8.count == bytes.count else { return false }
-        var index = 0
-        for byte in utf8 {
-            if byte != bytes[index] { return false }
-            index += 1
-        }
+        let known = text.utf8Span.span
+        guard known.count == bytes.count else { return false }
+        for index in bytes.indices where known[index] != bytes[index] { return false }
         return true
     }
 
@@ -82,6 +86,8 @@ import PomeloWire
 
     /// Takes a message of a session; a request is answered exactly once, at the latest at its deadline.
     func receive(_ message: ClientMessage, from client: ClientSession) {
+        let application = self.application
+        let limits = application.limits
         guard !message.route.serverType.rawValue.isEmpty, message.route.isComplete else {
             return refuse(message, client)
         }
@@ -90,43 +96,54 @@ import PomeloWire
             application.sessionService.kick(client.id, reason: "attack")
             return
         }
-        guard client.inFlight < application.limits.requestsInFlightHard else { return refuse(message, client) }
-        begin(client)
-        let ticket = Ticket(message, client, self, application)
-        let deadline = application.clock.deadline(after: application.limits.clientRequest)
-        ticket.timer = application.clock.schedule(at: deadline) { [weak self] in
-            self?.overdue.increment()
-            ticket.finish(.failure(Fault(500)))
-        }
+        guard client.inFlight < limits.requestsInFlightHard else { return refuse(message, client) }
         let request = Request(
             id: message.id, route: message.route, body: message.body, session: application.sessionCopy(client),
-            deadline: deadline)
-        Loop.spawn { await self.process(request, ticket) }
+            deadline: clock.deadline(after: limits.clientRequest))
+        request.client = client
+        open.append(request)
+        begin(client, limits)
+        // The application is held while the request is under way, also when everyone else has dropped it.
+        Loop.enqueue { await self.serve(request, application) }
     }
 
-    private func process(_ request: Request, _ ticket: Ticket) async {
-        let outcome: Outcome
+    private func serve(_ request: Request, _ application: Application) async {
         if global.isEmpty {
-            do { outcome = .success(try await perform(request)) } catch { outcome = .failure(error) }
+            do {
+                answer(request, .success(try await perform(request, application)))
+            } catch {
+                answer(request, .failure(error))
+            }
         } else {
-            outcome = await global.run(request) { try await self.perform(request) }
+            answer(request, await global.run(request) { try await self.perform(request, application) })
         }
-        ticket.finish(outcome)
     }
 
-    private func perform(_ request: Request) async throws -> Bytes {
-        request.route.serverType == application.serverType
+    @inline(__always)
+    private func perform(_ request: Request, _ application: Application) async throws -> Bytes {
+        request.route.serverType == serverType
             ? try await handle(request) : try await application.forwarding.forward(request)
     }
 
     /// Runs the handler of this server, within the local filters.
+    @inline(__always)
     func handle(_ request: Request) async throws -> Bytes {
-        let answer = handlers[request.route.text]
+        let answer = handlers[request.route]
         if local.isEmpty, let answer { return try await answer(request.body, request.session) }
         return try await local.run(request) {
             guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route)") }
             return try await answer(request.body, request.session)
         }.get()
+    }
+
+    /// Gives a request its one answer: whoever comes first, handler or deadline.
+    private func answer(_ request: Request, _ outcome: Outcome) {
+        guard let client = request.client else { return }
+        request.client = nil
+        open.settle()
+        end(client)
+        let body = body(of: outcome, request.route)
+        if request.id != 0, client.isOpen { client.socket.respond(id: request.id, body: body) }
     }
 
     private func refuse(_ message: ClientMessage, _ client: ClientSession) {
@@ -139,15 +156,15 @@ import PomeloWire
 
     // MARK: requests in flight
 
-    private func begin(_ client: ClientSession) {
+    private func begin(_ client: ClientSession, _ limits: Limits) {
         client.inFlight += 1
-        if client.inFlight >= application.limits.requestsInFlight, !client.paused {
+        if client.inFlight >= limits.requestsInFlight, !client.paused {
             client.paused = true
             client.socket.pauseReading()
         }
     }
 
-    fileprivate func end(_ client: ClientSession) {
+    private func end(_ client: ClientSession) {
         client.inFlight -= 1
         if client.paused, client.inFlight < application.limits.requestsInFlight {
             client.paused = false
@@ -166,33 +183,5 @@ import PomeloWire
             application.log.warning("request failed", metadata: ["pomelo.route": "\(route)", "error": "\(error)"])
             return Self.internalError
         }
-    }
-}
-
-/// The one answer of one request: whoever comes first, handler or deadline, gives it.
-@Loop private final class Ticket {
-    private let id: UInt32
-    private let route: Route
-    private let client: ClientSession
-    /// Held while the request is under way, also when the application was dropped.
-    private let application: Application
-    private var dispatcher: Dispatcher?
-    var timer: TimerID?
-
-    init(_ message: ClientMessage, _ client: ClientSession, _ dispatcher: Dispatcher, _ application: Application) {
-        id = message.id
-        route = message.route
-        self.client = client
-        self.dispatcher = dispatcher
-        self.application = application
-    }
-
-    func finish(_ outcome: Outcome) {
-        guard let dispatcher else { return }
-        self.dispatcher = nil
-        if let timer { application.clock.cancel(timer) }
-        dispatcher.end(client)
-        let body = dispatcher.body(of: outcome, route)
-        if id != 0, client.isOpen { client.socket.respond(id: id, body: body) }
     }
 }

@@ -8,6 +8,8 @@ public import PomeloWire
 @Loop public final class Request {
     /// 0 for a notify.
     public let id: UInt32
+    /// Who is to be answered; nil once that was done, and at a backend, which answers its frontend.
+    var client: ClientSession?
     /// What the client asked for.
     public let route: Route
     /// The client's bytes, not decoded.

@@ -78,6 +78,14 @@ public import PomeloWire
         try await transport.call(server, "sys/" + name, payload, within: deadline ?? defaultDeadline)
     }
 
+    /// Calls a system procedure; `reply` only notes the outcome.
+    func system(
+        _ server: ServerID, _ name: String, _ payload: Bytes, within deadline: Duration,
+        reply: @escaping ProcedureTable.Reply
+    ) {
+        transport.call(server, "sys/" + name, payload, within: deadline, reply: reply)
+    }
+
     static func userName(_ route: String) -> String { "user/" + route }
 
     private func encode(_ query: some Body, _ route: String) throws -> Bytes {

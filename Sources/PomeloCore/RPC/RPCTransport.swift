@@ -15,6 +15,12 @@ public import PomeloWire
     func call(
         _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes
+    /// Calls a procedure without a task of the caller's; `reply` gets the one outcome, perhaps before this returns.
+    ///
+    /// It may come in the middle of the transport's work, so `reply` only notes it.
+    func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        reply: @escaping ProcedureTable.Reply)
     /// Whether the process at the server's address answers as this instance, within `deadline`.
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool
     /// Proves the cluster secret to one running server; throws when that server refuses us.
@@ -30,6 +36,20 @@ public import PomeloWire
 extension RPCTransport {
     /// Not known: for transports without ports.
     public var localAddress: SocketAddress? { nil }
+
+    /// Calls in a task of its own: for transports that know no better.
+    public func call(
+        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        reply: @escaping ProcedureTable.Reply
+    ) {
+        Loop.spawn {
+            do throws(RPCError) {
+                reply(.success(try await self.call(server, method, payload, within: deadline)))
+            } catch {
+                reply(.failure(error))
+            }
+        }
+    }
 }
 
 /// What an application gives its RPC transport.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-import PomeloLoop
 
 /// One timer for many deadlines: armed for the earliest, it looks through all of them when it fires.
 ///
 /// Calls mostly end long before their deadline; a timer each would be armed and cancelled for nothing.
-@Loop final class DeadlineSweep {
+@Loop public final class DeadlineSweep {
     /// Deadlines closer together than this fall into one sweep.
     private static let grain: UInt64 = 1_000_000
 
@@ -14,16 +13,18 @@ import PomeloLoop
     private var armed = UInt64.max
 
     /// `sweep` ends what is due and returns the earliest deadline that is left.
-    init(_ clock: any LoopClock, _ sweep: @escaping @Loop (_ now: UInt64) -> UInt64?) {
+    public init(_ clock: any LoopClock, _ sweep: @escaping @Loop (_ now: UInt64) -> UInt64?) {
         self.clock = clock
         self.sweep = sweep
     }
 
-    func note(_ deadline: UInt64) {
+    /// Arms the timer when this deadline comes before all that were noted.
+    public func note(_ deadline: UInt64) {
         if deadline < armed { arm(deadline) }
     }
 
-    func stop() {
+    /// Forgets what was noted.
+    public func stop() {
         if let timer { clock.cancel(timer) }
         timer = nil
         armed = .max

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+import DequeModule
+import PomeloLoop
+
+/// Requests that are not answered yet, in the order of their deadlines: each may take equally long.
+///
+/// A request that is answered leaves its place as soon as those before it have, or half of the places are idle.
+@Loop final class OpenRequests {
+    private var requests: Deque<Request> = []
+    private var answered = 0
+    private let overdue: @Loop (Request) -> Void
+    private let clock: any LoopClock
+    private lazy var sweep = DeadlineSweep(clock) { [weak self] now in self?.end(until: now) }
+
+    /// `overdue` answers the request it is given.
+    init(_ clock: any LoopClock, overdue: @escaping @Loop (Request) -> Void) {
+        self.clock = clock
+        self.overdue = overdue
+    }
+
+    func append(_ request: Request) {
+        requests.append(request)
+        sweep.note(request.deadline)
+    }
+
+    /// One of the requests has been answered.
+    func settle() {
+        answered += 1
+        while let first = requests.first, first.client == nil {
+            requests.removeFirst()
+            answered -= 1
+        }
+        if answered > 32, answered > requests.count / 2 {
+            requests.removeAll { $0.client == nil }
+            answered = 0
+        }
+        if requests.isEmpty { sweep.stop() }
+    }
+
+    private func end(until now: UInt64) -> UInt64? {
+        while let first = requests.first, first.deadline <= now { overdue(first) }
+        return requests.first?.deadline
+    }
+}
