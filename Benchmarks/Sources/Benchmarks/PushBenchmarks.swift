@@ -5,6 +5,8 @@ import Foundation
 struct PushBenchmarks {
     static let body = #"{"ts":1700000000000,"content":"see you at the bridge in five minutes"}"#
     private static let sizes = [10, 100, 1000, 5000]
+    /// Longer than a push to the most members takes, so that the sender rests equally long for all sizes.
+    private static let pace = 60
 
     private let contestants: Contestants
     private let rounds: Int
@@ -40,6 +42,26 @@ struct PushBenchmarks {
             report.add(delivery(members, plain, processWide, c))
             report.add(commands(members, count, plain, processWide))
         }
+        for members in [Self.sizes[0], Self.sizes[3]] { report.add(try paced(members)) }
+    }
+
+    /// The sender at one pace for all sizes. Expected: the same for all of them, above the rows without a pace by what
+    /// caches gone cold and a processor that slept cost; C shows how much that is.
+    private func paced(_ members: Int) throws -> Row {
+        var ours = Series()
+        var c = Series()
+        for round in 0..<rounds {
+            let room = "paced-\(members)-\(round)"
+            try runC(members, 100, room, every: Self.pace, into: &c)
+            try runOurs(contestants.plain, members, 100, room, every: Self.pace, into: &ours)
+        }
+        var row = Row(
+            name: "push to \(members) each \(Self.pace) ms, sender, µs CPU", expected: "3 × C",
+            plain: ours.sender.median.text(1))
+        row.c = c.sender.median.text(1)
+        row.ratio = Series.ratio(ours.sender, c.sender).text()
+        row.target = "flat"
+        return row
     }
 
     /// Expected: the request comes in and its answer leaves, two calls leave and two confirmations come in, each in a
@@ -89,17 +111,18 @@ struct PushBenchmarks {
         return row
     }
 
-    private func options(_ members: Int, _ count: Int, _ room: String) -> [String: String] {
+    private func options(_ members: Int, _ count: Int, _ room: String, _ every: Int) -> [String: String] {
         [
             "connections": "\(members)", "count": "\(count)", "room": room, "route": "chat.chatHandler.send",
-            "body": Self.body,
+            "body": Self.body, "every": "\(every)",
         ]
     }
 
     private func runOurs(
-        _ cluster: Cluster, _ members: Int, _ count: Int, _ room: String, into series: inout Series
+        _ cluster: Cluster, _ members: Int, _ count: Int, _ room: String, every: Int = 0,
+        into series: inout Series
     ) throws {
-        var options = options(members, count, room)
+        var options = options(members, count, room, every)
         options["redis"] = "\(cluster.redis)"
         let run = try LoadRun(
             contestants.place, "push", ports: cluster.ports, processes: cluster.all, options)
@@ -110,10 +133,12 @@ struct PushBenchmarks {
         series.idleCommands.append(Double(run.redisIdle))
     }
 
-    private func runC(_ members: Int, _ count: Int, _ room: String, into series: inout Series) throws {
+    private func runC(
+        _ members: Int, _ count: Int, _ room: String, every: Int = 0, into series: inout Series
+    ) throws {
         let c = contestants.c
         let run = try LoadRun(
-            contestants.place, "push", ports: c.ports, processes: c.all, options(members, count, room))
+            contestants.place, "push", ports: c.ports, processes: c.all, options(members, count, room, every))
         series.sender.append(run.cpuEach([c.backend]))
         series.delivery.append(run.cpuEach(c.frontends) / Double(members))
     }

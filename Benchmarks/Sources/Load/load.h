@@ -20,7 +20,7 @@ struct options {
     const char *mode, *route, *body, *room, *stats;
     int ports[MOST_PORTS], port_count;
     int pids[MOST_PIDS], pid_count;
-    int connections, depth, websocket, body_bytes, idle_milliseconds, redis_port;
+    int connections, depth, websocket, body_bytes, idle_milliseconds, every_milliseconds, redis_port;
     long count;
 };
 

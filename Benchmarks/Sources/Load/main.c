@@ -16,7 +16,8 @@ static const char usage[] =
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
     "  websocket=1      instead of TCP                idle=2000       ms over which idle CPU is learnt\n"
-    "  redis=6379       whose commands are counted    stats=…         route that measures the loop meanwhile\n";
+    "  redis=6379       whose commands are counted    stats=…         route that measures the loop meanwhile\n"
+    "  every=50         ms from push to push, or 0\n";
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -49,6 +50,7 @@ static void read_pair(struct options *options, const char *pair) {
     else if (KEY("websocket")) options->websocket = atoi(value);
     else if (KEY("bytes")) options->body_bytes = atoi(value);
     else if (KEY("idle")) options->idle_milliseconds = atoi(value);
+    else if (KEY("every")) options->every_milliseconds = atoi(value);
     else if (KEY("redis")) options->redis_port = atoi(value);
     else if (KEY("count")) options->count = atol(value);
     else if (KEY("route")) options->route = value;

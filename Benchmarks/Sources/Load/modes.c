@@ -133,6 +133,8 @@ static void push(long count) {
         connection_request(&connections[0], options->route, body, body_size, 1);
         while (pushed < options->connections || answered < 1) turn(push_arrived, NULL);
         latencies[index] = (uint32_t)(now_ns() - start);
+        long rest = options->every_milliseconds - (long)((now_ns() - start) / 1000000);
+        if (rest > 0) pause_ms((int)rest);
     }
 }
 
