@@ -30,6 +30,8 @@ let package = Package(
         .executableTarget(
             name: "InProcess", dependencies: ["CAllocations", .product(name: "Pomelo", package: "pomelo-swift")],
             swiftSettings: strict),
-        .executableTarget(name: "Benchmarks", dependencies: ["BenchServer", "Load", "Reference"], swiftSettings: strict),
+        .executableTarget(
+            name: "Benchmarks", dependencies: ["BenchServer", "InProcess", "Load", "Reference"],
+            swiftSettings: strict),
     ]
 )

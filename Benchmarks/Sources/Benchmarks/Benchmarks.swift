@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
-// Reading order: Benchmarks, EchoBenchmarks, PushBenchmarks, LoopBenchmarks, MemoryBenchmarks; Contestant, LoadRun,
-// Child, Workplace, Report; ServeCommand.
+// Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, LoopBenchmarks,
+// MemoryBenchmarks; Contestant, LoadRun, Child, Workplace, Report; ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
 // busy machine is busy for all of them; the table shows medians over the rounds.
@@ -10,9 +10,11 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only echo|push|loop|memory]
+        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|loop|memory]
                Benchmarks serve [--process-executor]
         """
+
+    private static let parts = ["dispatch", "echo", "push", "loop", "memory"]
 
     static func main() {
         do {
@@ -32,7 +34,7 @@ import Foundation
             let word = words.removeFirst()
             switch (word, words.first) {
             case ("--rounds", let value?) where Int(value) ?? 0 > 0: rounds = Int(value) ?? rounds
-            case ("--only", "echo"), ("--only", "push"), ("--only", "loop"), ("--only", "memory"): only = words[0]
+            case ("--only", let part?) where parts.contains(part): only = part
             default: throw Failure(usage)
             }
             words.removeFirst()
@@ -45,8 +47,9 @@ import Foundation
         defer { place.close() }
         say("\(ProcessInfo.processInfo.processorCount) CPUs, load average \(Machine.loadAverage), \(rounds) rounds")
         var report = Report()
+        if only == nil || only == "dispatch" { try DispatchBenchmarks(place, rounds).run(into: &report) }
         if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
-        if only != "memory" {
+        if only != "memory", only != "dispatch" {
             let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
