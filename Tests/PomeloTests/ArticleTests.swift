@@ -28,6 +28,9 @@ import Testing
         "unbind_session", "rpcInvoke",
     ]
 
+    /// What `import Pomelo` brings.
+    private static let reexported = ["PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire"]
+
     private static func article(_ name: String) throws -> String {
         try String(contentsOfFile: "\(catalogue)/\(name).md", encoding: .utf8)
     }
@@ -45,10 +48,10 @@ import Testing
 
     @Test func everyRowNamesSymbolsThatExistAndEverySymbolIsTold() throws {
         let text = try Self.article("From-pomelo-to-Swift")
-        let symbols = try SymbolGraph.symbols(
-            of: "Pomelo", with: ["PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire"])
+        let symbols = try SymbolGraph.symbols(of: "Pomelo", with: Self.reexported)
         let plugins = try SymbolGraph.symbols(of: "PomeloGlobalChannel").union(SymbolGraph.symbols(of: "PomeloStatus"))
-        let linked = Set(text.matches(of: /``([^`]+)``/).map { String($0.1) })
+        // What follows an arrow tells overloads apart.
+        let linked = Set(text.matches(of: /``([^`]+?)(?:->\w+)?``/).map { String($0.1) })
         #expect(linked.count > 150)
         for link in linked.sorted() { #expect(symbols.contains(link), "there is no \(link)") }
         let told = text.matches(of: /`((?:GlobalChannel|Status)Service\/[^`]+)`/).map { String($0.1) }
@@ -59,6 +62,18 @@ import Testing
             return parts.count == 2 && Self.covered.contains(String(parts[0])) && !linked.contains(symbol)
         }
         #expect(rest.isEmpty, "neither in a row nor new: \(rest.sorted().joined(separator: ", "))")
+    }
+
+    /// Links that lead nowhere, articles that nobody links, symbols told twice: the converter warns of them.
+    @Test func theCatalogueConvertsWithoutAWarning() throws {
+        let folder = NSTemporaryDirectory() + "pomelo-catalogue-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try SymbolGraph.extract("Pomelo", with: Self.reexported, into: folder + "/symbols")
+        let converter = try Tool.run(
+            "docc", "convert", Self.catalogue, "--additional-symbol-graph-dir", folder + "/symbols",
+            "--fallback-display-name", "Pomelo", "--fallback-bundle-identifier", "pomelo", "--warnings-as-errors",
+            "--output-path", folder + "/archive")
+        #expect(converter.status == 0, "\(converter.output)")
     }
 
     // MARK: excerpts
@@ -84,63 +99,5 @@ import Testing
             let isThere = lines.contains { $0 == trimmed(line) || $0.hasSuffix(trimmed(line)) }
             #expect(isThere, "not in the code: \(line)")
         }
-    }
-}
-
-/// What a module offers, as the compiler tells it.
-private enum SymbolGraph {
-    struct Failure: Error { let message: String }
-
-    private struct Graph: Decodable {
-        struct Symbol: Decodable { let pathComponents: [String] }
-        let symbols: [Symbol]
-    }
-
-    /// Paths of a module's public symbols, such as `Channel/add(_:_:)`.
-    static func symbols(of module: String, with reexported: [String] = []) throws -> Set<String> {
-        let build = try buildFolder()
-        let output = NSTemporaryDirectory() + "pomelo-symbols-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: output) }
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().path
-        var arguments = [
-            "swift", "symbolgraph-extract", "-module-name", module, "-target", "x86_64-unknown-linux-gnu",
-            "-I", "\(build)/Modules", "-minimum-access-level", "public", "-output-dir", output,
-            "-skip-synthesized-members",
-        ]
-        let maps =
-            ["\(build)/CPomelo.build/module.modulemap"]
-            + ["CLibuv", "CHiredis"].map {
-                "\(root)/Sources/\($0)/module.modulemap"
-            }
-        for map in maps { arguments += ["-Xcc", "-fmodule-map-file=\(map)"] }
-        if !reexported.isEmpty {
-            arguments.append("-experimental-allowed-reexported-modules=" + reexported.joined(separator: ","))
-        }
-        #if arch(arm64)
-            arguments[5] = "aarch64-unknown-linux-gnu"
-        #endif
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = arguments
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(message: "symbolgraph-extract of \(module)") }
-        let data = try Data(contentsOf: URL(fileURLWithPath: "\(output)/\(module).symbols.json"))
-        return Set(
-            try JSONDecoder().decode(Graph.self, from: data).symbols.map { $0.pathComponents.joined(separator: "/") })
-    }
-
-    /// Where the modules of this very build are: beside the program that runs these tests.
-    private static func buildFolder() throws -> String {
-        var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        for _ in 0..<4 {
-            if FileManager.default.fileExists(atPath: folder.path + "/Modules/Pomelo.swiftmodule") {
-                return folder.path
-            }
-            folder.deleteLastPathComponent()
-        }
-        throw Failure(message: "no modules beside \(CommandLine.arguments[0])")
     }
 }
