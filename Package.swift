@@ -78,8 +78,8 @@ let package = Package(
         room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),
         // L3
         room("PomeloRedis", ["PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
-        room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
-        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", "PomeloUV", log, crypto]),
+        room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service),

@@ -3,14 +3,16 @@ import CLibuv
 import Glibc
 public import PomeloLoop
 
-/// How a child process ended.
-public enum ExitStatus: Sendable, Equatable {
-    case exited(Int)
-    case signalled(Int)
-}
-
 /// A child process whose output lines and end are reported on the loop.
 @safe @Loop public final class ChildProcess {
+    /// How a child ended.
+    public enum Ending: Sendable, Equatable {
+        /// By itself, with this status.
+        case exited(Int)
+        /// By this signal.
+        case signalled(Int)
+    }
+
     /// What to run.
     public struct Command: Sendable {
         /// A path, or a name looked up in PATH.
@@ -37,12 +39,12 @@ public enum ExitStatus: Sendable, Equatable {
     /// The kernel's number of the child.
     public var pid: Int32 { unsafe handle.pointee.pid }
     /// Set once the child has been waited for.
-    public private(set) var status: ExitStatus?
+    public private(set) var status: Ending?
 
     // SAFETY: written in init only; libuv has let go of it before deinit runs.
     private nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_process_t>
     private let onLine: @Loop (String) -> Void
-    private let onExit: @Loop (ExitStatus) -> Void
+    private let onExit: @Loop (Ending) -> Void
     private var outputs: [LinePipe] = []
 
     /// Starts a child; standard output and error arrive as lines, in order per stream.
@@ -50,7 +52,7 @@ public enum ExitStatus: Sendable, Equatable {
     /// - Throws: `NetworkError` naming the executable, for instance `ENOENT`.
     public init(
         _ command: Command, onLine: @escaping @Loop (String) -> Void = { _ in },
-        onExit: @escaping @Loop (ExitStatus) -> Void = { _ in }
+        onExit: @escaping @Loop (Ending) -> Void = { _ in }
     ) throws(NetworkError) {
         self.onLine = onLine
         self.onExit = onExit
@@ -123,7 +125,7 @@ public enum ExitStatus: Sendable, Equatable {
         return result
     }
 
-    private func ended(_ status: ExitStatus) {
+    private func ended(_ status: Ending) {
         self.status = status
         close()
         onExit(status)

@@ -107,7 +107,7 @@ public struct WebSocketDecoder: Sendable {
         if head.isFinal, fragmentedOpcode == nil {
             return try deliver(payload(head, masked), head.opcode, each)
         }
-        fragments.append(addingCapacity: masked.count) { output in
+        fragments.add(masked.count) { output in
             expectsMask ? output.put(masked, unmaskedWith: head.maskKey) : output.put(masked)
         }
         let opcode = fragmentedOpcode ?? head.opcode

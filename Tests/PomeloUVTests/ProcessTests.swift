@@ -4,20 +4,17 @@ import PomeloLoop
 import PomeloUV
 import Testing
 
-/// Swift Testing has an `ExitStatus` too.
-private typealias Ending = PomeloUV.ExitStatus
-
 @Suite struct ChildProcessTests {
     fileprivate struct Case: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let command: ChildProcess.Command
         var lines: [String] = []
-        var status = Ending.exited(0)
+        var status = ChildProcess.Ending.exited(0)
     }
 
     private static func shell(
         _ name: String, _ script: String, environment: [String: String] = [:], directory: String? = nil,
-        lines: [String] = [], status: Ending = .exited(0)
+        lines: [String] = [], status: ChildProcess.Ending = .exited(0)
     ) -> Case {
         let command = ChildProcess.Command(
             "/bin/sh", ["-c", script], environment: environment, directory: directory)
@@ -44,7 +41,7 @@ private typealias Ending = PomeloUV.ExitStatus
 
     @Test(arguments: cases) @Loop fileprivate func reportsLinesAndEnd(test: Case) async throws {
         let lines = Journal<String>()
-        let ends = Journal<Ending>()
+        let ends = Journal<ChildProcess.Ending>()
         let child = try ChildProcess(test.command, onLine: { lines.note($0) }, onExit: { ends.note($0) })
         #expect(child.pid > 0)
         await until("ended, and all was read") {
@@ -90,12 +87,12 @@ private typealias Ending = PomeloUV.ExitStatus
     }
 
     @Test @Loop func manyAtOnceAllEnd() async throws {
-        let ends = Journal<Ending>()
+        let ends = Journal<ChildProcess.Ending>()
         for number in 0..<30 {
             _ = try ChildProcess(.init("/bin/sh", ["-c", "exit \(number)"]), onExit: { ends.note($0) })
         }
         await until("all ended") { ends.entries.count == 30 }
-        #expect(Set(ends.entries.map { "\($0)" }) == Set((0..<30).map { "\(Ending.exited($0))" }))
+        #expect(Set(ends.entries.map { "\($0)" }) == Set((0..<30).map { "\(ChildProcess.Ending.exited($0))" }))
     }
 }
 

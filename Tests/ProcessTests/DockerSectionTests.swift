@@ -75,8 +75,8 @@ import Testing
 
     /// What compose runs to see whether a service is healthy.
     @Loop private func health(_ chat: ServerProcesses, _ hosts: String) async throws {
-        for (id, expected) in [("gate-server-1", PomeloUV.ExitStatus.exited(0)), ("nobody", .exited(1))] {
-            var status: PomeloUV.ExitStatus?
+        for (id, expected) in [("gate-server-1", ChildProcess.Ending.exited(0)), ("nobody", .exited(1))] {
+            var status: ChildProcess.Ending?
             let words = ["health", "--env", "docker", "--id", id, "--config", chat.folder]
             let child = try ChildProcess(
                 ChildProcess.Command("\(ServerProcesses.binaries)/Chat", words, environment: ["POMELO_HOSTS": hosts]),

@@ -13,7 +13,7 @@ import Testing
     @Loop final class Server {
         let id: String
         fileprivate(set) var lines: [String] = []
-        fileprivate(set) var status: PomeloUV.ExitStatus?
+        fileprivate(set) var status: ChildProcess.Ending?
         fileprivate var child: ChildProcess?
 
         init(id: String) { self.id = id }
@@ -162,7 +162,7 @@ import Testing
     }
 
     /// Waits until a server's process has ended, and how.
-    func awaitExit(_ id: String, within limit: Duration = .seconds(15)) async throws -> PomeloUV.ExitStatus {
+    func awaitExit(_ id: String, within limit: Duration = .seconds(15)) async throws -> ChildProcess.Ending {
         let server = self[id]
         try await eventually("\(id) ends", within: limit) { server.status != nil }
         return server.status ?? .exited(-1)
@@ -212,7 +212,7 @@ import Testing
     /// The answer of redis-cli.
     func redisCommand(_ words: [String]) async throws -> String {
         var lines: [String] = []
-        var status: PomeloUV.ExitStatus?
+        var status: ChildProcess.Ending?
         let cli = try ChildProcess(
             ChildProcess.Command("redis-cli", ["-p", "\(redis.port)"] + words), onLine: { lines.append($0) },
             onExit: { status = $0 })
