@@ -27,6 +27,22 @@ import Testing
         #expect(app.state == .stopped && journal.entries == Self.starting + Self.stopping)
     }
 
+    /// In pomelo 2.2.7 the state changed only when the start had ended, so a second one meanwhile ran everything again;
+    /// lib/application.js, `start`.
+    @Test @Loop func regressionAStartDuringAStartRunsNothingTwice() async throws {
+        let (journal, door) = (Journal(), Door())
+        let cluster = cluster()
+        let app = try cluster.make("chat-1") { try $0.load(Part("a", journal, door: door)) }
+        let outcome = Journal()
+        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        await cluster.settle()
+        #expect(await failure { try await app.start() } == "notRunning")
+        door.open()
+        await cluster.settle()
+        #expect(outcome.entries == ["none"] && app.state == .running)
+        #expect(journal.entries == ["a start", "a afterStart", "a didStart"])
+    }
+
     static let failures: [String: [String]] = [
         "a start": ["a start"] + ["a willStop", "a stop"],
         "b start": ["a start", "b start"] + stopping,

@@ -129,6 +129,19 @@ import Testing
         #expect(await world.ask("chat.test.echo") == Self.internalError)
     }
 
+    /// In pomelo 2.2.7 whatever a handler object had could be called, inherited or not, and mostly never answered;
+    /// lib/common/service/handlerService.js.
+    @Test(
+        arguments: ["toString", "hasOwnProperty", "__defineGetter__", "__proto__", "valueOf", "routes", "handler"],
+        ["connector", "chat"])
+    @Loop func regressionOnlyRegisteredMethodsCanBeCalled(_ method: String, _ type: String) async throws {
+        let world = try await World()
+        for route in ["\(type).test.\(method)", "\(type).\(method).raw"] {
+            #expect(await world.ask(route) == Self.internalError)
+        }
+        #expect(!world.socket.isClosed)
+    }
+
     @Test @Loop func theConstructorTrickEndsTheSession() async throws {
         let world = try await World()
         #expect(await world.ask("connector.test.constructor") == "")

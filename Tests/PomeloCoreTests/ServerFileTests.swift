@@ -27,6 +27,14 @@ import Testing
         #expect(made.allSatisfy { $0.isFrontend } && made[0].metadata == ["zone": "a++b"])
     }
 
+    /// pomelo 2.2.7 crashed; lib/util/utils.js, `loadCluster`.
+    @Test func regressionAFieldOfAShorthandRecordMayBeNull() throws {
+        let configuration = try configuration(
+            #"{"chat":[{"clusterCount":2,"host":null,"port":"6050++","area":null}]}"#)
+        #expect(configuration.servers("chat").map(\.port) == [6050, 6051])
+        #expect(configuration.servers("chat").map(\.host) == ["127.0.0.1", "127.0.0.1"])
+    }
+
     @Test func everyFieldIsReadAndUnknownOnesAreKept() throws {
         let configuration = try configuration(
             """
