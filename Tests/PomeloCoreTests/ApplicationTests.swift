@@ -12,6 +12,7 @@ import Testing
     static let starting = ["a start", "b start", "a afterStart", "b afterStart", "a didStart", "b didStart"]
     static let stopping = ["b willStop", "a willStop", "b stop", "a stop"]
 
+    /// pomelo 2.2.7 stopped them in the order in which they had started; lib/util/appUtil.js.
     @Test @Loop func componentsStartInOrderAndStopInReverse() async throws {
         let journal = Journal()
         let cluster = cluster()
@@ -50,6 +51,8 @@ import Testing
         "b didStart": starting + stopping,
     ]
 
+    /// In pomelo 2.2.7 what had started before the error stayed, and after an error of an afterStart the server
+    /// counted as started; lib/application.js.
     @Test(arguments: failures.keys.sorted())
     @Loop func anErrorWhileStartingStopsWhatWasStarted(_ moment: String) async throws {
         let journal = Journal()
@@ -87,6 +90,7 @@ import Testing
         #expect(journal.entries == ["a start", "a willStop", "a stop"])
     }
 
+    /// In pomelo 2.2.7 only a stop by force ever ended; lib/application.js.
     @Test @Loop func requestStopOfARunningApplicationStopsItOnce() async throws {
         let journal = Journal()
         let cluster = cluster()

@@ -48,6 +48,7 @@ import Testing
         #expect(members == [["ann"], ["bob"], ["cid"]])
     }
 
+    /// In pomelo 2.2.7 a push to it never called back; lib/common/service/channelService.js.
     @Test @Loop func regression12ADestroyedChannelThrows() async throws {
         let (_, chat) = try await world()
         let channel = chat.channelService.createChannel("room")
@@ -85,6 +86,7 @@ import Testing
         #expect(report.queued == 1 && report.noSession == ["bob"] && ann.pushes.count == 1)
     }
 
+    /// In pomelo 2.2.7 such a push never ended, or ended twice; lib/common/service/channelService.js.
     @Test @Loop func aFrozenFrontendIsReportedAtTwoSecondsAndTheOthersAreReachedAtOnce() async throws {
         let (cluster, chat) = try await world()
         let ann = try await user(cluster, "ann", "connector-1")
@@ -106,7 +108,7 @@ import Testing
         #expect(result.entries == [#"1 [connector-1]"#])
         cluster.network.thaw("connector-1")
         await cluster.settle()
-        #expect(ann.pushes.isEmpty)
+        #expect(ann.pushes.isEmpty && result.entries.count == 1)
     }
 
     @Test @Loop func aFrontendPushesToItsOwnClientsWithoutACall() async throws {

@@ -110,6 +110,7 @@ import Testing
         #expect(await world.ask("\(type).test.echo", body) == "{\"__route__\":\"\(type).test.echo\"}")
     }
 
+    /// In pomelo 2.2.7 a route without a dot was never answered; lib/components/connector.js.
     @Test(arguments: [
         "", "test", "connector", "connector.test", "connector.test.a.b", "connector..raw", ".test.raw", "..",
         "connector.test.",
@@ -161,6 +162,8 @@ import Testing
 
     // MARK: time
 
+    /// In pomelo 2.2.7 such a request hung for ever, and for a handler that answered twice all that follows ran twice;
+    /// lib/common/service/handlerService.js.
     @Test(arguments: ["connector", "chat"])
     @Loop func aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce(_ type: String) async throws {
         let world = try await World()

@@ -28,6 +28,7 @@ import Testing
         func members(_ name: ChannelName) -> [UserID]? { service.getChannel(name)?.getMembers() }
     }
 
+    /// Without a prefix pomelo 2.2.7 wrote the text "undefined"; lib/common/service/channelService.js.
     @Test @Loop func theKeysArePomelos() async throws {
         let kept = try await StoreWorld()
         try await kept.world.user("ann", "connector-1")
@@ -127,6 +128,7 @@ import Testing
         #expect(kept.store.sets["pomelo:channels:chat-1:room"] == ["nocolon"])
     }
 
+    /// pomelo 2.2.7 crashed; lib/common/service/channelService.js.
     @Test @Loop func aStoreThatCannotBeReadFailsTheStart() async throws {
         let world = try await ChannelWorld(chats: 0)
         let store = MemoryLocalChannelStore()

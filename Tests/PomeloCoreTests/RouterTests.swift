@@ -14,6 +14,7 @@ import Testing
 
     // MARK: routing
 
+    /// pomelo 2.2.7 took a hash modulo a list whose order differed between processes; lib/components/proxy.js.
     @Test @Loop func aServerMoreMovesOnlyItsOwnShareOfUsers() {
         let users = (0..<4000).map { "user-\($0)" }
         let four = (1...4).map { info("chat-\($0)") }
@@ -89,7 +90,7 @@ import Testing
         #expect(try app.router.pick("area", for: session) == "area-1")
     }
 
-    /// In pomelo 2.2.7 all sessions without a user were one key, and one server had them all; lib/util/routeUtil.js.
+    /// In pomelo 2.2.7 all sessions without a user were one key, and one server had them all; lib/components/proxy.js.
     @Test @Loop func regressionSessionsWithoutAUserAreSpread() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 3))
         try await cluster.startAll()
@@ -106,6 +107,7 @@ import Testing
 
     // MARK: the view
 
+    /// pomelo 2.2.7 announced the end of servers that nobody had known; lib/application.js.
     @Test @Loop func changesAreAnnouncedWhenTheyMatterToRouting() {
         let directory = ServerDirectory()
         let journal = Journal()

@@ -72,6 +72,7 @@ import Testing
 
     // MARK: the command line
 
+    /// In pomelo 2.2.7 booleans stayed texts; lib/util/appUtil.js.
     @Test func pomelosFormAndFlagsSayTheSame() throws {
         let forms = [
             ["env=production", "id=chat-1", "serverType=chat", "port=6050", "auto-restart=true", "area=east"],
@@ -91,6 +92,7 @@ import Testing
 
     static let wrong = ["id", "=x", "--", "--=x", "id=", "id=a id=b", "x=1 --x 2", "env=a --env b"]
 
+    /// pomelo 2.2.7 made a key of such a word without its last letter; lib/util/appUtil.js.
     @Test(arguments: wrong) func aWordThatIsNoArgumentIsNamed(_ line: String) throws {
         let error = try #require(throws: PomeloError.self) {
             try ProcessArguments(line.split(separator: " ").map(String.init))

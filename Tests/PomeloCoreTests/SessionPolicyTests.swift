@@ -89,6 +89,7 @@ import Testing
 
     // MARK: settings
 
+    /// In pomelo 2.2.7 a remove removed nothing; lib/common/service/sessionService.js.
     @Test @Loop func aRemovedSettingIsGoneAtTheFrontend() async throws {
         let world = try await ChannelWorld()
         let session = try #require(try await world.user("ann", "connector-1").session)
@@ -137,8 +138,8 @@ import Testing
         #expect(await failure { try service.push(SessionID(99), ["a": 1]) } == "noSession")
     }
 
-    /// In pomelo 2.2.7 a copy shared what was nested in its settings with the session; lib/common/service/
-    /// sessionService.js.
+    /// In pomelo 2.2.7 a copy shared what was nested in its settings with the session;
+    /// lib/common/service/sessionService.js.
     @Test @Loop func regressionACopyOfASessionSharesNothingWithIt() async throws {
         let world = try await ChannelWorld(chats: 0)
         let session = try #require(try await world.user("ann", "connector-1").session)
@@ -182,6 +183,7 @@ import Testing
         #expect(!session.send(message) && sockets[0].pushes.count == 1)
     }
 
+    /// pomelo 0.8 walked a list that its kicks made shorter, and spared every other session.
     @Test @Loop func kicksCountTheSessionsAndBoundOnesAreListed() async throws {
         let world = try await ChannelWorld(chats: 0)
         let service = world["connector-1"].sessionService
