@@ -12,6 +12,7 @@ import Testing
     static let starting = ["a start", "b start", "a afterStart", "b afterStart", "a didStart", "b didStart"]
     static let stopping = ["b willStop", "a willStop", "b stop", "a stop"]
 
+    /// pomelo 2.2.7 stopped them in the order in which they had started; lib/util/appUtil.js.
     @Test @Loop func componentsStartInOrderAndStopInReverse() async throws {
         let journal = Journal()
         let cluster = cluster()
@@ -27,6 +28,22 @@ import Testing
         #expect(app.state == .stopped && journal.entries == Self.starting + Self.stopping)
     }
 
+    /// In pomelo 2.2.7 the state changed only when the start had ended, so a second one meanwhile ran everything again;
+    /// lib/application.js, `start`.
+    @Test @Loop func regressionAStartDuringAStartRunsNothingTwice() async throws {
+        let (journal, door) = (Journal(), Door())
+        let cluster = cluster()
+        let app = try cluster.make("chat-1") { try $0.load(Part("a", journal, door: door)) }
+        let outcome = Journal()
+        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        await cluster.settle()
+        #expect(await failure { try await app.start() } == "notRunning")
+        door.open()
+        await cluster.settle()
+        #expect(outcome.entries == ["none"] && app.state == .running)
+        #expect(journal.entries == ["a start", "a afterStart", "a didStart"])
+    }
+
     static let failures: [String: [String]] = [
         "a start": ["a start"] + ["a willStop", "a stop"],
         "b start": ["a start", "b start"] + stopping,
@@ -34,6 +51,8 @@ import Testing
         "b didStart": starting + stopping,
     ]
 
+    /// In pomelo 2.2.7 what had started before the error stayed, and after an error of an afterStart the server
+    /// counted as started; lib/application.js.
     @Test(arguments: failures.keys.sorted())
     @Loop func anErrorWhileStartingStopsWhatWasStarted(_ moment: String) async throws {
         let journal = Journal()
@@ -71,6 +90,7 @@ import Testing
         #expect(journal.entries == ["a start", "a willStop", "a stop"])
     }
 
+    /// In pomelo 2.2.7 only a stop by force ever ended; lib/application.js.
     @Test @Loop func requestStopOfARunningApplicationStopsItOnce() async throws {
         let journal = Journal()
         let cluster = cluster()

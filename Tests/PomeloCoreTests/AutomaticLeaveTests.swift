@@ -23,6 +23,7 @@ import Testing
         #expect(journal.entries == ["[]"] && channel.count == 0)
     }
 
+    /// In pomelo 2.2.7 members stayed until the application removed them; lib/common/service/channelService.js.
     @Test(arguments: ["disconnect", "kick", "unbind"])
     @Loop func aMemberAtAnotherFrontendLeavesWithItsLastSession(_ how: String) async throws {
         let world = try await ChannelWorld()

@@ -10,6 +10,7 @@ import Testing
 @Suite struct BuiltInFilterTests {
     // MARK: timeout
 
+    /// pomelo 2.2.7 only logged it, and kept each request whose after part never ran; lib/filters/handler/timeout.js.
     @Test @Loop func aLateRequestIsAnsweredAtTheFiltersDeadlineAndCancelled() async throws {
         let journal = Journal()
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
@@ -65,6 +66,7 @@ import Testing
 
     // MARK: toobusy
 
+    /// In pomelo 2.2.7 it failed every request as a whole filter; lib/filters/handler/toobusy.js.
     @Test @Loop func aLaggingLoopRefusesRequestsUntilItHasCaughtUp() async throws {
         let stage = BusyStage()
         try await stage.start { $0.filter(.tooBusy(maxLag: .milliseconds(70))) }
@@ -134,6 +136,7 @@ import Testing
         #expect(filter.recordedRoutes == ["connector.test.go", "other"])
     }
 
+    /// In pomelo 2.2.7 all calls shared one start time; lib/filters/rpc/rpcLog.js.
     @Test @Loop func rpcLogTimesEachCallByItself() async throws {
         let logs = CapturedLogs.installed
         let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 2))

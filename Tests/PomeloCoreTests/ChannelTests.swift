@@ -59,6 +59,7 @@ import Testing
         #expect(own.add("ann", "connector-1"))
     }
 
+    /// In pomelo 2.2.7 one that the service had destroyed could still be used; lib/common/service/channelService.js.
     @Test @Loop func aDestroyedChannelDoesNotEndItsSuccessor() async throws {
         let world = try await ChannelWorld()
         try await world.user("ann", "connector-1")
@@ -85,6 +86,7 @@ import Testing
         #expect(world.cluster.network.calls == calls + 1, "nobody is left at the other frontend")
     }
 
+    /// pomelo 2.2.7 left them out of the users that were not reached; lib/common/service/channelService.js.
     @Test @Loop func theReportNamesTheUsersOfSilentFrontends() async throws {
         let world = try await ChannelWorld()
         for (uid, frontend) in [("ann", "connector-1"), ("bob", "connector-2"), ("cid", "connector-2")] {

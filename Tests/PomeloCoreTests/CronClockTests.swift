@@ -169,6 +169,7 @@ import Testing
 
     // MARK: simple triggers
 
+    /// pomelo-scheduler 0.4.1 ran what it had missed back to back; lib/simpleTrigger.js.
     @Test @Loop func simpleCronsKeepToTheirStart() async throws {
         let (cluster, journal) = (cluster(), Journal())
         let begin: Int64 = 1_700_000_000_000

@@ -127,6 +127,7 @@ import Testing
             "chat[1]: the id 1 is used twice",
     ]
 
+    /// pomelo 2.2.7 crashed on crons without jobs; lib/server/server.js.
     @Test(arguments: badFiles.keys.sorted()) @Loop func aWrongFileStopsTheStart(_ record: String) async throws {
         let error = try await start(#"{"development":{"chat":[\#(record)]}}"#).error
         #expect(error?.contains(Self.badFiles[record] ?? "?") == true, "\(error ?? "no error")")
@@ -198,6 +199,7 @@ import Testing
         #expect(journal.entries.count == 1)
     }
 
+    /// pomelo 2.2.7 ran a cron twice whose id was there already; lib/server/server.js.
     @Test @Loop func anIdIsUniqueAndAnActionServed() async throws {
         let (cluster, journal) = (cluster(), Journal())
         let app = try await server(cluster, journal, [try Cron(1, "0 0 0 * * *", "note.time")])

@@ -110,6 +110,7 @@ import Testing
         #expect(await world.ask("\(type).test.echo", body) == "{\"__route__\":\"\(type).test.echo\"}")
     }
 
+    /// In pomelo 2.2.7 a route without a dot was never answered; lib/components/connector.js.
     @Test(arguments: [
         "", "test", "connector", "connector.test", "connector.test.a.b", "connector..raw", ".test.raw", "..",
         "connector.test.",
@@ -127,6 +128,19 @@ import Testing
         #expect(await world.ask("area.test.echo") == Self.internalError)
         await world.cluster.stop("chat-1")
         #expect(await world.ask("chat.test.echo") == Self.internalError)
+    }
+
+    /// In pomelo 2.2.7 whatever a handler object had could be called, inherited or not, and mostly never answered;
+    /// lib/common/service/handlerService.js.
+    @Test(
+        arguments: ["toString", "hasOwnProperty", "__defineGetter__", "__proto__", "valueOf", "routes", "handler"],
+        ["connector", "chat"])
+    @Loop func regressionOnlyRegisteredMethodsCanBeCalled(_ method: String, _ type: String) async throws {
+        let world = try await World()
+        for route in ["\(type).test.\(method)", "\(type).\(method).raw"] {
+            #expect(await world.ask(route) == Self.internalError)
+        }
+        #expect(!world.socket.isClosed)
     }
 
     @Test @Loop func theConstructorTrickEndsTheSession() async throws {
@@ -148,6 +162,8 @@ import Testing
 
     // MARK: time
 
+    /// In pomelo 2.2.7 such a request hung for ever, and for a handler that answered twice all that follows ran twice;
+    /// lib/common/service/handlerService.js.
     @Test(arguments: ["connector", "chat"])
     @Loop func aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce(_ type: String) async throws {
         let world = try await World()

@@ -166,6 +166,15 @@ let filterTranscripts = [
     answer {"mended":true}
     """,
     """
+    a global after-filter may change the answer of another server
+    connector-1 globalAfter g replaces {"changed":true}
+    request chat.test.go
+    ----
+    chat-1 handler
+    g after {}
+    answer {"changed":true}
+    """,
+    """
     an after-filter may turn a reply into an error
     connector-1 after a
     connector-1 after b replaces 1001

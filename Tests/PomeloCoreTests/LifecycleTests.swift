@@ -56,6 +56,27 @@ import Testing
         #expect(app.state == .stopped && journal.entries.last == "stop")
     }
 
+    /// Only a timer that the hook was given, and had to cancel, kept pomelo 2.2.7 from ending in the middle of it.
+    @Test(arguments: [10, 60])
+    @Loop func aHookBeforeTheShutdownHasTheTimeThatTheLimitsSay(_ limit: Int) async throws {
+        let journal = Journal()
+        let cluster = cluster()
+        let app = try await cluster.start("chat-1") { app in
+            app.limits.stopPhase = .seconds(limit)
+            app.beforeShutdown { [unowned app] in
+                await app.clock.sleep(for: .seconds(40))
+                journal.note(Task.isCancelled ? "cut" : "saved")
+            }
+        }
+        let began = cluster.clock.now
+        Loop.spawn {
+            await app.stop()
+            journal.note("stopped after \((cluster.clock.now - began) / 1_000_000_000) s")
+        }
+        await cluster.advance(by: .seconds(70), step: .milliseconds(500))
+        #expect(journal.entries == (limit == 10 ? ["cut", "stopped after 10 s"] : ["saved", "stopped after 40 s"]))
+    }
+
     /// The original counted reports: a server that started twice stood for one that never did.
     @Test @Loop func afterStartAllWaitsForTheExpectedIdsAndComesOnce() async throws {
         let journal = Journal()
@@ -80,10 +101,12 @@ import Testing
         try await cluster.start("chat-2", setUp)
         await cluster.settle()
         #expect(journal.entries.filter { $0 == "all at chat-1" }.count == 1)
+        #expect(journal.entries.filter { $0 == "all at chat-2" }.count == 2, "once per start of a server")
     }
 
     // MARK: deadlines
 
+    /// In pomelo 2.2.7 it hung in silence; lib/util/appUtil.js.
     @Test @Loop func aStartThatNeverEndsIsAnErrorByItsDeadline() async throws {
         let journal = Journal()
         let cluster = cluster()

@@ -28,6 +28,7 @@ import Testing
         func members(_ name: ChannelName) -> [UserID]? { service.getChannel(name)?.getMembers() }
     }
 
+    /// Without a prefix pomelo 2.2.7 wrote the text "undefined"; lib/common/service/channelService.js.
     @Test @Loop func theKeysArePomelos() async throws {
         let kept = try await StoreWorld()
         try await kept.world.user("ann", "connector-1")
@@ -74,6 +75,34 @@ import Testing
         #expect(kept.service.names == ["room:1:x"] && kept.members("room:1:x") == ["a:b:c"])
     }
 
+    /// In pomelo 2.2.7 an add was written that had been refused, and a leave of somebody who was no member;
+    /// lib/common/service/channelService.js.
+    @Test @Loop func regressionWhatChangesNothingIsNotWritten() async throws {
+        let kept = try await StoreWorld()
+        try await kept.world.user("ann", "connector-1")
+        let room = kept.world.channel("room", ("ann", "connector-1"))
+        await kept.world.cluster.settle()
+        let (sets, calls) = (kept.store.sets, kept.store.calls)
+        #expect(!room.add("ann", "connector-1") && !room.add("bob", "chat-1"))
+        #expect(!room.leave("ann", "connector-2") && !room.leave("bob", "connector-1"))
+        await kept.world.cluster.settle()
+        #expect(kept.store.sets == sets && kept.store.calls == calls)
+    }
+
+    @Test @Loop func theKeysMayHaveAPrefixOfTheirOwn() async throws {
+        let store = MemoryLocalChannelStore()
+        try await store.add(["game:chat-1:old"], to: "game:chat-1")
+        let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
+        let app = try await cluster.start("chat-1") { app in
+            app.channelService.store = store
+            app.channelService.storePrefix = "game"
+        }
+        app.channelService.createChannel("new")
+        await cluster.settle()
+        #expect(app.channelService.names == ["new", "old"])
+        #expect(store.sets == ["game:chat-1": ["game:chat-1:old", "game:chat-1:new"]])
+    }
+
     @Test @Loop func whoIsGoneByThenLeavesAndIsForgotten() async throws {
         let kept = try await StoreWorld()
         let ann = try await kept.world.user("ann", "connector-1")
@@ -99,6 +128,7 @@ import Testing
         #expect(kept.store.sets["pomelo:channels:chat-1:room"] == ["nocolon"])
     }
 
+    /// pomelo 2.2.7 crashed; lib/common/service/channelService.js.
     @Test @Loop func aStoreThatCannotBeReadFailsTheStart() async throws {
         let world = try await ChannelWorld(chats: 0)
         let store = MemoryLocalChannelStore()

@@ -113,6 +113,7 @@ struct OnlineTime: Plugin {
         #expect(watch.reports == [1, 1])
     }
 
+    /// pomelo 0.8 crashed without them.
     @Test @Loop func optionsAreOptional() throws {
         let app = try cluster().make("connector-1") { try $0.use(OnlineTime()) }
         #expect(app.component("onlineTime") != nil && app.component("other") == nil)

@@ -49,6 +49,7 @@ import Testing
         #expect(stage.cluster.network.calls == 0)
     }
 
+    /// In the original the caller never hears of it.
     @Test @Loop func anUnknownServerIsAnOutcomeAndNotSilence() async throws {
         let stage = try await Stage { $0.rpcBefore(Act { $0.server = "chat-9" }) }
         #expect(await stage.ask() == "not sent: no server chat-9 is known")
@@ -79,6 +80,7 @@ import Testing
         #expect(seen.entries.count == 1)
     }
 
+    /// In the original it has no way to answer.
     @Test @Loop func theErrorHandlerHasTheCallAndMayReply() async throws {
         let stage = try await Stage { app in
             app.rpcErrorHandler = { error, request in

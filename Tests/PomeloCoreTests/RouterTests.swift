@@ -14,6 +14,7 @@ import Testing
 
     // MARK: routing
 
+    /// pomelo 2.2.7 took a hash modulo a list whose order differed between processes; lib/components/proxy.js.
     @Test @Loop func aServerMoreMovesOnlyItsOwnShareOfUsers() {
         let users = (0..<4000).map { "user-\($0)" }
         let four = (1...4).map { info("chat-\($0)") }
@@ -75,8 +76,38 @@ import Testing
         #expect(await socket.ask("chat.test.where") == #"{"code":503,"message":"closed"}"#)
     }
 
+    @Test @Loop func theDefaultRuleIsForAllTypesWithoutTheirOwn() async throws {
+        let records = TestCluster.records(connectors: 1, chats: 3) + [ServerRecord(id: "area-1", type: "area", port: 1)]
+        let cluster = TestCluster(records)
+        try await cluster.startAll { app in
+            app.router.defaultRule = { _, servers in servers.last?.id ?? "nobody" }
+            app.route("area") { _, servers in servers[0].id }
+        }
+        let app = cluster["connector-1"]
+        let id = try #require(cluster.connect("connector-1")?.session).id
+        let session = try #require(try await app.backendSessionService.get("connector-1", id))
+        #expect(try app.router.pick("chat", for: session) == "chat-3")
+        #expect(try app.router.pick("area", for: session) == "area-1")
+    }
+
+    /// In pomelo 2.2.7 all sessions without a user were one key, and one server had them all; lib/components/proxy.js.
+    @Test @Loop func regressionSessionsWithoutAUserAreSpread() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 3))
+        try await cluster.startAll()
+        var places: [ServerID: Int] = [:]
+        for number in 0..<60 {
+            let frontend = ServerID("connector-\(number % 2 + 1)")
+            let app = cluster[frontend]
+            let id = try #require(cluster.connect(frontend)?.session).id
+            let session = try #require(try await app.backendSessionService.get(frontend, id))
+            places[try app.router.pick("chat", for: session), default: 0] += 1
+        }
+        #expect(places.count == 3 && places.values.allSatisfy { $0 >= 8 })
+    }
+
     // MARK: the view
 
+    /// pomelo 2.2.7 announced the end of servers that nobody had known; lib/application.js.
     @Test @Loop func changesAreAnnouncedWhenTheyMatterToRouting() {
         let directory = ServerDirectory()
         let journal = Journal()

@@ -27,6 +27,14 @@ import Testing
         #expect(made.allSatisfy { $0.isFrontend } && made[0].metadata == ["zone": "a++b"])
     }
 
+    /// pomelo 2.2.7 crashed; lib/util/utils.js, `loadCluster`.
+    @Test func regressionAFieldOfAShorthandRecordMayBeNull() throws {
+        let configuration = try configuration(
+            #"{"chat":[{"clusterCount":2,"host":null,"port":"6050++","area":null}]}"#)
+        #expect(configuration.servers("chat").map(\.port) == [6050, 6051])
+        #expect(configuration.servers("chat").map(\.host) == ["127.0.0.1", "127.0.0.1"])
+    }
+
     @Test func everyFieldIsReadAndUnknownOnesAreKept() throws {
         let configuration = try configuration(
             """
@@ -64,6 +72,7 @@ import Testing
 
     // MARK: the command line
 
+    /// In pomelo 2.2.7 booleans stayed texts; lib/util/appUtil.js.
     @Test func pomelosFormAndFlagsSayTheSame() throws {
         let forms = [
             ["env=production", "id=chat-1", "serverType=chat", "port=6050", "auto-restart=true", "area=east"],
@@ -83,6 +92,7 @@ import Testing
 
     static let wrong = ["id", "=x", "--", "--=x", "id=", "id=a id=b", "x=1 --x 2", "env=a --env b"]
 
+    /// pomelo 2.2.7 made a key of such a word without its last letter; lib/util/appUtil.js.
     @Test(arguments: wrong) func aWordThatIsNoArgumentIsNamed(_ line: String) throws {
         let error = try #require(throws: PomeloError.self) {
             try ProcessArguments(line.split(separator: " ").map(String.init))

@@ -89,6 +89,7 @@ import Testing
 
     // MARK: settings
 
+    /// In pomelo 2.2.7 a remove removed nothing; lib/common/service/sessionService.js.
     @Test @Loop func aRemovedSettingIsGoneAtTheFrontend() async throws {
         let world = try await ChannelWorld()
         let session = try #require(try await world.user("ann", "connector-1").session)
@@ -127,6 +128,62 @@ import Testing
         #expect(session.settings == ["room": "a", "level": 1])
     }
 
+    @Test @Loop func settingsAreMergedIntoASessionByItsId() async throws {
+        let world = try await ChannelWorld(chats: 0)
+        let service = world["connector-1"].sessionService
+        let session = try #require(try world.client("connector-1").session)
+        try service.push(session.id, ["a": 1, "b": 2])
+        try service.push(session.id, ["b": 3, "c": 4], removing: ["a"])
+        #expect(session.settings == ["b": 3, "c": 4])
+        #expect(await failure { try service.push(SessionID(99), ["a": 1]) } == "noSession")
+    }
+
+    /// In pomelo 2.2.7 a copy shared what was nested in its settings with the session;
+    /// lib/common/service/sessionService.js.
+    @Test @Loop func regressionACopyOfASessionSharesNothingWithIt() async throws {
+        let world = try await ChannelWorld(chats: 0)
+        let session = try #require(try await world.user("ann", "connector-1").session)
+        session.set("bag", ["gold": 1])
+        let service = world["connector-1"].backendSessionService
+        let copies = try await [
+            #require(service.get("connector-1", session.id)), #require(service.get("connector-1", session.id)),
+        ]
+        copies[0].set("bag", ["gold": 99])
+        session.set("bag", ["gold": 5])
+        #expect(copies.map { $0.get("bag") } == [["gold": 99], ["gold": 1]] && session.get("bag") == ["gold": 5])
+    }
+
+    // MARK: users and clients
+
+    /// In pomelo 2.2.7 what is false in JavaScript never counted as a user, and could not leave a channel.
+    @Test @Loop func regressionAUserNamedZeroIsAUserLikeOthers() async throws {
+        let world = try await ChannelWorld()
+        let service = world["connector-1"].sessionService
+        let zero = try await world.user("0", "connector-1")
+        let id = try #require(zero.session).id
+        #expect(service.get(byUid: "0").map(\.id) == [id] && service.bound.count == 1)
+        #expect(await failure { try await service.bind(id, "1") } == "binding")
+        let channel = world.channel("room", ("0", "connector-1"))
+        _ = try await channel.pushMessage(ChannelWorld.hello, "hi")
+        #expect(zero.pushes.count == 1 && channel.leave("0", "connector-1"))
+        zero.disconnect()
+        #expect(service.get(byUid: "0").isEmpty)
+    }
+
+    @Test @Loop func aMessageIsSentToOneSession() async throws {
+        let world = try await ChannelWorld(chats: 0)
+        let sockets = [try world.client("connector-1"), try world.client("connector-1")]
+        let session = try #require(sockets[0].session)
+        let message = try PushMessage(ChannelWorld.hello, "hi")
+        #expect(session.send(message) && sockets.map(\.pushes.count) == [1, 0])
+        #expect(sockets[0].pushes.first?.text == "\"hi\"")
+        sockets[0].isSlow = true
+        #expect(!session.send(message))
+        sockets[0].disconnect()
+        #expect(!session.send(message) && sockets[0].pushes.count == 1)
+    }
+
+    /// pomelo 0.8 walked a list that its kicks made shorter, and spared every other session.
     @Test @Loop func kicksCountTheSessionsAndBoundOnesAreListed() async throws {
         let world = try await ChannelWorld(chats: 0)
         let service = world["connector-1"].sessionService

@@ -151,6 +151,7 @@ import Testing
         _ = app
     }
 
+    /// In the original an error lost its text and its kind on the way.
     @Test @Loop func errorsOfTheFrontendKeepTheirKind() async throws {
         let (cluster, app) = try await frontend()
         let chat = try await cluster.start("chat-1")

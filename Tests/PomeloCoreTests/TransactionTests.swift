@@ -171,6 +171,7 @@ import Testing
         #expect(pauses.count == 4)
     }
 
+    /// pomelo 2.2.7 logged failures of other kinds than Error as undefined; lib/common/manager/appManager.js.
     @Test @Loop func stepsAndFailuresAreLogged() async throws {
         let logs = CapturedLogs.installed
         let stage = try Stage(failures: ["b": 2])

@@ -190,6 +190,7 @@ import Testing
         #expect(world.cluster.network.calls - calls == 3)
     }
 
+    /// pomelo's plugin listed it once per frontend.
     @Test @Loop func aUserAtTwoFrontendsIsListedOnce() async throws {
         let world = try await World()
         for frontend: ServerID in ["connector-1", "connector-2"] {
@@ -244,6 +245,7 @@ import Testing
         #expect(await world.chat.getMembersByChannelName("connector", "hall").uids.count == 2)
     }
 
+    /// pomelo's plugin missed frontends that were away, and said nothing.
     @Test @Loop func destroyingSaysWhatRemains() async throws {
         let world = try await World()
         _ = try await world.client("connector-1", "ann")

@@ -32,6 +32,7 @@ import Testing
         #expect(report.queued == 2 && report.slow == 1 && !report.isComplete && report.failed.isEmpty)
     }
 
+    /// pomelo's plugin read all members from Redis for each push, and called its own server too.
     @Test @Loop func oneCallPerFrontendAndNoneToTheStore() async throws {
         let (world, _) = try await world([("ann", "connector-1"), ("bob", "connector-1"), ("cid", "connector-2")])
         await world.cluster.settle()
@@ -42,6 +43,7 @@ import Testing
         #expect(world.cluster.network.calls - calls == 3 && world.faults.writes == writes)
     }
 
+    /// With pomelo's plugin such a push never called back.
     @Test @Loop func aFrontendThatIsGoneIsInTheReport() async throws {
         let (world, sockets) = try await world([("ann", "connector-1"), ("bob", "connector-2")])
         world.cluster.crash("connector-1")

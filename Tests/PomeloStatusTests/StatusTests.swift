@@ -7,6 +7,7 @@ import Testing
 
 /// Who is online, and pushes to users wherever they are.
 @Suite struct StatusTests {
+    /// With pomelo's plugin a user that was unbound stayed online.
     @Test @Loop func aUserIsOnlineWhileAnySessionIs() async throws {
         let world = try await World()
         #expect(try await world.chat.getStatusByUid("ann") == false)
@@ -27,6 +28,7 @@ import Testing
         #expect(try await world.chat.getStatusByUids([]) == [:])
     }
 
+    /// pomelo's plugin called back once per error, and never ended the push.
     @Test @Loop func questionsFailWhileRedisIsAway() async throws {
         let world = try await World()
         world.faults.isDown = true
@@ -44,6 +46,7 @@ import Testing
 
     // MARK: pushes
 
+    /// pomelo's plugin threw without users, and named none that was offline.
     @Test @Loop func aPushFindsUsersWhereverTheyAre() async throws {
         let world = try await World()
         let ann = try await world.client("connector-1", "ann")
@@ -137,6 +140,7 @@ import Testing
         #expect(try await world.chat.getStatusByUids(["ann", "bob"]) == ["ann": false, "bob": true])
     }
 
+    /// With pomelo's plugin they stayed online for ever.
     @Test @Loop func aCrashedServersUsersAreOfflineWhenItsLeaseEnds() async throws {
         let world = try await World()
         _ = try await world.client("connector-1", "ann")
