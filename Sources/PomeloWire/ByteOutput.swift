@@ -55,8 +55,9 @@ extension Span<UInt8> {
 }
 
 extension Bytes {
-    /// As `init(capacity:initializingWith:)`, whose allocation the compiler does not specialize: it takes five times
-    /// as long. Without a capacity it does not write.
+    /// As `init(capacity:initializingWith:)`, whose allocation the compiler does not specialize.
+    ///
+    /// That one takes five times as long. Without a capacity nothing is written.
     @inline(__always)
     init<E: Error>(reserving capacity: Int, _ write: (inout OutputSpan<UInt8>) throws(E) -> Void) throws(E) {
         self = []
@@ -68,8 +69,10 @@ extension Bytes {
         add(bytes.count) { output in output.put(bytes) }
     }
 
-    /// Nothing is added to an empty array by writing a count of 0 into the storage that all empty arrays of the process
-    /// share: the thread sanitizer rightly calls that a race (Swift 6.3.1).
+    /// As `append(addingCapacity:initializingWith:)`, which given nothing to add writes all the same.
+    ///
+    /// It writes the count of the storage that all empty arrays of the process share: a race, as the thread sanitizer
+    /// rightly says (Swift 6.3.1).
     @inline(__always)
     mutating func add<E: Error>(_ count: Int, _ write: (inout OutputSpan<UInt8>) throws(E) -> Void) throws(E) {
         if count > 0 { try append(addingCapacity: count, initializingWith: write) }
