@@ -43,6 +43,15 @@ extension Span<UInt8> {
         return Bytes(reserving: count) { output in output.put(source) }
     }
 
+    var isUTF8: Bool {
+        do {
+            _ = try UTF8Span(validating: self)
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// The text, or nil when the bytes are not UTF-8.
     @inline(__always)
     func text() -> String? {

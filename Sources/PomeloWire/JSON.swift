@@ -38,10 +38,11 @@ public struct JSONObject: Sendable {
         values = []
     }
 
-    /// The caller guarantees that the keys differ and that the lists are equally long.
-    init(uniqueKeys: [String], values: [JSON]) {
-        keys = uniqueKeys
-        self.values = values
+    /// Creates an empty object with room for so many keys.
+    init(reserving count: Int) {
+        self.init()
+        keys.reserveCapacity(count)
+        values.reserveCapacity(count)
     }
 
     /// The number of keys.
@@ -70,8 +71,7 @@ public struct JSONObject: Sendable {
         }
     }
 
-    @inline(__always)
-    func position(_ key: String) -> Int? {
+    private func position(_ key: String) -> Int? {
         // By index: an iterator would retain every key it passes.
         for index in 0..<keys.count where keys[index] == key {
             return index
@@ -81,7 +81,7 @@ public struct JSONObject: Sendable {
 
     /// The caller guarantees that the key is new.
     mutating func append(_ key: String, _ value: JSON) {
-        if keys.isEmpty {
+        if keys.capacity == 0 {
             // Most messages have a handful of keys: one allocation instead of four.
             keys.reserveCapacity(8)
             values.reserveCapacity(8)
@@ -90,12 +90,7 @@ public struct JSONObject: Sendable {
         values.append(value)
     }
 
-    mutating func replace(at index: Int, _ value: JSON) {
-        values[index] = value
-    }
-
-    /// A table of positions, for readers that look up every key of a large object.
-    func positions() -> [String: Int] {
+    private func positions() -> [String: Int] {
         var table: [String: Int] = [:]
         table.reserveCapacity(count)
         for (index, key) in keys.enumerated() {

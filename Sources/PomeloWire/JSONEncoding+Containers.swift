@@ -2,102 +2,81 @@
 
 /// Writes the entries of an object.
 struct JSONKeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtocol {
-    let slot: JSONSlot
-    let path: JSONPath?
-    var codingPath: [any CodingKey] { JSONPath.list(path) }
+    let output: JSONOutput
+    let frame: Int
+    var codingPath: [any CodingKey] { output.path(to: frame) }
 
-    func encodeNil(forKey key: Key) { slot.put(key.stringValue, .null) }
-    func encode(_ value: Bool, forKey key: Key) { slot.put(key.stringValue, .bool(value)) }
-    func encode(_ value: String, forKey key: Key) { slot.put(key.stringValue, .string(value)) }
-    func encode(_ value: Double, forKey key: Key) { slot.put(key.stringValue, .double(value)) }
-    func encode(_ value: Float, forKey key: Key) { slot.put(key.stringValue, .float(value)) }
-    func encode(_ value: Int, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: Int8, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: Int16, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: Int32, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: Int64, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: Int128, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt8, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt16, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt32, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt64, forKey key: Key) throws { try integer(value, key) }
-    func encode(_ value: UInt128, forKey key: Key) throws { try integer(value, key) }
+    func encodeNil(forKey key: Key) { output.put(frame, key.stringValue, .null) }
+    func encode(_ value: Bool, forKey key: Key) { output.put(frame, key.stringValue, .bool(value)) }
+    func encode(_ value: String, forKey key: Key) { output.put(frame, key.stringValue, .string(value)) }
+    func encode(_ value: Double, forKey key: Key) { output.put(frame, key.stringValue, .double(value)) }
+    func encode(_ value: Float, forKey key: Key) { output.put(frame, key.stringValue, .float(value)) }
+    func encode(_ value: Int, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: Int8, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: Int16, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: Int32, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: Int64, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: Int128, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt8, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt16, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt32, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt64, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
+    func encode(_ value: UInt128, forKey key: Key) throws { try output.put(frame, key.stringValue, integer: value) }
 
     func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws {
-        slot.put(key.stringValue, try JSONValueEncoder.json(value, path: JSONPath(path, key)))
+        try output.put(frame, key.stringValue, value)
     }
 
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) -> KeyedEncodingContainer<Nested> {
-        encoder(key).container(keyedBy: type)
+        output.part(frame, key).container(keyedBy: type)
     }
 
     func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer {
-        encoder(key).unkeyedContainer()
+        output.part(frame, key).unkeyedContainer()
     }
 
-    func superEncoder() -> any Encoder { encoder(JSONKey.parent) }
+    func superEncoder() -> any Encoder { output.part(frame, JSONKey.parent) }
 
-    func superEncoder(forKey key: Key) -> any Encoder { encoder(key) }
-
-    private func encoder(_ key: any CodingKey) -> JSONValueEncoder {
-        JSONValueEncoder(slot: slot.slot(for: key.stringValue), path: JSONPath(path, key))
-    }
-
-    private func integer<Value: FixedWidthInteger>(_ value: Value, _ key: Key) throws {
-        slot.put(key.stringValue, try JSONValueEncoder.integer(value) { JSONPath(path, key) })
-    }
+    func superEncoder(forKey key: Key) -> any Encoder { output.part(frame, key) }
 }
 
 /// Writes the elements of an array.
 struct JSONUnkeyedEncoding: UnkeyedEncodingContainer {
-    let slot: JSONSlot
-    let path: JSONPath?
-    var codingPath: [any CodingKey] { JSONPath.list(path) }
-    var count: Int { slot.count }
+    let output: JSONOutput
+    let frame: Int
+    var codingPath: [any CodingKey] { output.path(to: frame) }
+    var count: Int { output.count(frame) }
 
-    private var here: JSONPath { JSONPath(path, JSONPosition(index: slot.count)) }
+    func encodeNil() { output.append(frame, .null) }
+    func encode(_ value: Bool) { output.append(frame, .bool(value)) }
+    func encode(_ value: String) { output.append(frame, .string(value)) }
+    func encode(_ value: Double) { output.append(frame, .double(value)) }
+    func encode(_ value: Float) { output.append(frame, .float(value)) }
+    func encode(_ value: Int) throws { try output.append(frame, integer: value) }
+    func encode(_ value: Int8) throws { try output.append(frame, integer: value) }
+    func encode(_ value: Int16) throws { try output.append(frame, integer: value) }
+    func encode(_ value: Int32) throws { try output.append(frame, integer: value) }
+    func encode(_ value: Int64) throws { try output.append(frame, integer: value) }
+    func encode(_ value: Int128) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt8) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt16) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt32) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt64) throws { try output.append(frame, integer: value) }
+    func encode(_ value: UInt128) throws { try output.append(frame, integer: value) }
 
-    func encodeNil() { slot.append(.null) }
-    func encode(_ value: Bool) { slot.append(.bool(value)) }
-    func encode(_ value: String) { slot.append(.string(value)) }
-    func encode(_ value: Double) { slot.append(.double(value)) }
-    func encode(_ value: Float) { slot.append(.float(value)) }
-    func encode(_ value: Int) throws { try integer(value) }
-    func encode(_ value: Int8) throws { try integer(value) }
-    func encode(_ value: Int16) throws { try integer(value) }
-    func encode(_ value: Int32) throws { try integer(value) }
-    func encode(_ value: Int64) throws { try integer(value) }
-    func encode(_ value: Int128) throws { try integer(value) }
-    func encode(_ value: UInt) throws { try integer(value) }
-    func encode(_ value: UInt8) throws { try integer(value) }
-    func encode(_ value: UInt16) throws { try integer(value) }
-    func encode(_ value: UInt32) throws { try integer(value) }
-    func encode(_ value: UInt64) throws { try integer(value) }
-    func encode(_ value: UInt128) throws { try integer(value) }
-
-    func encode<Value: Encodable>(_ value: Value) throws {
-        slot.append(try JSONValueEncoder.json(value, path: here))
-    }
+    func encode<Value: Encodable>(_ value: Value) throws { try output.append(frame, value) }
 
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) -> KeyedEncodingContainer<Nested> {
-        encoder().container(keyedBy: type)
+        output.part(frame).container(keyedBy: type)
     }
 
-    func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { encoder().unkeyedContainer() }
+    func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { output.part(frame).unkeyedContainer() }
 
-    func superEncoder() -> any Encoder { encoder() }
-
-    private func encoder() -> JSONValueEncoder {
-        let path = here
-        return JSONValueEncoder(slot: slot.appendSlot(), path: path)
-    }
-
-    private func integer<Value: FixedWidthInteger>(_ value: Value) throws {
-        slot.append(try JSONValueEncoder.integer(value) { here })
-    }
+    func superEncoder() -> any Encoder { output.part(frame) }
 }
 
 extension JSON: Codable {
@@ -106,7 +85,7 @@ extension JSON: Codable {
     /// - Throws: `DecodingError` when the decoder holds something JSON does not have.
     public init(from decoder: any Decoder) throws {
         if let own = decoder as? JSONValueDecoder {
-            self = own.json
+            self = own.document.json(own.index)
         } else {
             self = try Self.read(decoder)
         }

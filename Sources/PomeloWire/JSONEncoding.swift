@@ -7,195 +7,178 @@ extension JSONCoder {
     ///
     /// - Throws: `EncodingError` for a value that writes nothing and for integers beyond 64 signed bits.
     public static func encode<Value: Encodable>(_ value: Value) throws -> Bytes {
-        try json(value).encoded()
+        let output = JSONOutput()
+        try output.encode(value)
+        return output.bytes
     }
 
-    /// Returns a value as JSON.
+    /// Returns a value as JSON: what reading its text gives.
     ///
     /// - Throws: `EncodingError`.
     public static func json<Value: Encodable>(_ value: Value) throws -> JSON {
-        try JSONValueEncoder.json(value, path: nil)
+        if Value.self == JSON.self, let json = value as? JSON { return json }
+        return try JSON.parse(try encode(value))
     }
 }
 
-/// The place of one value while it is being written: containers may stay open side by side, so a place is
-/// shared by reference and read at the end.
-final class JSONSlot {
+/// What all encoders and containers of one encoding share: the text, while values write it.
+///
+/// Containers that may stay open side by side write parts, outputs of their own.
+final class JSONOutput {
     // All in one, so that each step costs one access check instead of one for every part.
-    private var state = JSONSlotState()
+    private var draft = JSONDraft()
+    /// Where the output is, when it is a part.
+    private let root: [any CodingKey]
 
-    var count: Int { state.values.count }
+    init(root: [any CodingKey] = []) { self.root = root }
 
-    func set(_ json: JSON) { state.content = .value(json) }
-    func becomeObject() { state.becomeObject() }
-    func becomeArray() { state.becomeArray() }
-    func append(_ json: JSON) { state.values.append(json) }
-    func put(_ key: String, _ json: JSON) { state.put(key, json) }
-    func appendSlot() -> JSONSlot { state.appendSlot() }
-    func slot(for key: String) -> JSONSlot { state.slot(for: key) }
+    var bytes: Bytes { draft.bytes }
 
-    /// The finished value; nil when nothing was written.
-    func json() -> JSON? { state.json() }
-}
+    func count(_ frame: Int) -> Int { draft.frames[frame].count }
+    func become(_ kind: JSONDraft.Kind, _ frame: Int) { draft.become(kind, frame) }
 
-private struct JSONSlotState {
-    enum Content {
-        case nothing
-        case value(JSON)
-        case array
-        case object
+    // Scalars: as the value of a frame, of a key, as the next element.
+
+    func set(_ frame: Int, _ json: JSON) {
+        draft.set(frame, json)
     }
 
-    var content = Content.nothing
-    var values: [JSON] = []
-    private var keys: [String] = []
-    /// Positions of the keys, kept once there are too many to search one by one.
-    private var table: [String: Int]?
-    /// Places within this one that are still open, by position in `values`.
-    private var children: [(index: Int, slot: JSONSlot)] = []
+    func put(_ frame: Int, _ key: String, _ json: JSON) {
+        draft.put(frame, key, json)
+    }
 
-    mutating func becomeObject() {
-        switch content {
-        case .object:
-            return
-        case .value(.object(let object)):
-            keys = object.keys
-            values = object.values
-        default:
-            keys.reserveCapacity(8)
-            values.reserveCapacity(8)
+    func append(_ frame: Int, _ json: JSON) {
+        draft.append(frame, json)
+    }
+
+    func set<Value: FixedWidthInteger>(_ frame: Int, integer value: Value) throws {
+        guard let number = Int64(exactly: value) else { throw tooLarge(value, path(to: frame)) }
+        set(frame, .int(number))
+    }
+
+    func put<Value: FixedWidthInteger>(_ frame: Int, _ key: String, integer value: Value) throws {
+        guard let number = Int64(exactly: value) else {
+            throw tooLarge(value, path(to: frame) + [JSONKey(stringValue: key)])
         }
-        content = .object
+        put(frame, key, .int(number))
     }
 
-    mutating func becomeArray() {
-        if case .array = content { return }
-        if case .value(.array(let elements)) = content { values = elements }
-        content = .array
-    }
-
-    mutating func appendSlot() -> JSONSlot {
-        let slot = JSONSlot()
-        children.append((values.count, slot))
-        values.append(.null)
-        return slot
-    }
-
-    mutating func put(_ key: String, _ json: JSON) {
-        guard let index = position(key) else { return append(key, json) }
-        values[index] = json
-        children.removeAll { $0.index == index }
-    }
-
-    mutating func slot(for key: String) -> JSONSlot {
-        let known = position(key)
-        if known == nil { append(key, .null) }
-        let index = known ?? keys.count - 1
-        // Asking twice for the container of one key continues the first.
-        if let child = children.first(where: { $0.index == index }) { return child.slot }
-        let slot = JSONSlot()
-        children.append((index, slot))
-        return slot
-    }
-
-    private mutating func position(_ key: String) -> Int? {
-        if table == nil, keys.count > 16 {
-            table = JSONObject(uniqueKeys: keys, values: values).positions()
+    func append<Value: FixedWidthInteger>(_ frame: Int, integer value: Value) throws {
+        guard let number = Int64(exactly: value) else {
+            throw tooLarge(value, path(to: frame) + [JSONKey(intValue: count(frame))])
         }
-        if let table { return table[key] }
-        for index in 0..<keys.count where keys[index] == key {
-            return index
-        }
-        return nil
+        append(frame, .int(number))
     }
 
-    private mutating func append(_ key: String, _ json: JSON) {
-        table?[key] = keys.count
-        keys.append(key)
-        values.append(json)
+    // Other values, of which nothing stays when they fail.
+
+    func set<Value: Encodable>(_ frame: Int, _ value: Value) throws {
+        draft.become(.nothing, frame)
+        try value.encode(to: JSONValueEncoder(output: self, frame: frame))
+        guard draft.frames[frame].kind != .nothing else { throw wroteNothing(value, frame) }
     }
 
-    mutating func json() -> JSON? {
-        for (index, slot) in children {
-            values[index] = slot.json() ?? .object(JSONObject())
-        }
-        switch content {
-        case .nothing: return nil
-        case .value(let json): return json
-        case .array: return .array(values)
-        case .object: return .object(JSONObject(uniqueKeys: keys, values: values))
-        }
+    func put<Value: Encodable>(_ frame: Int, _ key: String, _ value: Value) throws {
+        let before = draft.begin(key, in: frame)
+        do { try encode(value) } catch { throw undo(frame, before, error) }
+    }
+
+    func append<Value: Encodable>(_ frame: Int, _ value: Value) throws {
+        let before = draft.beginElement(of: frame)
+        do { try encode(value) } catch { throw undo(frame, before, error) }
+    }
+
+    private func undo(_ frame: Int, _ before: JSONDraft.Mark, _ error: any Error) -> any Error {
+        draft.undo(frame, before)
+        return error
+    }
+
+    func encode<Value: Encodable>(_ value: Value) throws {
+        if Value.self == JSON.self, let json = value as? JSON { return draft.write(json) }
+        if Value.self == [String].self, let texts = value as? [String] { return draft.write(texts) }
+        let frame = draft.open()
+        try value.encode(to: JSONValueEncoder(output: self, frame: frame))
+        guard draft.close() else { throw wroteNothing(value, frame) }
+    }
+
+    // Parts.
+
+    /// Asking twice for the part of one key continues the first.
+    func part(_ frame: Int, _ key: any CodingKey) -> JSONValueEncoder {
+        if let known = draft.part(of: key.stringValue, in: frame) { return JSONValueEncoder(output: known, frame: 0) }
+        draft.begin(key.stringValue, in: frame)
+        return newPart(frame, key)
+    }
+
+    func part(_ frame: Int) -> JSONValueEncoder {
+        let key = JSONKey(intValue: count(frame))
+        draft.beginElement(of: frame)
+        return newPart(frame, key)
+    }
+
+    private func newPart(_ frame: Int, _ key: any CodingKey) -> JSONValueEncoder {
+        let part = JSONOutput(root: path(to: frame) + [key])
+        draft.add(part, in: frame)
+        return JSONValueEncoder(output: part, frame: part.draft.open())
+    }
+
+    /// The text of a part, `{}` when nobody wrote it.
+    func finish() -> Bytes { draft.close() ? bytes : Bytes("{}".utf8) }
+
+    // Faults.
+
+    func path(to frame: Int) -> [any CodingKey] { root + draft.path(to: frame) }
+
+    private func wroteNothing<Value>(_ value: Value, _ frame: Int) -> EncodingError {
+        let context = EncodingError.Context(
+            codingPath: path(to: frame), debugDescription: "\(Value.self) wrote nothing.")
+        return .invalidValue(value, context)
+    }
+
+    private func tooLarge<Value>(_ value: Value, _ path: [any CodingKey]) -> EncodingError {
+        let context = EncodingError.Context(
+            codingPath: path, debugDescription: "\(value) needs more than 64 signed bits.")
+        return .invalidValue(value, context)
     }
 }
 
 /// The encoder of one value; it is also its single-value container.
-struct JSONValueEncoder: Encoder {
-    let slot: JSONSlot
-    let path: JSONPath?
-    var codingPath: [any CodingKey] { JSONPath.list(path) }
+struct JSONValueEncoder: Encoder, SingleValueEncodingContainer {
+    let output: JSONOutput
+    let frame: Int
+    var codingPath: [any CodingKey] { output.path(to: frame) }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
-        slot.becomeObject()
-        return KeyedEncodingContainer(JSONKeyedEncoding<Key>(slot: slot, path: path))
+        output.become(.object, frame)
+        return KeyedEncodingContainer(JSONKeyedEncoding<Key>(output: output, frame: frame))
     }
 
     func unkeyedContainer() -> any UnkeyedEncodingContainer {
-        slot.becomeArray()
-        return JSONUnkeyedEncoding(slot: slot, path: path)
+        output.become(.array, frame)
+        return JSONUnkeyedEncoding(output: output, frame: frame)
     }
 
     func singleValueContainer() -> any SingleValueEncodingContainer { self }
 
-    static func json<Value: Encodable>(_ value: Value, path: JSONPath?) throws -> JSON {
-        if Value.self == JSON.self, let json = value as? JSON { return json }
-        if Value.self == [String].self, let texts = value as? [String] {
-            return .array(texts.map(JSON.string))
-        }
-        let slot = JSONSlot()
-        try value.encode(to: JSONValueEncoder(slot: slot, path: path))
-        guard let json = slot.json() else {
-            let context = EncodingError.Context(
-                codingPath: JSONPath.list(path), debugDescription: "\(Value.self) wrote nothing.")
-            throw EncodingError.invalidValue(value, context)
-        }
-        return json
-    }
-
-    static func integer<Value: FixedWidthInteger>(_ value: Value, path: () -> JSONPath?) throws -> JSON {
-        guard let number = Int64(exactly: value) else {
-            let context = EncodingError.Context(
-                codingPath: JSONPath.list(path()),
-                debugDescription: "\(value) needs more than 64 signed bits.")
-            throw EncodingError.invalidValue(value, context)
-        }
-        return .int(number)
-    }
-}
-
-extension JSONValueEncoder: SingleValueEncodingContainer {
-    func encodeNil() { slot.set(.null) }
-    func encode(_ value: Bool) { slot.set(.bool(value)) }
-    func encode(_ value: String) { slot.set(.string(value)) }
-    func encode(_ value: Double) { slot.set(.double(value)) }
-    func encode(_ value: Float) { slot.set(.float(value)) }
-    func encode(_ value: Int) throws { try integer(value) }
-    func encode(_ value: Int8) throws { try integer(value) }
-    func encode(_ value: Int16) throws { try integer(value) }
-    func encode(_ value: Int32) throws { try integer(value) }
-    func encode(_ value: Int64) throws { try integer(value) }
-    func encode(_ value: Int128) throws { try integer(value) }
-    func encode(_ value: UInt) throws { try integer(value) }
-    func encode(_ value: UInt8) throws { try integer(value) }
-    func encode(_ value: UInt16) throws { try integer(value) }
-    func encode(_ value: UInt32) throws { try integer(value) }
-    func encode(_ value: UInt64) throws { try integer(value) }
-    func encode(_ value: UInt128) throws { try integer(value) }
-    func encode<Value: Encodable>(_ value: Value) throws { slot.set(try Self.json(value, path: path)) }
-
-    private func integer<Value: FixedWidthInteger>(_ value: Value) throws {
-        slot.set(try Self.integer(value) { path })
-    }
+    func encodeNil() { output.set(frame, .null) }
+    func encode(_ value: Bool) { output.set(frame, .bool(value)) }
+    func encode(_ value: String) { output.set(frame, .string(value)) }
+    func encode(_ value: Double) { output.set(frame, .double(value)) }
+    func encode(_ value: Float) { output.set(frame, .float(value)) }
+    func encode(_ value: Int) throws { try output.set(frame, integer: value) }
+    func encode(_ value: Int8) throws { try output.set(frame, integer: value) }
+    func encode(_ value: Int16) throws { try output.set(frame, integer: value) }
+    func encode(_ value: Int32) throws { try output.set(frame, integer: value) }
+    func encode(_ value: Int64) throws { try output.set(frame, integer: value) }
+    func encode(_ value: Int128) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt8) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt16) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt32) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt64) throws { try output.set(frame, integer: value) }
+    func encode(_ value: UInt128) throws { try output.set(frame, integer: value) }
+    func encode<Value: Encodable>(_ value: Value) throws { try output.set(frame, value) }
 }
 
 extension JSON {

@@ -2,7 +2,7 @@
 
 extension JSONReader {
     /// Reads a number: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
-    mutating func number(_ text: Span<UInt8>) throws(WireError) -> JSON {
+    mutating func number(_ text: Span<UInt8>) throws(WireError) -> JSONNode {
         let start = offset
         let negative = try peek(text) == UInt8(ascii: "-")
         if negative { offset &+= 1 }
@@ -61,7 +61,7 @@ extension JSONReader {
         return sign == UInt8(ascii: "-") ? -value : value
     }
 
-    private func slowNumber(_ digits: Span<UInt8>) throws(WireError) -> JSON {
+    private func slowNumber(_ digits: Span<UInt8>) throws(WireError) -> JSONNode {
         guard let text = digits.text(), let number = Double(text), number.isFinite else {
             throw .malformed("JSON: number out of range")
         }

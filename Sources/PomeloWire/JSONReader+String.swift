@@ -2,60 +2,79 @@
 
 extension JSONReader {
     /// Reads a string; the current byte is its opening quote.
-    mutating func string(_ text: Span<UInt8>) throws(WireError) -> String {
+    mutating func string(_ text: Span<UInt8>) throws(WireError) -> JSONSlice {
         let start = offset &+ 1
         var end = start
+        var bits: UInt8 = 0
         while end < text.count {
             let byte = text[end]
             if byte == UInt8(ascii: "\"") {
                 offset = end &+ 1
-                return try Self.text(text.extracting(start..<end))
+                let isASCII = bits < 0x80
+                guard isASCII || text.extracting(start..<end).isUTF8 else { break }
+                return JSONSlice(offset: start, count: end &- start, isCopied: false, isASCII: isASCII)
             }
             if byte == UInt8(ascii: "\\") { break }
             guard byte >= 0x20 else { throw .malformed("JSON: control character in a string") }
+            bits |= byte
             end &+= 1
         }
-        return try escapedString(text, from: start, firstEscape: end)
+        return try copiedString(text, from: start, to: end)
     }
 
     /// The slow path: copies the string while replacing its escapes.
-    private mutating func escapedString(
-        _ text: Span<UInt8>, from start: Int, firstEscape: Int
-    ) throws(WireError) -> String {
-        var copy = text.extracting(start..<firstEscape).copied()
+    private mutating func copiedString(
+        _ text: Span<UInt8>, from start: Int, to firstEscape: Int
+    ) throws(WireError) -> JSONSlice {
+        let from = tape.copies.count
+        if from == 0 { tape.copies.reserveCapacity(128) }
+        var run = start
         offset = firstEscape
         while true {
             let byte = try peek(text)
             offset &+= 1
             switch byte {
             case UInt8(ascii: "\""):
-                return try Self.text(copy.span)
+                tape.copies.put(text.extracting(run..<(offset &- 1)))
+                return try finishCopy(from)
             case UInt8(ascii: "\\"):
-                try escape(text, into: &copy)
+                tape.copies.put(text.extracting(run..<(offset &- 1)))
+                try escape(text)
+                run = offset
             case 0..<0x20:
                 throw .malformed("JSON: control character in a string")
             default:
-                copy.append(byte)
+                break
             }
         }
     }
 
-    private mutating func escape(_ text: Span<UInt8>, into copy: inout Bytes) throws(WireError) {
+    private mutating func finishCopy(_ from: Int) throws(WireError) -> JSONSlice {
+        if !tape.copies.span.extracting(from...).isUTF8 {
+            let joined = Self.joiningSurrogates(tape.copies.span.extracting(from...))
+            guard joined.span.isUTF8 else { throw .malformed("JSON: not UTF-8") }
+            tape.copies.removeSubrange(from...)
+            tape.copies.put(joined.span)
+        }
+        return JSONSlice(offset: from, count: tape.copies.count &- from, isCopied: true, isASCII: false)
+    }
+
+    private mutating func escape(_ text: Span<UInt8>) throws(WireError) {
         let byte = try peek(text)
         offset &+= 1
         switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): copy.append(byte)
-        case UInt8(ascii: "b"): copy.append(0x08)
-        case UInt8(ascii: "f"): copy.append(0x0C)
-        case UInt8(ascii: "n"): copy.append(0x0A)
-        case UInt8(ascii: "r"): copy.append(0x0D)
-        case UInt8(ascii: "t"): copy.append(0x09)
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): tape.copies.append(byte)
+        case UInt8(ascii: "b"): tape.copies.append(0x08)
+        case UInt8(ascii: "f"): tape.copies.append(0x0C)
+        case UInt8(ascii: "n"): tape.copies.append(0x0A)
+        case UInt8(ascii: "r"): tape.copies.append(0x0D)
+        case UInt8(ascii: "t"): tape.copies.append(0x09)
         case UInt8(ascii: "u"):
             var scalar = try hexUnit(text)
             if scalar & 0xFC00 == 0xD800, let low = try lowSurrogate(text) {
                 scalar = 0x10000 &+ (scalar & 0x3FF) << 10 | low & 0x3FF
             }
-            Self.append(Unicode.Scalar(scalar) ?? "\u{FFFD}", to: &copy)
+            Self.append(Unicode.Scalar(scalar) ?? "\u{FFFD}", to: &tape.copies)
         default:
             throw .malformed("JSON: unknown escape")
         }
@@ -94,13 +113,6 @@ extension JSONReader {
 
     private static func append(_ scalar: Unicode.Scalar, to copy: inout Bytes) {
         copy.append(contentsOf: String(scalar).utf8)
-    }
-
-    @inline(__always)
-    private static func text(_ bytes: Span<UInt8>) throws(WireError) -> String {
-        if let text = bytes.text() { return text }
-        guard let joined = joiningSurrogates(bytes).span.text() else { throw .malformed("JSON: not UTF-8") }
-        return joined
     }
 
     /// Rewrites every `ED A0–AF xx ED B0–BF xx` (one character as two surrogates) as four bytes.

@@ -14,29 +14,35 @@ extension JSON {
     ///
     /// - Throws: ``WireError/malformed(_:)``, also for nesting over ``maxDepth``.
     /// - Source: RFC 8259; pomelo-protocol 0.1.6, lib/protocol.js `strencode` (the surrogate pairs).
-    public static func parse(_ text: Span<UInt8>) throws(WireError) -> JSON {
-        var reader = JSONReader()
-        let value = try reader.value(text, depth: 0)
-        reader.skipSpace(text)
-        guard reader.offset == text.count else { throw .malformed("JSON: text after the value") }
-        return value
+    public static func parse(_ text: Bytes) throws(WireError) -> JSON {
+        try JSONReader.read(text).json(0)
     }
 
-    /// Reads one JSON text; see ``parse(_:)-(Span<UInt8>)``.
+    /// Reads one JSON text; see ``parse(_:)-(Bytes)``.
     ///
     /// - Throws: ``WireError/malformed(_:)``.
-    public static func parse(_ text: Bytes) throws(WireError) -> JSON {
-        try parse(text.span)
+    public static func parse(_ text: Span<UInt8>) throws(WireError) -> JSON {
+        try parse(text.copied())
     }
 }
 
-/// One walk over a text; it holds a position only, so the span is handed to every step.
+/// One walk over a text; the span is handed to every step.
 struct JSONReader {
     var offset = 0
+    var tape: JSONTape
 
-    /// Objects with more keys than this get a table while they are read, so that a hostile one cannot
-    /// cost quadratic time.
-    private static let linearKeys = 16
+    static func read(_ text: Bytes) throws(WireError) -> JSONTape {
+        var reader = JSONReader(tape: JSONTape(of: text))
+        try reader.whole(text.span)
+        return reader.tape
+    }
+
+    private mutating func whole(_ text: Span<UInt8>) throws(WireError) {
+        tape.nodes.reserveCapacity(text.count / 6 &+ 4)
+        try value(text, depth: 0)
+        skipSpace(text)
+        guard offset == text.count else { throw .malformed("JSON: text after the value") }
+    }
 
     @inline(__always)
     func peek(_ text: Span<UInt8>) throws(WireError) -> UInt8 {
@@ -54,26 +60,26 @@ struct JSONReader {
         }
     }
 
-    mutating func value(_ text: Span<UInt8>, depth: Int) throws(WireError) -> JSON {
+    private mutating func value(_ text: Span<UInt8>, depth: Int) throws(WireError) {
         skipSpace(text)
         switch try peek(text) {
         case UInt8(ascii: "\""):
-            return .string(try string(text))
+            tape.nodes.append(.string(try string(text)))
         case UInt8(ascii: "{"):
-            return try object(text, depth: depth &+ 1)
+            try object(text, depth: depth &+ 1)
         case UInt8(ascii: "["):
-            return try array(text, depth: depth &+ 1)
+            try array(text, depth: depth &+ 1)
         case UInt8(ascii: "t"):
             try literal(0x7472_7565, skip: 0, text)
-            return .bool(true)
+            tape.nodes.append(.bool(true))
         case UInt8(ascii: "f"):
             try literal(0x616C_7365, skip: 1, text)
-            return .bool(false)
+            tape.nodes.append(.bool(false))
         case UInt8(ascii: "n"):
             try literal(0x6E75_6C6C, skip: 0, text)
-            return .null
+            tape.nodes.append(.null)
         default:
-            return try number(text)
+            tape.nodes.append(try number(text))
         }
     }
 
@@ -87,66 +93,108 @@ struct JSONReader {
         offset = start &+ 4
     }
 
-    private mutating func array(_ text: Span<UInt8>, depth: Int) throws(WireError) -> JSON {
+    /// Steps into a container; false when it is empty.
+    private mutating func open(_ text: Span<UInt8>, depth: Int, close: UInt8) throws(WireError) -> Bool {
         guard depth <= JSON.maxDepth else { throw .malformed("JSON: nested too deep") }
+        tape.nodes.append(.null)
         offset &+= 1
         skipSpace(text)
-        var elements: [JSON] = []
-        if try peek(text) == UInt8(ascii: "]") {
-            offset &+= 1
-            return .array(elements)
-        }
-        while true {
-            elements.append(try value(text, depth: depth))
+        guard try peek(text) == close else { return true }
+        offset &+= 1
+        return false
+    }
+
+    private mutating func array(_ text: Span<UInt8>, depth: Int) throws(WireError) {
+        let array = tape.nodes.count
+        var count = 0
+        var isOpen = try open(text, depth: depth, close: UInt8(ascii: "]"))
+        while isOpen {
+            try value(text, depth: depth)
+            count &+= 1
             skipSpace(text)
             let byte = try peek(text)
             offset &+= 1
-            if byte == UInt8(ascii: "]") { return .array(elements) }
-            guard byte == UInt8(ascii: ",") else { throw .malformed("JSON: expected , or ]") }
+            isOpen = byte == UInt8(ascii: ",")
+            guard isOpen || byte == UInt8(ascii: "]") else { throw .malformed("JSON: expected , or ]") }
         }
+        tape.nodes[array] = .array(count: count, end: tape.nodes.count)
     }
 
-    private mutating func object(_ text: Span<UInt8>, depth: Int) throws(WireError) -> JSON {
-        guard depth <= JSON.maxDepth else { throw .malformed("JSON: nested too deep") }
-        offset &+= 1
-        skipSpace(text)
-        if try peek(text) == UInt8(ascii: "}") {
-            offset &+= 1
-            return .object(JSONObject())
-        }
-        var entries = JSONEntries()
-        while true {
+    private mutating func object(_ text: Span<UInt8>, depth: Int) throws(WireError) {
+        var keys = JSONKeys(object: tape.nodes.count)
+        var isOpen = try open(text, depth: depth, close: UInt8(ascii: "}"))
+        while isOpen {
             guard try peek(text) == UInt8(ascii: "\"") else { throw .malformed("JSON: expected a key") }
             let key = try string(text)
             skipSpace(text)
             guard try peek(text) == UInt8(ascii: ":") else { throw .malformed("JSON: expected :") }
             offset &+= 1
-            entries.set(key, try value(text, depth: depth), linearKeys: Self.linearKeys)
+            keys.append(key, to: &tape, text)
+            try value(text, depth: depth)
             skipSpace(text)
             let byte = try peek(text)
             offset &+= 1
-            if byte == UInt8(ascii: "}") { return .object(entries.object) }
-            guard byte == UInt8(ascii: ",") else { throw .malformed("JSON: expected , or }") }
-            skipSpace(text)
+            isOpen = byte == UInt8(ascii: ",")
+            guard isOpen || byte == UInt8(ascii: "}") else { throw .malformed("JSON: expected , or }") }
+            if isOpen { skipSpace(text) }
         }
+        tape.nodes[keys.object] = .object(count: keys.count, end: tape.nodes.count)
     }
 }
 
-/// Collects the entries of one object.
-private struct JSONEntries {
-    var object = JSONObject()
-    private var table: [String: Int]?
+/// Finds the repeated keys of one object while it is read.
+private struct JSONKeys {
+    let object: Int
+    private(set) var count = 0
+    /// The bits of every key there is.
+    private var seen: UInt64 = 0
+    /// Objects with more keys than this get a table, so that a hostile one cannot cost quadratic time.
+    private static let linearKeys = 16
+    private var table: [String: Int] = [:]
 
-    mutating func set(_ key: String, _ value: JSON, linearKeys: Int) {
-        if table == nil, object.count > linearKeys {
-            table = object.positions()
-        }
-        let known = table == nil ? object.position(key) : table?[key]
-        if let known {
-            object.replace(at: known, value)
+    init(object: Int) { self.object = object }
+
+    mutating func append(_ key: JSONSlice, to tape: inout JSONTape, _ text: Span<UInt8>) {
+        let place = tape.nodes.count
+        if let first = first(key, at: place, tape, text) {
+            tape.nodes[first &+ 1] = .moved(to: place &+ 1, end: tape.end(of: first &+ 1))
+            tape.nodes.append(.repeated(key))
         } else {
-            table?[key] = object.count
-            object.append(key, value)
+            tape.nodes.append(.key(key))
+            count &+= 1
         }
+    }
+
+    /// The place of the same key, when there is one.
+    @inline(__always)
+    private mutating func first(
+        _ key: JSONSlice, at place: Int, _ tape: JSONTape, _ text: Span<UInt8>
+    ) -> Int? {
+        if count < Self.linearKeys, key.isASCII {
+            let bits = JSONTape.bits(text.extracting(key.offset..<(key.offset &+ key.count)))
+            guard seen & bits == bits else {
+                seen |= bits
+                return nil
+            }
+        }
+        return search(key, at: place, tape)
+    }
+
+    private mutating func search(_ key: JSONSlice, at place: Int, _ tape: JSONTape) -> Int? {
+        // Other bytes may be the same text.
+        if !key.isASCII { seen = .max }
+        if count >= Self.linearKeys {
+            if table.isEmpty { table = tape.positions(in: object, until: place) }
+            let name = tape.string(key)
+            if let first = table[name] { return first }
+            table[name] = place
+            return nil
+        }
+        var other = object &+ 1
+        while other < place {
+            if case .key(let slice) = tape.nodes[other], tape.areEqual(slice, key) { return other }
+            other = tape.end(of: other &+ 1)
+        }
+        return nil
     }
 }

@@ -35,9 +35,7 @@ extension JSON {
         case .object(let object):
             bytes.append(UInt8(ascii: "{"))
             for index in object.keys.indices {
-                if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                JSONWriter.write(object.keys[index], into: &bytes)
-                bytes.append(UInt8(ascii: ":"))
+                JSONWriter.writeKey(object.keys[index].utf8Span.span, isFirst: index == 0, into: &bytes)
                 object.values[index].write(into: &bytes)
             }
             bytes.append(UInt8(ascii: "}"))
@@ -82,6 +80,7 @@ enum JSONWriter {
             write(whole, into: &bytes)
             return
         }
+        if writeThousandths(number, into: &bytes) { return }
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
         let (digits, point) = shortest(number.magnitude)
         let count = digits.count
@@ -107,6 +106,23 @@ enum JSONWriter {
             if point > 0 { bytes.append(UInt8(ascii: "+")) }
             write(Int64(point &- 1), into: &bytes)
         }
+    }
+
+    /// The short way for what measures mostly are: at most three digits after the point and fifteen in all, of
+    /// which no two read alike.
+    private static func writeThousandths(_ number: Double, into bytes: inout Bytes) -> Bool {
+        let scaled = (number.magnitude * 1000).rounded()
+        guard scaled < 1e15, scaled / 1000 == number.magnitude else { return false }
+        let (whole, part) = UInt64(scaled).quotientAndRemainder(dividingBy: 1000)
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        write(Int64(whole), into: &bytes)
+        bytes.append(UInt8(ascii: "."))
+        var (rest, scale) = (part, UInt64(100))
+        while rest > 0 {
+            bytes.append(UInt8(ascii: "0") &+ UInt8(rest / scale))
+            (rest, scale) = (rest % scale, scale / 10)
+        }
+        return true
     }
 
     /// The shortest digits that read back as `number` and how many of them stand before the point.
@@ -143,24 +159,53 @@ enum JSONWriter {
     /// Appends a quoted string; `escapeAstral` writes characters beyond U+FFFF as two escapes.
     static func write(_ text: String, into bytes: inout Bytes, escapeAstral: Bool = true) {
         let span = text.utf8Span.span
-        var isPlain = true
-        for index in span.indices {
-            let byte = span[index]
-            isPlain = isPlain && byte >= 0x20 && byte != 0x22 && byte != 0x5C && byte < 0xF0
-        }
+        guard isPlain(span) else { return writeEscaped(span, into: &bytes, escapeAstral: escapeAstral) }
         bytes.append(addingCapacity: span.count &+ 2) { output in
-            guard isPlain else { return }
             output.append(UInt8(ascii: "\""))
             output.put(span)
             output.append(UInt8(ascii: "\""))
         }
-        if !isPlain { writeEscaped(text, into: &bytes, escapeAstral: escapeAstral) }
     }
 
-    private static func writeEscaped(_ text: String, into bytes: inout Bytes, escapeAstral: Bool) {
+    /// Appends a quoted key and its colon, after a comma unless it is the first.
+    static func writeKey(_ key: Span<UInt8>, isFirst: Bool, into bytes: inout Bytes) {
+        let start = bytes.count
+        var isPlain = true
+        bytes.append(addingCapacity: key.count &+ 4) { output in
+            if !isFirst { output.append(UInt8(ascii: ",")) }
+            output.append(UInt8(ascii: "\""))
+            for index in key.indices {
+                isPlain = isPlain && !isSpecial(key[index])
+                output.append(key[index])
+            }
+            output.append(UInt8(ascii: "\""))
+            output.append(UInt8(ascii: ":"))
+        }
+        if isPlain { return }
+        bytes.removeSubrange((isFirst ? start : start &+ 1)...)
+        writeEscaped(key, into: &bytes, escapeAstral: true)
+        bytes.append(UInt8(ascii: ":"))
+    }
+
+    /// Whether a byte may not stand for itself: a control, a quote, a backslash, the first of four.
+    @inline(__always)
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        byte &- 0x20 >= 0xD0 || byte == 0x22 || byte == 0x5C
+    }
+
+    @inline(__always)
+    private static func isPlain(_ text: Span<UInt8>) -> Bool {
+        for index in text.indices where isSpecial(text[index]) { return false }
+        return true
+    }
+
+    private static func writeEscaped(_ text: Span<UInt8>, into bytes: inout Bytes, escapeAstral: Bool) {
         bytes.append(UInt8(ascii: "\""))
-        for scalar in text.unicodeScalars {
-            switch scalar.value {
+        var start = 0
+        for index in text.indices where isSpecial(text[index]) && (escapeAstral || text[index] < 0xF0) {
+            bytes.put(text.extracting(start..<index))
+            start = index &+ 1
+            switch text[index] {
             case 0x22: bytes.append(contentsOf: "\\\"".utf8)
             case 0x5C: bytes.append(contentsOf: "\\\\".utf8)
             case 0x08: bytes.append(contentsOf: "\\b".utf8)
@@ -168,22 +213,23 @@ enum JSONWriter {
             case 0x0A: bytes.append(contentsOf: "\\n".utf8)
             case 0x0C: bytes.append(contentsOf: "\\f".utf8)
             case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-            case 0..<0x20: writeUnit(UInt16(truncatingIfNeeded: scalar.value), into: &bytes)
-            case 0x10000... where escapeAstral:
-                for unit in String(scalar).utf16 {
-                    writeUnit(unit, into: &bytes)
-                }
-            case 0..<0x80: bytes.append(UInt8(truncatingIfNeeded: scalar.value))
-            default: bytes.append(contentsOf: String(scalar).utf8)
+            case 0xF0...:
+                start = index &+ 4
+                var scalar = UInt32(text[index] & 0x07)
+                for next in (index &+ 1)..<start { scalar = scalar << 6 | UInt32(text[next] & 0x3F) }
+                writeUnit(0xD7C0 &+ scalar >> 10, into: &bytes)
+                writeUnit(0xDC00 | scalar & 0x3FF, into: &bytes)
+            default: writeUnit(UInt32(text[index]), into: &bytes)
             }
         }
+        bytes.put(text.extracting(start...))
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private static func writeUnit(_ unit: UInt16, into bytes: inout Bytes) {
+    private static func writeUnit(_ unit: UInt32, into bytes: inout Bytes) {
         bytes.append(contentsOf: "\\u".utf8)
-        for shift in [12, 8, 4, 0] {
-            let digit = UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 0xF
+        for shift in stride(from: UInt32(12), through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: unit >> shift) & 0xF
             bytes.append(digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &+ digit &- 10)
         }
     }

@@ -153,6 +153,51 @@ struct JSONCoderTests {
         _ = try JSONCoder.decode(Interleaved.self, from: interleaved)
     }
 
+    @Test func keysComeInAnyOrderAndMoreThanOnce() throws {
+        struct Place: Codable, Equatable {
+            var x: Double
+            var é: String
+            var y: Int?
+        }
+        let place = Place(x: 1, é: "last", y: 2)
+        for text in [
+            #"{"x":1,"é":"last","y":2}"#, #"{"y":2,"é":"last","x":1.0}"#,
+            #"{"é":"first","x":[{}],"é":"last","x":1,"y":2}"#,
+            "{\"e\u{301}\":\"last\",\"x\":1,\"y\":2}", "{\"e\u{301}\":1,\"é\":\"last\",\"x\":1,\"y\":2}",
+            #"{"a":1,"a":2,"a":3,"a":4,"\u0078":1,"\u00e9":"last","y":2}"#,
+        ] {
+            #expect(try JSONCoder.decode(Place.self, from: utf8(text)) == place, "\(text)")
+        }
+    }
+
+    @Test func whatIsWrittenAgainReplacesAndWhatFailsLeavesNothing() throws {
+        struct Draft: Encodable {
+            private enum Keys: CodingKey { case a, b, c }
+
+            func encode(to encoder: any Encoder) throws {
+                var outer = encoder.container(keyedBy: Keys.self)
+                try outer.encode([1], forKey: .a)
+                #expect(throws: EncodingError.self) { try outer.encode(["x": [1, UInt64.max]], forKey: .b) }
+                try outer.encode(2, forKey: .c)
+                var part = outer.nestedUnkeyedContainer(forKey: .b)
+                try part.encode("b")
+                #expect(throws: EncodingError.self) { try part.encode(Silent()) }
+                try outer.encode(["y": 3], forKey: .a)
+            }
+        }
+        #expect(text(try JSONCoder.encode(Draft())) == #"{"a":{"y":3},"c":2,"b":["b"]}"#)
+        #expect(text(try JSONCoder.encode([Draft()])) == #"[{"a":{"y":3},"c":2,"b":["b"]}]"#)
+    }
+
+    @Test func faultsOfWritingNameTheirPlace() throws {
+        do {
+            _ = try JSONCoder.encode(["a": [1, UInt64.max]])
+            Issue.record("written")
+        } catch EncodingError.invalidValue(_, let context) {
+            #expect(context.codingPath.map(\.stringValue) == ["a", "1"])
+        }
+    }
+
     @Test func scalarsAndLists() throws {
         #expect(text(try JSONCoder.encode("x")) == #""x""#)
         #expect(text(try JSONCoder.encode([1.0, .nan])) == "[1,null]")
