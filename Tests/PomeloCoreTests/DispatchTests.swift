@@ -36,6 +36,7 @@ import Testing
             Routes {
                 $0.on(json: "\(type).test.echo") { body, _ in body }
                 $0.on(Call<Name, Name>("\(type).test.typed")) { name, _ in name }
+                $0.on(Call<Nothing, Name>("\(type).test.nothing")) { _, _ in Name(name: "nobody") }
                 $0.on(raw: "\(type).test.raw") { body, _ in body }
                 $0.on(raw: "\(type).test.empty") { _, _ in [] }
                 $0.on(raw: "\(type).test.fault") { _, _ in throw Fault(1001, "full") }
@@ -108,6 +109,7 @@ import Testing
     @Loop func whatIsNoJSONAndNullCountAsAnEmptyObject(_ body: String, _ type: String) async throws {
         let world = try await World()
         #expect(await world.ask("\(type).test.echo", body) == "{\"__route__\":\"\(type).test.echo\"}")
+        #expect(await world.ask("\(type).test.nothing", body) == #"{"name":"nobody"}"#)
     }
 
     /// In pomelo 2.2.7 a route without a dot was never answered; lib/components/connector.js.

@@ -114,7 +114,7 @@ enum RequestBody {
         if first == UInt8(ascii: "{") {
             do {
                 return try JSONCoder.decode(type, from: body)
-            } catch is WireError {
+            } catch DecodingError.dataCorrupted(let context) where context.underlyingError is WireError {
                 return try JSONCoder.decode(type, from: .object(JSONObject()))
             }
         }
