@@ -59,9 +59,10 @@ public import PomeloRedis
         }
         let membership = ClusterMembership(application, ports(application.transport), options)
         let id = application.serverID
-        membership.onReplaced = { [weak self, weak application] in
+        // Not weak: one weak reference makes every retain of an application, and there are some in each request, slow.
+        membership.onReplaced = { [weak self, unowned application] in
             self?.onReplaced?()
-            application?.fail(PomeloError(.notRunning, "another instance has taken the id \(id)"))
+            application.fail(PomeloError(.notRunning, "another instance has taken the id \(id)"))
         }
         try application.load(membership)
         application.membership = membership

@@ -51,7 +51,9 @@ struct WatchList {
     /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
     private static let attemptsAtUnknown = 6
 
-    private weak var application: Application?
+    /// Its services own the couriers; a call under way holds it.
+    private unowned let application: Application
+    private let clock: any LoopClock
     private let server: ServerID
     private let procedure: String
     private let instance: InstanceID
@@ -68,6 +70,7 @@ struct WatchList {
     /// `instance` is that of the server that asked, this one or the other.
     init(_ application: Application, to server: ServerID, _ procedure: String, _ instance: InstanceID) {
         self.application = application
+        clock = application.clock
         self.server = server
         self.procedure = procedure
         self.instance = instance
@@ -81,18 +84,17 @@ struct WatchList {
     /// Nothing is sent any more.
     func stop() {
         isOver = true
-        if let timer { application?.clock.cancel(timer) }
+        if let timer { clock.cancel(timer) }
     }
 
     private func begin() {
         guard !isSending, timer == nil, !isOver else { return }
         isSending = true
-        Loop.spawn { await self.run() }
+        Loop.spawn { [application] in await self.run(application) }
     }
 
-    private func run() async {
+    private func run(_ application: Application) async {
         defer { isSending = false }
-        guard let application else { return }
         while !isOver, !waiting.isEmpty {
             let batch = takeBatch()
             do throws(RPCError) {
@@ -126,7 +128,7 @@ struct WatchList {
             return gaveUp()
         }
         let pause = min(Self.firstPause * (1 << min(failures - 1, 10)), Self.longestPause)
-        timer = application.clock.schedule(after: application.random.jittered(pause)) { [weak self] in
+        timer = clock.schedule(after: application.random.jittered(pause)) { [weak self] in
             self?.timer = nil
             self?.begin()
         }
