@@ -68,7 +68,7 @@ public import PomeloWire
     /// - Throws: `NetworkError`; ``Failure`` when the upgrade is refused.
     public static func connect(
         to address: SocketAddress, over network: any Network, as transport: Transport = .tcp,
-        clock: any LoopClock = SystemClock.shared, patience: Duration = .seconds(5)
+        clock: any LoopClock = SystemClock.shared, patience: Duration = .seconds(20)
     ) async throws -> TestClient {
         let stream = try await network.connect(to: address, within: patience)
         let client = TestClient(stream, transport, clock, patience)

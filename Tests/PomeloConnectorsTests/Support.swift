@@ -86,7 +86,7 @@ import PomeloWire
 
     /// Waits until the server has seen what must come.
     func wait(for what: String, _ condition: () -> Bool) async throws {
-        let limit = SystemClock.shared.deadline(after: .seconds(5))
+        let limit = SystemClock.shared.deadline(after: .seconds(20))
         while !condition() {
             guard SystemClock.shared.now < limit else { throw Missing(what: what) }
             await SystemClock.shared.sleep(for: .milliseconds(1))
