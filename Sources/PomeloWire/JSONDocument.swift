@@ -11,6 +11,9 @@ final class JSONDocument {
     /// Of objects so large that searching them key by key could cost quadratic time.
     private var tables: [Int: [String: Int]] = [:]
     private static let linearKeys = 32
+    /// Where the last search for a path was, in each container.
+    private var walked: [Int: (child: Int, position: Int)] = [:]
+    private static let longestPath = 64
 
     init(_ tape: JSONTape, root: [any CodingKey] = [], ledger: JSONKeyLedger? = nil) {
         self.tape = tape
@@ -146,24 +149,28 @@ extension JSONDocument {
 
 /// Faults.
 extension JSONDocument {
-    /// The keys on the way to a place, which nobody keeps while all goes well.
+    /// The keys on the way to a place, the outermost 64 of them, which nobody keeps while all goes well.
+    ///
+    /// Types that try one form after the other fail at each element of an array: every walk goes on from the one before,
+    /// and none goes deep, else a hostile text could cost quadratic time.
     func path(to index: Int) -> [any CodingKey] {
         var path = root
         var container = 0
-        while container != index {
-            var (child, position) = (container + 1, 0)
-            if case .object = tape.nodes[container] { child += 1 }
-            while tape.end(of: child) <= index {
-                child = tape.end(of: child)
-                if case .object = tape.nodes[container] { child += 1 }
-                position += 1
+        while container != index, path.count < root.count + Self.longestPath {
+            let isObject = if case .object = tape.nodes[container] { true } else { false }
+            var at = walked[container] ?? (child: index + 1, position: 0)
+            if at.child > index { at = (container + (isObject ? 2 : 1), 0) }
+            while tape.end(of: at.child) <= index {
+                at.child = tape.end(of: at.child) + (isObject ? 1 : 0)
+                at.position += 1
             }
-            switch tape.nodes[child - 1] {
+            walked[container] = at
+            switch tape.nodes[at.child - 1] {
             case .key(let slice), .repeated(let slice):
                 path.append(JSONKey(stringValue: tape.string(slice)))
-            default: path.append(JSONKey(intValue: position))
+            default: path.append(JSONKey(intValue: at.position))
             }
-            container = child
+            container = at.child
         }
         return path
     }

@@ -104,7 +104,7 @@ private struct Silent: Codable {
 
 @Suite("JSON through Codable")
 struct JSONCoderTests {
-    private func path(_ error: any Error) -> String {
+    private static func path(_ error: any Error) -> String {
         let keys: [any CodingKey]
         switch error as? DecodingError {
         case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context),
@@ -226,8 +226,52 @@ struct JSONCoderTests {
             _ = try JSONCoder.decode(Everything.Inner.self, from: utf8(text))
             Issue.record("read")
         } catch {
-            #expect(path(error) == place)
+            #expect(Self.path(error) == place)
         }
+    }
+
+    /// Tries one form after the other, as many types of applications do.
+    private indirect enum Anything: Decodable, Equatable {
+        case number(Int), text(String), list([Anything])
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            if let number = try? value.decode(Int.self) {
+                self = .number(number)
+            } else if let text = try? value.decode(String.self) {
+                self = .text(text)
+            } else {
+                self = .list(try value.decode([Anything].self))
+            }
+        }
+    }
+
+    /// Each fault names its place; to look for it from the start each time would take minutes here.
+    @Test(.timeLimit(.minutes(1)), arguments: [1, 100]) func manyFaultsAreNotQuadratic(depth: Int) throws {
+        let elements = Array(repeating: "\"x\"", count: 100_000).joined(separator: ",")
+        let nested = String(repeating: "[", count: depth) + elements + String(repeating: "]", count: depth)
+        var found = try JSONCoder.decode(Anything.self, from: utf8(nested))
+        for _ in 1..<depth {
+            guard case .list(let one) = found, one.count == 1 else { break }
+            found = one[0]
+        }
+        #expect(found == .list(Array(repeating: .text("x"), count: 100_000)))
+    }
+
+    @Test func placesOfLaterFaultsAreRight() throws {
+        struct Tried: Decodable {
+            var places: [String] = []
+            init(from decoder: any Decoder) throws {
+                var list = try decoder.unkeyedContainer()
+                while !list.isAtEnd {
+                    do { _ = try list.decode(Bool.self) } catch { places.append(JSONCoderTests.path(error)) }
+                    _ = try list.decode(JSON.self)
+                }
+                do { _ = try [String: Int](from: decoder) } catch { places.append(JSONCoderTests.path(error)) }
+            }
+        }
+        let tried = try JSONCoder.decode([Tried].self, from: utf8(#"[[1,[2,3],{"a":4}],[5,{"a":6},7]]"#))
+        #expect(tried.map(\.places) == [["0.0", "0.1", "0.2", "0"], ["1.0", "1.1", "1.2", "1"]])
     }
 
     @Test func integersAreChecked() {

@@ -65,10 +65,12 @@ import Pomelo
             app.filter(Stamp())
             app.filter(Guard())
         }
+        var failure: (any Error)?
         Loop.spawn {
-            do { try await app.start() } catch { fatalError("\(error)") }
+            do { try await app.start() } catch { failure = error }
         }
         EventLoop.shared.runUntilIdle()
+        if let failure { throw failure }
         let hello = #"{"sys":{"type":"benchmark","version":"1"}}"#
         let stream = network.connect()
         for packet in [try Packet.encode(.handshake, Bytes(hello.utf8)), try Packet.encode(.handshakeAck, [])] {
