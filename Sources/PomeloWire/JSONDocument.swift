@@ -151,7 +151,7 @@ extension JSONDocument {
 extension JSONDocument {
     /// The keys on the way to a place, the outermost 64 of them, which nobody keeps while all goes well.
     ///
-    /// Types that try one form after the other fail at each element of an array: every walk goes on from the one before,
+    /// Types that try one form after the other fail at each element of an array: a walk goes on from the one before,
     /// and none goes deep, else a hostile text could cost quadratic time.
     func path(to index: Int) -> [any CodingKey] {
         var path = root
