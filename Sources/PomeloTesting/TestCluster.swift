@@ -217,6 +217,7 @@ public import PomeloLoop
     private var publishers: [any LeasePublisher] = []
     private(set) var isJoined = false
     let health = MembershipHealth.healthy
+    let isViewComplete = true
 
     init(_ application: Application, _ cluster: TestCluster) {
         self.application = application

@@ -9,6 +9,9 @@ public import PomeloLoop
     var instance: InstanceID { get }
     /// Whether the registry holds this instance, as far as this process knows.
     var isJoined: Bool { get }
+    /// False while a server that lives is known, or likely, to be missing from this server's view: after the registry
+    /// has lost data. What is sent to all servers meanwhile may not reach all of them.
+    var isViewComplete: Bool { get }
     /// How sure this server may be that the others count on it.
     var health: MembershipHealth { get }
     /// Whether the registry says now that an instance has its server id and its lease lives; a view lags behind that.
