@@ -45,8 +45,13 @@ public enum MembershipHealth: String, Sendable {
 @Loop public protocol LeaseCleaner: AnyObject {
     /// The service whose state it removes; servers without it leave the clean-up to others.
     var name: String { get }
-    /// Removes in chunks; `proceed` renews the token and throws when it was lost, which must end the work.
-    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
+    /// Removes what an instance of a server, or one before it, has written; nothing of a later one.
+    ///
+    /// The instance is the one that is gone, or this server's own, which has written nothing yet. At most 50 entries go
+    /// between two calls of `proceed`, which renews the token, and throws when it was lost: that must end the work.
+    func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws
 }
 
 /// Publishes state under this server's lease.
