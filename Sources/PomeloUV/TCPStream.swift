@@ -3,6 +3,7 @@
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
 // Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
+import Glibc
 public import PomeloLoop
 
 /// A TCP connection on the loop.
