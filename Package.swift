@@ -77,7 +77,7 @@ let package = Package(
         room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
         room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),
         // L3
-        room("PomeloRedis", ["PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
+        room("PomeloRedis", ["PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
         // L4

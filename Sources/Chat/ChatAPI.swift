@@ -68,7 +68,7 @@ struct Guest {
 
     var uid: UserID { UserID("\(name)*\(room)") }
 
-    /// Nil unless both are 1–20 characters without `*` and `:`.
+    /// Nil unless both are 1–20 scalars without `*` and `:`.
     init?(name: String?, room: String?) {
         guard let name, let room, Self.isValid(name), Self.isValid(room) else { return nil }
         self.name = name
@@ -76,12 +76,15 @@ struct Guest {
     }
 
     init?(_ uid: UserID) {
-        let parts = uid.rawValue.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
+        // Among the bytes: the star and a mark that begins the room are one character.
+        let parts = uid.rawValue.utf8.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
-        self.init(name: parts[0], room: parts[1])
+        self.init(name: String(Substring(parts[0])), room: String(Substring(parts[1])))
     }
 
+    /// Scalars, because a character may be of any length.
     private static func isValid(_ text: String) -> Bool {
-        (1...20).contains(text.count) && !text.contains { $0 == "*" || $0 == ":" }
+        let scalars = text.unicodeScalars
+        return (1...20).contains(scalars.count) && !scalars.contains { $0 == "*" || $0 == ":" }
     }
 }

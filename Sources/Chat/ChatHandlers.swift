@@ -14,7 +14,7 @@ struct ChatHandler: Handler {
         guard let guest = session.uid.flatMap(Guest.init) else { throw Fault(500) }
         guard let target = say.target?.string else { throw Fault(404) }
         let said = ChatAPI.Said(msg: say.content ?? .null, from: guest.name, target: target)
-        if target == "*" {
+        if Text(target) == "*" {
             let report = try await app.globalChannel.pushMessage(.connector, ChatAPI.onChat, said, guest.room)
             if !report.failed.isEmpty { app.log.warning("onChat was not confirmed by \(report.failed.keys.sorted())") }
         } else {
@@ -47,7 +47,7 @@ struct ChatRemote: Handler {
         _ = try await channels.pushMessage(
             .connector, ChatAPI.onAdd, .init(user: guest.name), ticket.rid, except: [ticket.uid])
         let members = await channels.getMembersByChannelName(.connector, ticket.rid)
-        let names = Set(members.uids.compactMap { Guest($0)?.name }).union([guest.name])
-        return ChatAPI.Roster(users: names.sorted())
+        let names = Set(members.uids.compactMap { Guest($0).map { Text($0.name) } }).union([Text(guest.name)])
+        return ChatAPI.Roster(users: names.sorted().map(\.string))
     }
 }

@@ -24,18 +24,19 @@ struct Assets: HTTPHandler {
         "chat.js": "text/javascript; charset=utf-8",
     ]
 
-    private let assets: [String: Asset]
+    /// By the bytes of their paths.
+    private let assets: [[UInt8]: Asset]
 
     /// - Throws: when a file of the page is missing from the bundle.
     init(gate: Gate) throws {
-        var assets: [String: Asset] = [:]
+        var assets: [[UInt8]: Asset] = [:]
         let folder = Bundle.module.bundleURL.appendingPathComponent("Page")
         for (name, type) in Self.files {
             let body = try Data(contentsOf: folder.appendingPathComponent(name))
-            assets["/\(name)"] = Asset(type: type, body: body)
+            assets[Array("/\(name)".utf8)] = Asset(type: type, body: body)
         }
-        assets["/"] = assets["/index.html"]
-        assets["/config.json"] = Asset(type: "application/json", body: try JSONEncoder().encode(gate))
+        assets[Array("/".utf8)] = assets[Array("/index.html".utf8)]
+        assets[Array("/config.json".utf8)] = Asset(type: "application/json", body: try JSONEncoder().encode(gate))
         self.assets = assets
     }
 
@@ -45,7 +46,7 @@ struct Assets: HTTPHandler {
             let allowed: HTTPHeaders = [HTTPHeader("Allow"): "GET, HEAD"]
             return HTTPResponse(statusCode: .methodNotAllowed, headers: allowed)
         }
-        guard let asset = assets[request.path] else { return HTTPResponse(statusCode: .notFound) }
+        guard let asset = assets[Array(request.path.utf8)] else { return HTTPResponse(statusCode: .notFound) }
         let headers: HTTPHeaders = [
             .contentType: asset.type,
             .contentLength: String(asset.body.count),

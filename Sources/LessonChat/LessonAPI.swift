@@ -44,7 +44,7 @@ extension JSON {
     var idText: String? {
         switch self {
         case .string(let text): text.isEmpty ? nil : text
-        case .int, .double: isTruthy ? String(decoding: encoded(), as: UTF8.self) : nil
+        case .int, .uint, .double: isTruthy ? String(decoding: encoded(), as: UTF8.self) : nil
         default: nil
         }
     }

@@ -2,6 +2,7 @@
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
+import PomeloWire
 
 /// A server as the registry lists it.
 public struct RegisteredServer: Sendable, Equatable {
@@ -43,7 +44,7 @@ public struct RegisteredServer: Sendable, Equatable {
                 let leases = try replies[2].get().dictionary
             else { throw .protocolError("the registry is not what it should be") }
             return entries.compactMap { id, text in
-                RegistryEntry.decode(text, of: ServerID(id)).map {
+                RegistryEntry.decode(text, of: ServerID(id.string)).map {
                     RegisteredServer(
                         info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
                 }

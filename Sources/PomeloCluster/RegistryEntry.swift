@@ -43,7 +43,7 @@ enum RegistryEntry {
             return nil
         }
         guard let instance = entry["inst"]?.string, !instance.isEmpty,
-            let fields = entry["record"], fields["id"]?.string == id.rawValue,
+            let fields = entry["record"], fields["id"]?.string.map({ ServerID($0) }) == id,
             let type = fields["serverType"]?.string, let host = fields["host"]?.string,
             let port = number(fields["port"])
         else { return nil }

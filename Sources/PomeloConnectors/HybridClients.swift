@@ -59,7 +59,7 @@ import PomeloWire
     ///
     /// - Throws: `WireError` for a user part that does not fit a package.
     func welcome(_ request: HandshakeRequest, user: JSON?) throws(WireError) -> Bytes {
-        let knows = codes != nil && request.dictVersion == codes?.version
+        let knows = codes != nil && request.dictVersion.map { Text($0) } == codes.map { Text($0.version) }
         guard let user, user.isTruthy else { return knows ? welcome.without : welcome.withDictionary }
         return try HandshakeReply.success(
             heartbeatSeconds: options.heartbeatSeconds,

@@ -31,7 +31,6 @@ extension HybridConnection: ClientSocket {
     /// form.
     private func encode(_ message: PushMessage) -> Bytes {
         do throws(WireError) {
-            guard !message.route.isEmpty else { throw .malformed("the route is empty") }
             let code = clients.codes?.dictionary.code(for: message.route)
             let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
             return kind == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet

@@ -54,18 +54,20 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     /// Cuts the text at its dots; any text is accepted, and `isComplete` tells whether it can be served.
     public init(_ text: String) {
         self.text = text
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        serverType = ServerType(parts.count > 1 ? String(parts[0]) : "")
-        isComplete = parts.count == 3 && !parts.contains("")
-        method = isComplete ? String(parts[2]) : ""
+        // By bytes: a dot and a mark after it are one character. Of a fourth part it is enough that there is one.
+        let parts = text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
+        serverType = ServerType(parts.count > 1 ? parts[0] : "")
+        isComplete = parts.count == 3 && !parts.contains { $0.isEmpty }
+        method = isComplete ? parts[2] : ""
     }
 
     /// The whole route.
     public var description: String { text }
-    /// Routes are equal when their texts are.
-    public static func == (a: Route, b: Route) -> Bool { a.text == b.text }
+    /// Routes are equal when the bytes of their texts are.
+    public static func == (a: Route, b: Route) -> Bool { Text(a.text) == Text(b.text) }
     /// Hashes the text alone.
-    public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+    public func hash(into hasher: inout Hasher) { hasher.combine(Text(text)) }
 }
 
 /// A push, encoded once and framed once per kind of connection, then written to any number of sockets.
@@ -79,7 +81,16 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
 
     /// A message whose body is encoded already.
-    public init(route: String, body: Bytes) {
+    ///
+    /// - Throws: `PomeloError` `.encoding` when no client could be sent it: the route is empty or over 255 bytes of
+    ///   UTF-8, or the whole over 16 MiB.
+    public init(route: String, body: Bytes) throws(PomeloError) {
+        do {
+            try Message.checkPush(route: route, body: body)
+        } catch {
+            let name = String(decoding: route.utf8.prefix(64), as: UTF8.self)
+            throw PomeloError(.encoding, "cannot frame the push \(name): \(error)", cause: error)
+        }
         self.route = route
         self.body = body
     }
@@ -88,11 +99,13 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: `PomeloError` `.encoding` naming the route.
     public convenience init<Message>(_ push: Push<Message>, _ message: Message) throws {
+        let body: Bytes
         do {
-            self.init(route: push.route, body: try JSONCoder.encode(message))
+            body = try JSONCoder.encode(message)
         } catch {
             throw PomeloError(.encoding, "cannot encode the push \(push.route): \(error)", cause: error)
         }
+        try self.init(route: push.route, body: body)
     }
 
     /// The bytes for one kind of connection, made on first use; `key` is the object that stands for the kind.

@@ -94,11 +94,12 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
     /// The error that a peer told as the text of `RPCError.failed`; of the kind `code` when the text names none.
     public static func told(_ text: String, otherwise code: Code, at place: String = "") -> PomeloError {
         let place = place.isEmpty ? "" : place + ": "
-        let parts = text.split(separator: ": ", maxSplits: 1)
-        guard parts.count == 2, let known = Code.all.first(where: { $0.description == parts[0] }) else {
-            return PomeloError(code, place + text)
+        for known in Code.all {
+            let start = "\(known): ".utf8
+            guard text.utf8.starts(with: start) else { continue }
+            return PomeloError(known, place + String(Substring(text.utf8.dropFirst(start.count))))
         }
-        return PomeloError(known, place + parts[1])
+        return PomeloError(code, place + text)
     }
 
     /// What `told` reads.

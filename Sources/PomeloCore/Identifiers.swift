@@ -16,8 +16,9 @@
 // LocalChannelStore (the seam to stores), ChannelKeeper.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, WriteBehind.
+public import PomeloWire
 
-/// A name with a type of its own, so that a server id is never taken for a user id.
+/// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,
     ExpressibleByStringLiteral, CustomStringConvertible
 {
@@ -32,8 +33,12 @@ extension Identifier {
     public init(stringLiteral value: String) { self.init(value) }
     /// The name itself.
     public var description: String { rawValue }
-    /// Orders names as texts.
-    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// Names are equal when their bytes are.
+    @inlinable public static func == (a: Self, b: Self) -> Bool { Text(a.rawValue) == Text(b.rawValue) }
+    /// Orders names by their bytes, as every other process does.
+    @inlinable public static func < (a: Self, b: Self) -> Bool { Text(a.rawValue) < Text(b.rawValue) }
+    /// Hashes the bytes.
+    @inlinable public func hash(into hasher: inout Hasher) { Text(rawValue).hash(into: &hasher) }
 
     /// Reads the name from a plain text.
     ///
@@ -75,7 +80,7 @@ public struct InstanceID: Identifier {
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
-/// A user of the application; compared as text, never empty.
+/// A user of the application; never empty.
 public struct UserID: Identifier {
     /// The user's id, chosen by the application.
     public let rawValue: String

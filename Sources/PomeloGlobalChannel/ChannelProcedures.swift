@@ -33,7 +33,7 @@ import PomeloLoop
             let channel = ChannelName(try reader.text())
             let route = try reader.text()
             let except = Set(try reader.texts().map { UserID($0) })
-            let message = PushMessage(route: route, body: try reader.rest())
+            let message = try PushMessage(route: route, body: try reader.rest())
             guard let owned = service.channels[channel] else { return reply(.success(Fanout.encode(PushReport()))) }
             service.application.pushSchedulers.assign(message)
             owned.push(message, except: except) { reply(.success(Fanout.encode($0))) }

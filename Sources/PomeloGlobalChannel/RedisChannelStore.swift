@@ -2,6 +2,7 @@
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
+import PomeloWire
 
 /// The published copy in Redis, under the keys of pomelo's plugin.
 ///
@@ -141,15 +142,15 @@ public import PomeloRedis
 
     /// Reads a set in pages: one SMEMBERS of 100 000 members would stall the loop for 20 ms.
     private func scan(_ key: String) async throws -> [String] {
-        var members: Set<String> = []
+        var members: Set<Text> = []
         var cursor = "0"
         repeat {
             let page = try await redis.send(RedisCommand("SSCAN", [key, cursor, "COUNT", "1000"])).array ?? []
             guard page.count == 2, let next = page[0].string else { break }
             cursor = next
-            members.formUnion(page[1].strings ?? [])
+            members.formUnion((page[1].strings ?? []).map { Text($0) })
         } while cursor != "0"
-        return members.sorted()
+        return members.sorted().map(\.string)
     }
 
     // MARK: cleaning
@@ -176,9 +177,10 @@ public import PomeloRedis
 
     /// A name as a pattern that matches only itself.
     static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { result, character in
-            if "*?[]\\^".contains(character) { result.append("\\") }
-            result.append(character)
+        // By scalars: a star and a mark after it are one character, which is no star.
+        text.unicodeScalars.reduce(into: "") { result, scalar in
+            if "*?[]\\^".unicodeScalars.contains(scalar) { result.append("\\") }
+            result.unicodeScalars.append(scalar)
         }
     }
 

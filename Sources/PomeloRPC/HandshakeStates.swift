@@ -121,7 +121,7 @@ struct CalleeHandshake {
         if hello.version != Hello.version {
             return refuse(.version, "protocol version \(Hello.version) is spoken")
         }
-        if hello.cluster != cluster { return refuse(.cluster, "\(own.server) belongs to another cluster") }
+        if Text(hello.cluster) != Text(cluster) { return refuse(.cluster, "\(own.server) belongs to another cluster") }
         if hello.callee != own.server { return refuse(.server, "this is \(own.server), not \(hello.callee)") }
         if let expected = hello.expected, expected != own.instance {
             return refuse(.replaced, "\(own.server) has another instance now")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloWire
 
 /// One argument of a command: text, a decimal number, or bytes as they are.
 public enum RedisArgument: Sendable, Hashable {
@@ -40,6 +41,11 @@ extension RedisArgument: RedisArgumentConvertible {
 extension String: RedisArgumentConvertible {
     /// The text, sent as UTF-8.
     public var redisArgument: RedisArgument { .text(self) }
+}
+
+extension Text: RedisArgumentConvertible {
+    /// The text, sent as UTF-8.
+    public var redisArgument: RedisArgument { .text(string) }
 }
 
 extension Int: RedisArgumentConvertible {

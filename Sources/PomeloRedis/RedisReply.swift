@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloWire
 
 /// One reply of the server.
 ///
@@ -51,10 +52,10 @@ public enum RedisReply: Sendable, Hashable {
     }
 
     /// An array of alternating fields and values, as HGETALL answers; of equal fields the last one counts.
-    public var dictionary: [String: String]? {
+    public var dictionary: [Text: String]? {
         guard let strings, strings.count.isMultiple(of: 2) else { return nil }
-        var result: [String: String] = [:]
-        for index in stride(from: 0, to: strings.count, by: 2) { result[strings[index]] = strings[index + 1] }
+        var result: [Text: String] = [:]
+        for index in stride(from: 0, to: strings.count, by: 2) { result[Text(strings[index])] = strings[index + 1] }
         return result
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
+import PomeloWire
 
 /// The channels of one client on a connection of their own, subscribed again after every loss.
 @Loop final class RedisSubscriptions {
@@ -18,7 +19,7 @@ import PomeloLoop
     var onGap: (@Loop ([String]) -> Void)?
 
     private let connection: RedisConnection
-    private var entries: [String: Entry] = [:]
+    private var entries: [Text: Entry] = [:]
     private var inbox: [(channel: String, payload: [UInt8])] = []
     private var aliveTimer: TimerID?
 
@@ -41,9 +42,9 @@ import PomeloLoop
     func subscribe(
         _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
-        let known = entries[channel]?.confirmed == true
+        let known = entries[Text(channel)]?.confirmed == true
         // Before the confirmation: the first message may come right behind it.
-        entries[channel] = Entry(handler: handler, confirmed: known)
+        entries[Text(channel)] = Entry(handler: handler, confirmed: known)
         if known { return }
         do throws(RedisError) {
             try await connection.startAndWait(within: connection.configuration.commandTimeout)
@@ -53,14 +54,14 @@ import PomeloLoop
             }
             _ = try reply.get()
         } catch {
-            if entries[channel]?.confirmed == false { entries[channel] = nil }
+            if entries[Text(channel)]?.confirmed == false { entries[Text(channel)] = nil }
             throw error
         }
-        entries[channel]?.confirmed = true
+        entries[Text(channel)]?.confirmed = true
     }
 
     func unsubscribe(_ channel: String) {
-        guard entries.removeValue(forKey: channel) != nil, connection.isUp else { return }
+        guard entries.removeValue(forKey: Text(channel)) != nil, connection.isUp else { return }
         ask(RedisCommand("UNSUBSCRIBE", channel))
     }
 
@@ -81,7 +82,7 @@ import PomeloLoop
     private func cameUp(_ reconnected: Bool) {
         beat()
         guard reconnected else { return }
-        let channels = entries.keys.filter { entries[$0]?.confirmed == true }.sorted()
+        let channels = entries.keys.filter { entries[$0]?.confirmed == true }.sorted().map(\.string)
         if !channels.isEmpty { Loop.spawn { await self.resubscribe(channels) } }
     }
 
@@ -128,6 +129,6 @@ import PomeloLoop
     private func deliver() {
         let messages = inbox
         inbox = []
-        for (channel, payload) in messages { entries[channel]?.handler(payload) }
+        for (channel, payload) in messages { entries[Text(channel)]?.handler(payload) }
     }
 }

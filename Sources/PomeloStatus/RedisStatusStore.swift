@@ -87,8 +87,9 @@ public import PomeloRedis
     }
 
     private func sequence(_ reply: RedisReply) -> UInt64? {
-        guard let text = reply.string, text.hasPrefix("\(owner.instance)/") else { return nil }
-        return UInt64(text.dropFirst(owner.instance.rawValue.count + 1))
+        let start = "\(owner.instance)/".utf8
+        guard let text = reply.string, text.utf8.starts(with: start) else { return nil }
+        return UInt64(Substring(text.utf8.dropFirst(start.count)))
     }
 
     /// Reads the index of this server, in pages.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloLoop
 public import PomeloRedis
+import PomeloWire
 
 /// One participant's connections to a `FakeRedis`: commands in order, channels of its own, and its own outages.
 @Loop public final class FakeRedisClient: RedisPort, RedisMessages {
@@ -16,15 +17,15 @@ public import PomeloRedis
     private var isCut = false
     private var open: [Int: FakeRedisRequest] = [:]
     private var begun = 0
-    private var handlers: [String: @Loop ([UInt8]) -> Void] = [:]
-    private var subscribed: Set<String> = []
+    private var handlers: [Text: @Loop ([UInt8]) -> Void] = [:]
+    private var subscribed: Set<Text> = []
 
     private lazy var requests = FakeRedisWire<FakeRedisRequest>(server.clock) { [weak self] in self?.arrive($0) }
     private lazy var replies = FakeRedisWire<(FakeRedisRequest, FakeRedisRequest.Outcome)>(server.clock) {
         [weak self] in self?.complete($0.0, $0.1)
     }
     private lazy var messages = FakeRedisWire<(channel: String, payload: [UInt8])>(server.clock) {
-        [weak self] in self?.handlers[$0.channel]?($0.payload)
+        [weak self] in self?.handlers[Text($0.channel)]?($0.payload)
     }
 
     init(_ server: FakeRedis) {
@@ -72,30 +73,30 @@ public import PomeloRedis
         _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
         // Before the confirmation: the first message may come right behind it.
-        handlers[channel] = handler
-        if subscribed.contains(channel) { return }
+        handlers[Text(channel)] = handler
+        if subscribed.contains(Text(channel)) { return }
         do throws(RedisError) {
             _ = try await perform(.subscription { [weak self] in self?.confirm(channel) })
         } catch {
-            subscribed.remove(channel)
-            handlers[channel] = nil
+            subscribed.remove(Text(channel))
+            handlers[Text(channel)] = nil
             throw error
         }
     }
 
     /// Stops calling the handler at once; an unknown channel is ignored.
     public func unsubscribe(_ channel: String) {
-        handlers[channel] = nil
-        subscribed.remove(channel)
+        handlers[Text(channel)] = nil
+        subscribed.remove(Text(channel))
     }
 
     private func confirm(_ channel: String) {
-        if handlers[channel] != nil { subscribed.insert(channel) }
+        if handlers[Text(channel)] != nil { subscribed.insert(Text(channel)) }
     }
 
     /// Sends a message on its way; returns false when this client has not subscribed.
     func publish(_ payload: [UInt8], on channel: String) -> Bool {
-        guard isUp, subscribed.contains(channel) else { return false }
+        guard isUp, subscribed.contains(Text(channel)) else { return false }
         messages.send((channel, payload), after: server.drawDelay())
         return true
     }
@@ -120,7 +121,7 @@ public import PomeloRedis
         guard !isUp, !isCut, server.isUp, !server.isPaused else { return }
         isUp = true
         observers.tell(.up(runID: server.runID, reconnected: true))
-        if !subscribed.isEmpty { onGap?(subscribed.sorted()) }
+        if !subscribed.isEmpty { onGap?(subscribed.sorted().map(\.string)) }
     }
 
     private func lose(_ reason: String) {

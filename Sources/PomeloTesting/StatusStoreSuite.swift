@@ -2,6 +2,7 @@
 import PomeloCore
 public import PomeloLoop
 public import PomeloStatus
+import PomeloWire
 
 /// What every `StatusStore` must do; run all cases against a store of your own.
 @Loop public struct StatusStoreSuite {
@@ -211,10 +212,10 @@ public import PomeloStatus
     private func tokensGrow() async throws {
         let (one, holder) = try await store()
         let (two, other) = try await store("connector-2")
-        var seen: Set<String> = []
+        var seen: Set<Text> = []
         for _ in 0..<5 {
             _ = try await one.claim("ann", holder, gone: nil)
-            seen.insert(try await token("held", two, "ann", other, heldBy: holder))
+            seen.insert(Text(try await token("held", two, "ann", other, heldBy: holder)))
             try await one.release(["ann"])
         }
         try expect("each holding has a token of its own", seen.count, 5)

@@ -35,7 +35,7 @@ extension TestClient {
         guard let dictionary = reply["sys"]?["dict"]?.object else { return }
         for (route, code) in zip(dictionary.keys, dictionary.values) {
             guard let code = code.int.flatMap(UInt16.init(exactly:)) else { continue }
-            codes[route] = code
+            codes[Text(route)] = code
             routes[code] = route
         }
     }
@@ -43,7 +43,7 @@ extension TestClient {
     /// Sends a request without waiting; returns its id.
     public func ask(_ route: String, _ body: Bytes) throws -> UInt32 {
         lastID += 1
-        send(try Message.requestPacket(id: lastID, route: route, code: codes[route], body: body))
+        send(try Message.requestPacket(id: lastID, route: route, code: codes[Text(route)], body: body))
         return lastID
     }
 
@@ -59,7 +59,7 @@ extension TestClient {
 
     /// Sends a message that wants no answer.
     public func notify(_ route: String, _ body: JSON = [:]) throws {
-        send(try Message.notifyPacket(route: route, code: codes[route], body: body.encoded()))
+        send(try Message.notifyPacket(route: route, code: codes[Text(route)], body: body.encoded()))
     }
 
     /// Waits for a push of this route, the oldest not yet taken.

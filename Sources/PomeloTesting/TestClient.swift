@@ -60,7 +60,7 @@ public import PomeloWire
     var lastID: UInt32 = 0
     var responses: [UInt32: Bytes] = [:]
     var heartbeatInterval: Duration?
-    var codes: [String: UInt16] = [:]
+    var codes: [Text: UInt16] = [:]
     var routes: [UInt16: String] = [:]
 
     /// Connects, and over WebSocket also upgrades.

@@ -139,8 +139,12 @@ enum HTTPHead {
     }
 
     /// Header values may hold bytes beyond ASCII of no stated encoding; they are only ever compared.
+    ///
+    /// Each byte becomes one scalar, as in ISO 8859-1: none of these combines with another.
     private static func text(_ bytes: ArraySlice<UInt8>) -> String {
-        String(decoding: bytes, as: UTF8.self)
+        var scalars = String.UnicodeScalarView()
+        for byte in bytes { scalars.append(Unicode.Scalar(byte)) }
+        return String(scalars)
     }
 
     static func trimmed(_ text: Substring) -> String {

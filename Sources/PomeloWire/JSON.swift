@@ -2,15 +2,18 @@
 
 /// A JSON value.
 ///
-/// Integers that fit 64 bits stay exact; other numbers are doubles. Two values are equal when they hold the
-/// same data: `1` equals `1.0`, and the order of an object's keys does not matter.
+/// Whole numbers that fit 64 bits, with a sign or without, stay exact; other numbers are doubles. Two values are equal
+/// when they hold the same data: `1` equals `1.0`, and the order of an object's keys does not matter. Texts are the
+/// same when their bytes are, as ``Text`` has it.
 public enum JSON: Sendable {
     /// The literal null.
     case null
     /// The literal true or false.
     case bool(Bool)
-    /// A whole number within 64 bits.
+    /// A whole number within 64 bits, of which one is the sign.
     case int(Int64)
+    /// A whole number within 64 bits; a text gives it only for those above `Int64.max`.
+    case uint(UInt64)
     /// Any other number.
     case double(Double)
     /// Text.
@@ -23,7 +26,7 @@ public enum JSON: Sendable {
 
 /// The keys and values of a JSON object, in the order of insertion.
 ///
-/// Keys are the same when Swift finds the strings equal, canonically equivalent spellings included.
+/// Keys are the same when their bytes are: two spellings of one character are two keys.
 ///
 /// - Complexity: look-up is linear, which is fastest for the small objects messages are made of.
 public struct JSONObject: Sendable {
@@ -73,7 +76,7 @@ public struct JSONObject: Sendable {
 
     private func position(_ key: String) -> Int? {
         // By index: an iterator would retain every key it passes.
-        for index in 0..<keys.count where keys[index] == key {
+        for index in 0..<keys.count where Text(keys[index]) == Text(key) {
             return index
         }
         return nil
@@ -90,11 +93,11 @@ public struct JSONObject: Sendable {
         values.append(value)
     }
 
-    private func positions() -> [String: Int] {
-        var table: [String: Int] = [:]
+    private func positions() -> [Text: Int] {
+        var table: [Text: Int] = [:]
         table.reserveCapacity(count)
         for (index, key) in keys.enumerated() {
-            table[key] = index
+            table[Text(key)] = index
         }
         return table
     }
@@ -119,19 +122,37 @@ extension JSON {
         return nil
     }
 
-    /// The whole number, when this is one, in either form.
-    public var int: Int64? {
+    /// The whole number, when this is one that fits, in any form.
+    ///
+    /// A double from 2^53 on stands for any of several whole numbers, and so for none.
+    public var int: Int64? { integer() }
+
+    /// The whole number, when this is one that fits, in any form; see ``int``.
+    public var uint: UInt64? { integer() }
+
+    private func integer<Value: FixedWidthInteger>() -> Value? {
         switch self {
-        case .int(let number): return number
-        case .double(let number): return Int64(exactly: number)
+        case .int(let number): return Value(exactly: number)
+        case .uint(let number): return Value(exactly: number)
+        case .double(let number): return JSON.integer(number)
         default: return nil
         }
     }
+
+    static func integer<Value: FixedWidthInteger>(_ number: Double) -> Value? {
+        number.magnitude < firstUnsafe ? Value(exactly: number) : nil
+    }
+
+    /// Below 2^53 a double stands for one whole number only.
+    ///
+    /// - Source: ECMAScript, `Number.MAX_SAFE_INTEGER`.
+    static let firstUnsafe = 0x1p53
 
     /// The number, when this is one.
     public var double: Double? {
         switch self {
         case .int(let number): return Double(number)
+        case .uint(let number): return Double(number)
         case .double(let number): return number
         default: return nil
         }
@@ -161,6 +182,7 @@ extension JSON {
         case .null: return false
         case .bool(let value): return value
         case .int(let number): return number != 0
+        case .uint(let number): return number != 0
         case .double(let number): return number != 0 && !number.isNaN
         case .string(let text): return !text.isEmpty
         case .array, .object: return true
@@ -175,10 +197,14 @@ extension JSON: Hashable {
         case (.null, .null): return true
         case (.bool(let one), .bool(let other)): return one == other
         case (.int(let one), .int(let other)): return one == other
+        case (.uint(let one), .uint(let other)): return one == other
         case (.double(let one), .double(let other)): return one == other
+        case (.int(let one), .uint(let other)), (.uint(let other), .int(let one)): return one == other
         case (.int(let whole), .double(let number)), (.double(let number), .int(let whole)):
             return Int64(exactly: number) == whole
-        case (.string(let one), .string(let other)): return one == other
+        case (.uint(let whole), .double(let number)), (.double(let number), .uint(let whole)):
+            return UInt64(exactly: number) == whole
+        case (.string(let one), .string(let other)): return Text(one) == Text(other)
         case (.array(let one), .array(let other)): return one == other
         case (.object(let one), .object(let other)): return one == other
         default: return false
@@ -190,14 +216,18 @@ extension JSON: Hashable {
         switch self {
         case .null: hasher.combine(0)
         case .bool(let value): hasher.combine(value)
-        case .int(let number): hasher.combine(number)
+        // Bit patterns: a number has the same in both whole forms.
+        case .int(let number): hasher.combine(UInt64(bitPattern: number))
+        case .uint(let number): hasher.combine(number)
         case .double(let number):
             if let whole = Int64(exactly: number) {
+                hasher.combine(UInt64(bitPattern: whole))
+            } else if let whole = UInt64(exactly: number) {
                 hasher.combine(whole)
             } else {
                 hasher.combine(number)
             }
-        case .string(let text): hasher.combine(text)
+        case .string(let text): hasher.combine(Text(text))
         case .array(let elements): hasher.combine(elements)
         case .object(let object): hasher.combine(object)
         }
@@ -208,10 +238,10 @@ extension JSONObject: Hashable {
     /// Compares keys and values without regard to order.
     public static func == (left: JSONObject, right: JSONObject) -> Bool {
         guard left.count == right.count else { return false }
-        if left.keys == right.keys { return left.values == right.values }
+        if left.keys.elementsEqual(right.keys, by: { Text($0) == Text($1) }) { return left.values == right.values }
         let table = right.positions()
         for (index, key) in left.keys.enumerated() {
-            guard let position = table[key], right.values[position] == left.values[index] else {
+            guard let position = table[Text(key)], right.values[position] == left.values[index] else {
                 return false
             }
         }
@@ -223,7 +253,7 @@ extension JSONObject: Hashable {
         var sum = 0
         for (key, value) in zip(keys, values) {
             var entry = Hasher()
-            entry.combine(key)
+            entry.combine(Text(key))
             entry.combine(value)
             sum &+= entry.finalize()
         }

@@ -4,8 +4,10 @@
 public enum JSONCoder {
     /// Reads a value from JSON text.
     ///
-    /// A number without a fraction decodes as an integer in either spelling (`3`, `3.0`), with a range
-    /// check; no other type is converted into another. Asking for ``JSON`` itself skips `Codable`.
+    /// A number without a fraction decodes as an integer in any spelling (`3`, `3.0`, `3e0`), exactly or not at all; no
+    /// other type is converted into another. Integers have 64 bits at most, also when a wider type is asked for. A
+    /// dictionary whose keys are ``Text`` keeps what one of `String` would take for the same key. Asking for ``JSON``
+    /// itself skips `Codable`.
     ///
     /// - Throws: `DecodingError` with the coding path; `.dataCorrupted` for text that is no JSON.
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: Bytes) throws -> Value {
@@ -60,15 +62,15 @@ public enum JSONCoder {
 /// Remembers which keys of which objects a decoding asked for.
 final class JSONKeyLedger {
     private var opened: [Int] = []
-    private var asked: [Int: Set<String>] = [:]
+    private var asked: [Int: Set<Text>] = [:]
 
     func open(_ object: Int) { opened.append(object) }
 
-    func ask(_ key: String, of object: Int) { asked[object, default: []].insert(key) }
+    func ask(_ key: String, of object: Int) { asked[object, default: []].insert(Text(key)) }
 
     func check(_ document: JSONDocument) throws {
         for object in opened {
-            let unknown = document.keys(of: object).filter { asked[object]?.contains($0) != true }
+            let unknown = document.keys(of: object).filter { asked[object]?.contains(Text($0)) != true }
             guard unknown.isEmpty else {
                 let context = DecodingError.Context(
                     codingPath: document.path(to: object),

@@ -9,7 +9,7 @@ final class JSONDocument {
     /// The key found last: types mostly ask for keys in the order in which they came.
     var last = (object: -1, key: 0)
     /// Of objects so large that searching them key by key could cost quadratic time.
-    private var tables: [Int: [String: Int]] = [:]
+    private var tables: [Int: [Text: Int]] = [:]
     private static let linearKeys = 32
     /// Where the last search for a path was, in each container.
     private var walked: [Int: (child: Int, position: Int)] = [:]
@@ -56,7 +56,8 @@ extension JSONDocument {
     private func number(_ index: Int, as type: any Any.Type) throws -> Double {
         switch tape.nodes[index] {
         case .int(let number): return Double(number)
-        case .double(let number): return number
+        case .uint(let number): return Double(number)
+        case .double(let number), .rounded(let number): return number
         default: throw mismatch("a number", type, index)
         }
     }
@@ -65,7 +66,9 @@ extension JSONDocument {
         let value: Value?
         switch tape.nodes[index] {
         case .int(let number): value = Value(exactly: number)
-        case .double(let number): value = Value(exactly: number)
+        case .uint(let number): value = Value(exactly: number)
+        case .double(let number): value = JSON.integer(number)
+        case .rounded: value = nil
         default: throw mismatch("a number", Value.self, index)
         }
         guard let value else { throw outOfRange(Value.self, index) }
@@ -103,7 +106,7 @@ extension JSONDocument {
 /// Containers.
 extension JSONDocument {
     func open(object index: Int) throws -> Int {
-        guard case .object = tape.nodes[index] else { throw mismatch("an object", [String: JSON].self, index) }
+        guard case .object = tape.nodes[index] else { throw mismatch("an object", JSONObject.self, index) }
         ledger?.open(index)
         return index
     }
@@ -133,13 +136,13 @@ extension JSONDocument {
         let start = last.object == object ? last.key : first
         let isLarge = count > Self.linearKeys
         var key = tape.key(name, from: start, to: end, atMost: isLarge ? 2 : .max)
-        if key == nil { key = isLarge ? table(object)[name] : tape.key(name, from: first, to: start) }
+        if key == nil { key = isLarge ? table(object)[Text(name)] : tape.key(name, from: first, to: start) }
         guard let key else { return nil }
         last = (object, key)
         return tape.value(of: key)
     }
 
-    private func table(_ object: Int) -> [String: Int] {
+    private func table(_ object: Int) -> [Text: Int] {
         if let table = tables[object] { return table }
         let table = tape.positions(in: object, until: tape.end(of: object))
         tables[object] = table
@@ -185,7 +188,7 @@ extension JSONDocument {
         let found: String
         switch tape.nodes[index] {
         case .bool: found = "a truth value"
-        case .int, .double: found = "a number"
+        case .int, .uint, .double, .rounded: found = "a number"
         case .string: found = "a string"
         case .array: found = "an array"
         case .object: found = "an object"
@@ -198,7 +201,7 @@ extension JSONDocument {
 
     private func outOfRange(_ type: any Any.Type, _ index: Int) -> DecodingError {
         let context = DecodingError.Context(
-            codingPath: path(to: index), debugDescription: "The number does not fit \(type).")
+            codingPath: path(to: index), debugDescription: "The number is none of \(type).")
         return .dataCorrupted(context)
     }
 }

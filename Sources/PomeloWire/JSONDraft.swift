@@ -17,11 +17,11 @@ struct JSONDraft {
         var hasParts = false
         var hasRepeatedKeys = false
 
-        /// False when it may be there already; all bits are for text that other bytes may be, too.
+        /// False when it may be there already.
         mutating func addKey(_ bits: UInt64) -> Bool {
             count &+= 1
             defer { seen |= bits }
-            return count == 1 || seen & bits != bits && bits != .max
+            return count == 1 || seen & bits != bits
         }
     }
 
@@ -79,14 +79,13 @@ struct JSONDraft {
 
     @inline(__always) @discardableResult
     mutating func begin(_ name: String, in frame: Int) -> Mark {
-        let text = name.utf8Span
-        let isASCII = text.isKnownASCII
+        let text = name.utf8Span.span
         let before = Mark(bytes: bytes.count, entries: entries.count, frame: frames[frame])
         let isFirst = before.frame.count == 0
-        let isNew = frames[frame].addKey(isASCII ? JSONTape.bits(text.span) : .max)
+        let isNew = frames[frame].addKey(JSONTape.bits(text))
         if !isNew { noteRepeated(name, in: frame) }
         entries.append(Entry(name: name, start: isFirst ? bytes.count : bytes.count &+ 1))
-        JSONWriter.writeKey(text.span, isFirst: isFirst, into: &bytes)
+        JSONWriter.writeKey(text, isFirst: isFirst, into: &bytes)
         return before
     }
 
@@ -94,7 +93,8 @@ struct JSONDraft {
         let here = frames[frame]
         // With so many keys it is cheaper to look once, at the end.
         frames[frame].hasRepeatedKeys =
-            here.hasRepeatedKeys || here.count > 64 || entries[here.firstEntry...].contains { $0.name == name }
+            here.hasRepeatedKeys || here.count > 64
+            || entries[here.firstEntry...].contains { Text($0.name) == Text(name) }
     }
 
     /// Ends the innermost value; false when it wrote nothing.
@@ -160,7 +160,7 @@ struct JSONDraft {
 /// Parts, and keys written twice: the text is put in order when the value around them is complete.
 extension JSONDraft {
     func part(of name: String, in frame: Int) -> JSONOutput? {
-        entries[frames[frame].firstEntry...].last { $0.name == name }?.part
+        entries[frames[frame].firstEntry...].last { Text($0.name) == Text(name) }?.part
     }
 
     /// The element or key begun last is a part.
@@ -194,12 +194,13 @@ extension JSONDraft {
     /// A repeated key keeps its first place and its last value.
     private func lastOfEachName(_ own: Range<Int>) -> [Int] {
         var order: [Int] = []
-        var places: [String: Int] = [:]
+        var places: [Text: Int] = [:]
         for index in own {
-            if let place = places[entries[index].name] {
+            let name = Text(entries[index].name)
+            if let place = places[name] {
                 order[place] = index
             } else {
-                places[entries[index].name] = order.count
+                places[name] = order.count
                 order.append(index)
             }
         }

@@ -99,6 +99,7 @@ extension JSON: Codable {
         let readers: [() throws -> JSON] = [
             { .bool(try single.decode(Bool.self)) },
             { .int(try single.decode(Int64.self)) },
+            { .uint(try single.decode(UInt64.self)) },
             { .double(try single.decode(Double.self)) },
             { .string(try single.decode(String.self)) },
             { .array(try single.decode([JSON].self)) },
@@ -128,6 +129,7 @@ extension JSON: Codable {
             try single.encodeNil()
         case .bool(let value): try value.encode(to: encoder)
         case .int(let number): try number.encode(to: encoder)
+        case .uint(let number): try number.encode(to: encoder)
         case .double(let number): try number.encode(to: encoder)
         case .string(let text): try text.encode(to: encoder)
         case .array(let elements): try elements.encode(to: encoder)

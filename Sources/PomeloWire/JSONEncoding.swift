@@ -5,7 +5,7 @@ extension JSONCoder {
     ///
     /// NaN and infinities become null, as JavaScript writes them. ``JSON`` itself skips `Codable`.
     ///
-    /// - Throws: `EncodingError` for a value that writes nothing and for integers beyond 64 signed bits.
+    /// - Throws: `EncodingError` for a value that writes nothing and for integers beyond `Int64` and `UInt64`.
     public static func encode<Value: Encodable>(_ value: Value) throws -> Bytes {
         let output = JSONOutput()
         try output.encode(value)
@@ -52,22 +52,22 @@ final class JSONOutput {
     }
 
     func set<Value: FixedWidthInteger>(_ frame: Int, integer value: Value) throws {
-        guard let number = Int64(exactly: value) else { throw tooLarge(value, path(to: frame)) }
-        set(frame, .int(number))
+        guard let number = JSON(exactly: value) else { throw tooLarge(value, path(to: frame)) }
+        set(frame, number)
     }
 
     func put<Value: FixedWidthInteger>(_ frame: Int, _ key: String, integer value: Value) throws {
-        guard let number = Int64(exactly: value) else {
+        guard let number = JSON(exactly: value) else {
             throw tooLarge(value, path(to: frame) + [JSONKey(stringValue: key)])
         }
-        put(frame, key, .int(number))
+        put(frame, key, number)
     }
 
     func append<Value: FixedWidthInteger>(_ frame: Int, integer value: Value) throws {
-        guard let number = Int64(exactly: value) else {
+        guard let number = JSON(exactly: value) else {
             throw tooLarge(value, path(to: frame) + [JSONKey(intValue: count(frame))])
         }
-        append(frame, .int(number))
+        append(frame, number)
     }
 
     // Other values, of which nothing stays when they fail.
@@ -137,7 +137,7 @@ final class JSONOutput {
 
     private func tooLarge<Value>(_ value: Value, _ path: [any CodingKey]) -> EncodingError {
         let context = EncodingError.Context(
-            codingPath: path, debugDescription: "\(value) needs more than 64 signed bits.")
+            codingPath: path, debugDescription: "\(value) is beyond Int64 and UInt64.")
         return .invalidValue(value, context)
     }
 }
@@ -182,6 +182,17 @@ struct JSONValueEncoder: Encoder, SingleValueEncodingContainer {
 }
 
 extension JSON {
+    /// The whole number, when it fits.
+    init?<Value: FixedWidthInteger>(exactly value: Value) {
+        if let number = Int64(exactly: value) {
+            self = .int(number)
+        } else if let number = UInt64(exactly: value) {
+            self = .uint(number)
+        } else {
+            return nil
+        }
+    }
+
     /// The shortest decimal that reads back as the same float, rather than all digits of its double.
     static func float(_ value: Float) -> JSON {
         .double(value.isFinite ? Double(value.description) ?? Double(value) : Double(value))

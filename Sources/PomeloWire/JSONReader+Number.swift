@@ -25,13 +25,18 @@ extension JSONReader {
             isWhole = false
             exponent &+= try writtenExponent(text)
         }
-        if isWhole, let whole = mantissa.whole(negative: negative) {
-            return .int(whole)
-        }
-        if let exact = mantissa.exact(negative: negative, exponent: exponent) {
-            return .double(exact)
-        }
-        return try slowNumber(text.extracting(start..<offset))
+        if isWhole, let whole = mantissa.whole(negative: negative) { return whole }
+        let digits = text.extracting(start..<offset)
+        let fast = mantissa.exact(negative: negative, exponent: exponent)
+        let number = if let fast { fast } else { try slowNumber(digits) }
+        return number == number.rounded() ? Self.whole(number, digits, exponent) : .double(number)
+    }
+
+    /// A double without a fraction may stand for a whole number that is not the one in the text.
+    private static func whole(_ number: Double, _ digits: Span<UInt8>, _ exponent: Int) -> JSONNode {
+        let exact = JSONMantissa.whole(digits, exponent: exponent)
+        if number.magnitude < JSON.firstUnsafe { return exact == nil ? .rounded(number) : .double(number) }
+        return exact ?? .double(number)
     }
 
     @inline(__always)
@@ -53,19 +58,19 @@ extension JSONReader {
         while offset < text.count {
             let digit = text[offset] &- UInt8(ascii: "0")
             guard digit <= 9 else { break }
-            // Far beyond any double; the cap only keeps the sum from overflowing.
-            value = min(value &* 10 &+ Int(digit), 1_000_000)
+            // More than any text has digits; the cap only keeps the sum from overflowing.
+            value = min(value &* 10 &+ Int(digit), 1 << 40)
             offset &+= 1
         }
         guard offset > start else { throw .malformed("JSON: no digit in the exponent") }
         return sign == UInt8(ascii: "-") ? -value : value
     }
 
-    private func slowNumber(_ digits: Span<UInt8>) throws(WireError) -> JSONNode {
+    private func slowNumber(_ digits: Span<UInt8>) throws(WireError) -> Double {
         guard let text = digits.text(), let number = Double(text), number.isFinite else {
             throw .malformed("JSON: number out of range")
         }
-        return .double(number)
+        return number
     }
 }
 
@@ -90,11 +95,9 @@ private struct JSONMantissa {
     }
 
     /// The integer, except beyond 64 bits and for -0, which only a double can hold.
-    func whole(negative: Bool) -> Int64? {
-        guard !overflowed else { return nil }
-        if !negative { return Int64(exactly: value) }
-        guard value != 0, value <= UInt64(Int64.max) &+ 1 else { return nil }
-        return Int64(truncatingIfNeeded: 0 &- value)
+    @inline(__always)
+    func whole(negative: Bool) -> JSONNode? {
+        overflowed || negative && value == 0 ? nil : JSONNode(magnitude: value, negative: negative)
     }
 
     /// The double, when one correctly rounded operation on exact operands gives it (Clinger's fast path).
@@ -110,4 +113,52 @@ private struct JSONMantissa {
         1e18,
         1e19, 1e20, 1e21, 1e22,
     ]
+
+    /// The integer that a number in any spelling is exactly; the exponent is that of its last digit.
+    static func whole(_ number: Span<UInt8>, exponent: Int) -> JSONNode? {
+        var value: UInt64 = 0
+        // Zeros count once a digit follows them: at the end they only make up for a negative exponent.
+        var zeros = 0
+        for index in number.indices {
+            let byte = number[index]
+            if byte | 0x20 == UInt8(ascii: "e") { break }
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit <= 9 else { continue }
+            zeros &+= 1
+            if digit == 0 { continue }
+            guard let scaled = scaled(value, by: zeros) else { return nil }
+            let (sum, overflow) = scaled.addingReportingOverflow(UInt64(digit))
+            if overflow { return nil }
+            (value, zeros) = (sum, 0)
+        }
+        guard value == 0 || exponent &+ zeros >= 0, let magnitude = scaled(value, by: exponent &+ zeros) else {
+            return nil
+        }
+        return JSONNode(magnitude: magnitude, negative: number[0] == UInt8(ascii: "-"))
+    }
+
+    private static func scaled(_ value: UInt64, by zeros: Int) -> UInt64? {
+        if value == 0 { return 0 }
+        var value = value
+        for _ in 0..<zeros {
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            if overflow { return nil }
+            value = product
+        }
+        return value
+    }
+}
+
+extension JSONNode {
+    /// The integer, when 64 bits hold it.
+    @inline(__always)
+    fileprivate init?(magnitude: UInt64, negative: Bool) {
+        if !negative {
+            self = magnitude > UInt64(Int64.max) ? .uint(magnitude) : .int(Int64(magnitude))
+        } else if magnitude <= UInt64(Int64.max) &+ 1 {
+            self = .int(Int64(truncatingIfNeeded: 0 &- magnitude))
+        } else {
+            return nil
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 extension JSONReader {
     /// Reads a string; the current byte is its opening quote.
+    ///
+    /// Bytes that are no UTF-8 are replaced by the slow path.
     mutating func string(_ text: Span<UInt8>) throws(WireError) -> JSONSlice {
         let start = offset &+ 1
         var end = start
@@ -10,9 +12,8 @@ extension JSONReader {
             let byte = text[end]
             if byte == UInt8(ascii: "\"") {
                 offset = end &+ 1
-                let isASCII = bits < 0x80
-                guard isASCII || text.extracting(start..<end).isUTF8 else { break }
-                return JSONSlice(offset: start, count: end &- start, isCopied: false, isASCII: isASCII)
+                guard bits < 0x80 || text.extracting(start..<end).isUTF8 else { break }
+                return JSONSlice(offset: start, count: end &- start, isCopied: false)
             }
             if byte == UInt8(ascii: "\\") { break }
             guard byte >= 0x20 else { throw .malformed("JSON: control character in a string") }
@@ -36,7 +37,7 @@ extension JSONReader {
             switch byte {
             case UInt8(ascii: "\""):
                 tape.copies.put(text.extracting(run..<(offset &- 1)))
-                return try finishCopy(from)
+                return finishCopy(from)
             case UInt8(ascii: "\\"):
                 tape.copies.put(text.extracting(run..<(offset &- 1)))
                 try escape(text)
@@ -49,14 +50,14 @@ extension JSONReader {
         }
     }
 
-    private mutating func finishCopy(_ from: Int) throws(WireError) -> JSONSlice {
+    private mutating func finishCopy(_ from: Int) -> JSONSlice {
         if !tape.copies.span.extracting(from...).isUTF8 {
-            let joined = Self.joiningSurrogates(tape.copies.span.extracting(from...))
-            guard joined.span.isUTF8 else { throw .malformed("JSON: not UTF-8") }
+            let mended = Self.mendingSurrogates(tape.copies.span.extracting(from...))
             tape.copies.removeSubrange(from...)
-            tape.copies.put(joined.span)
+            // What is still no UTF-8 becomes U+FFFD, once for each longest beginning of a character.
+            tape.copies.append(contentsOf: String(decoding: mended, as: UTF8.self).utf8)
         }
-        return JSONSlice(offset: from, count: tape.copies.count &- from, isCopied: true, isASCII: false)
+        return JSONSlice(offset: from, count: tape.copies.count &- from, isCopied: true)
     }
 
     private mutating func escape(_ text: Span<UInt8>) throws(WireError) {
@@ -115,29 +116,33 @@ extension JSONReader {
         copy.append(contentsOf: String(scalar).utf8)
     }
 
-    /// Rewrites every `ED A0–AF xx ED B0–BF xx` (one character as two surrogates) as four bytes.
-    private static func joiningSurrogates(_ bytes: Span<UInt8>) -> Bytes {
+    /// Rewrites surrogates of three bytes each: two that make a character as its four bytes, others as U+FFFD.
+    private static func mendingSurrogates(_ bytes: Span<UInt8>) -> Bytes {
         var result: Bytes = []
+        result.reserveCapacity(bytes.count)
         var index = 0
         while index < bytes.count {
-            if let scalar = surrogatePair(bytes, at: index) {
-                append(scalar, to: &result)
-                index &+= 6
-            } else {
+            guard let unit = surrogate(bytes, at: index) else {
                 result.append(bytes[index])
                 index &+= 1
+                continue
+            }
+            index &+= 3
+            if unit < 0xDC00, let low = surrogate(bytes, at: index), low >= 0xDC00 {
+                append(Unicode.Scalar(0x10000 &+ ((unit & 0x3FF) << 10 | low & 0x3FF)) ?? "\u{FFFD}", to: &result)
+                index &+= 3
+            } else {
+                append("\u{FFFD}", to: &result)
             }
         }
         return result
     }
 
-    private static func surrogatePair(_ bytes: Span<UInt8>, at index: Int) -> Unicode.Scalar? {
-        guard bytes.count &- index >= 6, bytes[index] == 0xED, bytes[index &+ 3] == 0xED,
-            bytes[index &+ 1] & 0xF0 == 0xA0, bytes[index &+ 4] & 0xF0 == 0xB0,
-            bytes[index &+ 2] & 0xC0 == 0x80, bytes[index &+ 5] & 0xC0 == 0x80
+    /// The code unit that `ED A0–BF 80–BF` stands for.
+    private static func surrogate(_ bytes: Span<UInt8>, at index: Int) -> UInt32? {
+        guard bytes.count &- index >= 3, bytes[index] == 0xED, bytes[index &+ 1] & 0xE0 == 0xA0,
+            bytes[index &+ 2] & 0xC0 == 0x80
         else { return nil }
-        let high = UInt32(bytes[index &+ 1] & 0x0F) << 6 | UInt32(bytes[index &+ 2] & 0x3F)
-        let low = UInt32(bytes[index &+ 4] & 0x0F) << 6 | UInt32(bytes[index &+ 5] & 0x3F)
-        return Unicode.Scalar(0x10000 &+ (high << 10 | low))
+        return 0xD000 | UInt32(bytes[index &+ 1] & 0x3F) << 6 | UInt32(bytes[index &+ 2] & 0x3F)
     }
 }

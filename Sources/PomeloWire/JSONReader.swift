@@ -7,13 +7,15 @@ extension JSON {
     /// Reads one JSON text, strictly as RFC 8259 has it.
     ///
     /// Where the standard leaves room: a repeated key keeps its first place and its last value, as in
-    /// JavaScript; whole numbers beyond 64 bits become doubles; numbers beyond the range of a double are
-    /// refused; an escaped lone surrogate becomes U+FFFD; a byte order mark is refused; invalid UTF-8 is
-    /// refused, except that a surrogate pair encoded as two three-byte sequences is read as the character
-    /// it means, because old JavaScript clients send that.
+    /// JavaScript; whole numbers within 64 bits are exact however they are written, others are doubles; numbers beyond
+    /// the range of a double are refused; a byte order mark is refused. Strings are always text: old JavaScript
+    /// clients write a surrogate as three bytes, so that two of them are read as the character they mean, and a lone
+    /// one, escaped or not, as U+FFFD; so is every other part of a string that is not UTF-8, each as the Encoding
+    /// Standard divides them.
     ///
     /// - Throws: ``WireError/malformed(_:)``, also for nesting over ``maxDepth``.
-    /// - Source: RFC 8259; pomelo-protocol 0.1.6, lib/protocol.js `strencode` (the surrogate pairs).
+    /// - Source: RFC 8259; pomelo-protocol 0.1.6, lib/protocol.js `strencode` (the surrogates); WHATWG Encoding
+    ///   Standard, "UTF-8 decoder".
     public static func parse(_ text: Bytes) throws(WireError) -> JSON {
         try JSONReader.read(text).json(0)
     }
@@ -129,7 +131,7 @@ struct JSONReader {
             skipSpace(text)
             guard try peek(text) == UInt8(ascii: ":") else { throw .malformed("JSON: expected :") }
             offset &+= 1
-            keys.append(key, to: &tape, text)
+            keys.append(key, to: &tape)
             try value(text, depth: depth)
             skipSpace(text)
             let byte = try peek(text)
@@ -150,13 +152,13 @@ private struct JSONKeys {
     private var seen: UInt64 = 0
     /// Objects with more keys than this get a table, so that a hostile one cannot cost quadratic time.
     private static let linearKeys = 16
-    private var table: [String: Int] = [:]
+    private var table: [Text: Int] = [:]
 
     init(object: Int) { self.object = object }
 
-    mutating func append(_ key: JSONSlice, to tape: inout JSONTape, _ text: Span<UInt8>) {
+    mutating func append(_ key: JSONSlice, to tape: inout JSONTape) {
         let place = tape.nodes.count
-        if let first = first(key, at: place, tape, text) {
+        if let first = first(key, at: place, tape) {
             tape.nodes[first &+ 1] = .moved(to: place &+ 1, end: tape.end(of: first &+ 1))
             tape.nodes.append(.repeated(key))
         } else {
@@ -167,11 +169,9 @@ private struct JSONKeys {
 
     /// The place of the same key, when there is one.
     @inline(__always)
-    private mutating func first(
-        _ key: JSONSlice, at place: Int, _ tape: JSONTape, _ text: Span<UInt8>
-    ) -> Int? {
-        if count < Self.linearKeys, key.isASCII {
-            let bits = JSONTape.bits(text.extracting(key.offset..<(key.offset &+ key.count)))
+    private mutating func first(_ key: JSONSlice, at place: Int, _ tape: JSONTape) -> Int? {
+        if count < Self.linearKeys {
+            let bits = tape.bits(key)
             guard seen & bits == bits else {
                 seen |= bits
                 return nil
@@ -181,11 +181,9 @@ private struct JSONKeys {
     }
 
     private mutating func search(_ key: JSONSlice, at place: Int, _ tape: JSONTape) -> Int? {
-        // Other bytes may be the same text.
-        if !key.isASCII { seen = .max }
         if count >= Self.linearKeys {
             if table.isEmpty { table = tape.positions(in: object, until: place) }
-            let name = tape.string(key)
+            let name = Text(tape.string(key))
             if let first = table[name] { return first }
             table[name] = place
             return nil

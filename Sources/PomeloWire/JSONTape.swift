@@ -6,8 +6,7 @@ struct JSONSlice {
     let count: Int
     /// They are the tape's own bytes, because they do not stand in the text as they are.
     let isCopied: Bool
-    /// False also when nobody looked.
-    let isASCII: Bool
+    var range: Range<Int> { offset..<(offset &+ count) }
 }
 
 /// A value or a key; what a container holds follows it, up to `end`.
@@ -15,7 +14,10 @@ enum JSONNode {
     case null
     case bool(Bool)
     case int(Int64)
+    case uint(UInt64)
     case double(Double)
+    /// A whole double whose text was no whole number.
+    case rounded(Double)
     case string(JSONSlice)
     case array(count: Int, end: Int)
     case object(count: Int, end: Int)
@@ -54,20 +56,22 @@ struct JSONTape {
     @inline(__always)
     func string(_ slice: JSONSlice) -> String {
         let bytes = slice.isCopied ? copies.span : text.span
-        return bytes.extracting(slice.offset..<(slice.offset &+ slice.count)).text() ?? ""
+        return bytes.extracting(slice.range).text() ?? ""
     }
 
-    /// The first key in a range that is this one, in the same bytes or in others that are the same text.
+    func bits(_ slice: JSONSlice) -> UInt64 {
+        let bytes = slice.isCopied ? copies.span : text.span
+        return Self.bits(bytes.extracting(slice.range))
+    }
+
+    /// The first key in a range that has the bytes of this one.
     @inline(__always)
     func key(_ name: String, from start: Int, to end: Int, atMost count: Int = .max) -> Int? {
-        let utf8 = name.utf8Span
+        let wanted = name.utf8Span.span
         var key = start
         var rest = count
         while key < end, rest > 0 {
-            if case .key(let slice) = nodes[key] {
-                if areEqual(slice, utf8.span) { return key }
-                if !(slice.isASCII && utf8.isKnownASCII), string(slice) == name { return key }
-            }
+            if case .key(let slice) = nodes[key], areEqual(slice, wanted) { return key }
             key = self.end(of: key &+ 1)
             rest &-= 1
         }
@@ -75,17 +79,15 @@ struct JSONTape {
     }
 
     func areEqual(_ one: JSONSlice, _ other: JSONSlice) -> Bool {
-        guard one.isASCII, other.isASCII else { return string(one) == string(other) }
-        return areEqual(one, text.span.extracting(other.offset..<(other.offset &+ other.count)))
+        let bytes = other.isCopied ? copies.span : text.span
+        return areEqual(one, bytes.extracting(other.range))
     }
 
     @inline(__always)
     private func areEqual(_ slice: JSONSlice, _ other: Span<UInt8>) -> Bool {
         guard slice.count == other.count else { return false }
-        let bytes = (slice.isCopied ? copies.span : text.span)
-            .extracting(slice.offset..<(slice.offset &+ slice.count))
-        for index in other.indices where bytes[index] != other[index] { return false }
-        return true
+        let bytes = slice.isCopied ? copies.span : text.span
+        return bytes.extracting(slice.range).hasSameBytes(as: other)
     }
 
     /// Two of 64 bits for a key; other bits mean another key.
@@ -106,9 +108,9 @@ struct JSONTape {
     }
 
     /// The places of an object's keys.
-    func positions(in object: Int, until end: Int) -> [String: Int] {
-        var table: [String: Int] = [:]
-        forEachKey(of: object, until: end) { key, slice in table[string(slice)] = key }
+    func positions(in object: Int, until end: Int) -> [Text: Int] {
+        var table: [Text: Int] = [:]
+        forEachKey(of: object, until: end) { key, slice in table[Text(string(slice))] = key }
         return table
     }
 
@@ -117,7 +119,8 @@ struct JSONTape {
         case .null, .key, .repeated, .moved: return .null
         case .bool(let value): return .bool(value)
         case .int(let number): return .int(number)
-        case .double(let number): return .double(number)
+        case .uint(let number): return .uint(number)
+        case .double(let number), .rounded(let number): return .double(number)
         case .string(let slice): return .string(string(slice))
         case .array(let count, let end):
             var elements: [JSON] = []
@@ -150,6 +153,7 @@ extension JSONTape {
         case .null: nodes.append(.null)
         case .bool(let value): nodes.append(.bool(value))
         case .int(let number): nodes.append(.int(number))
+        case .uint(let number): nodes.append(.uint(number))
         case .double(let number): nodes.append(.double(number))
         case .string(let text): nodes.append(.string(copy(text)))
         case .array(let elements):
@@ -171,7 +175,6 @@ extension JSONTape {
     private mutating func copy(_ text: String) -> JSONSlice {
         let start = copies.count
         copies.put(text.utf8Span.span)
-        return JSONSlice(
-            offset: start, count: copies.count - start, isCopied: true, isASCII: text.utf8Span.isKnownASCII)
+        return JSONSlice(offset: start, count: copies.count - start, isCopied: true)
     }
 }

@@ -21,6 +21,7 @@ extension JSON {
         case .bool(true): bytes.append(contentsOf: "true".utf8)
         case .bool(false): bytes.append(contentsOf: "false".utf8)
         case .int(let number): JSONWriter.write(number, into: &bytes)
+        case .uint(let number): JSONWriter.write(magnitude: number, into: &bytes)
         case .double(let number): JSONWriter.write(number, into: &bytes)
         case .string(let text): JSONWriter.write(text, into: &bytes)
         case .array(let elements):
@@ -46,9 +47,13 @@ extension JSON {
 /// Writes the scalars of JSON.
 enum JSONWriter {
     static func write(_ number: Int64, into bytes: inout Bytes) {
-        var magnitude = number.magnitude
+        write(magnitude: number.magnitude, isNegative: number < 0, into: &bytes)
+    }
+
+    static func write(magnitude: UInt64, isNegative: Bool = false, into bytes: inout Bytes) {
+        var magnitude = magnitude
         if magnitude < 10 {
-            if number < 0 { bytes.append(UInt8(ascii: "-")) }
+            if isNegative { bytes.append(UInt8(ascii: "-")) }
             bytes.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: magnitude))
             return
         }
@@ -61,7 +66,7 @@ enum JSONWriter {
             magnitude = quotient
         }
         bytes.append(addingCapacity: count &+ 1) { output in
-            if number < 0 { output.append(UInt8(ascii: "-")) }
+            if isNegative { output.append(UInt8(ascii: "-")) }
             while count > 0 {
                 count &-= 1
                 output.append(digits[count])

@@ -96,6 +96,17 @@ public enum Message {
     }
 }
 
+extension Message {
+    /// Checks that a push can be framed for every client, also for one that has no code for its route.
+    ///
+    /// - Throws: ``WireError/malformed(_:)`` for an empty route; ``WireError/tooLarge(limit:)`` as
+    ///   ``pushPacket(route:code:body:)``.
+    public static func checkPush(route: String, body: Bytes) throws(WireError) {
+        if route.isEmpty { throw .malformed("the route is empty") }
+        try Packet.checkLength(MessagePlan(.push, route: route, body).length)
+    }
+}
+
 /// The sizes of a message, known before its first byte is written.
 private struct MessagePlan {
     let kind: MessageKind

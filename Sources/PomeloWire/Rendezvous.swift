@@ -27,7 +27,7 @@ public enum Rendezvous {
             let name = id(element)
             let weight = finalize(FNV1a.hash64(name, from: prefix))
             if let best {
-                let wins = weight == best.weight ? name < best.id : weight > best.weight
+                let wins = weight == best.weight ? Text(name) < Text(best.id) : weight > best.weight
                 guard wins else { continue }
             }
             best = (element, name, weight)

@@ -14,7 +14,7 @@ public struct RouteDictionary: Sendable {
     /// - Source: pomelo 2.2.7, lib/components/dictionary.js; ECMAScript for the place of integer-like keys.
     public var versionSource: Bytes { encodedRoutes(escapeAstral: false) }
 
-    private let codes: [String: UInt16]
+    private let codes: [Text: UInt16]
 
     /// Creates the dictionary.
     ///
@@ -23,11 +23,11 @@ public struct RouteDictionary: Sendable {
         let sorted = handlerRoutes.sorted { $0.utf16.lexicographicallyPrecedes($1.utf16) }
         guard sorted.count &+ extra.count <= Int(UInt16.max) else { throw .tooLarge(limit: Int(UInt16.max)) }
         var routes: [(route: String, code: UInt16)] = []
-        var codes: [String: UInt16] = [:]
+        var codes: [Text: UInt16] = [:]
         for (index, route) in (sorted + extra).enumerated() {
             let code = UInt16(truncatingIfNeeded: index &+ 1)
             routes.append((route, code))
-            codes[route] = code
+            codes[Text(route)] = code
         }
         self.routes = routes
         self.codes = codes
@@ -35,7 +35,7 @@ public struct RouteDictionary: Sendable {
 
     /// The code to write for a route.
     public func code(for route: String) -> UInt16? {
-        codes[route]
+        codes[Text(route)]
     }
 
     /// The route that a received code stands for.
@@ -45,11 +45,11 @@ public struct RouteDictionary: Sendable {
 
     /// Routes to codes in the order of a JavaScript object: integer-like keys first, then by insertion.
     private func scriptOrder() -> [(route: String, code: UInt16)] {
-        var seen: Set<String> = []
+        var seen: Set<Text> = []
         var numbered: [(index: UInt32, entry: (route: String, code: UInt16))] = []
         var named: [(route: String, code: UInt16)] = []
-        for (route, code) in routes where seen.insert(route).inserted {
-            let entry = (route, codes[route] ?? code)
+        for (route, code) in routes where seen.insert(Text(route)).inserted {
+            let entry = (route, codes[Text(route)] ?? code)
             if let index = Self.arrayIndex(route) {
                 numbered.append((index, entry))
             } else {
@@ -60,7 +60,7 @@ public struct RouteDictionary: Sendable {
     }
 
     private static func arrayIndex(_ key: String) -> UInt32? {
-        guard let index = UInt32(key), index < .max, String(index) == key else { return nil }
+        guard let index = UInt32(key), index < .max, Text(String(index)) == Text(key) else { return nil }
         return index
     }
 

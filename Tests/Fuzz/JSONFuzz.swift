@@ -7,7 +7,8 @@ private struct Sample: Codable {
     var name: String?
     var count: Int8?
     var list: [Double?]?
-    var table: [String: JSON]?
+    var table: [Text: JSON]?
+    var whole: UInt64?
 }
 
 /// What can be read can be written, and reading that changes nothing any more.

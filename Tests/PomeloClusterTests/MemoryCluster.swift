@@ -4,6 +4,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import PomeloWire
 import Testing
 
 /// Servers on one Redis in memory, on time that moves when told to.

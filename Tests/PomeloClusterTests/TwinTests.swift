@@ -3,6 +3,7 @@ import PomeloCluster
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import PomeloWire
 import Testing
 
 extension WithRedis {

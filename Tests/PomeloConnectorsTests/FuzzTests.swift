@@ -31,7 +31,10 @@ import Testing
         let wired = try Wired(HybridOptions(heartbeat: .seconds(3)))
         wired.host.onMessage = { message, session in
             switch message.id % 5 {
-            case 1: session.socket.push(PushMessage(route: "on", body: message.body))
+            case 1:
+                do { session.socket.push(try PushMessage(route: "on", body: message.body)) } catch {
+                    Issue.record(error)
+                }
             case 2: session.socket.pauseReading()
             case 3: session.socket.close(kick: "fuzz")
             default: break

@@ -91,6 +91,26 @@ import Testing
         await frontend.connector.stop()
     }
 
+    /// One key in two spellings, and a version that no dictionary has: these held every client up for seconds.
+    @Test(arguments: [7_800, 120_000]) @Loop func hostileTextsAreReadInLinearTime(pairs: Int) async throws {
+        var options = Self.compressing
+        options.maxBytesBeforeAck = 1 << 20
+        let frontend = try await Frontend.start(options)
+        let marks = String(repeating: "\u{301}\u{316}", count: pairs)
+        let turned = String(repeating: "\u{316}\u{301}", count: pairs)
+        let began = SystemClock.shared.now
+        for sent in [
+            #"{"sys":{"type":"c"},"\#(marks)":1,"\#(turned)":2}"#, #"{"sys":{"type":"c","dictVersion":"\#(marks)"}}"#,
+        ] {
+            let client = try await frontend.connect(.tcp)
+            try client.send(package: .handshake, Bytes(sent.utf8))
+            #expect(try await client.receive(1) == [1])
+            client.close()
+        }
+        #expect(SystemClock.shared.now - began < 5_000_000_000)
+        await frontend.connector.stop()
+    }
+
     static var compressing: HybridOptions {
         var options = HybridOptions()
         options.dictionary = (
@@ -127,8 +147,8 @@ import Testing
         #expect(frontend.host.messages.map(\.route.text) == ["chat.chatHandler.send"])
         let before = client.received.count
         let socket = try #require(frontend.host.session?.socket)
-        #expect(socket.push(PushMessage(route: "onMove", body: Bytes("{}".utf8))))
-        #expect(socket.push(PushMessage(route: "onOther", body: Bytes("{}".utf8))))
+        #expect(socket.push(try PushMessage(route: "onMove", body: Bytes("{}".utf8))))
+        #expect(socket.push(try PushMessage(route: "onOther", body: Bytes("{}".utf8))))
         _ = try await client.next("onMove")
         _ = try await client.next("onOther")
         let pushes =

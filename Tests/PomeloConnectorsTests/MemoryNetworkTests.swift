@@ -150,7 +150,7 @@ import Testing
         await setting.settle()
         client.stopReading()
         let socket = try #require(setting.frontend.host.session?.socket)
-        let message = PushMessage(route: "on", body: Bytes(repeating: 0x20, count: 300_000))
+        let message = try PushMessage(route: "on", body: Bytes(repeating: 0x20, count: 300_000))
         #expect(socket.push(message))
         await setting.settle()
         #expect(socket.queuedBytes > 0 && socket.queuedBytes < 300_000)

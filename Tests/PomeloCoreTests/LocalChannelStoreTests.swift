@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import PomeloWire
 import Testing
 
 /// Channels that outlive their process: written behind, restored before clients come.

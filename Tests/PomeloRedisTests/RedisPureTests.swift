@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import PomeloWire
 import Testing
 
 @testable import PomeloRedis

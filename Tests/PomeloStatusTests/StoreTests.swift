@@ -5,6 +5,7 @@ import PomeloLoop
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import PomeloWire
 import Testing
 
 /// The rules of a status store, for the one in memory.

@@ -14,6 +14,8 @@ import Testing
         try await rooms(chat)
         try await saying(chat)
         try await leaving(chat)
+        try await spellings(chat)
+        try await hostileTexts(chat)
         try await chat.stop()
         for id in chat.ids { #expect(chat[id].status == .exited(0), "\(id): \(chat[id].lines.suffix(3))") }
     }
@@ -45,6 +47,8 @@ import Testing
             [:], ["username": "ann"], ["rid": "r"], ["username": "", "rid": "r"], ["username": "a*b", "rid": "r"],
             ["username": "a", "rid": "r:1"], ["username": .string(long), "rid": "r"], ["username": 5, "rid": "r"],
             ["username": "a", "rid": .null], ["username": ["a"], "rid": "r"],
+            // One character, 60 KB.
+            ["username": .string("a" + String(repeating: "\u{301}", count: 30_000)), "rid": "r"],
         ]
         for body in bad {
             #expect(try await client.request("connector.entryHandler.enter", body) == refused, "\(body)")
@@ -106,5 +110,58 @@ import Testing
             try await chat.redisHolds(["POMELO:CHANNEL:door:connector-server-2": [], "POMELO:STATUS:bob*door": []])
         }
         try await ann.leave()
+    }
+
+    /// Names that differ in their bytes are two; rooms and names may begin with a mark.
+    @Loop private func spellings(_ chat: ServerProcesses) async throws {
+        let (one, other, room) = ("Zo\u{e9}", "Zoe\u{301}", "\u{301}room")
+        let first = try await chat.enter(one, room, at: "connector-server-1")
+        let second = try await chat.connect("connector-server-1")
+        let entered = try await second.request(
+            "connector.entryHandler.enter", ["username": .string(other), "rid": .string(room)])
+        #expect(entered == ["users": [.string(other), .string(one)]])
+        #expect(try await first.next("onAdd") == ["user": .string(other)])
+        #expect(
+            try await second.request("chat.chatHandler.send", ["content": "psst", "target": .string(one)]) == [:])
+        let said: JSON = ["msg": "psst", "from": .string(other), "target": .string(one)]
+        #expect(try await first.next("onChat") == said)
+        #expect(second.pushes.isEmpty)
+        try await second.leave()
+        #expect(try await first.next("onLeave") == ["user": .string(other)])
+        try await first.leave()
+        try await eventually("redis has forgotten both") {
+            try await chat.redisHolds([
+                "POMELO:STATUS:\(one)*\(room)": [], "POMELO:STATUS:\(other)*\(room)": [],
+                "POMELO:CHANNEL:\(room):connector-server-1": [],
+            ])
+        }
+    }
+
+    /// Each of these took a connector seconds, the last 45; an innocent client waits for none of them.
+    @Loop private func hostileTexts(_ chat: ServerProcesses) async throws {
+        let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
+        let turned = String(repeating: "\u{316}\u{301}", count: 20_000)
+        let attacker = try await chat.connect("connector-server-1")
+        let innocent = try await chat.enter("ann", "quiet", at: "connector-server-1")
+        let long = JSON.string(String(repeating: marks, count: 12))
+        let bodies: [JSON] = [
+            [marks: 1, turned: 2], ["username": long, "rid": "r"], ["username": "a", "rid": long],
+            ["username": .string("*" + marks), "rid": .string(turned)],
+        ]
+        for body in bodies {
+            let answer = try await timed {
+                async let refused = attacker.request("connector.entryHandler.enter", body)
+                let said = try await innocent.request("chat.chatHandler.send", ["content": "x", "target": "*"])
+                return (said, try await refused)
+            }
+            #expect(answer.value.0 == [:] && answer.value.1 == ["code": 500, "error": true])
+            #expect(answer.took < .seconds(2), "\(answer.took)")
+        }
+        let target = try await timed {
+            try await innocent.request("chat.chatHandler.send", ["content": long, "target": long])
+        }
+        #expect(target.value == ["code": 404] && target.took < .seconds(2))
+        attacker.close()
+        try await innocent.leave()
     }
 }

@@ -95,6 +95,21 @@ import Testing
         Ban(pattern: #"\bUUID\(\)"#, instead: "the application's random source"),
         Ban(pattern: #"\.random\("#, instead: "the application's random source"),
         Ban(pattern: #"\b(TODO|FIXME|XXX)\b"#, instead: "finish it"),
+        Ban(
+            pattern: #"\[String ?:|Set<String>|Dictionary<String"#,
+            instead: "Text: what a client, a peer or Redis names is compared by bytes", except: ownNames),
+    ]
+
+    /// Where strings that are keys come from this program's code, its configuration or its environment alone.
+    static let ownNames: Set = [
+        "Pomelo/ServerWorld.swift", "PomeloUV/ChildProcess.swift", "PomeloUV/Resolver.swift",
+        "PomeloRedis/RedisConfiguration.swift", "PomeloRedis/RedisConnection.swift", "Admin/AdminService.swift",
+        "Application/Application.swift", "Configuration/OptionReader.swift", "Configuration/ProcessArguments.swift",
+        "Cron/CronService.swift", "Transaction/Transaction.swift", "Transaction/TransactionRun.swift",
+        "PomeloTesting/FakeRedisCommands.swift", "PomeloTesting/FakeRedisState+Hashes.swift",
+        "PomeloTesting/FakeRedisState+Keys.swift", "PomeloTesting/FakeRedisState+Sets.swift",
+        "PomeloTesting/FakeRedisState+SortedSets.swift", "PomeloTesting/FakeRedisState+Streams.swift",
+        "PomeloTesting/FakeRedisState+Strings.swift",
     ]
 
     @Test(arguments: bans)

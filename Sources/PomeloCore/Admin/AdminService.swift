@@ -109,7 +109,7 @@ public import PomeloWire
         application.procedures.suspending("sys/" + procedure) { [weak self] caller, payload in
             var reader = PayloadReader(payload)
             let id = try reader.text()
-            guard let module = self?.modules.first(where: { $0.moduleID == id }) else {
+            guard let module = self?.modules.first(where: { Text($0.moduleID) == Text(id) }) else {
                 throw Fault(404, "no admin module \(id)")
             }
             return try await body(module, try JSON.parse(try reader.rest()), caller.server).encoded()

@@ -122,9 +122,9 @@ extension Application {
     }
 
     func checkDeclaredRoutes() throws {
-        let served = Set(dispatcher.servedRoutes)
+        let served = Set(dispatcher.servedRoutes.map { Text($0) })
         let missing = declaredRoutes.filter { route in
-            route.serverType == serverType && !served.contains(route.text)
+            route.serverType == serverType && !served.contains(Text(route.text))
                 && !procedures.serves(RPCClient.userName(route.text))
         }
         guard missing.isEmpty else {

@@ -75,7 +75,7 @@ extension ChannelService {
         application.procedures.immediate("sys/channel.broadcast") { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let broadcast = try Broadcast(&reader)
-            let message = PushMessage(route: try reader.text(), body: try reader.rest())
+            let message = try PushMessage(route: reader.text(), body: reader.rest())
             return Fanout.encode(try self.deliver(broadcast, message))
         }
     }
@@ -83,7 +83,7 @@ extension ChannelService {
     private func deliver(_ broadcast: Broadcast, _ message: PushMessage) throws -> PushReport {
         var lets: @Loop (ClientSession) -> Bool = { _ in true }
         if let (name, parameter) = broadcast.filter {
-            guard let filter = broadcastFilters[name] else {
+            guard let filter = broadcastFilters[Text(name)] else {
                 throw PomeloError(.configuration, "\(application.serverID) has no broadcast filter \(name)")
             }
             lets = { filter($0, parameter) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
+import PomeloWire
 
 /// Keeps a store equal to the channels of this process: restored before clients come, then written behind.
 ///
@@ -77,11 +78,12 @@ import PomeloLoop
     private func key(_ name: ChannelName) -> String { "\(index):\(name)" }
 
     private func name(_ key: String) -> ChannelName? {
-        guard key.hasPrefix(index + ":") else {
+        let start = "\(index):".utf8
+        guard key.utf8.starts(with: start) else {
             log.warning("not a channel of \(index) in the store: \(key)")
             return nil
         }
-        return ChannelName(String(key.dropFirst(index.count + 1)))
+        return ChannelName(String(Substring(key.utf8.dropFirst(start.count))))
     }
 
     // MARK: marks
@@ -191,7 +193,7 @@ import PomeloLoop
     }
 
     private static func batches(_ members: Set<ChannelMember>) -> [[String]] {
-        let texts = members.map(\.text).sorted()
+        let texts = members.map { Text($0.text) }.sorted().map(\.string)
         return stride(from: 0, to: texts.count, by: batchLength).map {
             Array(texts[$0..<min($0 + batchLength, texts.count)])
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 public import PomeloLoop
-import PomeloWire
+public import PomeloWire
 
 /// Channels of this process: groups of users at frontends, known here only.
 ///
@@ -22,7 +22,7 @@ import PomeloWire
     /// The first part of every key in the store.
     public var storePrefix = "pomelo:channels"
     /// At a frontend, by name: which sessions a broadcast with that filter reaches.
-    public var broadcastFilters: [String: BroadcastFilter] = [:]
+    public var broadcastFilters: [Text: BroadcastFilter] = [:]
 
     init(_ application: Application) {
         self.application = application

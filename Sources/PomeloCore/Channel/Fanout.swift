@@ -18,7 +18,7 @@ public import PomeloWire
             var reader = PayloadReader(payload)
             let route = try reader.text()
             let uids = try reader.texts().map { UserID($0) }
-            return Self.encode(self.deliver(PushMessage(route: route, body: try reader.rest()), to: uids))
+            return Self.encode(self.deliver(try PushMessage(route: route, body: reader.rest()), to: uids))
         }
     }
 

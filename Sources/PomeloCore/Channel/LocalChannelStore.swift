@@ -30,9 +30,10 @@ struct ChannelMember: Hashable {
 
     /// Cut at the first colon: a server id has none, a user id may.
     init?(_ text: String) {
-        guard let colon = text.firstIndex(of: ":") else { return nil }
+        // Among the bytes: the colon and a mark that begins the user id are one character.
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
         frontend = ServerID(String(text[..<colon]))
-        uid = UserID(String(text[text.index(after: colon)...]))
+        uid = UserID(String(text[text.utf8.index(after: colon)...]))
     }
 
     var text: String { "\(frontend):\(uid)" }

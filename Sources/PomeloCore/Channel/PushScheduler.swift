@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 public import PomeloLoop
+import PomeloWire
 
 /// Decides when pushes leave for the clients of this frontend.
 ///
@@ -18,19 +19,19 @@ public import PomeloLoop
 /// The push schedulers of a frontend, chosen by route; routes without one are sent at once.
 @Loop public final class PushSchedulers {
     private let clock: any LoopClock
-    private var byRoute: [String: any PushScheduler] = [:]
+    private var byRoute: [Text: any PushScheduler] = [:]
 
     init(_ clock: any LoopClock) { self.clock = clock }
 
     /// Has a scheduler send the pushes of some routes to this frontend's clients.
     public func use(_ scheduler: any PushScheduler, for routes: String...) {
         scheduler.start(clock)
-        for route in routes { byRoute[route] = scheduler }
+        for route in routes { byRoute[Text(route)] = scheduler }
     }
 
     /// Puts a message into the hands of its route's scheduler, before it goes to the first session of this server.
     public func assign(_ message: PushMessage) {
-        if !byRoute.isEmpty { message.scheduler = byRoute[message.route] }
+        if !byRoute.isEmpty { message.scheduler = byRoute[Text(message.route)] }
     }
 
     /// Sends what all schedulers keep, at once.

@@ -41,7 +41,7 @@ struct ServerFileReader {
         guard let id = try reader.string("id"), !id.isEmpty else {
             throw PomeloError(.configuration, "\(place): id is missing")
         }
-        guard !id.contains(where: { ":{}".contains($0) }) else {
+        guard !id.unicodeScalars.contains(where: { ":{}".unicodeScalars.contains($0) }) else {
             throw PomeloError(.configuration, "\(place): id \"\(id)\" must not hold :, { or }")
         }
         let isFrontend = try reader.bool("frontend") ?? false

@@ -50,7 +50,7 @@ import PomeloWire
         intern(route)
     }
 
-    var servedRoutes: [String] { handlers.keys.map(\.text).sorted() }
+    var servedRoutes: [String] { handlers.keys.map { Text($0.text) }.sorted().map(\.string) }
 
     // MARK: routes
 
@@ -91,7 +91,7 @@ import PomeloWire
         guard !message.route.serverType.rawValue.isEmpty, message.route.isComplete else {
             return refuse(message, client)
         }
-        if message.route.method == "constructor" {
+        if Text(message.route.method) == "constructor" {
             application.log.warning("attack", metadata: ["pomelo.session": "\(client.id)"])
             application.sessionService.kick(client.id, reason: "attack")
             return

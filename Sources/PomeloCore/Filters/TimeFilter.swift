@@ -13,7 +13,7 @@ import PomeloWire
 @Loop public final class TimeFilter: Filter {
     private weak var application: Application?
     private let log = Logger(label: "con-log")
-    private var timers: [String: Timer] = [:]
+    private var timers: [Text: Timer] = [:]
     /// Differs between filters, for one request may pass several.
     private lazy var note = "time \(ObjectIdentifier(self))"
 
@@ -21,7 +21,7 @@ import PomeloWire
     public init() {}
 
     /// The values of the timer's dimension so far, sorted.
-    var recordedRoutes: [String] { timers.keys.sorted() }
+    var recordedRoutes: [String] { timers.keys.sorted().map(\.string) }
 
     /// Takes the application's clock.
     public func install(into application: Application) { self.application = application }
@@ -43,10 +43,10 @@ import PomeloWire
     }
 
     private func timer(_ route: Route, _ application: Application) -> Timer {
-        if let known = timers[route.text] { return known }
+        if let known = timers[Text(route.text)] { return known }
         let name = application.dispatcher.knows(route) ? route.text : "other"
-        let timer = timers[name] ?? Timer(label: "pomelo.request.duration", dimensions: [("route", name)])
-        timers[name] = timer
+        let timer = timers[Text(name)] ?? Timer(label: "pomelo.request.duration", dimensions: [("route", name)])
+        timers[Text(name)] = timer
         return timer
     }
 }

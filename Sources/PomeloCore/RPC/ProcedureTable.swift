@@ -34,22 +34,22 @@ public import PomeloWire
         case suspending(Suspending)
     }
 
-    private var procedures: [String: Procedure] = [:]
+    private var procedures: [Text: Procedure] = [:]
 
     /// A table without procedures, where every call fails with code 404.
     public init() {}
 
     /// Registers a procedure that answers at once.
-    public func immediate(_ name: String, _ body: @escaping Immediate) { procedures[name] = .immediate(body) }
+    public func immediate(_ name: String, _ body: @escaping Immediate) { procedures[Text(name)] = .immediate(body) }
 
     /// Registers a procedure that begins at once and calls back with its reply.
-    public func replying(_ name: String, _ body: @escaping Replying) { procedures[name] = .replying(body) }
+    public func replying(_ name: String, _ body: @escaping Replying) { procedures[Text(name)] = .replying(body) }
 
     /// Registers a procedure that may await.
-    public func suspending(_ name: String, _ body: @escaping Suspending) { procedures[name] = .suspending(body) }
+    public func suspending(_ name: String, _ body: @escaping Suspending) { procedures[Text(name)] = .suspending(body) }
 
     /// Whether a procedure of this name is served.
-    public func serves(_ name: String) -> Bool { procedures[name] != nil }
+    public func serves(_ name: String) -> Bool { procedures[Text(name)] != nil }
 
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
@@ -61,7 +61,7 @@ public import PomeloWire
         _ name: String, _ caller: RPCCaller, _ payload: Bytes,
         reply: @escaping Reply
     ) -> Task<Void, Never>? {
-        switch procedures[name] {
+        switch procedures[Text(name)] {
         case .immediate(let body):
             reply(Result(catching: { try body(caller, payload) }).mapError(Self.rpcError))
         case .replying(let body):

@@ -34,8 +34,11 @@ public import PomeloWire
     // MARK: acting
 
     /// Closes a session after telling its client why; false when it has closed already.
+    ///
+    /// - Throws: also `PomeloError` `.encoding` for a reason that no package holds; then nothing is closed.
     @discardableResult
     public func kick(_ frontend: ServerID, _ id: SessionID, reason: String = "kick") async throws -> Bool {
+        try check(reason)
         if let own = try own(frontend) { return own.kick(id, reason: reason) }
         var payload = PayloadWriter()
         payload.number(id.rawValue)
@@ -44,8 +47,11 @@ public import PomeloWire
     }
 
     /// Closes a user's sessions at one frontend after telling the clients why; returns how many there were.
+    ///
+    /// - Throws: also `PomeloError` `.encoding` for a reason that no package holds; then nothing is closed.
     @discardableResult
     public func kick(_ frontend: ServerID, byUid uid: UserID, reason: String = "kick") async throws -> Int {
+        try check(reason)
         if let own = try own(frontend) { return own.kick(uid, reason: reason) }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
@@ -94,6 +100,14 @@ public import PomeloWire
         }
         guard record.isFrontend else { throw PomeloError(.notAFrontend, "\(frontend) has no clients") }
         return isOwn ? application.sessionService : nil
+    }
+
+    private func check(_ reason: String) throws {
+        do {
+            _ = try Packet.kick(reason: reason)
+        } catch {
+            throw PomeloError(.encoding, "cannot frame a reason of \(reason.utf8.count) bytes: \(error)", cause: error)
+        }
     }
 
     private func named(_ id: SessionID, _ uid: UserID) -> PayloadWriter {

@@ -17,7 +17,7 @@ public import PomeloWire
     public private(set) var uid: UserID?
     /// All settings of the copy.
     public private(set) var settings: JSONObject
-    private var removed: Set<String> = []
+    private var removed: Set<Text> = []
     private let keeper: BackendSessionService
 
     init(id: SessionID, frontend: ServerID, uid: UserID?, settings: JSONObject, keeper: BackendSessionService) {
@@ -34,13 +34,13 @@ public import PomeloWire
     /// Changes the copy.
     public func set(_ key: String, _ value: JSON) {
         settings[key] = value
-        removed.remove(key)
+        removed.remove(Text(key))
     }
 
     /// Removes a setting from the copy; `push` of its key and `pushAll` remove it at the frontend.
     public func remove(_ key: String) {
         settings[key] = nil
-        removed.insert(key)
+        removed.insert(Text(key))
     }
 
     /// Binds the session to a user.
@@ -75,9 +75,11 @@ public import PomeloWire
     ///
     /// - Throws: `PomeloError` `.noSession`, or `.unreachable` when the frontend does not answer.
     public func pushAll() async throws {
-        try await keeper.push(frontend, id, settings, removing: removed.sorted())
+        try await keeper.push(frontend, id, settings, removing: removed.sorted().map(\.string))
     }
 
     /// Closes the session after telling the client why; one that has closed already is ignored.
+    ///
+    /// - Throws: as `BackendSessionService.kick`.
     public func kick(_ reason: String = "kick") async throws { try await keeper.kick(frontend, id, reason: reason) }
 }

@@ -164,6 +164,8 @@ public import PomeloWire
     }
 
     /// Closes a user's sessions here after telling the client why; returns how many there were.
+    ///
+    /// A reason that no package holds is logged, and the client not told.
     @discardableResult
     public func kick(_ uid: UserID, reason: String = "kick") -> Int {
         let sessions = get(byUid: uid)
