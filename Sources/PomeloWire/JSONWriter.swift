@@ -3,7 +3,8 @@
 extension JSON {
     /// Returns the value as compact JSON text.
     ///
-    /// Numbers look as JavaScript writes them (`1`, `1e+21`); NaN and infinities become null. Characters
+    /// Numbers look as JavaScript writes them (`1`, `1e+21`), but whole ones within 64 bits have all their digits, so
+    /// that none is read as another; NaN and infinities become null. Characters
     /// beyond U+FFFF are written as two escapes, which every client can read; others go out as UTF-8.
     ///
     /// - Source: ECMAScript, `JSON.stringify` and `Number::toString`.
@@ -81,8 +82,8 @@ enum JSONWriter {
             bytes.append(contentsOf: "null".utf8)
             return
         }
-        if let whole = Int64(exactly: number), whole.magnitude < 1 << 53 {
-            write(whole, into: &bytes)
+        if let whole = UInt64(exactly: number.magnitude) {
+            write(magnitude: whole, isNegative: number < 0, into: &bytes)
             return
         }
         if writeThousandths(number, into: &bytes) { return }
