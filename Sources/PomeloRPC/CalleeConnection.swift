@@ -7,7 +7,7 @@ import PomeloWire
 @Loop final class CalleeConnection: ByteStreamDelegate {
     private enum Phase {
         case shaking(CalleeHandshake)
-        case open(ServerID)
+        case open(ServerID, InstanceID)
         /// Finishes what it has begun.
         case draining
         case ended
@@ -101,8 +101,8 @@ import PomeloWire
             let step = handshake.receive(frame)
             phase = .shaking(handshake)
             shake(step)
-        case (.open(let peer), .call(let id, let remaining, let method, let payload)):
-            serve(peer, id, remaining, method, payload)
+        case (.open(let peer, let instance), .call(let id, let remaining, let method, let payload)):
+            serve(peer, instance, id, remaining, method, payload)
         // The caller learns from the goAway frame that later calls are not run.
         case (.draining, .call): break
         case (_, .cancel(let id)): cancel(id)
@@ -116,10 +116,10 @@ import PomeloWire
         switch step {
         case .send(let frame): write(frame)
         case .refuse(let refusal, let reason): refuse(refusal, reason)
-        case .established(let peer, let frames):
+        case .established(let peer, let instance, let frames):
             if let handshakeTimer { core.clock.cancel(handshakeTimer) }
             handshakeTimer = nil
-            phase = .open(peer)
+            phase = .open(peer, instance)
             for frame in frames { write(frame) }
         }
     }
@@ -139,7 +139,7 @@ import PomeloWire
     // MARK: calls
 
     private func serve(
-        _ peer: ServerID, _ id: UInt32, _ remaining: UInt32, _ method: String, _ payload: Bytes
+        _ peer: ServerID, _ instance: InstanceID, _ id: UInt32, _ remaining: UInt32, _ method: String, _ payload: Bytes
     ) {
         guard id > lastID else { return broke("call numbers must grow") }
         lastID = id
@@ -150,7 +150,7 @@ import PomeloWire
         core.counters.served += 1
         running += 1
         let call = Served(id, core.clock.deadline(after: .milliseconds(Int64(remaining))))
-        let caller = RPCCaller(server: peer, deadline: call.deadline)
+        let caller = RPCCaller(server: peer, instance: instance, deadline: call.deadline)
         call.task = core.context.procedures.run(method, caller, payload) { outcome in self.finish(call, outcome) }
         if !call.isOver {
             calls[id] = call

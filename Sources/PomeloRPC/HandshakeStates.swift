@@ -78,13 +78,13 @@ struct CalleeHandshake {
     enum Step: Equatable {
         case send(RPCFrame)
         /// The caller has proved the secret; the frames answer it.
-        case established(ServerID, [RPCFrame])
+        case established(ServerID, InstanceID, [RPCFrame])
         case refuse(Refusal, String)
     }
 
     private enum State {
         case listening
-        case challenged(Proofs, ServerID)
+        case challenged(Proofs, Hello)
         case done
     }
 
@@ -104,14 +104,14 @@ struct CalleeHandshake {
         case (.listening, .hello(let body)):
             guard let hello = Hello(body) else { return refuse(.malformed, "hello is malformed") }
             if let step = objection(to: hello) { return step }
-            state = .challenged(Proofs(secret: secret, hello: hello, challenge: own), hello.server)
+            state = .challenged(Proofs(secret: secret, hello: hello, challenge: own), hello)
             return .send(.challenge(own.encoded()))
         case (.challenged(let proofs, let caller), .proof(let proof)):
             guard proofs.isValid(proof, of: .caller) else {
-                return refuse(.secret, "the cluster secret of \(caller) differs from that of \(own.server)")
+                return refuse(.secret, "the cluster secret of \(caller.server) differs from that of \(own.server)")
             }
             state = .done
-            return .established(caller, [.proof(proofs.proof(of: .callee)), .welcome])
+            return .established(caller.server, caller.instance, [.proof(proofs.proof(of: .callee)), .welcome])
         default:
             return refuse(.malformed, "frame out of order")
         }

@@ -25,7 +25,8 @@ import PomeloWire
             return call.fail(.notSent("overloaded: \(running) calls are being run"))
         }
         running += 1
-        let caller = RPCCaller(server: core.context.own.id, deadline: call.deadline)
+        let caller = RPCCaller(
+            server: core.context.own.id, instance: core.context.own.instance, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
         let task = core.context.procedures.run(call.method, caller, payload) { outcome in

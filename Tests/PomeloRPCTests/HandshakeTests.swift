@@ -37,7 +37,7 @@ import Testing
             case .refuse(let refusal, let reason):
                 ends.1 = step
                 toCaller = [.refused(code: refusal.rawValue, reason: reason)]
-            case .established(_, let frames):
+            case .established(_, _, let frames):
                 ends.1 = step
                 toCaller = frames
             }
@@ -57,7 +57,7 @@ import Testing
     func equalSecretsMeet(secret: String) {
         let (caller, callee) = run(caller(secret: secret), callee(secret: secret))
         #expect(caller == .established("b1"))
-        guard case .established("a", _) = callee else {
+        guard case .established("a", "a1", _) = callee else {
             return #expect(Bool(false), "\(String(describing: callee))")
         }
     }
