@@ -113,7 +113,7 @@ extension ClusterMembership {
     private func cleanUpOnce() async throws -> Bool {
         let token = reaper.makeToken()
         guard try await registry.takeToken(id, token, for: options.reapToken) else { return false }
-        try await reaper.runCleaners(for: id, token)
+        try await reaper.runCleaners(for: id, instance, token)
         guard try await registry.finish(id, token) else { throw Reaper.TokenLost() }
         // Makes the lease hash anew.
         await stand(try await confirm())

@@ -16,6 +16,8 @@ import PomeloRedis
     public let clusterName: String
     /// Whether the registry holds this instance, as far as is known here.
     public internal(set) var isJoined = false
+    /// Whether every server that is known to live is in the view.
+    public internal(set) var isViewComplete = true
     /// Another instance has taken this server's id: the process should stop, without delay.
     public var onReplaced: (@Loop () -> Void)?
 

@@ -101,7 +101,7 @@ import PomeloRedis
                 _ = try await registry.release(id, token)
                 return
             }
-            try await runCleaners(for: id, token)
+            try await runCleaners(for: id, RegistryEntry.instance(entry), token)
             let removed = try await registry.removeExpired(id, RegistryEntry.instance(entry))
             _ = try await registry.finish(id, token)
             if removed { log.notice("removed a server that is gone", metadata: ["pomelo.peer": "\(id)"]) }
@@ -122,9 +122,9 @@ import PomeloRedis
     func makeToken() -> String { "\(own.instance)/\(random.instanceID())" }
 
     /// Runs all cleaners for a server whose token is ours.
-    func runCleaners(for id: ServerID, _ token: String) async throws {
+    func runCleaners(for id: ServerID, _ instance: InstanceID, _ token: String) async throws {
         for cleaner in cleaners {
-            try await cleaner.cleanUp(id) {
+            try await cleaner.cleanUp(id, instance: instance) {
                 guard !self.isStopped,
                     try await self.registry.keepToken(id, token, for: self.options.reapToken)
                 else {

@@ -71,7 +71,7 @@ public struct PublishedBatch: Sendable, Equatable {
     func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws
     /// Removes a gone server's entries channel by channel; `lost` is awaited before an entry is removed.
     func cleanUp(
-        _ server: ServerID, proceed: @Loop () async throws -> Void,
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws
 }
@@ -159,7 +159,7 @@ public struct PublishedBatch: Sendable, Equatable {
     ///
     /// - Throws: what `proceed` throws; the channels not yet told about stay.
     public func cleanUp(
-        _ server: ServerID, proceed: @Loop () async throws -> Void,
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
         for (channel, members) in (entries.members[server] ?? [:]).sorted(by: { $0.key < $1.key }) {

@@ -289,8 +289,10 @@ extension GlobalChannelService: LeaseCleaner {
     /// Removes what a gone server had published, after telling of the users lost with it.
     ///
     /// - Throws: what the store and `proceed` throw; then it is to be called again.
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
-        try await store.cleanUp(server, proceed: proceed) { channel, uids in
+    public func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
+        try await store.cleanUp(server, instance: instance, proceed: proceed) { channel, uids in
             await self.tellLost(LostMembers(channel: channel, uids: uids, server: server))
         }
     }

@@ -186,7 +186,7 @@ public import PomeloRedis
     ///
     /// - Throws: `RedisError`, and what `proceed` throws; what is left is found again by the next call.
     public func cleanUp(
-        _ server: ServerID, proceed: @Loop () async throws -> Void,
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
         for name in try await scan(channelsKey(server)) {

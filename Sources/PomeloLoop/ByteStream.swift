@@ -77,6 +77,14 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 @Loop public protocol StreamListener: AnyObject {
     /// Where it listens, with the port that was found free for port 0.
     var localAddress: SocketAddress { get }
+    /// How often no connection could be accepted, mostly for want of descriptors.
+    var acceptErrors: Int { get }
+    /// Told each time that happens; the listener tries again by itself, after a moment.
+    var onAcceptError: (@Loop (NetworkError) -> Void)? { get set }
+    /// Accepts nobody from now on: the kernel keeps some who connect waiting, and lets the others try again.
+    func pauseAccepting()
+    /// Accepts again; who waited comes first.
+    func resumeAccepting()
     /// Frees the port; connections already accepted live on.
     func close()
 }

@@ -190,12 +190,14 @@ public import PomeloRedis
     // MARK: cleaning
 
     /// Removes everything that is published for this server's id.
-    public func clean() async throws { try await cleanUp(own) {} }
+    public func clean() async throws { try await cleanUp(own, instance: owner.instance) {} }
 
     /// Removes a server's bindings and status by its index, page by page, then the index.
     ///
     /// - Throws: `RedisError`, and what `proceed` throws; what is left is found again by the next call.
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+    public func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
         var cursor = "0"
         repeat {
             try await proceed()

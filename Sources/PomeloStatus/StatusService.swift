@@ -174,7 +174,9 @@ extension StatusService: LeaseCleaner {
     /// Removes what a gone server had published.
     ///
     /// - Throws: what the store and `proceed` throw; then it is to be called again.
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
-        try await store.cleanUp(server, proceed: proceed)
+    public func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
+        try await store.cleanUp(server, instance: instance, proceed: proceed)
     }
 }

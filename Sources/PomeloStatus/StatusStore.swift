@@ -68,7 +68,9 @@ public struct PublishedStatus: Sendable, Equatable {
     /// Gives back what this instance holds of these user ids.
     func release(_ uids: [UserID]) async throws
     /// Removes a gone server's entries and bindings.
-    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
+    func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws
 }
 
 /// A store in this process's memory, for one process or for tests that share it between applications.
@@ -178,7 +180,9 @@ public struct PublishedStatus: Sendable, Equatable {
     /// Removes everything of a server, all at once.
     ///
     /// - Throws: what `proceed` throws; nothing is removed then.
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+    public func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
         try await proceed()
         cleanUp(server)
     }

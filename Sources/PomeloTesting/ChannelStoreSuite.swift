@@ -57,6 +57,9 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         return store
     }
 
+    /// The last one that was started.
+    private func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
+
     private func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }
     }
@@ -138,7 +141,8 @@ public struct SuiteFailure: Error, CustomStringConvertible {
 
     private func formerInstance() async throws {
         try await publish(try await store(), 5, change("room", ["ann"], count: 1))
-        try await store("connector-2").cleanUp("connector-1", proceed: {}, lost: { _, _ in })
+        try await store("connector-2").cleanUp(
+            "connector-1", instance: instance(of: "connector-1"), proceed: {}, lost: { _, _ in })
         let again = try await store()
         try await publish(again, 1, change("room", ["bob"], count: 1))
         try await expect("members of a former instance", again, "room", ["bob"])
@@ -163,7 +167,8 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         try await publish(other, 1, change("room", ["bob"], count: 1))
         try await expect("members under another prefix", game, "room", [], at: "connector-2")
         try await game.clean()
-        try await game.cleanUp("connector-2", proceed: {}, lost: { _, _ in })
+        try await game.cleanUp(
+            "connector-2", instance: instance(of: "connector-2"), proceed: {}, lost: { _, _ in })
         try await expect("members under a longer prefix", other, "room", ["bob"], at: "connector-2")
     }
 
@@ -200,7 +205,7 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         let live = try await store("connector-2")
         try await publish(live, 1, change("room", ["cid"], count: 1))
         try await live.cleanUp(
-            "connector-1", proceed: { lost.proceeds += 1 },
+            "connector-1", instance: instance(of: "connector-1"), proceed: { lost.proceeds += 1 },
             lost: { channel, uids in
                 lost.told[channel] = uids.sorted()
                 do {
@@ -220,7 +225,8 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         let lost = Lost()
         for _ in 0..<2 {
             try await live.cleanUp(
-                "connector-1", proceed: {}, lost: { channel, _ in lost.times[channel, default: 0] += 1 })
+                "connector-1", instance: instance(of: "connector-1"), proceed: {},
+                lost: { channel, _ in lost.times[channel, default: 0] += 1 })
         }
         try expect("a second clean-up finds nothing", lost.times, ["room": 1])
     }
@@ -232,7 +238,7 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         let lost = Lost()
         do {
             try await live.cleanUp(
-                "connector-1",
+                "connector-1", instance: instance(of: "connector-1"),
                 proceed: {
                     lost.proceeds += 1
                     if lost.proceeds > 1 { throw SuiteFailure("the token is lost") }
@@ -240,7 +246,9 @@ public struct SuiteFailure: Error, CustomStringConvertible {
             throw SuiteFailure("a clean-up went on without its token")
         } catch let error as SuiteFailure where error.description == "the token is lost" {}
         try expect("channels cleaned with the token", lost.times.count, 1)
-        try await live.cleanUp("connector-1", proceed: {}, lost: { channel, _ in lost.times[channel, default: 0] += 1 })
+        try await live.cleanUp(
+            "connector-1", instance: instance(of: "connector-1"), proceed: {},
+            lost: { channel, _ in lost.times[channel, default: 0] += 1 })
         try expect("another server finishes", lost.times, ["room": 1, "hall": 1])
     }
 

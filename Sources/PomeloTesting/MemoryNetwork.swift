@@ -172,8 +172,13 @@ public import PomeloLoop
 @Loop final class MemoryListener: StreamListener {
     let host: String
     private(set) var localAddress = SocketAddress(host: "", port: 0)
-    let accept: @Loop (any ByteStream) -> Void
+    let acceptErrors = 0
+    var onAcceptError: (@Loop (NetworkError) -> Void)?
+    private let accept: @Loop (any ByteStream) -> Void
     private let network: MemoryNetwork
+    /// Connected, but not accepted: what a kernel would hold.
+    private var backlog: [MemoryStream] = []
+    private var paused = false
 
     init(
         host: String, network: MemoryNetwork, on address: SocketAddress,
@@ -185,7 +190,22 @@ public import PomeloLoop
         localAddress = try network.listen(self, on: address)
     }
 
-    func close() { network.close(self) }
+    func arrived(_ stream: MemoryStream) {
+        if paused { backlog.append(stream) } else { accept(stream) }
+    }
+
+    func pauseAccepting() { paused = true }
+
+    func resumeAccepting() {
+        paused = false
+        while !paused, !backlog.isEmpty { accept(backlog.removeFirst()) }
+    }
+
+    func close() {
+        network.close(self)
+        for stream in backlog { stream.breakOff("ECONNRESET") }
+        backlog = []
+    }
 }
 
 /// One connection attempt in memory; takes one round trip.
@@ -236,7 +256,7 @@ public import PomeloLoop
             return end(.failure(error("ECONNREFUSED")))
         }
         let (near, far) = MemoryStream.pair(network, from: host, to: listener)
-        listener.accept(far)
+        listener.arrived(far)
         end(.success(near))
     }
 

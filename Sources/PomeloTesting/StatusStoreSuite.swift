@@ -55,6 +55,9 @@ public import PomeloStatus
         return (store, Holder(server: server, instance: application.instance, session: SessionID(1)))
     }
 
+    /// The last one that was started.
+    private func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
+
     private func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }
     }
@@ -201,7 +204,7 @@ public import PomeloStatus
         try await one.forget(revoked: ["ann", "bob"])
         try expect("after it", try await one.publish(online: [], offline: ["ann"], sequence: 2).revoked, [])
         try await two.revoke("ann", from: "connector-1")
-        try await two.cleanUp("connector-1") {}
+        try await two.cleanUp("connector-1", instance: instance(of: "connector-1")) {}
         try expect("after the end", try await one.publish(online: [], offline: [], sequence: 3).revoked, [])
     }
 
@@ -268,7 +271,7 @@ public import PomeloStatus
         let (live, liveHolder) = try await store("connector-2")
         try await online(live, ["bob"])
         _ = try await live.claim("bob", liveHolder, gone: nil)
-        for _ in 0..<2 { try await live.cleanUp("connector-1") {} }
+        for _ in 0..<2 { try await live.cleanUp("connector-1", instance: instance(of: "connector-1")) {} }
         try expect("users of a gone server", try await live.areOnline(["ann", "bob"]), [false, true])
         for uid: UserID in ["ann", "not-bound-yet"] {
             try expect("a gone server's binding", try await live.claim(uid, liveHolder, gone: nil), .granted)
@@ -282,7 +285,9 @@ public import PomeloStatus
         try await online(try await store().store, ["ann"])
         let live = try await store("connector-2").store
         do {
-            try await live.cleanUp("connector-1") { throw SuiteFailure("the token is lost") }
+            try await live.cleanUp("connector-1", instance: instance(of: "connector-1")) {
+                throw SuiteFailure("the token is lost")
+            }
             throw SuiteFailure("a clean-up went on without its token")
         } catch let error as SuiteFailure where error.description == "the token is lost" {}
         try expect("nothing is removed without the token", try await live.areOnline(["ann"]), [true])
@@ -295,7 +300,7 @@ public import PomeloStatus
         _ = try await game.claim("ann", holder, gone: nil)
         try expect("status under another prefix", try await other.areOnline(["ann"]), [false])
         try expect("binding under another prefix", try await other.claim("ann", otherHolder, gone: nil), .granted)
-        try await game.cleanUp("connector-2") {}
+        try await game.cleanUp("connector-2", instance: instance(of: "connector-2")) {}
         var second = otherHolder
         second.session = SessionID(2)
         _ = try await token("cleaned under another prefix", other, "ann", second, heldBy: otherHolder)
@@ -307,7 +312,7 @@ public import PomeloStatus
         try await online(store, many)
         try expect("1500 users", try await store.areOnline(many).allSatisfy { $0 }, true)
         let live = try await self.store("connector-2").store
-        try await live.cleanUp("connector-1") {}
+        try await live.cleanUp("connector-1", instance: instance(of: "connector-1")) {}
         try expect("1500 users cleaned up", try await live.areOnline(many).contains(true), false)
     }
 }

@@ -100,10 +100,12 @@ public import PomeloStatus
 
     /// Cleans up, unless a fault strikes.
     public func cleanUp(
-        _ server: ServerID, proceed: @Loop () async throws -> Void,
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
         lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
-        try await faults.call { try await store.cleanUp(server, proceed: proceed, lost: lost) }
+        try await faults.call {
+            try await store.cleanUp(server, instance: instance, proceed: proceed, lost: lost)
+        }
     }
 }
 
@@ -177,7 +179,9 @@ public import PomeloStatus
     public func clean() async throws { try await faults.call(writes: true) { try await store.clean() } }
 
     /// Cleans up, unless a fault strikes.
-    public func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
-        try await faults.call { try await store.cleanUp(server, proceed: proceed) }
+    public func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
+        try await faults.call { try await store.cleanUp(server, instance: instance, proceed: proceed) }
     }
 }

@@ -126,7 +126,9 @@ public import PomeloLoop
     public func endLease(of id: ServerID) async throws {
         guard servers[id] == nil else { return }
         let instance = registry[id]?.instance
-        if let cleaner = running.first.flatMap({ servers[$0] }) { try await cleaner.membership?.cleanUp(id) }
+        if let cleaner = running.first.flatMap({ servers[$0] }) {
+            try await cleaner.membership?.cleanUp(id, instance ?? "")
+        }
         // REENTRANCY: it may have been started again meanwhile.
         guard registry[id]?.instance == instance else { return }
         registry[id] = nil
@@ -217,6 +219,7 @@ public import PomeloLoop
     private var publishers: [any LeasePublisher] = []
     private(set) var isJoined = false
     let health = MembershipHealth.healthy
+    let isViewComplete = true
 
     init(_ application: Application, _ cluster: TestCluster) {
         self.application = application
@@ -236,7 +239,7 @@ public import PomeloLoop
     func start() async throws {
         application.servers.add(cluster.view)
         enter(.joining)
-        try await cleanUp(application.serverID)
+        try await cleanUp(application.serverID, instance)
         isJoined = true
     }
 
@@ -248,8 +251,8 @@ public import PomeloLoop
         cluster.leave(info(.draining))
     }
 
-    func cleanUp(_ id: ServerID) async throws {
-        for cleaner in cleaners { try await cleaner.cleanUp(id) {} }
+    func cleanUp(_ id: ServerID, _ instance: InstanceID) async throws {
+        for cleaner in cleaners { try await cleaner.cleanUp(id, instance: instance) {} }
     }
 
     func redisReturned() async {

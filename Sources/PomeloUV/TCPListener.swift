@@ -1,68 +1,136 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
+import Glibc
 import PomeloLoop
 
 /// A listening TCP socket.
+///
+/// It accepts by itself: libuv's own loop takes connections until none waits, hides a want of descriptors by throwing
+/// away whoever waits, and turns for ever when it cannot even do that.
 @safe @Loop final class TCPListener: StreamListener {
     /// Connections the kernel holds for us between two turns.
     private static let backlog: Int32 = 1024
+    /// Connections accepted in one turn; those that are left wait for the next one like everybody else.
+    static let acceptsPerTurn = 64
+    /// How long nothing is accepted after an error, which would only come again at once.
+    private static let patience = Duration.milliseconds(100)
 
+    let localAddress: SocketAddress
+    private(set) var acceptErrors = 0
+    var onAcceptError: (@Loop (NetworkError) -> Void)?
     private let driver: UVDriver
-    // SAFETY: written in init only; libuv has let go of it before deinit runs.
-    private nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_tcp_t>
+    private let descriptor: Int32
     private let accept: @Loop (any ByteStream) -> Void
-    private var open = true
+    /// Nil once closed.
+    private var poll: DescriptorPoll?
+    private var paused = false
+    private var retry: TimerID?
 
     init(
         driver: UVDriver, _ address: SocketAddress, accept: @escaping @Loop (any ByteStream) -> Void
     ) throws(NetworkError) {
         self.driver = driver
         self.accept = accept
-        unsafe handle = try newTCPHandle(driver)
-        unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        var status = unsafe withKernelAddress(address) { unsafe uv_tcp_bind(handle, $0, 0) }
-        if status == 0 { status = listen() }
-        if status < 0 {
-            close()
-            throw NetworkError(status: status, "cannot listen on \(address)")
+        descriptor = try Self.listeningSocket(on: address)
+        localAddress = Self.boundAddress(of: descriptor)
+        do throws(NetworkError) {
+            poll = try DescriptorPoll(descriptor: descriptor) { _ in self.acceptSome() }
+        } catch {
+            Glibc.close(descriptor)
+            throw error
         }
+        watch()
     }
 
-    deinit { unsafe handle.deallocate() }
-
-    var localAddress: SocketAddress { unsafe addressOf(handle, uv_tcp_getsockname) }
-
-    private func listen() -> Int32 {
-        let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
-        return unsafe uv_listen(stream, Self.backlog) { stream, status in
-            guard let data = unsafe stream?.pointee.data, status == 0 else { return }
-            let listener = unsafe Unmanaged<TCPListener>.fromOpaque(data).takeUnretainedValue()
-            Loop.fromCallback { listener.acceptOne() }
-        }
+    func pauseAccepting() {
+        paused = true
+        watch()
     }
 
-    private func acceptOne() {
-        // Out of memory for the handle is the only failure; the peer then sees a reset.
-        guard
-            case .success(let client) = Result(catching: { () throws(NetworkError) in
-                try TCPStream(driver: driver)
-            })
-        else { return }
-        let server = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
-        let peer = unsafe UnsafeMutableRawPointer(client.handle).assumingMemoryBound(to: uv_stream_t.self)
-        guard unsafe uv_accept(server, peer) == 0 else { return client.close() }
-        client.opened()
-        accept(client)
+    func resumeAccepting() {
+        paused = false
+        watch()
     }
 
     func close() {
-        guard open else { return }
-        open = false
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                unsafe Unmanaged<TCPListener>.fromOpaque(data).release()
+        guard let poll else { return }
+        if let retry { SystemClock.shared.cancel(retry) }
+        self.poll = nil
+        poll.close()
+        Glibc.close(descriptor)
+    }
+
+    private func watch() { poll?.watch(paused || retry != nil ? [] : .readable) }
+
+    // MARK: accepting
+
+    private func acceptSome() {
+        for _ in 0..<Self.acceptsPerTurn {
+            guard poll != nil, !paused else { return }
+            let client = Glibc.accept(descriptor, nil, nil)
+            if client >= 0 {
+                _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+                adopt(client)
+            } else if errno == EAGAIN {
+                return
+            } else if errno != ECONNABORTED, errno != EINTR {
+                return failed(-errno)
             }
+        }
+    }
+
+    private func adopt(_ client: Int32) {
+        do throws(NetworkError) {
+            let stream = try TCPStream(driver: driver, descriptor: client)
+            accept(stream)
+        } catch {
+            Glibc.close(client)
+        }
+    }
+
+    /// Waits a moment: most errors are a want of descriptors or memory, and the connection is still there.
+    private func failed(_ status: Int32) {
+        acceptErrors += 1
+        retry = SystemClock.shared.schedule(after: Self.patience) {
+            self.retry = nil
+            self.watch()
+        }
+        watch()
+        onAcceptError?(NetworkError(status: status, "cannot accept a connection on \(localAddress)"))
+    }
+
+    // MARK: the socket
+
+    private static func listeningSocket(on address: SocketAddress) throws(NetworkError) -> Int32 {
+        var descriptor: Int32 = -1
+        var status = unsafe withKernelAddress(address) { kernel in
+            let family = unsafe Int32(kernel.pointee.sa_family)
+            let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+            descriptor = socket(family, kind, 0)
+            guard descriptor >= 0 else { return -errno }
+            set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+            // One socket for both families, whatever the system's default is.
+            if family == AF_INET6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+            let size = family == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
+            return unsafe bind(descriptor, kernel, socklen_t(size)) == 0 ? 0 : -errno
+        }
+        if status == 0, Glibc.listen(descriptor, backlog) != 0 { status = -errno }
+        guard status == 0 else {
+            if descriptor >= 0 { Glibc.close(descriptor) }
+            throw NetworkError(status: status, "cannot listen on \(address)")
+        }
+        return descriptor
+    }
+
+    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func boundAddress(of descriptor: Int32) -> SocketAddress {
+        unsafe kernelAddress { address, length in
+            var size = unsafe socklen_t(length.pointee)
+            return unsafe getsockname(descriptor, address, &size)
         }
     }
 }

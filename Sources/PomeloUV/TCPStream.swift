@@ -3,6 +3,7 @@
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
 // Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
+import Glibc
 public import PomeloLoop
 
 /// A TCP connection on the loop.
@@ -43,6 +44,17 @@ public import PomeloLoop
     init(driver: UVDriver) throws(NetworkError) {
         unsafe handle = try newTCPHandle(driver)
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    /// Takes over a connection that was accepted; the descriptor is the caller's to close after a throw.
+    convenience init(driver: UVDriver, descriptor: Int32) throws(NetworkError) {
+        try self.init(driver: driver)
+        let status = unsafe uv_tcp_open(handle, descriptor)
+        if status < 0 {
+            close()
+            throw NetworkError(status: status, "cannot take over a socket")
+        }
+        opened()
     }
 
     deinit { unsafe handle.deallocate() }
@@ -315,11 +327,18 @@ typealias AddressQuery = (
 ) -> Int32
 
 @Loop func addressOf(_ handle: UnsafeMutablePointer<uv_tcp_t>, _ query: AddressQuery) -> SocketAddress {
+    unsafe kernelAddress { address, length in unsafe query(handle, address, length) }
+}
+
+/// What a query fills in, as text; an empty host when it fails.
+@Loop func kernelAddress(
+    _ query: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>) -> Int32
+) -> SocketAddress {
     var storage = sockaddr_storage()
     var length = Int32(MemoryLayout<sockaddr_storage>.size)
     return unsafe withUnsafeMutablePointer(to: &storage) { storage in
         unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            guard unsafe query(handle, address, &length) == 0 else { return SocketAddress(host: "", port: 0) }
+            guard unsafe query(address, &length) == 0 else { return SocketAddress(host: "", port: 0) }
             return unsafe SocketAddress(address)
         }
     }

@@ -187,7 +187,9 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     /// The work of the cleaner, when there is any.
     var work: (@Loop (_ server: ServerID, _ proceed: @Loop () async throws -> Void) async throws -> Void)?
 
-    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws {
+    func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws {
         try await proceed()
         try await work?(server, proceed)
         cleaned.append(server)

@@ -303,6 +303,7 @@ import Testing
     func destroy(_ channel: ChannelName, at servers: [ServerID]) {}
     func clean() { cleans += 1 }
     func cleanUp(
-        _ server: ServerID, proceed: @Loop () async throws -> Void, lost: @Loop (ChannelName, [UserID]) async -> Void
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
+        lost: @Loop (ChannelName, [UserID]) async -> Void
     ) {}
 }

@@ -30,10 +30,10 @@ import PomeloWire
         if listeners[port] != nil {
             throw NetworkError(code: "EADDRINUSE", description: "port \(port) is in use")
         }
-        listeners[port] = accept
-        return TestListener(localAddress: SocketAddress(host: address.host, port: port)) { [weak self] in
-            self?.listeners[port] = nil
-        }
+        let place = SocketAddress(host: address.host, port: port)
+        let listener = TestListener(localAddress: place, accept) { [weak self] in self?.listeners[port] = nil }
+        listeners[port] = { listener.arrived($0) }
+        return listener
     }
 
     func connect(
@@ -64,14 +64,37 @@ import PomeloWire
 
 @Loop private final class TestListener: StreamListener {
     let localAddress: SocketAddress
+    let acceptErrors = 0
+    var onAcceptError: (@Loop (NetworkError) -> Void)?
+    private let accept: @Loop (any ByteStream) -> Void
     private let onClose: @Loop () -> Void
+    private var backlog: [any ByteStream] = []
+    private var paused = false
 
-    init(localAddress: SocketAddress, onClose: @escaping @Loop () -> Void) {
+    init(
+        localAddress: SocketAddress, _ accept: @escaping @Loop (any ByteStream) -> Void,
+        onClose: @escaping @Loop () -> Void
+    ) {
         self.localAddress = localAddress
+        self.accept = accept
         self.onClose = onClose
     }
 
-    func close() { onClose() }
+    func arrived(_ stream: any ByteStream) {
+        if paused { backlog.append(stream) } else { accept(stream) }
+    }
+
+    func pauseAccepting() { paused = true }
+
+    func resumeAccepting() {
+        paused = false
+        while !paused, !backlog.isEmpty { accept(backlog.removeFirst()) }
+    }
+
+    func close() {
+        for stream in backlog { stream.close() }
+        onClose()
+    }
 }
 
 /// One end of a connection in memory.

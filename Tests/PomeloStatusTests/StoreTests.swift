@@ -68,7 +68,7 @@ struct RedisStoreTests {
             #expect(binding?["session"] == "3" && binding?["tok"].flatMap { Int($0) } != nil)
             let mark = try await client.send(RedisCommand("HGET", "pomelo:{pomelo/connector-1}:lease", "status")).string
             #expect(mark == "\(holder.instance)/8")
-            try await store.cleanUp("connector-1") {}
+            try await store.cleanUp("connector-1", instance: holder.instance) {}
             #expect(try await client.send(RedisCommand("KEYS", "*")).strings == ["pomelo:{pomelo/connector-1}:lease"])
         }
     }

@@ -12,9 +12,16 @@ final class RawSocket {
     /// Connects to a port of this machine; the kernel answers at once, whoever listens.
     static func connected(to port: Int) throws -> RawSocket {
         let socket = try make()
-        let status = unsafe withLoopback(port) { unsafe connect(socket.descriptor, $0, $1) }
-        if status != 0 { throw Failure(number: errno) }
+        try socket.connect(to: port)
         return socket
+    }
+
+    /// Has a descriptor, and no connection yet.
+    static func unconnected() throws -> RawSocket { try make() }
+
+    func connect(to port: Int) throws {
+        let status = unsafe Self.withLoopback(port) { unsafe Glibc.connect(descriptor, $0, $1) }
+        if status != 0 { throw Failure(number: errno) }
     }
 
     /// Holds a port at which every connection is refused, as long as it lives.
@@ -34,7 +41,7 @@ final class RawSocket {
         for _ in 0..<4 {
             let filler = try make()
             _ = fcntl(filler.descriptor, F_SETFL, O_NONBLOCK)
-            _ = unsafe withLoopback(port) { unsafe connect(filler.descriptor, $0, $1) }
+            _ = unsafe withLoopback(port) { unsafe Glibc.connect(filler.descriptor, $0, $1) }
             waiting.append(filler)
         }
         return (listener, waiting)

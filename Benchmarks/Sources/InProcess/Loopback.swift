@@ -5,7 +5,11 @@ import Pomelo
 @Loop final class LoopbackNetwork: Network {
     private final class Listener: StreamListener {
         let localAddress: SocketAddress
+        let acceptErrors = 0
+        var onAcceptError: (@Loop (NetworkError) -> Void)?
         init(_ address: SocketAddress) { localAddress = address }
+        func pauseAccepting() {}
+        func resumeAccepting() {}
         func close() {}
     }
 

@@ -9,6 +9,9 @@ public import PomeloLoop
     var instance: InstanceID { get }
     /// Whether the registry holds this instance, as far as this process knows.
     var isJoined: Bool { get }
+    /// False while a server that lives is known, or likely, to be missing from this server's view: after the registry
+    /// has lost data. What is sent to all servers meanwhile may not reach all of them.
+    var isViewComplete: Bool { get }
     /// How sure this server may be that the others count on it.
     var health: MembershipHealth { get }
     /// Whether the registry says now that an instance has its server id and its lease lives; a view lags behind that.
@@ -42,8 +45,13 @@ public enum MembershipHealth: String, Sendable {
 @Loop public protocol LeaseCleaner: AnyObject {
     /// The service whose state it removes; servers without it leave the clean-up to others.
     var name: String { get }
-    /// Removes in chunks; `proceed` renews the token and throws when it was lost, which must end the work.
-    func cleanUp(_ server: ServerID, proceed: @Loop () async throws -> Void) async throws
+    /// Removes what an instance of a server, or one before it, has written; nothing of a later one.
+    ///
+    /// The instance is the one that is gone, or this server's own, which has written nothing yet. At most 50 entries go
+    /// between two calls of `proceed`, which renews the token, and throws when it was lost: that must end the work.
+    func cleanUp(
+        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
+    ) async throws
 }
 
 /// Publishes state under this server's lease.
