@@ -116,6 +116,9 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The peer answered with an error; `code` is the peer's, 500 when it has none.
     case failed(code: Int, message: String)
 
+    /// What a procedure answers that was not begun because nobody waited for it any more.
+    public static let late = RPCError.failed(code: 504, message: "given up before it began")
+
     /// Whether the peer refused, because another start of it was meant.
     public var isReplaced: Bool {
         guard case .failed(_, let message) = self else { return false }

@@ -31,6 +31,10 @@ import PomeloWire
         call.payload = []
         let task = core.context.procedures.run(call.method, caller, payload) { outcome in
             self.running -= 1
+            if outcome.isLate {
+                self.core.counters.late += 1
+                return self.end(call, .failure(.notSent("its time was over before it began")))
+            }
             self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
         }
         if call.outcome == nil { hold(call, task) }

@@ -128,6 +128,30 @@ import Testing
         #expect(journal.entries == [expected])
     }
 
+    /// After a success the pauses between attempts are short again.
+    @Test @Loop func failuresAreForgottenAfterASuccess() async throws {
+        let world = try await ChannelWorld()
+        let users = [try await world.user("ann", "connector-1"), try await world.user("bob", "connector-1")]
+        let channel = world.channel("room", ("ann", "connector-1"), ("bob", "connector-1"))
+        await world.cluster.settle()
+        world.cluster.network.freeze("chat-1")
+        users[0].disconnect()
+        // Attempts of two seconds, and pauses of 250 ms, 500 ms, 1 s between them.
+        await world.cluster.advance(by: .seconds(9))
+        world.cluster.network.thaw("chat-1")
+        await world.cluster.advance(by: .seconds(3))
+        #expect(channel.getMembers() == ["bob"])
+        world.cluster.network.freeze("chat-1")
+        users[1].disconnect()
+        await world.cluster.settle()
+        let calls = world.cluster.network.calls
+        await world.cluster.advance(by: .milliseconds(2400))
+        #expect(world.cluster.network.calls == calls + 1, "tried again 250 ms after the first failure")
+        world.cluster.network.thaw("chat-1")
+        await world.cluster.advance(by: .seconds(3))
+        #expect(channel.getMembers().isEmpty)
+    }
+
     /// The asker of before is told nothing, and is not told on and on.
     @Test @Loop func theEndOfASessionIsNotToldToTheNextStartOfWhoAsked() async throws {
         let world = try await ChannelWorld()

@@ -119,7 +119,7 @@ public import PomeloWire
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
         router = Router(servers)
-        procedures = ProcedureTable(instance: instance)
+        procedures = ProcedureTable(instance: instance, clock: world.clock)
         sessionService = SessionService(world.clock, world.random)
         pushSchedulers = PushSchedulers(world.clock)
         var log = Logger(label: "pomelo")

@@ -48,9 +48,13 @@ public import PomeloWire
 
     private var procedures: [String: Procedure] = [:]
     private let instance: InstanceID
+    private let clock: (any LoopClock)?
 
-    /// A table without procedures, where every call fails with code 404.
-    public init(instance: InstanceID = "") { self.instance = instance }
+    /// A table without procedures, where every call fails with code 404; the clock is that of the callers' deadlines.
+    public init(instance: InstanceID = "", clock: (any LoopClock)? = nil) {
+        self.instance = instance
+        self.clock = clock
+    }
 
     static func name(_ name: String, at instance: InstanceID) -> String { name + "@" + instance.rawValue }
 
@@ -74,7 +78,8 @@ public import PomeloWire
 
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
-    /// The transport answers at the caller's deadline by itself when a suspending procedure has not.
+    /// The transport answers at the caller's deadline by itself when a suspending procedure has not. One whose task
+    /// starts when its deadline has passed, or after it was cancelled, is not begun: `RPCError.late`.
     ///
     /// - Returns: the task of a suspending procedure, to be cancelled when nobody waits for the reply any more.
     @discardableResult
@@ -106,7 +111,8 @@ public import PomeloWire
         case .replying(let body):
             do { try body(caller, payload, reply) } catch { reply(.failure(Self.rpcError(error))) }
         case .suspending(let body):
-            return Loop.spawn {
+            return Loop.spawn { [clock] in
+                if Task.isCancelled || caller.deadline <= clock?.now ?? 0 { return reply(.failure(.late)) }
                 do {
                     reply(.success(try await body(caller, payload)))
                 } catch {
