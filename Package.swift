@@ -99,7 +99,7 @@ let package = Package(
         tests("PomeloUVTests", ["PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),
         tests("PomeloRedisTests", bench),
-        tests("PomeloRPCTests", bench + ["PomeloRPC", crypto]),
+        tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),

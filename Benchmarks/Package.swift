@@ -31,6 +31,8 @@ let package = Package(
             name: "InProcess", dependencies: ["CAllocations", .product(name: "Pomelo", package: "pomelo-swift")],
             swiftSettings: strict),
         .executableTarget(
+            name: "Calls", dependencies: [.product(name: "Pomelo", package: "pomelo-swift")], swiftSettings: strict),
+        .executableTarget(
             name: "Benchmarks", dependencies: ["BenchServer", "InProcess", "Load", "Reference"],
             swiftSettings: strict),
     ]

@@ -4,9 +4,10 @@ public import PomeloUV
 
 extension World {
     /// The real world: system clock and randomness, the kernel's TCP, RPC over it.
-    public static func system(network: UVNetwork = UVNetwork()) -> World {
+    public static func system(network: UVNetwork = UVNetwork(), rpc: RPCOptions = RPCOptions()) -> World {
         World(
-            clock: SystemClock.shared, random: RandomSource(), network: network, transport: TCPTransport())
+            clock: SystemClock.shared, random: RandomSource(), network: network,
+            transport: TCPTransport(options: rpc))
     }
 }
 
@@ -40,13 +41,14 @@ public struct ServerEnvironment: Sendable {
 extension Application {
     /// Makes the application of one server, in the real world.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the configuration has no server of that id.
+    /// - Throws: `PomeloError` `.configuration` when the configuration has no server of that id, or when `rpc.json` is
+    ///   wrong.
     public convenience init(
         _ configuration: Configuration, id: ServerID, environment: ServerEnvironment, network: UVNetwork
     ) throws {
         network.resolver.hosts = environment.hosts
         let bound = environment.bind.map { configuration.binding(id, to: $0) } ?? configuration
-        try self.init(bound, id: id, world: .system(network: network))
+        try self.init(bound, id: id, world: .system(network: network, rpc: RPCOptions(configuration)))
         secret = environment.secret
     }
 }

@@ -55,6 +55,8 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         public static let unknownServer = Code("unknownServer")
         /// The call needs a server that clients connect to.
         public static let notAFrontend = Code("notAFrontend")
+        /// The server has been started anew: what was meant ended with its former instance.
+        public static let replaced = Code("replaced")
         /// A peer did not answer; `cause` says whether it may have executed.
         public static let unreachable = Code("unreachable")
         /// Redis is away and the call cannot do without.
@@ -67,7 +69,7 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         public static let network = Code("network")
 
         static let all: [Code] = [
-            .configuration, .notRunning, .noSession, .binding, .unknownServer, .notAFrontend, .unreachable,
+            .configuration, .notRunning, .noSession, .binding, .unknownServer, .notAFrontend, .replaced, .unreachable,
             .redisUnavailable, .encoding, .overloaded, .network,
         ]
 
@@ -114,6 +116,15 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     case maybeExecuted(String)
     /// The peer answered with an error; `code` is the peer's, 500 when it has none.
     case failed(code: Int, message: String)
+
+    /// What a procedure answers that was not begun because nobody waited for it any more.
+    public static let late = RPCError.failed(code: 504, message: "given up before it began")
+
+    /// Whether the peer refused, because another start of it was meant.
+    public var isReplaced: Bool {
+        guard case .failed(_, let message) = self else { return false }
+        return PomeloError.told(message, otherwise: .unreachable).code == .replaced
+    }
 
     /// Which of the three outcomes it was, and why.
     public var description: String {

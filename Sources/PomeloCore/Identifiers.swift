@@ -96,9 +96,9 @@ public struct ChannelName: Identifier {
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
-/// One client connection; unique within its frontend's instance, never reused there.
+/// One client connection; not used again by its frontend, nor by a later start of it.
 public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible {
-    /// Counts the connections of a frontend, from 1.
+    /// Counts the connections of one start of a frontend, from a random number on; below 2^53.
     public let rawValue: UInt64
     /// The id as a number.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }

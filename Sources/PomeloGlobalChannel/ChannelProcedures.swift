@@ -43,7 +43,7 @@ import PomeloLoop
             service.channels.destroy(ChannelName(try reader.text()))
             return Fanout.encode(PushReport())
         }
-        table.suspending("sys/channel.flush") { _, _ in
+        table.suspending("sys/channel.flush", addressed: true) { _, _ in
             guard await service.writer.flushed() else {
                 throw PomeloError(.redisUnavailable, "the memberships are not published yet")
             }
@@ -62,7 +62,7 @@ import PomeloLoop
     private func membership(
         _ table: ProcedureTable, _ name: String, _ body: @escaping @Loop (ChannelName, String) throws -> Void
     ) {
-        table.immediate(name) { _, payload in
+        table.immediate(name, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let channel = ChannelName(try reader.text())
             try body(channel, try reader.text())

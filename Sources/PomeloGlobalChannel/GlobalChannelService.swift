@@ -86,38 +86,55 @@ public struct LostMembers: Sendable {
     /// Makes a user a member, with all sessions at one frontend; adding twice changes nothing.
     ///
     /// - Guarantee: a push whose call reaches the frontend afterwards reaches the user. With `durable`, the published
-    ///   copy has it too.
-    /// - Throws: `PomeloError` `.noSession`, `.unknownServer`, `.notAFrontend`, `.unreachable` (retry freely), and with
-    ///   `durable` `.redisUnavailable`.
+    ///   copy has it too. With an `instance` only that start of the frontend is meant, `Session.instance` for instance.
+    /// - Throws: `PomeloError` `.noSession`, `.replaced`, `.unknownServer`, `.notAFrontend`, `.unreachable` (retry
+    ///   freely), and with `durable` `.redisUnavailable`.
     public func add(
-        _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, durable: Bool = false
+        _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, instance: InstanceID? = nil, durable: Bool = false
     ) async throws {
-        try await membership("channel.add", channel, uid.rawValue, frontend, durable: durable)
+        try await membership("channel.add", channel, uid.rawValue, frontend, instance, durable: durable)
     }
 
     /// Makes one session's device a member; its user's other devices are not.
     public func add(_ channel: ChannelName, session: Session) async throws {
-        try await membership("channel.addDevice", channel, session.id.description, session.frontend, durable: false)
+        try await membership(
+            "channel.addDevice", channel, session.id.description, session.frontend, session.instance, durable: false)
     }
 
     /// Ends a user's membership at one frontend; one that is no member, or a frontend that is gone, is fine.
     ///
-    /// - Throws: as `add`, but not `.noSession` nor `.unknownServer`.
+    /// - Throws: as `add`, but not `.noSession`, `.replaced` nor `.unknownServer`.
     public func leave(
-        _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, durable: Bool = false
+        _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, instance: InstanceID? = nil, durable: Bool = false
     ) async throws {
         guard application.servers[frontend] != nil else { return }
-        try await membership("channel.leave", channel, uid.rawValue, frontend, durable: durable)
+        try await unlessReplaced {
+            try await membership("channel.leave", channel, uid.rawValue, frontend, instance, durable: durable)
+        }
     }
 
     /// Ends one device's membership.
     public func leave(_ channel: ChannelName, session: Session) async throws {
         guard application.servers[session.frontend] != nil else { return }
-        try await membership("channel.leaveDevice", channel, session.id.description, session.frontend, durable: false)
+        try await unlessReplaced {
+            try await membership(
+                "channel.leaveDevice", channel, session.id.description, session.frontend, session.instance,
+                durable: false)
+        }
+    }
+
+    /// What has ended with its server needs no further end.
+    private func unlessReplaced(_ body: @Loop () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as PomeloError where error.code == .replaced {
+            return
+        }
     }
 
     private func membership(
-        _ procedure: String, _ channel: ChannelName, _ member: String, _ frontend: ServerID, durable: Bool
+        _ procedure: String, _ channel: ChannelName, _ member: String, _ frontend: ServerID, _ instance: InstanceID?,
+        durable: Bool
     ) async throws {
         guard let info = application.servers[frontend] else {
             throw PomeloError(.unknownServer, "\(frontend) is not in the cluster")
@@ -127,9 +144,10 @@ public struct LostMembers: Sendable {
         payload.text(channel.rawValue)
         payload.text(member)
         do {
+            let instance = instance ?? info.instance
             _ = try await application.rpc.system(
-                frontend, procedure, payload.bytes, within: application.limits.pushCall)
-            if durable { _ = try await application.rpc.system(frontend, "channel.flush", []) }
+                frontend, instance: instance, procedure, payload.bytes, within: application.limits.pushCall)
+            if durable { _ = try await application.rpc.system(frontend, instance: instance, "channel.flush", []) }
         } catch .failed(_, let message) {
             throw PomeloError.told(message, otherwise: .noSession, at: "\(member) at \(frontend)")
         } catch {

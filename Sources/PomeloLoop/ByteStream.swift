@@ -13,6 +13,18 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
+    /// Whether no other machine is reached by it: `127.0.0.0/8`, `::1`, or `localhost`.
+    ///
+    /// - Source: RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3; RFC 6761, section 6.3.
+    public var isLoopback: Bool {
+        let mapped = "::ffff:"
+        let host = host.lowercased()
+        let numeric = host.hasPrefix(mapped) ? String(host.dropFirst(mapped.count)) : host
+        if numeric == "::1" || numeric == "localhost" { return true }
+        let parts = numeric.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts.first == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
     /// `host:port`, a numeric IPv6 host in brackets.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

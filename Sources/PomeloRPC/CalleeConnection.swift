@@ -7,7 +7,7 @@ import PomeloWire
 @Loop final class CalleeConnection: ByteStreamDelegate {
     private enum Phase {
         case shaking(CalleeHandshake)
-        case open(ServerID)
+        case open
         /// Finishes what it has begun.
         case draining
         case ended
@@ -34,22 +34,42 @@ import PomeloWire
         }
     }
 
+    /// A call that was read and not begun.
+    private struct Held {
+        let id: UInt32
+        let deadline: UInt64
+        let method: String
+        let payload: Bytes
+    }
+
     /// Pieces of long replies given to the stream ahead of the kernel; the rest waits behind short replies.
     private static let piecesAhead = 4
 
     private let core: TransportCore
     private let stream: any ByteStream
     private let serial: Int
+    private let confirmAfter: UInt64
     private var phase: Phase
-    private var decoder = RPCDecoder(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    private var reader = FrameReader(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    private var writer = FrameWriter()
+    /// Set for a moment, until what is being read ends.
+    private var newCipher: NoiseCipher?
     /// Not answered yet.
     private var calls: [UInt32: Served] = [:]
     /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
     private var running = 0
     private var lastID: UInt32 = 0
+    private var ages = AgeMeter()
+    /// Calls in their order that may have been given up: they wait for the caller's answer to our ping.
+    private var held: [Held] = []
+    private var heldBytes = 0
+    private var isConfirming = false
+    private var pingToken: UInt64 = 0
     private var chunks = ChunkQueue()
     private var isPaused = false
     private var handshakeTimer: TimerID?
+    /// Who calls, once it has proved the secret.
+    private(set) var peer: Hello?
     private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.answerOverdue(now) }
     /// When bytes last arrived; monotonic nanoseconds.
     private(set) var lastHeard: UInt64
@@ -59,9 +79,13 @@ import PomeloWire
         self.stream = stream
         serial = core.nextSerial()
         lastHeard = core.clock.now
+        confirmAfter = core.options.confirmAfter.clampedNanoseconds
         let context = core.context
         let own = Challenge(server: context.own.id, instance: context.own.instance, nonce: core.nonce())
-        phase = .shaking(CalleeHandshake(cluster: context.cluster, own: own, secret: context.secret))
+        phase = .shaking(
+            CalleeHandshake(
+                cluster: context.cluster, own: own, secret: context.secret, sealedStart: core.sealedStart,
+                mustSeal: core.mustSeal(stream)))
         core.callees[serial] = self
         handshakeTimer = core.clock.schedule(after: core.options.handshakeTimeout) { [weak self] in
             self?.refuse(.malformed, "no handshake in time")
@@ -71,27 +95,30 @@ import PomeloWire
 
     var isShaking: Bool { if case .shaking = phase { true } else { false } }
     /// Whether every call has its answer on the way.
-    var isIdle: Bool { calls.isEmpty && chunks.isEmpty }
+    var isIdle: Bool { calls.isEmpty && held.isEmpty && chunks.isEmpty }
 
     // MARK: frames
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
         lastHeard = core.clock.now
-        // Procedures run while the decoder does, so it must not be in its property.
-        var decoder = self.decoder
-        self.decoder = RPCDecoder(maxFrameBytes: 0)
+        // Procedures run while the reader does, so it must not be in its property.
+        var reader = self.reader
+        self.reader = FrameReader(maxFrameBytes: 0)
         let limit = core.options.maxFrameBytes
         do throws(WireError) {
-            try decoder.decode(copy bytes) { frame, maxFrameBytes in
+            try reader.decode(copy bytes) { frame, maxFrameBytes in
                 receive(frame)
                 if !isShaking { maxFrameBytes = limit }
                 if case .ended = phase { return false }
-                return true
+                return newCipher == nil
             }
         } catch {
             broke("\(error)")
         }
-        self.decoder = decoder
+        if let cipher = newCipher { reader.seal(with: cipher) }
+        newCipher = nil
+        if case .ended = phase { return }
+        self.reader = reader
         limitOutput()
     }
 
@@ -101,13 +128,16 @@ import PomeloWire
             let step = handshake.receive(frame)
             phase = .shaking(handshake)
             shake(step)
-        case (.open(let peer), .call(let id, let remaining, let method, let payload)):
-            serve(peer, id, remaining, method, payload)
+        case (.open, .call(let id, let sent, let remaining, let method, let payload)):
+            take(id, age(of: sent), remaining, method, payload)
         // The caller learns from the goAway frame that later calls are not run.
         case (.draining, .call): break
         case (_, .cancel(let id)): cancel(id)
-        case (_, .ping(let token)):
+        case (_, .ping(let token, let sent)):
+            _ = age(of: sent)
             write(.pong(token: token, instance: core.context.own.instance.rawValue))
+        case (_, .pong(let token, _)):
+            if token == pingToken { confirmed() }
         default: broke("a caller does not send this frame")
         }
     }
@@ -115,11 +145,19 @@ import PomeloWire
     private func shake(_ step: CalleeHandshake.Step) {
         switch step {
         case .send(let frame): write(frame)
+        case .seal(let frame, let keys):
+            write(frame)
+            writer.seal(with: keys.sending)
+            newCipher = keys.receiving
         case .refuse(let refusal, let reason): refuse(refusal, reason)
         case .established(let peer, let frames):
             if let handshakeTimer { core.clock.cancel(handshakeTimer) }
             handshakeTimer = nil
-            phase = .open(peer)
+            // What waits in older connections of this server may have been given up with them.
+            for older in core.callees.values where older.peer?.server == peer.server { older.confirm() }
+            self.peer = peer
+            _ = age(of: peer.sent)
+            phase = .open
             for frame in frames { write(frame) }
         }
     }
@@ -138,30 +176,84 @@ import PomeloWire
 
     // MARK: calls
 
-    private func serve(
-        _ peer: ServerID, _ id: UInt32, _ remaining: UInt32, _ method: String, _ payload: Bytes
-    ) {
+    private func take(_ id: UInt32, _ age: UInt64, _ remaining: UInt32, _ method: String, _ payload: Bytes) {
         guard id > lastID else { return broke("call numbers must grow") }
         lastID = id
-        guard remaining > 0 else { return notExecuted(id, "the deadline had passed") }
-        guard running < core.options.maxInFlightPerPeer else {
+        let left = UInt64(remaining) * 1_000_000
+        guard left > age else { return dropLate(id) }
+        guard running + held.count < core.options.maxInFlightPerPeer else {
             return notExecuted(id, "overloaded: \(running) calls are being run")
         }
+        let call = Held(id: id, deadline: core.clock.now &+ (left - age), method: method, payload: payload)
+        guard isConfirming else { return begin(call) }
+        guard held.isEmpty || heldBytes + payload.count <= core.options.maxQueuedBytesPerPeer else {
+            return notExecuted(id, "overloaded: \(heldBytes) bytes of calls wait")
+        }
+        held.append(call)
+        heldBytes += payload.count
+        sweep.note(call.deadline)
+    }
+
+    private func begin(_ taken: Held) {
+        guard let peer else { return }
         core.counters.served += 1
         running += 1
-        let call = Served(id, core.clock.deadline(after: .milliseconds(Int64(remaining))))
-        let caller = RPCCaller(server: peer, deadline: call.deadline)
-        call.task = core.context.procedures.run(method, caller, payload) { outcome in self.finish(call, outcome) }
+        let call = Served(taken.id, taken.deadline)
+        let caller = RPCCaller(server: peer.server, instance: peer.instance, deadline: call.deadline)
+        call.task = core.context.procedures.run(taken.method, caller, taken.payload) { outcome in
+            self.finish(call, outcome)
+        }
         if !call.isOver {
-            calls[id] = call
+            calls[call.id] = call
             sweep.note(call.deadline)
         }
     }
 
+    // MARK: calls that may have been given up
+
+    /// How old a frame is; an old one has the caller asked about what came with it.
+    private func age(of sent: UInt64) -> UInt64 {
+        let age = ages.age(sent: sent, at: core.clock.now)
+        if age > confirmAfter { confirm() }
+        return age
+    }
+
+    /// Begins no further call before the caller has answered a ping.
+    ///
+    /// What it has given up it has cancelled before its answer, or its connection is cut and there is no answer.
+    private func confirm() {
+        guard case .open = phase, !isConfirming else { return }
+        isConfirming = true
+        pingToken += 1
+        write(.ping(token: pingToken, sent: core.clock.now))
+    }
+
+    private func confirmed() {
+        isConfirming = false
+        let awaited = takeHeld { _ in true }
+        for call in awaited {
+            if call.deadline > core.clock.now { begin(call) } else { dropLate(call.id) }
+        }
+    }
+
+    private func takeHeld(where isMeant: (Held) -> Bool) -> [Held] {
+        let taken = held.filter(isMeant)
+        held.removeAll(where: isMeant)
+        heldBytes = held.reduce(0) { $0 + $1.payload.count }
+        return taken
+    }
+
+    private func dropLate(_ id: UInt32) {
+        core.counters.late += 1
+        notExecuted(id, "its time was over before it began")
+    }
+
     private func finish(_ call: Served, _ outcome: Result<Bytes, RPCError>) {
         running -= 1
+        if outcome.isLate { core.counters.late += 1 }
         guard !call.isOver else { return }
         end(call)
+        if outcome.isLate { return notExecuted(call.id, "its time was over before it began") }
         answer(call.id, outcome.crossing(limit: core.options.maxFrameBytes))
         if case .draining = phase { core.settled() }
     }
@@ -172,7 +264,12 @@ import PomeloWire
     }
 
     private func cancel(_ id: UInt32) {
-        if let call = calls[id] { end(call) } else { chunks.remove(id) }
+        if let call = calls[id] {
+            end(call)
+        } else {
+            core.counters.late += takeHeld { $0.id == id }.count
+            chunks.remove(id)
+        }
         core.settled()
     }
 
@@ -182,8 +279,9 @@ import PomeloWire
             end(call)
             answer(id, .failure(.failed(code: 504, message: "no answer within the deadline")))
         }
+        for call in takeHeld(where: { $0.deadline <= now }) { dropLate(call.id) }
         core.settled()
-        return calls.values.map(\.deadline).min()
+        return (calls.values.map(\.deadline) + held.map(\.deadline)).min()
     }
 
     private func notExecuted(_ id: UInt32, _ reason: String) {
@@ -242,10 +340,19 @@ import PomeloWire
 
     private func write(_ frame: RPCFrame) {
         if case .ended = phase { return }
-        core.write(frame, to: stream)
+        core.write(frame, to: stream, &writer)
     }
 
     // MARK: the end
+
+    var remoteHost: String { stream.remoteAddress.host }
+
+    /// Ends a handshake that stands in the way of others; nobody is told, for nobody may be listening.
+    func giveWay() {
+        core.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
+        ended()
+        stream.close()
+    }
 
     /// Tells the caller that later calls are not run; those begun are finished.
     func goAway() {
@@ -267,11 +374,15 @@ import PomeloWire
 
     private func ended() {
         phase = .ended
+        // Its keys are forgotten with the connection.
+        reader = FrameReader(maxFrameBytes: 0)
+        writer.seal(with: nil)
         if let handshakeTimer { core.clock.cancel(handshakeTimer) }
         handshakeTimer = nil
         sweep.stop()
         for call in calls.values { call.end() }
         calls = [:]
+        core.counters.late += takeHeld { _ in true }.count
         chunks = ChunkQueue()
     }
 

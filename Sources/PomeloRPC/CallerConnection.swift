@@ -26,7 +26,10 @@ import PomeloWire
     private var handshake: CallerHandshake
     private var shaking: CheckedContinuation<Result<Void, HandshakeFailure>, Never>?
     private var phase = Phase.shaking
-    private var decoder = RPCDecoder(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    private var reader = FrameReader(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
+    private var writer = FrameWriter()
+    /// Set for a moment, until what is being read ends.
+    private var newCipher: NoiseCipher?
     private var calls: [UInt32: PendingCall] = [:]
     private var lastID: UInt32 = 0
     private var meter: SilenceMeter
@@ -48,7 +51,8 @@ import PomeloWire
         self.stream = stream
         serial = core.nextSerial()
         peer = hello.callee
-        handshake = CallerHandshake(hello, secret: core.context.secret)
+        handshake = CallerHandshake(
+            hello, secret: core.context.secret, sealedStart: core.mustSeal(stream) ? core.sealedStart : nil)
         opened = core.clock.now
         let options = core.options
         meter = SilenceMeter(
@@ -71,14 +75,18 @@ import PomeloWire
                 self?.shook(.failure(.unreachable("no answer to the handshake in time")))
             }
             stream.delegate = self
-            write(.hello(handshake.hello.encoded()))
+            take(handshake.start())
         }
         try outcome.get()
     }
 
-    private func shake(_ frame: RPCFrame) {
-        switch handshake.receive(frame) {
+    private func take(_ step: CallerHandshake.Step) {
+        switch step {
         case .send(let frame): write(frame)
+        case .seal(let keys, let frame):
+            writer.seal(with: keys.sending)
+            newCipher = keys.receiving
+            write(frame)
         case .wait: break
         case .established(let instance):
             self.instance = instance
@@ -109,8 +117,8 @@ import PomeloWire
         guard milliseconds > 0 else { return call.fail(.notSent("the deadline has passed")) }
         let id = lastID + 1
         let frame = RPCFrame.call(
-            id: id, remainingMilliseconds: UInt32(clamping: milliseconds), method: call.method,
-            payload: call.payload)
+            id: id, sent: core.clock.now, remainingMilliseconds: UInt32(clamping: milliseconds),
+            method: call.method, payload: call.payload)
         guard write(frame) else { return call.fail(.notSent("the method name is too long")) }
         lastID = id
         core.counters.sent += 1
@@ -182,7 +190,7 @@ import PomeloWire
             guard phase == .open || phase == .leaving else { return continuation.resume(returning: .ended) }
             pings[token] = continuation
             _ = core.clock.schedule(at: limit) { [weak self] in self?.answered(token, .silent) }
-            write(.ping(token: token))
+            write(.ping(token: token, sent: core.clock.now))
         }
     }
 
@@ -198,7 +206,7 @@ import PomeloWire
         switch meter.check(at: core.clock.now) {
         case .wait(let instant): watchAgain(at: instant)
         case .ping(let instant):
-            write(.ping(token: 0))
+            write(.ping(token: 0, sent: core.clock.now))
             watchAgain(at: instant)
         case .silent:
             owner?.connectionFellSilent(self)
@@ -214,29 +222,33 @@ import PomeloWire
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
         meter.heard(at: core.clock.now)
-        // Frames are applied while the decoder runs, so it must not be in its property.
-        var decoder = self.decoder
-        self.decoder = RPCDecoder(maxFrameBytes: 0)
+        // Frames are applied while the reader runs, so it must not be in its property.
+        var reader = self.reader
+        self.reader = FrameReader(maxFrameBytes: 0)
         let limit = core.options.maxFrameBytes
         do throws(WireError) {
-            try decoder.decode(copy bytes) { frame, maxFrameBytes in
+            try reader.decode(copy bytes) { frame, maxFrameBytes in
                 receive(frame)
                 if phase != .shaking { maxFrameBytes = limit }
-                return phase != .ended
+                return phase != .ended && newCipher == nil
             }
         } catch {
             violated("\(error)")
         }
-        self.decoder = decoder
+        if let cipher = newCipher { reader.seal(with: cipher) }
+        newCipher = nil
+        if phase != .ended { self.reader = reader }
     }
 
     private func receive(_ frame: RPCFrame) {
-        if phase == .shaking { return shake(frame) }
+        if phase == .shaking { return take(handshake.receive(frame)) }
         switch frame {
         case .reply(let id, let payload): settle(id, .success(payload))
         case .replyChunk(let id, let last, let piece): gather(id, last, piece)
         case .failure(let id, let kind, let code, let message): failed(id, kind, code, message)
         case .pong(let token, let instance): answered(token, .answered(InstanceID(instance)))
+        // Every cancellation written so far arrives before this answer.
+        case .ping(let token, _): write(.pong(token: token, instance: core.context.own.instance.rawValue))
         case .goAway(let lastID): wentAway(lastID)
         default: violated("a callee does not send this frame")
         }
@@ -252,7 +264,7 @@ import PomeloWire
 
     @discardableResult
     private func write(_ frame: RPCFrame) -> Bool {
-        guard let size = core.write(frame, to: stream) else { return false }
+        guard let size = core.write(frame, to: stream, &writer) else { return false }
         written += size
         return true
     }
@@ -291,6 +303,9 @@ import PomeloWire
     private func end(_ reason: String, inOrder: Bool = false) {
         guard phase != .ended else { return }
         phase = .ended
+        // Its keys are forgotten with the connection.
+        reader = FrameReader(maxFrameBytes: 0)
+        writer.seal(with: nil)
         shook(.failure(.unreachable(reason)))
         if let timer { core.clock.cancel(timer) }
         sweep.stop()

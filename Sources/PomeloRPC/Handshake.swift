@@ -7,12 +7,20 @@ import PomeloWire
 // names, both instances, the cluster and both nonces, so that nothing seen once is of use a second time.
 //
 //   caller                                            callee
-//     hello {v, cluster, server, inst, to, expect?, nonce}  ──►
+//     hello {v, cluster, server, inst, to, expect?, nonce, sent}  ──►
 //                                   ◄──  challenge {server, inst, nonce}
 //     proof HMAC("caller", …)       ──►
 //                                   ◄──  proof HMAC("callee", …), welcome
 //
 // At any step the callee may answer refused(code, reason) instead, and close.
+//
+// A sealed connection begins with the two messages of Noise NNpsk0 instead, whose payloads are the same hello and
+// challenge; the key that both have from before is made of the secret and the cluster's name.
+//
+//     noise version u8 | message {hello}     ──►
+//                                   ◄──  noise message {challenge}
+//     proof, empty                  ──►                                from here on everything is sealed
+//                                   ◄──  welcome
 
 /// Why a server does not talk to another; the numbers travel.
 enum Refusal: UInt16 {
@@ -24,14 +32,16 @@ enum Refusal: UInt16 {
     /// The caller meant another instance of this server.
     case replaced = 5
     case secret = 6
+    /// The callee accepts sealed connections only.
+    case seal = 7
 
     /// Whether trying again cannot help: the two processes were configured differently.
-    var isConfiguration: Bool { self == .version || self == .cluster || self == .server || self == .secret }
+    var isConfiguration: Bool { self != .malformed && self != .replaced }
 }
 
 /// What the caller says first.
 struct Hello: Equatable {
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     var version = Hello.version
     var cluster: String
@@ -42,11 +52,14 @@ struct Hello: Equatable {
     /// Absent, any instance will do.
     var expected: InstanceID?
     var nonce: String
+    /// The caller's monotonic time; the first measure of its clock.
+    var sent: UInt64 = 0
 
     func encoded() -> Bytes {
         var object: JSONObject = [
             "v": .int(version), "cluster": .string(cluster), "server": .string(server.rawValue),
             "inst": .string(instance.rawValue), "to": .string(callee.rawValue), "nonce": .string(nonce),
+            "sent": .int(Int64(clamping: sent)),
         ]
         object["expect"] = expected.map { .string($0.rawValue) }
         return JSON.object(object).encoded()
@@ -63,7 +76,8 @@ extension Hello {
         else { return nil }
         self.init(
             version: version, cluster: cluster, server: ServerID(server), instance: InstanceID(instance),
-            callee: ServerID(callee), expected: json["expect"]?.string.map { InstanceID($0) }, nonce: nonce)
+            callee: ServerID(callee), expected: json["expect"]?.string.map { InstanceID($0) }, nonce: nonce,
+            sent: UInt64(clamping: json["sent"]?.int ?? 0))
     }
 }
 
@@ -94,6 +108,27 @@ private func jsonObject(_ body: Bytes) -> JSONObject? {
     switch Result(catching: { () throws(WireError) in try JSON.parse(body) }) {
     case .success(let json): json.object
     case .failure: nil
+    }
+}
+
+/// What the two sides of a sealed connection start from.
+struct SealedStart {
+    /// The first byte of a caller's message, so that another version is told apart from another secret.
+    static let version = UInt8(truncatingIfNeeded: Hello.version)
+
+    let secret: Bytes
+    let cluster: String
+
+    /// A handshake with a key pair of its own.
+    ///
+    /// - Source: RFC 5869 (HKDF) over SHA-256.
+    func handshake(_ role: NoiseHandshake.Role) -> NoiseHandshake {
+        let protocolName = Bytes("pomelo server call".utf8)
+        let key = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: SymmetricKey(data: secret), salt: protocolName, info: Bytes(cluster.utf8),
+            outputByteCount: 32)
+        return NoiseHandshake(
+            role, psk: key, prologue: protocolName + [Self.version], ephemeral: .init())
     }
 }
 

@@ -4,8 +4,10 @@ import PomeloWire
 
 /// The caller's side of the handshake: frame in, step out.
 struct CallerHandshake {
-    enum Step: Equatable {
+    enum Step {
         case send(RPCFrame)
+        /// Everything is sealed from here on, this frame too.
+        case seal(NoiseKeys, RPCFrame)
         case wait
         /// Both sides have proved the secret.
         case established(InstanceID)
@@ -14,17 +16,34 @@ struct CallerHandshake {
 
     private enum State {
         case greeted
+        case sealing(NoiseHandshake)
         case proved(Proofs, InstanceID)
         case trusting(InstanceID)
     }
 
     let hello: Hello
     private let secret: Bytes
+    private let sealedStart: SealedStart?
     private var state = State.greeted
 
-    init(_ hello: Hello, secret: Bytes) {
+    /// With a `sealedStart` the connection is sealed.
+    init(_ hello: Hello, secret: Bytes, sealedStart: SealedStart? = nil) {
         self.hello = hello
         self.secret = secret
+        self.sealedStart = sealedStart
+    }
+
+    /// What the caller says first.
+    mutating func start() -> Step {
+        guard let sealedStart else { return .send(.hello(hello.encoded())) }
+        var noise = sealedStart.handshake(.initiator)
+        do throws(NoiseError) {
+            let message = try noise.write(hello.encoded())
+            state = .sealing(noise)
+            return .send(.noise([SealedStart.version] + message))
+        } catch {
+            return .failed(.malformed)
+        }
     }
 
     mutating func receive(_ frame: RPCFrame) -> Step {
@@ -33,16 +52,12 @@ struct CallerHandshake {
             return .failed(.refused(Refusal(rawValue: code), reason))
         case (.greeted, .challenge(let body)):
             guard let challenge = Challenge(body) else { return .failed(.malformed) }
-            guard challenge.server == hello.callee else {
-                return .failed(
-                    .refused(.server, "\(challenge.server) answers at the address of \(hello.callee)"))
-            }
-            if let expected = hello.expected, expected != challenge.instance {
-                return .failed(.refused(.replaced, "another instance answers"))
-            }
+            if let failure = objection(to: challenge) { return .failed(failure) }
             let proofs = Proofs(secret: secret, hello: hello, challenge: challenge)
             state = .proved(proofs, challenge.instance)
             return .send(.proof(proofs.proof(of: .caller)))
+        case (.sealing(var noise), .noise(let message)):
+            return seal(&noise, message)
         case (.proved(let proofs, let instance), .proof(let proof)):
             guard proofs.isValid(proof, of: .callee) else {
                 return .failed(.refused(.secret, "it did not prove the cluster secret"))
@@ -54,6 +69,27 @@ struct CallerHandshake {
         default:
             return .failed(.malformed)
         }
+    }
+
+    private mutating func seal(_ noise: inout NoiseHandshake, _ message: Bytes) -> Step {
+        do throws(NoiseError) {
+            guard let challenge = Challenge(try noise.read(message)) else { return .failed(.malformed) }
+            if let failure = objection(to: challenge) { return .failed(failure) }
+            state = .trusting(challenge.instance)
+            return .seal(try noise.split(), .proof([]))
+        } catch {
+            return .failed(.refused(.secret, "it did not prove the cluster secret"))
+        }
+    }
+
+    private func objection(to challenge: Challenge) -> HandshakeFailure? {
+        guard challenge.server == hello.callee else {
+            return .refused(.server, "\(challenge.server) answers at the address of \(hello.callee)")
+        }
+        guard hello.expected ?? challenge.instance == challenge.instance else {
+            return .refused(.replaced, "another instance answers")
+        }
+        return nil
     }
 }
 
@@ -75,45 +111,77 @@ enum HandshakeFailure: Error, Equatable, CustomStringConvertible {
 
 /// The callee's side of the handshake: frame in, step out.
 struct CalleeHandshake {
-    enum Step: Equatable {
+    enum Step {
         case send(RPCFrame)
+        /// This frame goes as it is, everything after it is sealed.
+        case seal(RPCFrame, NoiseKeys)
         /// The caller has proved the secret; the frames answer it.
-        case established(ServerID, [RPCFrame])
+        case established(Hello, [RPCFrame])
         case refuse(Refusal, String)
     }
 
     private enum State {
         case listening
-        case challenged(Proofs, ServerID)
+        case challenged(Proofs, Hello)
+        case sealed(Hello)
         case done
     }
 
     private let cluster: String
     private let own: Challenge
     private let secret: Bytes
+    private let sealedStart: SealedStart
+    private let mustSeal: Bool
     private var state = State.listening
 
-    init(cluster: String, own: Challenge, secret: Bytes) {
+    init(cluster: String, own: Challenge, secret: Bytes, sealedStart: SealedStart, mustSeal: Bool) {
         self.cluster = cluster
         self.own = own
         self.secret = secret
+        self.sealedStart = sealedStart
+        self.mustSeal = mustSeal
     }
 
     mutating func receive(_ frame: RPCFrame) -> Step {
         switch (state, frame) {
         case (.listening, .hello(let body)):
+            if mustSeal { return refuse(.seal, "\(own.server) accepts sealed connections only") }
             guard let hello = Hello(body) else { return refuse(.malformed, "hello is malformed") }
             if let step = objection(to: hello) { return step }
-            state = .challenged(Proofs(secret: secret, hello: hello, challenge: own), hello.server)
+            state = .challenged(Proofs(secret: secret, hello: hello, challenge: own), hello)
             return .send(.challenge(own.encoded()))
+        case (.listening, .noise(let body)):
+            return seal(body)
         case (.challenged(let proofs, let caller), .proof(let proof)):
             guard proofs.isValid(proof, of: .caller) else {
-                return refuse(.secret, "the cluster secret of \(caller) differs from that of \(own.server)")
+                return refuse(
+                    .secret, "the cluster secret of \(caller.server) differs from that of \(own.server)")
             }
             state = .done
             return .established(caller, [.proof(proofs.proof(of: .callee)), .welcome])
+        case (.sealed(let caller), .proof):
+            // Sealed: only who has made this handshake's first message can have sealed it.
+            state = .done
+            return .established(caller, [.welcome])
         default:
             return refuse(.malformed, "frame out of order")
+        }
+    }
+
+    private mutating func seal(_ body: Bytes) -> Step {
+        guard body.first == SealedStart.version else {
+            return refuse(.version, "protocol version \(Hello.version) is spoken")
+        }
+        var noise = sealedStart.handshake(.responder)
+        do throws(NoiseError) {
+            let payload = try noise.read(Bytes(body.dropFirst()))
+            guard let hello = Hello(payload) else { return refuse(.malformed, "hello is malformed") }
+            if let step = objection(to: hello) { return step }
+            let answer = try noise.write(own.encoded())
+            state = .sealed(hello)
+            return .seal(.noise(answer), try noise.split())
+        } catch {
+            return refuse(.secret, "the cluster's secret or name differs from that of \(own.server)")
         }
     }
 

@@ -25,11 +25,16 @@ import PomeloWire
             return call.fail(.notSent("overloaded: \(running) calls are being run"))
         }
         running += 1
-        let caller = RPCCaller(server: core.context.own.id, deadline: call.deadline)
+        let caller = RPCCaller(
+            server: core.context.own.id, instance: core.context.own.instance, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
         let task = core.context.procedures.run(call.method, caller, payload) { outcome in
             self.running -= 1
+            if outcome.isLate {
+                self.core.counters.late += 1
+                return self.end(call, .failure(.notSent("its time was over before it began")))
+            }
             self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
         }
         if call.outcome == nil { hold(call, task) }

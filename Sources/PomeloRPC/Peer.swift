@@ -42,8 +42,6 @@ import PomeloLoop
 
     var isIdle: Bool { queue.isEmpty }
 
-    private var metadata: Logger.Metadata { ["pomelo.server": "\(id)"] }
-
     // MARK: calls
 
     func submit(_ call: PendingCall) {
@@ -135,8 +133,7 @@ import PomeloLoop
     private func missed(_ failure: HandshakeFailure) {
         missedDials += 1
         if missedDials == 1 {
-            core.logger.notice(
-                "a server cannot be reached", metadata: metadata.merging(["reason": "\(failure)"]) { $1 })
+            core.note(.notice, "a server cannot be reached", about: id, "\(failure)")
         }
         failQueue("cannot connect to \(id): \(failure)")
         if missedDials >= core.options.suspectAfterMisses { setSuspect(true) }
@@ -158,10 +155,10 @@ import PomeloLoop
         core.context.servers.setSuspect(id, suspect)
         if suspect {
             core.counters.suspicions += 1
-            core.logger.warning("a server does not answer", metadata: metadata)
+            core.note(.warning, "a server does not answer", about: id)
             failQueue("\(id) does not answer")
         } else {
-            core.logger.notice("a server answers again", metadata: metadata)
+            core.note(.notice, "a server answers again", about: id)
         }
     }
 

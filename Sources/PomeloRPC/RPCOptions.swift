@@ -1,8 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRPC: authenticated TCP between the servers of a cluster.
-// Reading order: RPCOptions, Handshake, HandshakeStates; TCPTransport, TransportCore, Peer, CallerConnection,
-// CalleeConnection, LocalCalls; then PendingCall, DeadlineSweep, SilenceMeter, ChunkQueue, Backoff.
+// Reading order: RPCOptions, Handshake, HandshakeStates, Noise, FrameCoder; TCPTransport, TransportCore, Peer,
+// CallerConnection, CalleeConnection, LocalCalls; then PendingCall, AgeMeter, SilenceMeter, ChunkQueue, Backoff,
+// LogLimit.
+
+public import PomeloCore
+
+/// Which connections between servers are sealed: nobody on the way can read, change, repeat or leave out anything.
+public enum Seal: Sendable, Equatable {
+    /// All of them.
+    case always
+    /// Those of which an end is not on the loopback interface. The others prove the secret to each other, and trust
+    /// that the machine does not carry their bytes elsewhere.
+    case offLoopback
+}
 
 /// The bounds and delays of the transport between servers; the defaults suit one data centre.
 public struct RPCOptions: Sendable, Equatable {
@@ -26,10 +38,17 @@ public struct RPCOptions: Sendable, Equatable {
     public var reconnectAfter: Duration = .milliseconds(50)
     /// The longest pause between connection attempts.
     public var reconnectAtMost: Duration = .seconds(2)
+    /// Which connections are sealed.
+    public var seal = Seal.offLoopback
+    /// A call that is older than this when it is read waits until its caller has confirmed that it is still awaited:
+    /// this process, or the network, stood still meanwhile.
+    public var confirmAfter: Duration = .milliseconds(250)
     /// Time from opening a connection until both sides have proved the secret.
     public var handshakeTimeout: Duration = .seconds(2)
-    /// Connections that have not proved the secret yet; further ones are closed.
+    /// Connections that have not proved the secret yet; with a further one the oldest of them is closed.
     public var maxPendingHandshakes = 256
+    /// Of these, connections from one address; with a further one the oldest from there is closed.
+    public var maxPendingHandshakesPerAddress = 128
     /// A caller that has sent nothing for so long is gone without a word; its connection is closed.
     public var callerSilence: Duration = .seconds(30)
     /// The longest time that `stop` waits for what is in flight.
@@ -37,4 +56,27 @@ public struct RPCOptions: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
+
+    /// The defaults, changed by `rpc.json` when there is one: `seal` (`always`, `offLoopback`), `maxPendingHandshakes`,
+    /// `maxPendingHandshakesPerAddress`, `handshakeTimeoutSeconds`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file and the key.
+    public init(_ configuration: Configuration) throws {
+        guard configuration.has("rpc") else { return }
+        var reader = try configuration.options("rpc")
+        switch try reader.string("seal") {
+        case nil, "offLoopback": break
+        case "always": seal = .always
+        case .some(let other):
+            throw PomeloError(
+                .configuration,
+                "\(configuration.path("rpc")): seal must be always or offLoopback, not \"\(other)\"")
+        }
+        let positive = 1...1_000_000
+        maxPendingHandshakes = try reader.int("maxPendingHandshakes", in: positive) ?? maxPendingHandshakes
+        maxPendingHandshakesPerAddress =
+            try reader.int("maxPendingHandshakesPerAddress", in: positive) ?? maxPendingHandshakesPerAddress
+        handshakeTimeout = try reader.seconds("handshakeTimeoutSeconds") ?? handshakeTimeout
+        try reader.finish()
+    }
 }

@@ -227,11 +227,24 @@ public import PomeloWire
 
     private func accept(_ stream: any ByteStream) {
         guard let core, phase == .running else { return stream.close() }
-        guard handshakes < options.maxPendingHandshakes else {
-            core.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
+        if core.lacksSecret(for: stream) {
+            core.noteRefusal(of: stream.remoteAddress, TransportCore.secretIsNeeded)
             return stream.close()
         }
+        makeRoom(for: stream.remoteAddress.host, core)
         _ = CalleeConnection(core, stream)
+    }
+
+    /// Of connections that have not proved the secret the oldest gives way: a server's handshake takes two round trips,
+    /// and silent connections must not keep it out.
+    private func makeRoom(for host: String, _ core: TransportCore) {
+        let shaking = core.callees.filter { $0.value.isShaking }
+        let same = shaking.filter { $0.value.remoteHost == host }
+        if same.count >= options.maxPendingHandshakesPerAddress, let oldest = same.keys.min() {
+            same[oldest]?.giveWay()
+        } else if shaking.count >= options.maxPendingHandshakes, let oldest = shaking.keys.min() {
+            shaking[oldest]?.giveWay()
+        }
     }
 
     /// Closes connections of callers that are gone without a word: a live one pings when it hears nothing.

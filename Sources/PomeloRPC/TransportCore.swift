@@ -10,6 +10,8 @@ public struct RPCCounters: Sendable, Equatable {
     public var sent = 0
     /// Calls begun for other servers.
     public var served = 0
+    /// Calls of other servers that were given up before they were begun.
+    public var late = 0
     /// Calls of this process that failed because a bound was reached.
     public var overloaded = 0
     /// Connections to this server that did not prove who they are.
@@ -41,7 +43,8 @@ public struct RPCCounters: Sendable, Equatable {
     /// Called after a call has ended, while someone waits for all to end.
     var whenSettled: (@Loop () -> Void)?
     private var serial = 0
-    private var nextRefusalLog: UInt64 = 0
+    private var refusalLog = LogLimit(lines: 1, span: 1_000_000_000)
+    private var peerLog = LogLimit(lines: 50, span: 10_000_000_000)
 
     init(_ context: RPCContext, _ options: RPCOptions, _ logger: Logger) {
         self.context = context
@@ -77,9 +80,13 @@ public struct RPCCounters: Sendable, Equatable {
             stream.close()
             return .failure(.unreachable("this server is stopping"))
         }
+        if lacksSecret(for: stream) {
+            stream.close()
+            return .failure(.refused(.secret, Self.secretIsNeeded))
+        }
         let hello = Hello(
             cluster: context.cluster, server: context.own.id, instance: context.own.instance,
-            callee: server.id, expected: instance, nonce: nonce())
+            callee: server.id, expected: instance, nonce: nonce(), sent: clock.now)
         let connection = CallerConnection(self, stream, hello)
         do throws(HandshakeFailure) {
             try await connection.shakeHands(until: limit)
@@ -89,23 +96,42 @@ public struct RPCCounters: Sendable, Equatable {
         }
     }
 
+    // MARK: sealing
+
+    static let secretIsNeeded = "a cluster secret is needed where an address is not of the loopback interface"
+
+    /// Whether nothing protects a connection that leaves the machine.
+    func lacksSecret(for stream: any ByteStream) -> Bool { context.secret.isEmpty && !stream.isOnLoopback }
+
+    func mustSeal(_ stream: any ByteStream) -> Bool { options.seal == .always || !stream.isOnLoopback }
+
+    var sealedStart: SealedStart { SealedStart(secret: context.secret, cluster: context.cluster) }
+
     /// Counts a caller that was turned away; logs at most once a second, for anyone can knock.
     func noteRefusal(of address: SocketAddress, _ reason: String) {
         counters.refused += 1
-        guard clock.now >= nextRefusalLog else { return }
-        nextRefusalLog = clock.deadline(after: .seconds(1))
+        guard refusalLog.take(at: clock.now) != nil else { return }
         logger.warning(
             "a connection was refused",
             metadata: ["peer": "\(address)", "reason": "\(reason)", "total": "\(counters.refused)"])
+    }
+
+    /// Logs what has become of a server; of many at once only some, and how many were left out.
+    func note(_ level: Logger.Level, _ message: Logger.Message, about server: ServerID, _ reason: String? = nil) {
+        guard let omitted = peerLog.take(at: clock.now) else { return }
+        var metadata: Logger.Metadata = ["pomelo.server": "\(server)"]
+        if let reason { metadata["reason"] = "\(reason)" }
+        if omitted > 0 { metadata["omitted"] = "\(omitted)" }
+        logger.log(level: level, message, metadata: metadata)
     }
 }
 
 extension TransportCore {
     /// Writes one frame; returns its size, or nil when it cannot be put into bytes.
     @discardableResult
-    func write(_ frame: RPCFrame, to stream: any ByteStream) -> Int? {
+    func write(_ frame: RPCFrame, to stream: any ByteStream, _ writer: inout FrameWriter) -> Int? {
         do throws(WireError) {
-            let bytes = try frame.encoded()
+            let bytes = try writer.encode(frame)
             stream.write(bytes)
             return bytes.count
         } catch {
@@ -121,11 +147,18 @@ extension TransportCore {
     }
 }
 
+extension ByteStream {
+    var isOnLoopback: Bool { localAddress.isLoopback && remoteAddress.isLoopback }
+}
+
 extension LoopClock {
     func left(until limit: UInt64) -> Duration { .nanoseconds(Int64(clamping: limit - min(limit, now))) }
 }
 
 extension Result where Success == Bytes, Failure == RPCError {
+    /// Whether the procedure was not begun, because nobody waited any more.
+    var isLate: Bool { self == .failure(.late) }
+
     /// The outcome as the other side sees it: what became of a further call is not what became of this one.
     func crossing(limit: Int) -> Self {
         switch self {

@@ -115,8 +115,10 @@ extension StatusService: BindAuthority {
         payload.number(other.session.rawValue)
         do throws(RPCError) {
             let answer = try await application.rpc.system(
-                other.server, "status.holds", payload.bytes, within: Self.askDeadline)
+                other.server, instance: other.instance, "status.holds", payload.bytes, within: Self.askDeadline)
             return answer.first == 1 ? .holds : .gone
+        } catch let error where error.isReplaced {
+            return .gone
         } catch {
             return .silent
         }

@@ -34,7 +34,7 @@ import PomeloWire
             application.sessionService.authority = self
             published.reclaim = { [unowned self] uid in try await self.reclaim(uid) }
         }
-        application.procedures.immediate("sys/status.holds") { [unowned self] _, payload in
+        application.procedures.immediate("sys/status.holds", addressed: true) { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let uid = UserID(try reader.text())
             return [self.holds(uid, SessionID(try reader.number())) ? 1 : 0]

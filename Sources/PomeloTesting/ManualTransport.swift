@@ -176,7 +176,7 @@ public import PomeloWire
             throw .notSent("another instance of \(server) answers")
         }
         let limit = network.clock.deadline(after: deadline)
-        let call = LoopbackCall(network, self.server, method, payload, deadline: limit)
+        let call = LoopbackCall(network, self.server, context.own.instance, method, payload, deadline: limit)
         hold(call)
         call.timer = network.clock.schedule(at: limit) {
             call.finish(.failure(.maybeExecuted("no answer within the deadline")))
@@ -190,7 +190,7 @@ public import PomeloWire
         guard let target = network.listener(server.id), target.context?.own.instance == server.instance else {
             return false
         }
-        let probe = LoopbackCall(network, self.server, "", [], deadline: network.clock.deadline(after: deadline))
+        let probe = LoopbackCall(network, self.server, "", "", [], deadline: network.clock.deadline(after: deadline))
         probe.timer = network.clock.schedule(at: probe.deadline) { probe.finish(.failure(.maybeExecuted("silent"))) }
         network.send(from: self.server, to: server.id) { [network] in
             network.send(from: server.id, to: self.server) { probe.finish(.success([])) }
@@ -235,7 +235,7 @@ public import PomeloWire
         }
         network.noteExecution()
         hold(call)
-        let caller = RPCCaller(server: call.caller, deadline: call.deadline)
+        let caller = RPCCaller(server: call.caller, instance: call.instance, deadline: call.deadline)
         context.procedures.run(call.method, caller, call.payload) { result in
             if call.isAnswered { self.network.noteViolation("\(call.method) was answered twice") }
             call.isAnswered = true
@@ -258,6 +258,7 @@ public import PomeloWire
 /// One call: whoever comes first, reply, deadline or fault, ends it.
 @Loop private final class LoopbackCall {
     let caller: ServerID
+    let instance: InstanceID
     let method: String
     let payload: Bytes
     let deadline: UInt64
@@ -269,9 +270,13 @@ public import PomeloWire
     private var continuation: CheckedContinuation<Result<Bytes, RPCError>, Never>?
     private var ending: [@Loop () -> Void] = []
 
-    init(_ network: LoopbackNetwork, _ caller: ServerID, _ method: String, _ payload: Bytes, deadline: UInt64) {
+    init(
+        _ network: LoopbackNetwork, _ caller: ServerID, _ instance: InstanceID, _ method: String, _ payload: Bytes,
+        deadline: UInt64
+    ) {
         self.network = network
         self.caller = caller
+        self.instance = instance
         self.method = method
         self.payload = payload
         self.deadline = deadline

@@ -64,10 +64,8 @@ public struct RPCDecoder: Sendable {
         var fields = RPCFields()
         let frame: RPCFrame
         switch type {
-        case .hello:
-            let body = fields.rest(bytes)
-            guard body.count <= RPCFrame.maxHelloBytes else { throw .tooLarge(limit: RPCFrame.maxHelloBytes) }
-            frame = .hello(body)
+        case .hello: frame = .hello(try fields.greeting(bytes))
+        case .noise: frame = .noise(try fields.greeting(bytes))
         case .challenge: frame = .challenge(fields.rest(bytes))
         case .proof: frame = .proof(fields.rest(bytes))
         case .welcome: frame = .welcome
@@ -75,8 +73,9 @@ public struct RPCDecoder: Sendable {
             frame = .refused(code: try fields.number(bytes), reason: try fields.restText(bytes))
         case .call:
             frame = .call(
-                id: try fields.number(bytes), remainingMilliseconds: try fields.number(bytes),
-                method: try fields.text(bytes), payload: fields.rest(bytes))
+                id: try fields.number(bytes), sent: try fields.number(bytes),
+                remainingMilliseconds: try fields.number(bytes), method: try fields.text(bytes),
+                payload: fields.rest(bytes))
         case .reply: frame = .reply(id: try fields.number(bytes), fields.rest(bytes))
         case .replyChunk:
             frame = .replyChunk(
@@ -86,7 +85,7 @@ public struct RPCDecoder: Sendable {
                 id: try fields.number(bytes), kind: try fields.number(bytes), code: try fields.number(bytes),
                 message: try fields.restText(bytes))
         case .cancel: frame = .cancel(id: try fields.number(bytes))
-        case .ping: frame = .ping(token: try fields.number(bytes))
+        case .ping: frame = .ping(token: try fields.number(bytes), sent: try fields.number(bytes))
         case .pong: frame = .pong(token: try fields.number(bytes), instance: try fields.restText(bytes))
         case .goAway: frame = .goAway(lastID: try fields.number(bytes))
         case .notify: frame = .notify(method: try fields.text(bytes), payload: fields.rest(bytes))
@@ -130,6 +129,14 @@ private struct RPCFields {
         let rest = bytes.extracting(offset..<bytes.count).copied()
         offset = bytes.count
         return rest
+    }
+
+    /// What a peer says before it is known.
+    mutating func greeting(_ bytes: Span<UInt8>) throws(WireError) -> Bytes {
+        guard bytes.count &- offset <= RPCFrame.maxHelloBytes else {
+            throw .tooLarge(limit: RPCFrame.maxHelloBytes)
+        }
+        return rest(bytes)
     }
 
     mutating func restText(_ bytes: Span<UInt8>) throws(WireError) -> String {

@@ -13,15 +13,17 @@
 ///   1 hello       body                          8 replyChunk  id u32 | last u8 | payload
 ///   2 challenge   body                          9 failure     id u32 | kind u8 | code i32 | message
 ///   3 proof       body                         10 cancel      id u32
-///   4 welcome                                  11 ping        token u64
+///   4 welcome                                  11 ping        token u64 | sent u64
 ///   5 refused     code u16 | reason            12 pong        token u64 | instance
-///   6 call        id u32 | remaining ms u32    13 goAway      last id u32
-///                 | length u16, method         14 notify      length u16, method | payload
+///   6 call        id u32 | sent u64            13 goAway      last id u32
+///                 | remaining ms u32           14 notify      length u16, method | payload
+///                 | length u16, method         15 noise       body
 ///                 | payload
 ///   7 reply       id u32 | payload
 /// ```
 ///
-/// The last field runs to the end of the frame. Texts are UTF-8.
+/// The last field runs to the end of the frame. Texts are UTF-8. `sent` is the sender's monotonic time in nanoseconds,
+/// of no known origin.
 public enum RPCFrame: Equatable, Sendable {
     /// The caller introduces itself; JSON of up to 1 KiB.
     case hello(Bytes)
@@ -33,8 +35,8 @@ public enum RPCFrame: Equatable, Sendable {
     case welcome
     /// The listener refuses the caller and will close.
     case refused(code: UInt16, reason: String)
-    /// Asks for a method to be run and answered within the time that remains.
-    case call(id: UInt32, remainingMilliseconds: UInt32, method: String, payload: Bytes)
+    /// Asks for a method to be run and answered within the time that remained when it was sent.
+    case call(id: UInt32, sent: UInt64, remainingMilliseconds: UInt32, method: String, payload: Bytes)
     /// The whole answer to a call.
     case reply(id: UInt32, Bytes)
     /// A part of a long answer; parts of different answers may alternate.
@@ -43,22 +45,24 @@ public enum RPCFrame: Equatable, Sendable {
     case failure(id: UInt32, kind: UInt8, code: Int32, message: String)
     /// The caller no longer wants the answer.
     case cancel(id: UInt32)
-    /// Asks for a sign of life.
-    case ping(token: UInt64)
+    /// Asks for a sign of life; the one that is called asks so whether calls are still awaited.
+    case ping(token: UInt64, sent: UInt64)
     /// Answers a ping and says which instance of the server answers.
     case pong(token: UInt64, instance: String)
     /// No call with a higher id will be run: finish and connect anew.
     case goAway(lastID: UInt32)
     /// Asks for a method to be run, without an answer.
     case notify(method: String, payload: Bytes)
+    /// A message of the handshake of a sealed connection, of up to 1 KiB.
+    case noise(Bytes)
 
-    /// The longest body of a hello frame, in bytes.
+    /// The longest body of a hello or noise frame, in bytes.
     public static let maxHelloBytes = 1024
 
     /// Returns the whole frame.
     ///
     /// - Complexity: one allocation; a payload is copied once.
-    /// - Throws: ``WireError/tooLarge(limit:)`` for a hello over 1 KiB, a method over 65535 bytes, a frame
+    /// - Throws: ``WireError/tooLarge(limit:)`` for a hello or noise over 1 KiB, a method over 65535 bytes, a frame
     ///   over 32 bits.
     public func encoded() throws(WireError) -> Bytes {
         let rest = try length()
@@ -72,18 +76,18 @@ public enum RPCFrame: Equatable, Sendable {
     /// The number of bytes after the length field.
     private func length() throws(WireError) -> Int {
         switch self {
-        case .hello(let body):
+        case .hello(let body), .noise(let body):
             guard body.count <= Self.maxHelloBytes else { throw .tooLarge(limit: Self.maxHelloBytes) }
             return 1 &+ body.count
         case .challenge(let body), .proof(let body): return 1 &+ body.count
         case .welcome: return 1
         case .refused(_, let reason): return 3 &+ reason.utf8.count
-        case .call(_, _, let method, let payload): return try 11 &+ Self.length(of: method) &+ payload.count
+        case .call(_, _, _, let method, let payload): return try 19 &+ Self.length(of: method) &+ payload.count
         case .reply(_, let payload): return 5 &+ payload.count
         case .replyChunk(_, _, let payload): return 6 &+ payload.count
         case .failure(_, _, _, let message): return 10 &+ message.utf8.count
         case .cancel, .goAway: return 5
-        case .ping: return 9
+        case .ping: return 17
         case .pong(_, let instance): return 9 &+ instance.utf8.count
         case .notify(let method, let payload): return try 3 &+ Self.length(of: method) &+ payload.count
         }
@@ -98,15 +102,16 @@ public enum RPCFrame: Equatable, Sendable {
     private func write(into output: inout OutputSpan<UInt8>) {
         output.append(type.rawValue)
         switch self {
-        case .hello(let body), .challenge(let body), .proof(let body):
+        case .hello(let body), .challenge(let body), .proof(let body), .noise(let body):
             output.put(body.span)
         case .welcome:
             break
         case .refused(let code, let reason):
             output.putBigEndian(code)
             output.put(reason)
-        case .call(let id, let remaining, let method, let payload):
+        case .call(let id, let sent, let remaining, let method, let payload):
             output.putBigEndian(id)
+            output.putBigEndian(sent)
             output.putBigEndian(remaining)
             Self.put(method, payload, into: &output)
         case .reply(let id, let payload):
@@ -123,8 +128,9 @@ public enum RPCFrame: Equatable, Sendable {
             output.put(message)
         case .cancel(let id), .goAway(let id):
             output.putBigEndian(id)
-        case .ping(let token):
+        case .ping(let token, let sent):
             output.putBigEndian(token)
+            output.putBigEndian(sent)
         case .pong(let token, let instance):
             output.putBigEndian(token)
             output.put(instance)
@@ -155,6 +161,7 @@ public enum RPCFrame: Equatable, Sendable {
         case .pong: .pong
         case .goAway: .goAway
         case .notify: .notify
+        case .noise: .noise
         }
     }
 }
@@ -163,5 +170,5 @@ public enum RPCFrame: Equatable, Sendable {
 enum RPCFrameType: UInt8 {
     case hello = 1
     case challenge, proof, welcome, refused, call, reply, replyChunk, failure, cancel, ping, pong, goAway,
-        notify
+        notify, noise
 }

@@ -172,15 +172,21 @@ import Testing
         try await world.user("ann", "connector-1")
         let channel = world.channel("room", ("ann", "connector-1"))
         await world.cluster.settle()
-        for (instance, members) in [("another", ["ann"]), (world["chat-1"].instance, [])] as [(InstanceID, [UserID])] {
-            var word = PayloadWriter()
-            word.text(instance.rawValue)
-            word.count(1)
-            word.text("ann")
-            word.number(1)
-            _ = try await world["connector-1"].rpc.system("chat-1", "channel.ended", word.bytes)
-            #expect(channel.getMembers() == members)
+        var word = PayloadWriter()
+        word.count(1)
+        word.text("ann")
+        word.number(1)
+        let rpc = world["connector-1"].rpc
+        let refused = await #expect(throws: RPCError.self) {
+            try await rpc.system("chat-1", instance: "another", "channel.ended", word.bytes)
         }
+        #expect(refused?.isReplaced == true)
+        await #expect(throws: RPCError.self, "to nobody in particular") {
+            try await rpc.system("chat-1", "channel.ended", word.bytes)
+        }
+        #expect(channel.getMembers() == ["ann"])
+        _ = try await rpc.system("chat-1", instance: world["chat-1"].instance, "channel.ended", word.bytes)
+        #expect(channel.getMembers().isEmpty)
     }
 
     @Test @Loop func nothingIsLeftBehindByAStop() async throws {

@@ -7,6 +7,35 @@ import Testing
 
 /// The way of a client's message, and its one answer.
 @Suite struct DispatchTests {
+    /// A connector that hands on what it has read already, paused or not, meets the hard limit.
+    @Test @Loop func requestsBeyondTheHardLimitAreRefusedAtOnce() async throws {
+        let world = try await World()
+        world.cluster["connector-1"].limits.requestsInFlight = 4
+        world.cluster["connector-1"].limits.requestsInFlightHard = 8
+        let socket = world.socket
+        let session = try #require(socket.session)
+        // Not by the socket, which holds back what comes while it is paused.
+        let request: @Loop (UInt32) -> UInt32 = { id in
+            let message = ClientMessage(id: id, route: Route("connector.test.slow"), body: Array("{}".utf8))
+            world.cluster["connector-1"].received(message, from: session)
+            return id
+        }
+        let ids = (1...12).map { request($0) }
+        await world.cluster.settle()
+        #expect(socket.isPaused && world.door.count == 8)
+        #expect(ids.prefix(8).allSatisfy { socket.texts($0) == [] })
+        #expect(ids.suffix(4).allSatisfy { socket.texts($0) == [#"{"code":500}"#] })
+        world.door.letOneThrough()
+        await world.cluster.settle()
+        let next = (13...14).map { request($0) }
+        await world.cluster.settle()
+        #expect(next.map { socket.texts($0) } == [[], [#"{"code":500}"#]], "one was answered, one has room")
+        world.door.open()
+        await world.cluster.settle()
+        #expect((ids.prefix(8) + next.prefix(1)).allSatisfy { socket.texts($0) == ["{}"] })
+        #expect(!socket.isPaused)
+    }
+
     struct Name: Codable, Sendable { var name: String }
     struct Opaque: Error {}
     /// A reply whose encoding fails.

@@ -40,16 +40,18 @@ import Testing
         service.singleSession = .kickOld()
         let first = try await world.user("ann", "connector-1")
         let second = try world.client("connector-1")
+        let names = [first.session?.id: "first", second.session?.id: "second"]
         let journal = Journal()
         service.on { event in
             switch event {
-            case .bound(let session): journal.note("bound \(session.id)")
+            case .bound(let session): journal.note("bound \(names[session.id] ?? "")")
             case .unbound: journal.note("unbound")
-            case .closed(let session, let end): journal.note("closed \(session.id) \(session.uid ?? "-"): \(end)")
+            case .closed(let session, let end):
+                journal.note("closed \(names[session.id] ?? "") \(session.uid ?? "-"): \(end)")
             }
         }
         try await service.bind(try #require(second.session).id, "ann")
-        #expect(journal.entries == ["closed 1 ann: kicked: bound elsewhere", "bound 2"])
+        #expect(journal.entries == ["closed first ann: kicked: bound elsewhere", "bound second"])
         #expect(first.kick == "bound elsewhere" && second.kick == nil)
     }
 
@@ -73,17 +75,17 @@ import Testing
             service.authority = authority
             let sockets = [try world.client("connector-1"), try world.client("connector-1")]
             let journal = Journal()
-            for socket in sockets {
-                let id = try #require(socket.session).id
-                Loop.spawn { journal.note("\(id) " + (await failure { try await service.bind(id, "ann") })) }
+            let ids = try sockets.map { try #require($0.session).id }
+            for (index, id) in ids.enumerated() {
+                Loop.spawn { journal.note("\(index + 1) " + (await failure { try await service.bind(id, "ann") })) }
             }
             await world.cluster.settle()
             #expect(authority.door.count == 2)
             authority.door.open()
             await world.cluster.settle()
             #expect(journal.entries == (policy == .refuse ? ["1 none", "2 binding"] : ["1 none", "2 none"]))
-            #expect(service.get(byUid: "ann").map(\.id.rawValue) == [policy == .refuse ? 1 : 2])
-            #expect(authority.released.map(\.rawValue) == [policy == .refuse ? 2 : 1])
+            #expect(service.get(byUid: "ann").map(\.id) == [ids[policy == .refuse ? 0 : 1]])
+            #expect(authority.released == [ids[policy == .refuse ? 1 : 0]])
         }
     }
 

@@ -71,7 +71,7 @@ private let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
         table.immediate(spelled) { _, _ in [2] }
         var replies: [Bytes] = []
         for name in [composed, spelled] {
-            table.run(name, RPCCaller(server: "a", deadline: 0), []) {
+            table.run(name, RPCCaller(server: "a", instance: "i", deadline: 0), []) {
                 if case .success(let bytes) = $0 { replies.append(bytes) }
             }
         }

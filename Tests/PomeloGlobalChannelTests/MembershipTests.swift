@@ -83,9 +83,8 @@ import Testing
             switch event {
             case .closed, .unbound:
                 // In the turn of the event: what others see is gone already.
-                app.procedures.run("sys/channel.members", RPCCaller(server: "chat-1", deadline: .max), Self.page) {
-                    journal.note("\($0)")
-                }
+                let caller = RPCCaller(server: "chat-1", instance: "c", deadline: .max)
+                app.procedures.run("sys/channel.members", caller, Self.page) { journal.note("\($0)") }
             case .bound: break
             }
         }
@@ -107,6 +106,28 @@ import Testing
         payload.text("room")
         payload.text("")
         return payload.bytes
+    }
+
+    // MARK: starts of a frontend
+
+    /// A late add or leave of a handler whose frontend has been started anew touches nobody there.
+    @Test @Loop func aLateAddOrLeaveTouchesNobodyOfTheNextStart() async throws {
+        let world = try await World()
+        let old = try await world.copy(of: try await world.client("connector-1", "ann"))
+        world.cluster.crash("connector-1")
+        try await world.start("connector-1")
+        let ann = try await world.client("connector-1", "ann")
+        let chat = world.chat
+        #expect(await failure { try await chat.add("room", session: old) } == "replaced")
+        let former = old.instance
+        #expect(await failure { try await chat.add("room", "ann", "connector-1", instance: former) } == "replaced")
+        #expect(await world.members() == [])
+        #expect(try await world.push("nobody") == PushReport())
+        try await chat.add("room", "ann", "connector-1", instance: world.cluster["connector-1"].instance)
+        try await chat.leave("room", "ann", "connector-1", instance: former)
+        try await chat.leave("room", session: old)
+        #expect(try await world.push("hello").queued == 1)
+        #expect(ann.texts == ["hello"])
     }
 
     // MARK: devices

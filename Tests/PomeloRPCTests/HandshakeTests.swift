@@ -7,59 +7,81 @@ import Testing
 
 @Suite struct HandshakeTests {
     private static let hello = Hello(
-        cluster: "c", server: "a", instance: "a1", callee: "b", expected: "b1", nonce: "n1")
+        cluster: "c", server: "a", instance: "a1", callee: "b", expected: "b1", nonce: "n1", sent: 77)
 
-    private func caller(_ change: (inout Hello) -> Void = { _ in }, secret: String = "s") -> CallerHandshake {
+    private func start(_ secret: String, _ cluster: String = "c") -> SealedStart {
+        SealedStart(secret: Bytes(secret.utf8), cluster: cluster)
+    }
+
+    private func caller(
+        _ change: (inout Hello) -> Void = { _ in }, secret: String = "s", isSealed: Bool = false
+    ) -> CallerHandshake {
         var hello = Self.hello
         change(&hello)
-        return CallerHandshake(hello, secret: Bytes(secret.utf8))
+        return CallerHandshake(
+            hello, secret: Bytes(secret.utf8), sealedStart: isSealed ? start(secret, hello.cluster) : nil)
     }
 
-    private func callee(secret: String = "s") -> CalleeHandshake {
+    private func callee(secret: String = "s", mustSeal: Bool = false) -> CalleeHandshake {
         CalleeHandshake(
-            cluster: "c", own: Challenge(server: "b", instance: "b1", nonce: "n2"), secret: Bytes(secret.utf8)
-        )
+            cluster: "c", own: Challenge(server: "b", instance: "b1", nonce: "n2"), secret: Bytes(secret.utf8),
+            sealedStart: start(secret), mustSeal: mustSeal)
     }
 
-    /// Runs both sides against each other; returns how each ended.
-    private func run(_ a: CallerHandshake, _ b: CalleeHandshake) -> (
-        CallerHandshake.Step?, CalleeHandshake.Step?
-    ) {
+    /// How each side ended, in words, and the keys of a sealed connection.
+    private struct Ends {
+        var caller = "waits"
+        var callee = "waits"
+        var callerKeys: NoiseKeys?
+        var calleeKeys: NoiseKeys?
+    }
+
+    /// Runs both sides against each other.
+    private func run(_ a: CallerHandshake, _ b: CalleeHandshake) -> Ends {
         var caller = a
         var callee = b
-        var toCallee: [RPCFrame] = [.hello(caller.hello.encoded())]
-        var ends: (CallerHandshake.Step?, CalleeHandshake.Step?)
+        var ends = Ends()
+        var toCallee: [RPCFrame] = []
+        take(caller.start(), &ends, &toCallee)
         while !toCallee.isEmpty {
             var toCaller: [RPCFrame] = []
-            let step = callee.receive(toCallee.removeFirst())
-            switch step {
+            switch callee.receive(toCallee.removeFirst()) {
             case .send(let frame): toCaller = [frame]
+            case .seal(let frame, let keys):
+                ends.calleeKeys = keys
+                toCaller = [frame]
             case .refuse(let refusal, let reason):
-                ends.1 = step
+                ends.callee = "\(refusal)"
                 toCaller = [.refused(code: refusal.rawValue, reason: reason)]
-            case .established(_, let frames):
-                ends.1 = step
+            case .established(let hello, let frames):
+                ends.callee = "established \(hello.server) \(hello.instance) \(hello.sent)"
                 toCaller = frames
             }
-            for frame in toCaller {
-                let step = caller.receive(frame)
-                switch step {
-                case .send(let frame): toCallee.append(frame)
-                case .wait: break
-                case .established, .failed: ends.0 = step
-                }
-            }
+            for frame in toCaller { take(caller.receive(frame), &ends, &toCallee) }
         }
         return ends
     }
 
-    @Test(arguments: ["s", "", String(repeating: "long secret ", count: 100)])
-    func equalSecretsMeet(secret: String) {
-        let (caller, callee) = run(caller(secret: secret), callee(secret: secret))
-        #expect(caller == .established("b1"))
-        guard case .established("a", _) = callee else {
-            return #expect(Bool(false), "\(String(describing: callee))")
+    private func take(_ step: CallerHandshake.Step, _ ends: inout Ends, _ toCallee: inout [RPCFrame]) {
+        switch step {
+        case .send(let frame): toCallee.append(frame)
+        case .seal(let keys, let frame):
+            ends.callerKeys = keys
+            toCallee.append(frame)
+        case .wait: break
+        case .established, .failed: ends.caller = step.text
         }
+    }
+
+    @Test(
+        arguments: ["s", "", String(repeating: "long secret ", count: 100)], [false, true])
+    func equalSecretsMeet(secret: String, isSealed: Bool) throws {
+        let ends = run(caller(secret: secret, isSealed: isSealed), callee(secret: secret, mustSeal: isSealed))
+        #expect(ends.caller == "established b1" && ends.callee == "established a a1 77")
+        #expect((ends.callerKeys != nil) == isSealed && (ends.calleeKeys != nil) == isSealed)
+        guard var near = ends.callerKeys, var far = ends.calleeKeys else { return }
+        #expect(try far.receiving.open(try near.sending.seal([1, 2, 3])[...]) == [1, 2, 3])
+        #expect(try near.receiving.open(try far.sending.seal([4])[...]) == [4])
     }
 
     struct Refused: Sendable, CustomTestStringConvertible {
@@ -67,34 +89,62 @@ import Testing
         let refusal: Refusal
         let change: @Sendable (inout Hello) -> Void
         var secret = "s"
+        /// What is told where the name and the secret are one key.
+        var sealed: Refusal?
     }
 
-    @Test(arguments: [
-        Refused(testDescription: "another secret", refusal: .secret, change: { _ in }, secret: "t"),
-        Refused(testDescription: "no secret", refusal: .secret, change: { _ in }, secret: ""),
-        Refused(testDescription: "another cluster", refusal: .cluster, change: { $0.cluster = "d" }),
-        Refused(testDescription: "another version", refusal: .version, change: { $0.version = 2 }),
-        Refused(testDescription: "another server", refusal: .server, change: { $0.callee = "x" }),
-        Refused(testDescription: "another instance", refusal: .replaced, change: { $0.expected = "b0" }),
-    ])
-    func refusals(_ refused: Refused) {
-        let (caller, callee) = run(caller(refused.change, secret: refused.secret), callee())
-        guard case .refuse(let given, _) = callee, case .failed(.refused(let seen, _)) = caller else {
-            return #expect(Bool(false), "\(String(describing: callee)) \(String(describing: caller))")
-        }
-        #expect(given == refused.refusal && seen == refused.refusal)
+    @Test(
+        arguments: [
+            Refused(testDescription: "another secret", refusal: .secret, change: { _ in }, secret: "t"),
+            Refused(testDescription: "no secret", refusal: .secret, change: { _ in }, secret: ""),
+            Refused(
+                testDescription: "another cluster", refusal: .cluster, change: { $0.cluster = "d" }, sealed: .secret),
+            Refused(testDescription: "another version", refusal: .version, change: { $0.version = 1 }),
+            Refused(testDescription: "another server", refusal: .server, change: { $0.callee = "x" }),
+            Refused(testDescription: "another instance", refusal: .replaced, change: { $0.expected = "b0" }),
+        ], [false, true])
+    func refusals(_ refused: Refused, isSealed: Bool) {
+        let ends = run(caller(refused.change, secret: refused.secret, isSealed: isSealed), callee())
+        let expected = isSealed ? refused.sealed ?? refused.refusal : refused.refusal
+        #expect(ends.callee == "\(expected)" && ends.caller == "\(expected)")
     }
 
-    @Test func anyInstanceWillDoWhenNoneIsExpected() {
-        let (caller, _) = run(caller { $0.expected = nil }, callee())
-        #expect(caller == .established("b1"))
+    @Test func whoMustSealRefusesWhoDoesNotAndNotTheOtherWayAbout() {
+        let open = run(caller(), callee(mustSeal: true))
+        #expect(open.callee == "seal" && open.caller == "seal")
+        #expect(run(caller(isSealed: true), callee(mustSeal: false)).callee.hasPrefix("established"))
+    }
+
+    @Test(arguments: [false, true])
+    func anyInstanceWillDoWhenNoneIsExpected(isSealed: Bool) {
+        #expect(run(caller({ $0.expected = nil }, isSealed: isSealed), callee()).caller == "established b1")
     }
 
     @Test func aCalleeThatDoesNotKnowTheSecretIsNotTrusted() {
         var caller = caller()
         _ = caller.receive(.challenge(Challenge(server: "b", instance: "b1", nonce: "n").encoded()))
-        let step = caller.receive(.proof(Bytes(repeating: 0, count: 32)))
-        guard case .failed(.refused(.secret, _)) = step else { return #expect(Bool(false), "\(step)") }
+        #expect(caller.receive(.proof(Bytes(repeating: 0, count: 32))).text == "secret")
+    }
+
+    @Test(arguments: [0, 10, 32, 60, 80])
+    func aCalleeThatDoesNotKnowTheKeyIsNotTrusted(length: Int) {
+        var caller = caller(isSealed: true)
+        _ = caller.start()
+        #expect(caller.receive(.noise(Bytes(repeating: 9, count: length))).text == "secret")
+    }
+
+    /// What one conversation began with begins no second one: nobody can seal what must follow.
+    @Test func aRepeatedFirstMessageIsNoCaller() throws {
+        var caller = caller(isSealed: true)
+        guard case .send(let first) = caller.start() else { return #expect(Bool(false)) }
+        for _ in 0..<2 {
+            var callee = callee()
+            guard case .seal(_, let keys) = callee.receive(first) else { return #expect(Bool(false)) }
+            var receiving = keys.receiving
+            #expect(throws: NoiseError.notAuthentic) {
+                try receiving.open(Bytes(repeating: 0, count: 40)[...])
+            }
+        }
     }
 
     @Test func theCallersProofSentBackProvesNothing() {
@@ -103,15 +153,21 @@ import Testing
         guard case .send(.proof(let own)) = caller.receive(.challenge(challenge.encoded())) else {
             return #expect(Bool(false))
         }
-        guard case .failed(.refused(.secret, _)) = caller.receive(.proof(own)) else {
-            return #expect(Bool(false))
-        }
+        #expect(caller.receive(.proof(own)).text == "secret")
     }
 
     @Test func welcomeWithoutProofIsNotAccepted() {
         var caller = caller()
         _ = caller.receive(.challenge(Challenge(server: "b", instance: "b1", nonce: "n").encoded()))
-        #expect(caller.receive(.welcome) == .failed(.malformed))
+        #expect(caller.receive(.welcome).text == "malformed")
+    }
+
+    /// Asked to seal, a caller does not fall back to a connection that is not.
+    @Test func aSealedCallerAnswersNoOpenChallenge() {
+        var caller = caller(isSealed: true)
+        _ = caller.start()
+        let challenge = Challenge(server: "b", instance: "b1", nonce: "n")
+        #expect(caller.receive(.challenge(challenge.encoded())).text == "malformed")
     }
 
     @Test func aProofOfOneConversationIsOfNoUseInAnother() {
@@ -146,10 +202,12 @@ import Testing
         Strange(testDescription: "hello lacks its keys", frames: [.hello(Bytes("{\"v\":1}".utf8))]),
         Strange(
             testDescription: "a call first",
-            frames: [.call(id: 1, remainingMilliseconds: 9, method: "m", payload: [])]),
+            frames: [.call(id: 1, sent: 0, remainingMilliseconds: 9, method: "m", payload: [])]),
         Strange(testDescription: "proof first", frames: [.proof([])]),
         Strange(testDescription: "hello twice", frames: [.hello(hello.encoded()), .hello(hello.encoded())]),
-        Strange(testDescription: "ping before proof", frames: [.hello(hello.encoded()), .ping(token: 1)]),
+        Strange(testDescription: "noise after hello", frames: [.hello(hello.encoded()), .noise([2])]),
+        Strange(
+            testDescription: "ping before proof", frames: [.hello(hello.encoded()), .ping(token: 1, sent: 0)]),
     ])
     func framesOutOfOrderAreRefused(_ strange: Strange) {
         var callee = callee()
@@ -160,12 +218,38 @@ import Testing
         }
     }
 
+    /// By their first byte and the number of zeros that follow it; -1 is an empty message.
+    @Test(arguments: [(0, -1), (1, 0), (3, 1), (2, 0), (2, 31), (2, 999)])
+    func firstMessagesThatAreNoneAreRefused(first: UInt8, zeros: Int) {
+        let body = zeros < 0 ? [] : [first] + Bytes(repeating: 0, count: zeros)
+        var callee = callee()
+        guard case .refuse(let refusal, _) = callee.receive(.noise(body)) else { return #expect(Bool(false)) }
+        #expect(refusal == (body.first == 2 ? .secret : .version))
+    }
+
     @Test func aHelloFitsItsFrame() throws {
         let long = String(repeating: "x", count: 128)
         let hello = Hello(
             cluster: long, server: ServerID(long), instance: InstanceID(long), callee: ServerID(long),
-            expected: InstanceID(long), nonce: long)
+            expected: InstanceID(long), nonce: long, sent: UInt64(Int64.max))
         #expect(Hello(hello.encoded()) == hello)
         _ = try RPCFrame.hello(hello.encoded()).encoded()
+        var caller = CallerHandshake(hello, secret: [], sealedStart: start(""))
+        guard case .send(let frame) = caller.start() else { return #expect(Bool(false)) }
+        _ = try frame.encoded()
+    }
+}
+
+extension CallerHandshake.Step {
+    /// How it ended, in words.
+    fileprivate var text: String {
+        switch self {
+        case .established(let instance): "established \(instance)"
+        case .failed(.refused(let refusal?, _)): "\(refusal)"
+        case .failed(.refused(nil, _)): "refused"
+        case .failed(.malformed): "malformed"
+        case .failed(.unreachable): "unreachable"
+        case .send, .seal, .wait: "goes on"
+        }
     }
 }

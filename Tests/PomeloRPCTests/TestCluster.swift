@@ -16,12 +16,12 @@ import PomeloWire
     /// Calls of `hold` that wait.
     private(set) var held: [CheckedContinuation<Bytes, any Error>] = []
 
-    init(_ id: String, instance: String, options: RPCOptions) {
+    init(_ id: String, instance: String, options: RPCOptions, host: String = "127.0.0.1") {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         transport = TCPTransport(options: options, logger: logger)
         info = ServerInfo(
-            record: ServerRecord(id: ServerID(id), type: "test", port: 0),
+            record: ServerRecord(id: ServerID(id), type: "test", host: host, port: 0),
             instance: InstanceID(instance), state: .up)
         procedures.immediate("echo") { [unowned self] _, payload in
             seen.append(payload)

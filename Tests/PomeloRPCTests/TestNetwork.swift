@@ -13,6 +13,8 @@ import PomeloWire
     var frozen: Set<Int> = [] {
         didSet { for stream in streams { stream.pump() } }
     }
+    /// Connections come to stand only when this is over.
+    var holdsDials = false
     private(set) var frames = 0
     private(set) var dials = 0
     private var listeners: [Int: @Loop (any ByteStream) -> Void] = [:]
@@ -41,6 +43,7 @@ import PomeloWire
     ) async throws(NetworkError) -> any ByteStream {
         dials += 1
         await nextTurn()
+        while holdsDials { await nextTurn() }
         guard let accept = listeners[address.port] else {
             throw NetworkError(code: "ECONNREFUSED", description: "cannot connect to \(address)")
         }

@@ -14,8 +14,8 @@ struct RPCVector: CustomTestStringConvertible, Sendable {
         RPCVector(frame: .welcome, wire: "00000001 04"),
         RPCVector(frame: .refused(code: 0x0102, reason: "no"), wire: "00000005 05 0102 6e6f"),
         RPCVector(
-            frame: .call(id: 1, remainingMilliseconds: 5000, method: "a.b", payload: [9]),
-            wire: "0000000f 06 00000001 00001388 0003 612e62 09"),
+            frame: .call(id: 1, sent: 0x0102_0304_0506_0708, remainingMilliseconds: 5000, method: "a.b", payload: [9]),
+            wire: "00000017 06 00000001 0102030405060708 00001388 0003 612e62 09"),
         RPCVector(frame: .reply(id: 0xFFFF_FFFF, []), wire: "00000005 07 ffffffff"),
         RPCVector(frame: .replyChunk(id: 2, last: false, [7]), wire: "00000007 08 00000002 00 07"),
         RPCVector(frame: .replyChunk(id: 2, last: true, []), wire: "00000006 08 00000002 01"),
@@ -23,10 +23,13 @@ struct RPCVector: CustomTestStringConvertible, Sendable {
             frame: .failure(id: 3, kind: 2, code: -500, message: "é"),
             wire: "0000000c 09 00000003 02 fffffe0c c3a9"),
         RPCVector(frame: .cancel(id: 4), wire: "00000005 0a 00000004"),
-        RPCVector(frame: .ping(token: 0x0102_0304_0506_0708), wire: "00000009 0b 0102030405060708"),
+        RPCVector(
+            frame: .ping(token: 0x0102_0304_0506_0708, sent: .max),
+            wire: "00000011 0b 0102030405060708 ffffffffffffffff"),
         RPCVector(frame: .pong(token: 1, instance: "x7"), wire: "0000000b 0c 0000000000000001 7837"),
         RPCVector(frame: .goAway(lastID: 5), wire: "00000005 0d 00000005"),
         RPCVector(frame: .notify(method: "m", payload: [1, 2]), wire: "00000006 0e 0001 6d 0102"),
+        RPCVector(frame: .noise([4, 5]), wire: "00000003 0f 0405"),
     ]
 }
 
@@ -60,14 +63,14 @@ struct RPCFrameTests {
     @Test(
         "refuses",
         arguments: [
-            "00000000", "00000001 00", "00000001 0f", "00000001 ff", "00000002 04 00", "00000001 05",
+            "00000000", "00000001 00", "00000001 10", "00000001 ff", "00000002 04 00", "00000001 05",
             "00000002 05 00",
-            "00000004 05 0001 ff", "00000005 06 00000001", "0000000b 06 00000001 00000001 0001",
-            "0000000c 06 00000001 00000001 0001 ff", "00000004 07 000000", "00000005 08 00000001",
+            "00000004 05 0001 ff", "00000005 06 00000001", "00000013 06 00000001 0000000000000001 00000001 0001",
+            "00000014 06 00000001 0000000000000001 00000001 0001 ff", "00000004 07 000000", "00000005 08 00000001",
             "00000006 08 00000001 02", "00000009 09 00000001 00 000000",
             "0000000b 09 00000001 00 00000000 ff",
-            "00000004 0a 000000", "00000006 0a 00000001 00", "00000008 0b 00000000000000",
-            "0000000a 0b 0000000000000000 00", "0000000a 0c 0000000000000000 ff", "00000001 0d",
+            "00000004 0a 000000", "00000006 0a 00000001 00", "00000010 0b 0000000000000000 00000000000000",
+            "00000012 0b 0000000000000000 0000000000000000 00", "0000000a 0c 0000000000000000 ff", "00000001 0d",
             "00000006 0d 00000001 00", "00000002 0e 00", "00000003 0e 0001",
         ])
     func malformed(_ wire: String) {

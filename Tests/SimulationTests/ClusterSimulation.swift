@@ -215,7 +215,7 @@ import PomeloWire
         payload.text(room.rawValue)
         payload.text("")
         let result = Box<[UserID]>([])
-        let caller = RPCCaller(server: frontend, deadline: .max)
+        let caller = RPCCaller(server: frontend, instance: cluster[frontend].instance, deadline: .max)
         cluster[frontend].procedures.run("sys/channel.members", caller, payload.bytes) { answer in
             guard case .success(let bytes) = answer else { return }
             var reader = PayloadReader(bytes)

@@ -17,6 +17,7 @@ extension Application {
                 started.append(component)
                 try await step("the start of \(component.name)") { try await component.start() }
             }
+            try checkSecret(for: servers.all.map(\.record))
             try await step("the channels' store") { try await self.channelService.start() }
             for component in components {
                 try await step("the afterStart of \(component.name)") { try await component.afterStart() }
@@ -111,8 +112,18 @@ extension Application {
         if secret.isEmpty, env != "development" {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
+        try checkSecret(for: configuration.servers)
         try checkDeclaredRoutes()
         try crons.load()
+    }
+
+    /// Without a secret anybody can call a server that other machines reach.
+    private func checkSecret(for records: [ServerRecord]) throws {
+        guard secret.isEmpty else { return }
+        for record in records where !SocketAddress(host: record.host, port: record.port).isLoopback {
+            let place = "\(record.id) is at \(record.host), which other machines reach"
+            throw PomeloError(.configuration, "the cluster secret is required (POMELO_SECRET): \(place)")
+        }
     }
 
     private func startTransport() async throws {

@@ -81,8 +81,8 @@ extension Application {
         }
         procedures.suspending(name) { [unowned self] caller, payload in
             let session = Session(
-                id: SessionID(0), frontend: caller.server, uid: nil, settings: JSONObject(),
-                keeper: self.backendSessionService)
+                id: SessionID(0), frontend: caller.server, instance: caller.instance, uid: nil,
+                settings: JSONObject(), keeper: self.backendSessionService)
             return try await answer(payload, session)
         }
     }

@@ -41,7 +41,7 @@ public import PomeloWire
     /// The servers known here.
     public let servers = ServerDirectory()
     /// What other servers may call.
-    public let procedures = ProcedureTable()
+    public let procedures: ProcedureTable
     /// Sessions of this server's clients.
     public let sessionService: SessionService
     /// When pushes leave for this server's clients, by route.
@@ -119,7 +119,8 @@ public import PomeloWire
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
         router = Router(servers)
-        sessionService = SessionService(world.clock)
+        procedures = ProcedureTable(instance: instance, clock: world.clock)
+        sessionService = SessionService(world.clock, world.random)
         pushSchedulers = PushSchedulers(world.clock)
         var log = Logger(label: "pomelo")
         log[metadataKey: "pomelo.server"] = "\(id)"
@@ -169,7 +170,7 @@ public import PomeloWire
 
     func sessionCopy(_ session: ClientSession) -> Session {
         Session(
-            id: session.id, frontend: serverID, uid: session.uid, settings: session.settings,
+            id: session.id, frontend: serverID, instance: instance, uid: session.uid, settings: session.settings,
             keeper: backendSessionService)
     }
 }

@@ -30,7 +30,7 @@ public import PomeloWire
         let own = application.serverID
         watch?.ended = { [weak self] uid in self?.rosters[own]?.end(uid) }
         application.servers.observe { [weak self] change in self?.follow(change) }
-        application.procedures.immediate("sys/channel.ended") { [unowned self] caller, payload in
+        application.procedures.immediate("sys/channel.ended", addressed: true) { [unowned self] caller, payload in
             self.ended(try WatchList(payload), at: caller.server)
             return []
         }
@@ -158,7 +158,7 @@ public import PomeloWire
 
     private func makeRoster(of frontend: ServerID) -> FrontendRoster {
         let isOwn = frontend == application.serverID
-        let courier = isOwn ? nil : Courier(application, to: frontend, "session.watch", application.instance)
+        let courier = isOwn ? nil : Courier(application, to: frontend, "session.watch")
         let roster = FrontendRoster(courier) { [weak self] uid, channel in
             self?.channels[channel]?.leave(uid, frontend)
         }
@@ -170,7 +170,6 @@ public import PomeloWire
     private func drop(_ frontend: ServerID) { rosters.removeValue(forKey: frontend)?.stop() }
 
     private func ended(_ list: WatchList, at frontend: ServerID) {
-        guard list.instance == application.instance else { return }
         for (uid, generation) in list.users { rosters[frontend]?.end(uid, generation: generation) }
     }
 

@@ -108,6 +108,8 @@ import PomeloWire
     }
 
     private func serve(_ request: Request, _ application: Application) async {
+        // A body may begin late: then it was answered already, or is about to be.
+        guard request.client != nil, clock.now < request.deadline else { return }
         if global.isEmpty {
             do {
                 answer(request, .success(try await perform(request, application)))

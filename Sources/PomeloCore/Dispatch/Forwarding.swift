@@ -71,7 +71,7 @@ import PomeloWire
         let requestID = try reader.number()
         let route = Route(try reader.text())
         let session = Session(
-            id: id, frontend: caller.server, uid: uid.isEmpty ? nil : UserID(uid),
+            id: id, frontend: caller.server, instance: caller.instance, uid: uid.isEmpty ? nil : UserID(uid),
             settings: settings.isEmpty ? JSONObject() : try JSON.parse(settings).object ?? JSONObject(),
             keeper: application.backendSessionService)
         let request = Request(

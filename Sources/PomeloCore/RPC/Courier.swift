@@ -6,32 +6,22 @@ import PomeloWire
 /// Users, each with the number of the question about it, as two servers send them to each other.
 ///
 /// ```
-/// instance text (of the server that asks) | count u32 | for each: uid text, generation u64
+/// count u32 | for each: uid text, generation u64
 /// ```
 struct WatchList {
-    /// The instance of the server that asks: its numbers mean nothing to another one.
-    var instance: InstanceID
     /// What each user's question is numbered; a repeated question has a greater number.
     var users: [UserID: UInt64]
 
-    init(_ instance: InstanceID, _ users: [UserID: UInt64]) {
-        self.instance = instance
-        self.users = users
-    }
+    init(_ users: [UserID: UInt64]) { self.users = users }
 
     init(_ payload: Bytes) throws(PomeloError) {
         var reader = PayloadReader(payload)
-        instance = InstanceID(try reader.text())
-        users = [:]
-        for _ in 0..<(try reader.count()) {
-            let uid = UserID(try reader.text())
-            users[uid] = try reader.number()
-        }
+        let list = try reader.list { reader throws(PomeloError) in (UserID(try reader.text()), try reader.number()) }
+        users = Dictionary(list) { _, last in last }
     }
 
     var encoded: Bytes {
         var payload = PayloadWriter()
-        payload.text(instance.rawValue)
         payload.count(users.count)
         for (uid, generation) in users.sorted(by: { $0.key < $1.key }) {
             payload.text(uid.rawValue)
@@ -43,7 +33,8 @@ struct WatchList {
 
 /// Brings users to one server: those of a turn in one call, one call at a time, again until it is confirmed.
 ///
-/// What waits is one number per user, so it is bounded by the users. It gives up on a server that stays unknown.
+/// What waits is one number per user, so it is bounded by the users. It gives up on a server that stays unknown, and
+/// at once on a start of it that is over.
 @Loop final class Courier {
     private static let batchLength = 1024
     private static let firstPause = Duration.milliseconds(250)
@@ -56,7 +47,7 @@ struct WatchList {
     private let clock: any LoopClock
     private let server: ServerID
     private let procedure: String
-    private let instance: InstanceID
+    private let instance: InstanceID?
     private var waiting: [UserID: UInt64] = [:]
     private var failures = 0
     private var isSending = false
@@ -67,8 +58,8 @@ struct WatchList {
     /// The server is not in the view, and stays away.
     var gaveUp: @Loop () -> Void = {}
 
-    /// `instance` is that of the server that asked, this one or the other.
-    init(_ application: Application, to server: ServerID, _ procedure: String, _ instance: InstanceID) {
+    /// Without an `instance`, the start of the server that is in the view when a call is made.
+    init(_ application: Application, to server: ServerID, _ procedure: String, _ instance: InstanceID? = nil) {
         self.application = application
         clock = application.clock
         self.server = server
@@ -98,8 +89,11 @@ struct WatchList {
         while !isOver, !waiting.isEmpty {
             let batch = takeBatch()
             do throws(RPCError) {
+                guard let target = instance ?? application.servers[server]?.instance else {
+                    throw .notSent("\(server) is not in the view")
+                }
                 let reply = try await application.rpc.system(
-                    server, procedure, WatchList(instance, batch).encoded, within: application.limits.pushCall)
+                    server, instance: target, procedure, WatchList(batch).encoded, within: application.limits.pushCall)
                 failures = 0
                 if !isOver { delivered(batch, reply) }
             } catch {
@@ -123,7 +117,8 @@ struct WatchList {
         guard !isOver else { return }
         application.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
         failures += 1
-        if failures >= Self.attemptsAtUnknown, application.servers[server] == nil {
+        let isReplaced = instance != nil && error.isReplaced
+        if isReplaced || (failures >= Self.attemptsAtUnknown && application.servers[server] == nil) {
             stop()
             return gaveUp()
         }

@@ -99,11 +99,22 @@ public struct PayloadReader: Sendable {
     ///
     /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func texts() throws(PomeloError) -> [String] {
+        try list { reader throws(PomeloError) in try reader.text() }
+    }
+
+    /// The next list, of items that `read` takes; each has four bytes at least.
+    ///
+    /// - Throws: `PomeloError` `.encoding` for a count that the payload cannot hold; what `read` throws.
+    public mutating func list<Item>(
+        _ read: (inout PayloadReader) throws(PomeloError) -> Item
+    ) throws(PomeloError) -> [Item] {
         let count = try count()
-        var result: [String] = []
-        // Each text has a length of four bytes, so a false count cannot reserve more than the payload could hold.
-        result.reserveCapacity(min(count, (bytes.count - next) / 4))
-        for _ in 0..<count { result.append(try text()) }
+        guard count <= (bytes.count - next) / 4 else {
+            throw PomeloError(.encoding, "a payload of \(bytes.count) bytes has no \(count) items")
+        }
+        var result: [Item] = []
+        result.reserveCapacity(count)
+        for _ in 0..<count { result.append(try read(&self)) }
         return result
     }
 }

@@ -6,17 +6,24 @@ public import PomeloWire
 @Loop public struct RPCCaller {
     /// The authenticated peer.
     public let server: ServerID
+    /// The start of the peer, authenticated too.
+    public let instance: InstanceID
     /// Monotonic nanoseconds of the callee's clock.
     public let deadline: UInt64
 
     /// A caller that the transport has authenticated.
-    public init(server: ServerID, deadline: UInt64) {
+    public init(server: ServerID, instance: InstanceID, deadline: UInt64) {
         self.server = server
+        self.instance = instance
         self.deadline = deadline
     }
 }
 
 /// The procedures a server answers, by name (`namespace/name`).
+///
+/// A name may be called as `name@instance`: then only that start of the server answers, and another one refuses with
+/// `PomeloError` `.replaced`. Procedures that act on a session, a binding or a membership can only be called so: they
+/// are registered as `addressed`.
 @Loop public final class ProcedureTable {
     /// Applied in arrival order, in the turn the call arrived.
     public typealias Immediate = @Loop (RPCCaller, Bytes) throws -> Bytes
@@ -28,32 +35,51 @@ public import PomeloWire
     /// Takes the one outcome of a call.
     public typealias Reply = @Loop @Sendable (Result<Bytes, RPCError>) -> Void
 
-    private enum Procedure {
+    private enum Body {
         case immediate(Immediate)
         case replying(Replying)
         case suspending(Suspending)
     }
 
-    private var procedures: [Text: Procedure] = [:]
+    private struct Procedure {
+        let body: Body
+        let isAddressed: Bool
+    }
 
-    /// A table without procedures, where every call fails with code 404.
-    public init() {}
+    private var procedures: [Text: Procedure] = [:]
+    private let instance: InstanceID
+    private let clock: (any LoopClock)?
+
+    /// A table without procedures, where every call fails with code 404; the clock is that of the callers' deadlines.
+    public init(instance: InstanceID = "", clock: (any LoopClock)? = nil) {
+        self.instance = instance
+        self.clock = clock
+    }
+
+    static func name(_ name: String, at instance: InstanceID) -> String { name + "@" + instance.rawValue }
 
     /// Registers a procedure that answers at once.
-    public func immediate(_ name: String, _ body: @escaping Immediate) { procedures[Text(name)] = .immediate(body) }
+    public func immediate(_ name: String, addressed: Bool = false, _ body: @escaping Immediate) {
+        procedures[Text(name)] = Procedure(body: .immediate(body), isAddressed: addressed)
+    }
 
     /// Registers a procedure that begins at once and calls back with its reply.
-    public func replying(_ name: String, _ body: @escaping Replying) { procedures[Text(name)] = .replying(body) }
+    public func replying(_ name: String, addressed: Bool = false, _ body: @escaping Replying) {
+        procedures[Text(name)] = Procedure(body: .replying(body), isAddressed: addressed)
+    }
 
     /// Registers a procedure that may await.
-    public func suspending(_ name: String, _ body: @escaping Suspending) { procedures[Text(name)] = .suspending(body) }
+    public func suspending(_ name: String, addressed: Bool = false, _ body: @escaping Suspending) {
+        procedures[Text(name)] = Procedure(body: .suspending(body), isAddressed: addressed)
+    }
 
     /// Whether a procedure of this name is served.
     public func serves(_ name: String) -> Bool { procedures[Text(name)] != nil }
 
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
-    /// The transport answers at the caller's deadline by itself when a suspending procedure has not.
+    /// The transport answers at the caller's deadline by itself when a suspending procedure has not. One whose task
+    /// starts when its deadline has passed, or after it was cancelled, is not begun: `RPCError.late`.
     ///
     /// - Returns: the task of a suspending procedure, to be cancelled when nobody waits for the reply any more.
     @discardableResult
@@ -61,21 +87,40 @@ public import PomeloWire
         _ name: String, _ caller: RPCCaller, _ payload: Bytes,
         reply: @escaping Reply
     ) -> Task<Void, Never>? {
-        switch procedures[Text(name)] {
+        if let procedure = procedures[Text(name)], !procedure.isAddressed {
+            return run(procedure.body, caller, payload, reply)
+        }
+        guard let at = name.utf8.lastIndex(of: UInt8(ascii: "@")),
+            let procedure = procedures[Text(String(name[..<at]))]
+        else {
+            reply(.failure(.failed(code: 404, message: "no such procedure: \(name)")))
+            return nil
+        }
+        guard InstanceID(String(name[name.utf8.index(after: at)...])) == instance else {
+            let replaced = PomeloError(.replaced, "the server has been started anew")
+            reply(.failure(Self.rpcError(replaced)))
+            return nil
+        }
+        return run(procedure.body, caller, payload, reply)
+    }
+
+    private func run(
+        _ body: Body, _ caller: RPCCaller, _ payload: Bytes, _ reply: @escaping Reply
+    ) -> Task<Void, Never>? {
+        switch body {
         case .immediate(let body):
             reply(Result(catching: { try body(caller, payload) }).mapError(Self.rpcError))
         case .replying(let body):
             do { try body(caller, payload, reply) } catch { reply(.failure(Self.rpcError(error))) }
         case .suspending(let body):
-            return Loop.spawn {
+            return Loop.spawn { [clock] in
+                if Task.isCancelled || caller.deadline <= clock?.now ?? 0 { return reply(.failure(.late)) }
                 do {
                     reply(.success(try await body(caller, payload)))
                 } catch {
                     reply(.failure(Self.rpcError(error)))
                 }
             }
-        case nil:
-            reply(.failure(.failed(code: 404, message: "no such procedure: \(name)")))
         }
         return nil
     }

@@ -78,6 +78,15 @@ public import PomeloWire
         try await transport.call(server, "sys/" + name, payload, within: deadline ?? defaultDeadline)
     }
 
+    /// Calls a system procedure of one start of a server.
+    ///
+    /// - Throws: also `.failed` of the text `replaced: …`, which `PomeloError.told` reads, when another start answers.
+    public func system(
+        _ server: ServerID, instance: InstanceID, _ name: String, _ payload: Bytes, within deadline: Duration? = nil
+    ) async throws(RPCError) -> Bytes {
+        try await system(server, ProcedureTable.name(name, at: instance), payload, within: deadline)
+    }
+
     /// Calls a system procedure; `reply` only notes the outcome.
     func system(
         _ server: ServerID, _ name: String, _ payload: Bytes, within deadline: Duration,

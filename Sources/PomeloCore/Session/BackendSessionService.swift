@@ -5,10 +5,18 @@ public import PomeloWire
 /// Sessions of any server's clients: found and acted on at the frontend that holds them, the own one without a call.
 ///
 /// Every method throws `PomeloError` `.unknownServer` for a server that is not in the view, `.notAFrontend` for one
-/// without clients, and `.unreachable` when the frontend does not answer within `Limits.sessionCall`.
+/// without clients, and `.unreachable` when the frontend does not answer within `Limits.sessionCall`. Each call names
+/// the start of the frontend that it is meant for, the one in the view when none is given; another one has none of its
+/// sessions: `.replaced` is thrown, or nothing found.
 ///
 /// - Source: pomelo 2.2.7, lib/common/service/backendSessionService.js.
 @Loop public final class BackendSessionService {
+    /// One start of a frontend.
+    private enum Place {
+        case here(SessionService)
+        case there(ServerID, InstanceID)
+    }
+
     private unowned let application: Application
 
     init(_ application: Application) { self.application = application }
@@ -16,19 +24,31 @@ public import PomeloWire
     // MARK: finding
 
     /// A copy of one session, or nil when the frontend has none of that id.
-    public func get(_ frontend: ServerID, _ id: SessionID) async throws -> Session? {
-        if let own = try own(frontend) { return own.get(id).map(application.sessionCopy) }
+    public func get(_ frontend: ServerID, _ id: SessionID, instance: InstanceID? = nil) async throws -> Session? {
         var payload = PayloadWriter()
         payload.number(id.rawValue)
-        return try await fetch(frontend, "session.get", payload).first
+        return try await unlessReplaced(nil) {
+            switch try place(frontend, instance) {
+            case .here(let own): own.get(id).map(application.sessionCopy)
+            case .there(let frontend, let instance):
+                try await fetch(frontend, instance, "session.get", payload).first
+            }
+        }
     }
 
     /// Copies of a user's sessions at one frontend, oldest first.
-    public func get(_ frontend: ServerID, byUid uid: UserID) async throws -> [Session] {
-        if let own = try own(frontend) { return own.get(byUid: uid).map(application.sessionCopy) }
+    public func get(
+        _ frontend: ServerID, byUid uid: UserID, instance: InstanceID? = nil
+    ) async throws -> [Session] {
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
-        return try await fetch(frontend, "session.getByUid", payload)
+        return try await unlessReplaced([]) {
+            switch try place(frontend, instance) {
+            case .here(let own): own.get(byUid: uid).map(application.sessionCopy)
+            case .there(let frontend, let instance):
+                try await fetch(frontend, instance, "session.getByUid", payload)
+            }
+        }
     }
 
     // MARK: acting
@@ -37,69 +57,110 @@ public import PomeloWire
     ///
     /// - Throws: also `PomeloError` `.encoding` for a reason that no package holds; then nothing is closed.
     @discardableResult
-    public func kick(_ frontend: ServerID, _ id: SessionID, reason: String = "kick") async throws -> Bool {
+    public func kick(
+        _ frontend: ServerID, _ id: SessionID, reason: String = "kick", instance: InstanceID? = nil
+    ) async throws -> Bool {
         try check(reason)
-        if let own = try own(frontend) { return own.kick(id, reason: reason) }
         var payload = PayloadWriter()
         payload.number(id.rawValue)
         payload.text(reason)
-        return try await call(frontend, "session.kick", payload).first == 1
+        return try await unlessReplaced(false) {
+            switch try place(frontend, instance) {
+            case .here(let own): own.kick(id, reason: reason)
+            case .there(let frontend, let instance):
+                try await call(frontend, instance, "session.kick", payload).first == 1
+            }
+        }
     }
 
     /// Closes a user's sessions at one frontend after telling the clients why; returns how many there were.
     ///
     /// - Throws: also `PomeloError` `.encoding` for a reason that no package holds; then nothing is closed.
     @discardableResult
-    public func kick(_ frontend: ServerID, byUid uid: UserID, reason: String = "kick") async throws -> Int {
+    public func kick(
+        _ frontend: ServerID, byUid uid: UserID, reason: String = "kick", instance: InstanceID? = nil
+    ) async throws -> Int {
         try check(reason)
-        if let own = try own(frontend) { return own.kick(uid, reason: reason) }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
         payload.text(reason)
-        var reply = PayloadReader(try await call(frontend, "session.kickByUid", payload))
-        return try reply.count()
+        return try await unlessReplaced(0) {
+            switch try place(frontend, instance) {
+            case .here(let own): return own.kick(uid, reason: reason)
+            case .there(let frontend, let instance):
+                var reply = PayloadReader(try await call(frontend, instance, "session.kickByUid", payload))
+                return try reply.count()
+            }
+        }
     }
 
     /// Binds a session to a user.
     ///
     /// - Throws: also as `SessionService.bind`.
-    public func bind(_ frontend: ServerID, _ id: SessionID, _ uid: UserID) async throws {
-        if let own = try own(frontend) { return try await own.bind(id, uid) }
-        _ = try await call(frontend, "session.bind", named(id, uid))
+    public func bind(
+        _ frontend: ServerID, _ id: SessionID, _ uid: UserID, instance: InstanceID? = nil
+    ) async throws {
+        switch try place(frontend, instance) {
+        case .here(let own): try await own.bind(id, uid)
+        case .there(let frontend, let instance):
+            _ = try await call(frontend, instance, "session.bind", named(id, uid))
+        }
     }
 
     /// Takes a session's user away.
     ///
     /// - Throws: also as `SessionService.unbind`.
-    public func unbind(_ frontend: ServerID, _ id: SessionID, _ uid: UserID) async throws {
-        if let own = try own(frontend) { return try own.unbind(id, uid) }
-        _ = try await call(frontend, "session.unbind", named(id, uid))
+    public func unbind(
+        _ frontend: ServerID, _ id: SessionID, _ uid: UserID, instance: InstanceID? = nil
+    ) async throws {
+        switch try place(frontend, instance) {
+        case .here(let own): try own.unbind(id, uid)
+        case .there(let frontend, let instance):
+            _ = try await call(frontend, instance, "session.unbind", named(id, uid))
+        }
     }
 
     /// Merges settings into a session, and removes others from it; the last writer of a key wins.
     ///
     /// - Throws: also `PomeloError` `.noSession`.
     public func push(
-        _ frontend: ServerID, _ id: SessionID, _ settings: JSONObject, removing removed: [String] = []
+        _ frontend: ServerID, _ id: SessionID, _ settings: JSONObject, removing removed: [String] = [],
+        instance: InstanceID? = nil
     ) async throws {
-        if let own = try own(frontend) { return try own.push(id, settings, removing: removed) }
-        var payload = PayloadWriter()
-        payload.number(id.rawValue)
-        payload.texts(removed)
-        payload.rest(JSON.object(settings).encoded())
-        _ = try await call(frontend, "session.push", payload)
+        switch try place(frontend, instance) {
+        case .here(let own): try own.push(id, settings, removing: removed)
+        case .there(let frontend, let instance):
+            var payload = PayloadWriter()
+            payload.number(id.rawValue)
+            payload.texts(removed)
+            payload.rest(JSON.object(settings).encoded())
+            _ = try await call(frontend, instance, "session.push", payload)
+        }
     }
 
     // MARK: transport
 
-    /// The sessions of this server when it is the one that is meant.
-    private func own(_ frontend: ServerID) throws -> SessionService? {
+    private func place(_ frontend: ServerID, _ instance: InstanceID?) throws -> Place {
         let isOwn = frontend == application.serverID
-        guard let record = isOwn ? application.record : application.servers[frontend]?.record else {
+        let known = isOwn ? nil : application.servers[frontend]
+        guard let record = isOwn ? application.record : known?.record else {
             throw PomeloError(.unknownServer, "\(frontend) is not in the cluster")
         }
         guard record.isFrontend else { throw PomeloError(.notAFrontend, "\(frontend) has no clients") }
-        return isOwn ? application.sessionService : nil
+        if let known { return .there(frontend, instance ?? known.instance) }
+        guard instance ?? application.instance == application.instance else {
+            throw PomeloError(.replaced, "\(frontend) has been started anew")
+        }
+        return .here(application.sessionService)
+    }
+
+    /// What has ended with its server is not there.
+    private func unlessReplaced<Value>(_ none: Value, _ body: @Loop () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as PomeloError where error.code == .replaced {
+            return none
+        }
     }
 
     private func check(_ reason: String) throws {
@@ -117,25 +178,30 @@ public import PomeloWire
         return payload
     }
 
-    private func call(_ frontend: ServerID, _ name: String, _ payload: PayloadWriter) async throws -> Bytes {
+    private func call(
+        _ frontend: ServerID, _ instance: InstanceID, _ name: String, _ payload: PayloadWriter
+    ) async throws -> Bytes {
         do {
             return try await application.rpc.system(
-                frontend, name, payload.bytes, within: application.limits.sessionCall)
+                frontend, instance: instance, name, payload.bytes, within: application.limits.sessionCall)
         } catch .failed(_, let message) {
-            throw PomeloError.told(message, otherwise: .noSession)
+            throw PomeloError.told(message, otherwise: .noSession, at: "\(frontend)")
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not answer \(name)", cause: error)
         }
     }
 
-    private func fetch(_ frontend: ServerID, _ name: String, _ payload: PayloadWriter) async throws -> [Session] {
-        var reader = PayloadReader(try await call(frontend, name, payload))
-        return try (0..<reader.count()).map { _ in
-            let id = SessionID(try reader.number())
-            let uid = try reader.text()
-            return Session(
-                id: id, frontend: frontend, uid: uid.isEmpty ? nil : UserID(uid),
-                settings: try JSON.parse(try reader.data()).object ?? JSONObject(), keeper: self)
+    private func fetch(
+        _ frontend: ServerID, _ instance: InstanceID, _ name: String, _ payload: PayloadWriter
+    ) async throws -> [Session] {
+        var reader = PayloadReader(try await call(frontend, instance, name, payload))
+        let sessions = try reader.list { reader throws(PomeloError) in
+            (SessionID(try reader.number()), try reader.text(), try reader.data())
+        }
+        return try sessions.map { id, uid, settings in
+            Session(
+                id: id, frontend: frontend, instance: instance, uid: uid.isEmpty ? nil : UserID(uid),
+                settings: try JSON.parse(settings).object ?? JSONObject(), keeper: self)
         }
     }
 }

@@ -4,7 +4,7 @@ public import PomeloWire
 
 /// A client's session at its frontend: the truth of which handlers see copies.
 @Loop public final class ClientSession {
-    /// Unique within this frontend's instance.
+    /// Unique at this frontend, also over its starts.
     public let id: SessionID
     /// The client's connection.
     public let socket: any ClientSocket

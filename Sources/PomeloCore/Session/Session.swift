@@ -5,7 +5,8 @@ public import PomeloWire
 /// What a handler sees of its client's session: a copy, made per request; the truth stays at the frontend.
 ///
 /// `set` and `remove` change the copy; `push` and `pushAll` write it back, the last writer of a key wins, and the next
-/// request sees it. `bind`, `unbind` and `kick` act on the session itself, wherever the handler runs.
+/// request sees it. `bind`, `unbind` and `kick` act on the session itself, wherever the handler runs; all of these
+/// throw `PomeloError` `.replaced` when its frontend has been started anew, but `kick`, for which it has closed.
 ///
 /// - Source: pomelo 2.2.7, lib/common/service/sessionService.js and backendSessionService.js; `remove` is new.
 @Loop public final class Session {
@@ -13,6 +14,8 @@ public import PomeloWire
     public let id: SessionID
     /// The server that holds the connection.
     public let frontend: ServerID
+    /// The start of that server: a later one has none of its sessions.
+    public let instance: InstanceID
     /// The user when the copy was made, then as `bind` and `unbind` of this copy left it.
     public private(set) var uid: UserID?
     /// All settings of the copy.
@@ -20,9 +23,13 @@ public import PomeloWire
     private var removed: Set<Text> = []
     private let keeper: BackendSessionService
 
-    init(id: SessionID, frontend: ServerID, uid: UserID?, settings: JSONObject, keeper: BackendSessionService) {
+    init(
+        id: SessionID, frontend: ServerID, instance: InstanceID, uid: UserID?, settings: JSONObject,
+        keeper: BackendSessionService
+    ) {
         self.id = id
         self.frontend = frontend
+        self.instance = instance
         self.uid = uid
         self.settings = settings
         self.keeper = keeper
@@ -47,7 +54,7 @@ public import PomeloWire
     ///
     /// - Throws: as `SessionService.bind`; `PomeloError` `.unreachable` when the frontend does not answer.
     public func bind(_ uid: UserID) async throws {
-        try await keeper.bind(frontend, id, uid)
+        try await keeper.bind(frontend, id, uid, instance: instance)
         self.uid = uid
     }
 
@@ -56,7 +63,7 @@ public import PomeloWire
     /// - Throws: as `SessionService.unbind`; `PomeloError` `.unreachable` when the frontend does not answer.
     public func unbind() async throws {
         guard let uid else { throw PomeloError(.binding, "session \(id) is not bound") }
-        try await keeper.unbind(frontend, id, uid)
+        try await keeper.unbind(frontend, id, uid, instance: instance)
         self.uid = nil
     }
 
@@ -65,9 +72,9 @@ public import PomeloWire
     /// - Throws: `PomeloError` `.noSession`, or `.unreachable` when the frontend does not answer.
     public func push(_ key: String) async throws {
         if let value = settings[key] {
-            try await keeper.push(frontend, id, [key: value])
+            try await keeper.push(frontend, id, [key: value], instance: instance)
         } else {
-            try await keeper.push(frontend, id, [:], removing: [key])
+            try await keeper.push(frontend, id, [:], removing: [key], instance: instance)
         }
     }
 
@@ -75,11 +82,13 @@ public import PomeloWire
     ///
     /// - Throws: `PomeloError` `.noSession`, or `.unreachable` when the frontend does not answer.
     public func pushAll() async throws {
-        try await keeper.push(frontend, id, settings, removing: removed.sorted().map(\.string))
+        try await keeper.push(frontend, id, settings, removing: removed.sorted().map(\.string), instance: instance)
     }
 
     /// Closes the session after telling the client why; one that has closed already is ignored.
     ///
     /// - Throws: as `BackendSessionService.kick`.
-    public func kick(_ reason: String = "kick") async throws { try await keeper.kick(frontend, id, reason: reason) }
+    public func kick(_ reason: String = "kick") async throws {
+        try await keeper.kick(frontend, id, reason: reason, instance: instance)
+    }
 }

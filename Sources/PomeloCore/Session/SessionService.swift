@@ -27,7 +27,7 @@ public import PomeloWire
     private var byUser: [UserID: [ClientSession]] = [:]
     private var observers: [any SessionObserver] = []
     private var listeners: [@Loop (Event) -> Void] = []
-    private var lastID: UInt64 = 0
+    private var lastID: UInt64
     private let clock: any LoopClock
     /// Asked before every binding, when set.
     public var authority: (any BindAuthority)?
@@ -36,7 +36,12 @@ public import PomeloWire
     /// Connections that were refused, since the start.
     public internal(set) var refused = 0
 
-    init(_ clock: any LoopClock) { self.clock = clock }
+    /// Ids begin at a random number, so that no session of another start has one of them; 2^52 numbers are left to
+    /// count in, and all can be written as a JavaScript number.
+    init(_ clock: any LoopClock, _ random: RandomSource) {
+        self.clock = clock
+        lastID = random.next() >> 12
+    }
 
     /// Sessions that are open.
     public var count: Int { sessions.count }

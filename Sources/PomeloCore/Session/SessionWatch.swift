@@ -33,8 +33,8 @@ import PomeloWire
         self.application = application
         application.sessionService.addObserver(self)
         application.servers.observe { [weak self] change in self?.follow(change) }
-        application.procedures.immediate("sys/session.watch") { [unowned self] caller, payload in
-            self.watch(try WatchList(payload), for: caller.server)
+        application.procedures.immediate("sys/session.watch", addressed: true) { [unowned self] caller, payload in
+            self.watch(try WatchList(payload), for: caller)
         }
     }
 
@@ -42,8 +42,8 @@ import PomeloWire
         for server in Array(watchers.keys) { forget(server) }
     }
 
-    private func watch(_ list: WatchList, for server: ServerID) -> Bytes {
-        let watcher = watcher(server, list.instance)
+    private func watch(_ list: WatchList, for caller: RPCCaller) -> Bytes {
+        let watcher = watcher(caller.server, caller.instance)
         var absent: [String] = []
         for (uid, generation) in list.users {
             if application.sessionService.get(byUid: uid).isEmpty {
