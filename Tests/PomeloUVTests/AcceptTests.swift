@@ -44,23 +44,6 @@ import Testing
         listener.close()
     }
 
-    /// Many who connect at once must not keep the loop from everything else.
-    @Test @Loop func atMost64ConnectionsAreAcceptedInATurn() async throws {
-        let turnOf = Journal<Int>()
-        let accepted = Journal<any ByteStream>()
-        let listener = try await UVNetwork().listen(on: anyPort) { stream in
-            accepted.note(stream)
-            turnOf.note(EventLoop.shared.turns)
-        }
-        let sockets = try (0..<200).map { _ in try RawSocket.connected(to: listener.localAddress.port) }
-        await until("all are accepted") { accepted.entries.count == 200 }
-        let largest = Dictionary(grouping: turnOf.entries) { $0 }.values.map(\.count).max() ?? 0
-        #expect(largest <= TCPListener.acceptsPerTurn)
-        for socket in sockets { socket.close() }
-        for stream in accepted.entries { stream.close() }
-        listener.close()
-    }
-
     /// In a process of its own, whose descriptors are used up.
     @Test func wantOfDescriptorsIsToldAndNobodyWhoWaitsIsLost() async {
         await #expect(processExitsWith: .success) { try await Self.wantOfDescriptors() }
