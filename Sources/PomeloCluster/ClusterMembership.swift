@@ -16,9 +16,8 @@ import PomeloRedis
     public let clusterName: String
     /// Whether the registry holds this instance, as far as is known here.
     public internal(set) var isJoined = false
-    /// False while a server of the configuration answers and is missing from the view; asked at the start, and when
-    /// the registry has lost data.
-    public var isViewComplete: Bool { rollCall.missing.isEmpty }
+    /// Whether every server that is known to live is in the view.
+    public internal(set) var isViewComplete = true
     /// Another instance has taken this server's id: the process should stop, without delay.
     public var onReplaced: (@Loop () -> Void)?
 
@@ -34,8 +33,6 @@ import PomeloRedis
     let view: ClusterView
     let reaper: Reaper
     let servers: ServerDirectory
-    let rollCall: RollCall
-    let limits: @Loop () -> Limits
     var phase = Phase.idle
     var tickers: [Ticker] = []
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
@@ -47,11 +44,6 @@ import PomeloRedis
     private var isPublishing = false
     private var isSubscribed = false
     private var isSubscribing = false
-
-    typealias Standing = LeaseKeeper.Standing
-
-    /// How often the id is tried again when its holder changes meanwhile.
-    static let joinAttempts = 5
 
     enum Phase {
         case idle, joining
@@ -76,12 +68,8 @@ import PomeloRedis
         keeper = LeaseKeeper(registry, own, lease: options.lease)
         leaseHealth = LeaseHealth(lease: options.lease, clock, log)
         view = ClusterView(registry, application.servers, clock: clock, lease: options.lease, log: log)
-        rollCall = RollCall(application, memory: options.lease)
-        limits = { [unowned application] in application.limits }
         reaper = Reaper(
             registry, own: own, ports.transport, clock: clock, random: random, options: options, log: log)
-        view.answers = { server in await ports.transport.ping(server, within: options.pingDeadline) }
-        view.onLoss = { [weak self] in self?.registryLostData() }
     }
 
     // MARK: Membership
@@ -120,30 +108,16 @@ import PomeloRedis
         }
     }
 
-    /// Renews, and notes when; takes the id back from an instance that is dead.
-    func confirm(claims: Bool? = nil) async throws(RedisError) -> Standing {
-        let claims = claims ?? (phase == .member)
+    /// Renews, and notes when.
+    func confirm() async throws(RedisError) -> LeaseKeeper.Standing {
         let sent = clock.now
-        var standing = try await keeper.confirm(claims: claims)
-        for _ in 0..<Self.joinAttempts {
-            guard case .taken(let holder) = standing, await isDead(holder) else { break }
-            log.notice("the registry has a dead instance in this server's place: replacing it")
-            standing = try await keeper.confirm(claims: claims, replacing: holder.instance)
-        }
+        let standing = try await keeper.confirm()
         if standing == .held || standing == .regained { leaseHealth.renewed(sentAt: sent) }
         return standing
     }
 
-    /// Whether the holder of this server's id may be replaced: who asks listens where it did, or it does not answer.
-    func isDead(_ holder: LeaseHolder) async -> Bool {
-        guard let other = holder.info else { return true }
-        let record = keeper.info.record
-        if other.record.host == record.host, other.record.port == record.port { return true }
-        return await !ports.transport.ping(other, within: options.pingDeadline)
-    }
-
     /// Draws the conclusions from how the registry sees this instance.
-    func stand(_ standing: Standing) async {
+    func stand(_ standing: LeaseKeeper.Standing) async {
         guard phase != .stopped else { return }
         switch standing {
         case .held:
@@ -155,7 +129,7 @@ import PomeloRedis
             log.notice("redis had lost this server: publishing again")
             view.lostContinuity()
             await publish()
-        case .taken:
+        case .lost:
             phase = .stopped
             leaseHealth.stop()
             isJoined = false
@@ -185,10 +159,10 @@ import PomeloRedis
     func scan() async {
         if wantsRecovery { await recover() }
         if !isSubscribed { Loop.spawn { await self.subscribe() } }
-        let known = view.mark
+        let known = view.epoch
         do throws(RedisError) {
             let look = try await registry.look(limit: reaper.lookLimit)
-            view.noticed(ClusterView.Mark(epoch: look.epoch, born: look.born), known: known)
+            view.noticed(epoch: look.epoch, known: known)
             if !view.isInGrace, isJoined { reaper.consider(look) }
         } catch {
             // Told once, when the connection went; the next look is soon.
@@ -210,19 +184,6 @@ import PomeloRedis
     }
 
     // MARK: Redis goes and comes
-
-    /// At once and not at the next renewal: until then servers that start do not see this one.
-    private func registryLostData() {
-        guard isJoined else { return }
-        Loop.spawn {
-            await self.renew()
-            do {
-                try await self.rollCall.ask(within: self.options.pingDeadline)
-            } catch {
-                self.log.warning("a server refuses this one", metadata: ["pomelo.reason": "\(error)"])
-            }
-        }
-    }
 
     func observe(_ port: any RedisPort) {
         let observation = port.observe { [weak self, unowned port] event in

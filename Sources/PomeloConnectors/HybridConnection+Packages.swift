@@ -6,64 +6,57 @@ import PomeloWire
 
 /// From bytes to what the state machine says about them.
 extension HybridConnection {
-    func readPackets(_ packets: PacketDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
+    func readPackets(_ packets: PacketDecoder, _ bytes: borrowing Span<UInt8>) {
         var decoder = packets
         do throws(WireError) {
-            let taken = try decoder.decode(bytes) { type, body, limit in
+            try decoder.decode(bytes) { type, body, limit in
                 receive(type, body, &limit)
             }
             if state.phase != .closed { wire = .packets(decoder) }
-            return taken
         } catch {
             fail(Self.fault(error))
-            return bytes.count
         }
     }
 
-    func readFrames(_ frames: WebSocketDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
+    func readFrames(_ frames: WebSocketDecoder, _ bytes: borrowing Span<UInt8>) {
         var decoder = frames
         do throws(WebSocketError) {
-            let taken = try decoder.decode(bytes) { event, limit in
+            try decoder.decode(bytes) { event, limit in
                 receive(event)
                 if state.phase == .working {
                     limit = clients.options.maxMessageBytes + Packet.headerLength
                 }
-                return mayGoOn
+                return state.phase != .closed
             }
             if state.phase != .closed { wire = .webSocket(decoder) }
-            return taken
         } catch {
             fail(error.closeCode == 1009 ? .tooLarge : .badFrame, closeCode: error.closeCode, error.reason)
-            return bytes.count
         }
     }
 
     private func receive(_ event: WebSocketEvent) {
         switch event {
         case .message(text: true, let message) where message.isEmpty:
-            charge(1)
+            break
         case .message(_, let message):
             receiveMessage(message)
         case .ping(let payload):
-            charge(1)
             _ = send(frame: WebSocketFrame.encode(.pong, payload))
         case .pong:
-            charge(1)
+            break
         case .close(let code, _):
             finish(.disconnected("client closed the WebSocket"), closeCode: code)
         }
     }
 
-    /// A WebSocket message, from a place in it on: one package or more.
-    func receiveMessage(_ message: Bytes, from start: Int = 0) {
+    /// A WebSocket message: one package or more.
+    private func receiveMessage(_ message: Bytes) {
         let options = clients.options
         let limit = state.phase == .working ? options.maxMessageBytes : options.maxBytesBeforeAck
         do throws(WireError) {
-            let rest = message.span.extracting(start..<message.count)
-            let taken = try PacketDecoder.decodeFrame(rest, maxBodyBytes: limit) { type, body, limit in
+            try PacketDecoder.decodeFrame(message.span, maxBodyBytes: limit) { type, body, limit in
                 receive(type, body, &limit)
             }
-            if start + taken < message.count { keep(message, from: start + taken) }
         } catch {
             fail(Self.fault(error))
         }
@@ -74,9 +67,8 @@ extension HybridConnection {
         return .badPackage
     }
 
-    /// One package; false when the next one must wait, or the connection has ended.
+    /// One package; false when the connection has ended over it.
     private func receive(_ type: PacketType, _ body: Span<UInt8>, _ limit: inout Int) -> Bool {
-        charge(1)
         switch state.receive(type, limit: clients.options.maxIgnoredPackages) {
         case .judgeHandshake:
             judge(body)
@@ -97,7 +89,7 @@ extension HybridConnection {
         case .none:
             break
         }
-        return mayGoOn
+        return state.phase != .closed
     }
 
     // MARK: handshake
@@ -115,7 +107,7 @@ extension HybridConnection {
             do {
                 welcome(request, user: try await hook(request.message))
             } catch {
-                clients.failedHandshakes.write(["error": "\(error)"])
+                clients.logger.info("handshake refused by the application", metadata: ["error": "\(error)"])
                 refuse(HandshakeReply.badRequest, .handshakeRefused)
             }
         }
@@ -127,7 +119,8 @@ extension HybridConnection {
             let reply = try clients.welcome(request, user: user)
             if state.answered(accepted: true) { _ = send(packet: reply) }
         } catch {
-            clients.unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
+            clients.logger.error(
+                "the handshake answer does not fit a package", metadata: ["error": "\(error)"])
             refuse(HandshakeReply.badRequest, .handshakeRefused)
         }
     }
@@ -150,9 +143,7 @@ extension HybridConnection {
         // A push from a client acts as a notify, as in the original.
         guard head.kind != .response else { return drop(id: 0) }
         guard !head.compressedBody, let route = route(head, message) else { return drop(id: head.id) }
-        guard let session else { return }
-        clients.host.received(
-            ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: arrival), from: session)
+        deliver(ClientMessage(id: head.id, route: route, body: head.body(in: message)))
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {
@@ -167,4 +158,28 @@ extension HybridConnection {
     }
 
     static let failure = Bytes("{\"code\":500}".utf8)
+
+    /// Hands a message on, or keeps it while the session has enough in flight.
+    ///
+    /// What is kept came with what filled the session up, so it is bounded by one read or WebSocket message.
+    private func deliver(_ message: ClientMessage) {
+        guard let session else { return }
+        guard !paused, held.isEmpty else { return held.append(message) }
+        clients.host.received(message, from: session)
+    }
+
+    /// Continues with what was kept, then with the stream.
+    func deliverHeld() {
+        delivering = false
+        var next = 0
+        let waiting = held
+        held = []
+        while next < waiting.count, !paused, let session {
+            clients.host.received(waiting[next], from: session)
+            next += 1
+        }
+        guard state.phase != .closed else { return }
+        held = Array(waiting[next...]) + held
+        if !paused { stream.resumeReading() }
+    }
 }

@@ -53,7 +53,6 @@ extension HybridConnection {
     ///   server.
     func startWorking() {
         lastActivity = clients.clock.now
-        clients.noLongerPending(self)
         if clients.heartbeatTimeout == nil { expectTraffic() } else { heartbeat() }
     }
 
@@ -64,7 +63,7 @@ extension HybridConnection {
 
     private func heartbeatOverdue(_ limit: UInt64) {
         // While this side does not read, silence proves nothing.
-        if isHeldBack { return expect(within: limit) }
+        if paused { return expect(within: limit) }
         let quiet = clients.clock.now - lastActivity
         if clients.options.resetOnData, quiet < limit { return expect(within: limit - quiet) }
         fail(.heartbeatTimeout)
@@ -85,7 +84,7 @@ extension HybridConnection {
     private func idle() {
         let quiet = clients.clock.now - lastActivity
         let limit = clients.idleTimeout
-        if isHeldBack {
+        if paused {
             expect(within: limit)
         } else if quiet >= limit {
             fail(.idleTimeout)

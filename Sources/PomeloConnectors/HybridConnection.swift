@@ -40,20 +40,11 @@ import PomeloWire
     /// Set when this side ended the connection over a fault.
     private(set) var fault: ConnectionFault?
     private var finished = false
-    /// Whether its handshake is still to be done.
-    var isPending = false
 
-    // +Backlog
-    /// The core wants nothing more for now.
+    // +Sending
     var paused = false
-    /// This turn's share is used up.
-    var throttled = false
-    var goesOn = false
-    var backlog: Backlog?
-    var share = 0
-    var shareTurn = 0
-    /// When what is being decoded was read.
-    var arrival: UInt64 = 0
+    var delivering = false
+    var held: [ClientMessage] = []
 
     // +Timer
     var timer: TimerID?
@@ -74,9 +65,8 @@ import PomeloWire
     // MARK: stream
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        arrival = clients.clock.now
-        lastActivity = arrival
-        receive(bytes)
+        if clients.tracksActivity { lastActivity = clients.clock.now }
+        read(bytes)
     }
 
     func streamDidDrain(_ stream: any ByteStream) {
@@ -103,39 +93,34 @@ import PomeloWire
 
     // MARK: detection
 
-    /// Returns how many bytes were taken: all, unless the connection must wait before it goes on.
-    func read(_ bytes: borrowing Span<UInt8>) -> Int {
-        guard bytes.count > 0 else { return 0 }
+    private func read(_ bytes: borrowing Span<UInt8>) {
+        guard bytes.count > 0 else { return }
         // The decoder leaves the property while it works, because what it finds may lead back here.
         let current = wire
         wire = .none
         switch consume current {
-        case .undetected(let earlier): return detect(earlier, bytes)
-        case .upgrade(let decoder): return readUpgrade(decoder, bytes)
-        case .packets(let decoder): return readPackets(decoder, bytes)
-        case .webSocket(let decoder): return readFrames(decoder, bytes)
-        case .none: return bytes.count
+        case .undetected(let earlier): detect(earlier, bytes)
+        case .upgrade(let decoder): readUpgrade(decoder, bytes)
+        case .packets(let decoder): readPackets(decoder, bytes)
+        case .webSocket(let decoder): readFrames(decoder, bytes)
+        case .none: break
         }
     }
 
-    private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) -> Int {
+    private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) {
         var start = earlier
         for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
         if Self.methods.contains(where: { start.starts(with: $0) }) {
             wire = .upgrade(UpgradeDecoder())
         } else if Self.methods.contains(where: { $0.starts(with: start) }) {
             wire = .undetected(start)
-            return bytes.count
+            return
         } else {
-            guard open(.tcp) else {
-                finish(.disconnected("refused"))
-                return bytes.count
-            }
+            guard open(.tcp) else { return finish(.disconnected("refused")) }
             wire = .packets(PacketDecoder(maxBodyBytes: clients.options.maxBytesBeforeAck))
         }
-        // Fewer than four bytes: no whole package, so all of them are taken.
-        if !earlier.isEmpty { _ = read(earlier.span) }
-        return read(bytes)
+        if !earlier.isEmpty { read(earlier.span) }
+        read(bytes)
     }
 
     /// Shows the connection to the core; false when it is not wanted.
@@ -154,7 +139,7 @@ import PomeloWire
 
     // MARK: upgrade
 
-    private func readUpgrade(_ upgrade: UpgradeDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
+    private func readUpgrade(_ upgrade: UpgradeDecoder, _ bytes: borrowing Span<UInt8>) {
         var decoder = upgrade
         do throws(WireError) {
             switch try decoder.decode(bytes) {
@@ -162,7 +147,7 @@ import PomeloWire
                 wire = .upgrade(decoder)
             case .request(let request, let consumed):
                 answer(request)
-                return consumed + read(bytes.extracting(consumed..<bytes.count))
+                read(bytes.extracting(consumed..<bytes.count))
             }
         } catch {
             if case .tooLarge = error {
@@ -173,7 +158,6 @@ import PomeloWire
                 fail(.notAnUpgrade)
             }
         }
-        return bytes.count
     }
 
     private func answer(_ request: UpgradeRequest) {
@@ -233,16 +217,17 @@ import PomeloWire
         guard !finished else { return false }
         finished = true
         wire = .none
-        backlog = nil
+        held = []
         cancelTimer()
-        clients.noLongerPending(self)
         if let fault {
             self.fault = fault
             clients.statistics.faults[fault, default: 0] += 1
-            clients.faultLog.write([
-                "pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(stream.remoteAddress)",
-                "pomelo.session": "\(session.map { $0.id.description } ?? "-")",
-            ])
+            clients.logger.debug(
+                "client closed for a fault",
+                metadata: [
+                    "pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(stream.remoteAddress)",
+                    "pomelo.session": "\(session.map { $0.id.description } ?? "-")",
+                ])
         }
         return true
     }

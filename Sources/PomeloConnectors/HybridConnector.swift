@@ -25,7 +25,7 @@ import PomeloWire
         _ options: HybridOptions = HybridOptions(), logger: Logger = Logger(label: "pomelo.connector")
     ) {
         self.options = options
-        self.logger = logger.lineSafe
+        self.logger = logger
     }
 
     /// The address clients reach, once started.
@@ -41,9 +41,7 @@ import PomeloWire
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
         let clients = try makeClients(host, context)
         do {
-            let listener = try await context.network.listen(on: context.address) { clients.accept($0) }
-            self.listener = listener
-            clients.listens(on: listener)
+            listener = try await context.network.listen(on: context.address) { clients.accept($0) }
         } catch {
             throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
         }
@@ -52,8 +50,7 @@ import PomeloWire
 
     private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> HybridClients {
         do {
-            return try HybridClients(
-                options, host: host, clock: context.clock, logger: logger, maxConnections: context.maxConnections)
+            return try HybridClients(options, host: host, clock: context.clock, logger: logger)
         } catch {
             throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
         }

@@ -60,8 +60,6 @@ public struct PublishedBatch: Sendable, Equatable {
 /// It says through the sequences and the counts when it has lost data. Its writing calls come one at a time.
 @Loop public protocol ChannelStore: PublishedStore {
     /// Publishes changes and the sequence, all or nothing, and says which sequence was there before.
-    ///
-    /// Throws when another instance of the server has its id.
     func publish(_ batch: ChannelBatch) async throws -> PublishedBatch
     /// The published members of a channel at a server; may be behind the owner.
     func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID]
@@ -71,13 +69,10 @@ public struct PublishedBatch: Sendable, Equatable {
     func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int]
     /// Forgets a channel at servers that may be gone.
     func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws
-    /// Removes what a gone instance has published, or one before it, and nothing of a later one: then it throws.
-    ///
-    /// At most 50 channels go between two calls of `proceed`. `lost` takes the members of a channel over before its
-    /// entries are removed; it is called for several channels at once, and does not wait for those who hear of it.
+    /// Removes a gone server's entries channel by channel; `lost` is awaited before an entry is removed.
     func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
+        lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws
 }
 
@@ -87,8 +82,6 @@ public struct PublishedBatch: Sendable, Equatable {
     @Loop public final class Entries {
         fileprivate var members: [ServerID: [ChannelName: Set<UserID>]] = [:]
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
-        /// Who has each server id: outlives every loss, as the membership that it stands for puts it right.
-        fileprivate var owners: [ServerID: InstanceID] = [:]
 
         /// Entries of nobody.
         public nonisolated init() {}
@@ -116,21 +109,14 @@ public struct PublishedBatch: Sendable, Equatable {
     /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
-    /// Takes the server's identity: what its former instances write from now on is refused.
+    /// Takes the server's identity, and forgets what its former instances published.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         owner = StoreOwner(application, membership)
-        entries.owners[owner.server] = owner.instance
-    }
-
-    private func check(_ server: ServerID, _ instance: InstanceID) throws {
-        if let other = entries.owners[server], other != instance { throw PomeloError.replaced(server, by: other) }
+        entries.members[owner.server] = nil
     }
 
     /// Applies the changes to the entries, at once.
-    ///
-    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
-    public func publish(_ batch: ChannelBatch) throws -> PublishedBatch {
-        try check(owner.server, owner.instance)
+    public func publish(_ batch: ChannelBatch) -> PublishedBatch {
         var published = PublishedBatch(counts: [:], previous: publishedSequence())
         for change in batch.changes {
             var members = change.replaces ? [] : entries.members[owner.server]?[change.channel] ?? []
@@ -171,19 +157,15 @@ public struct PublishedBatch: Sendable, Equatable {
 
     /// Removes a server's entries in order of the channels' names.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when an instance other than this one has started; what `proceed` throws.
-    ///   The channels not yet told about stay.
+    /// - Throws: what `proceed` throws; the channels not yet told about stay.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
+        lost: @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
-        try await CleanUpSlices.run((entries.members[server] ?? [:]).keys.sorted(), proceed) { channels in
-            for channel in channels {
-                try self.check(server, instance)
-                await lost(channel, (self.entries.members[server]?[channel] ?? []).sorted())
-                try self.check(server, instance)
-                self.entries.members[server]?[channel] = nil
-            }
+        for (channel, members) in (entries.members[server] ?? [:]).sorted(by: { $0.key < $1.key }) {
+            try await proceed()
+            await lost(channel, members.sorted())
+            entries.members[server]?[channel] = nil
         }
     }
 }

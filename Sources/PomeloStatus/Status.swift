@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloStatus: who is online, and where; one identity in the whole cluster.
-// Reading order: Status, StatusService, +Questions, Places, +Binding, StatusPublisher, StatusStore, RedisStatusStore,
-// +CleanUp, Scripts/*.lua.
+// Reading order: Status, StatusService, StatusService+Binding, StatusPublisher, StatusStore, RedisStatusStore.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -10,7 +9,7 @@ public import PomeloRedis
 /// The plugin: gives an application its `status`.
 public struct Status: Plugin {
     /// Who may bind a user id that is bound already.
-    public enum SingleSession: String, Sendable, CaseIterable {
+    public enum SingleSession: String, Sendable {
         /// Anybody: a user has any number of sessions.
         case allow
         /// Nobody: the older session stays, the new `bind` throws.
@@ -28,49 +27,47 @@ public struct Status: Plugin {
 
         /// The defaults written at each property.
         public init() {}
+
+        /// Reads `status.json`; unknown keys are an error.
+        public init(_ reader: OptionReader) throws {
+            var reader = reader
+            if let value = try reader.string("prefix") { prefix = value }
+            if let value = try reader.bool("cleanOnStartUp") { cleanOnStartUp = value }
+            if let value = try reader.string("singleSession") {
+                guard let policy = SingleSession(rawValue: value) else {
+                    throw PomeloError(.configuration, "singleSession must be \"allow\" or \"refuse\", not \"\(value)\"")
+                }
+                singleSession = policy
+            }
+            try reader.finish()
+        }
     }
 
     /// `status`.
     public let name = "status"
     private let options: Options
-    /// Made when the options are known.
-    private let makeStore: @Loop (Options) -> any StatusStore
+    private let store: any StatusStore
 
-    /// Publishes status in Redis; what `status.json` says stands above the options given here.
+    /// Publishes status in Redis.
     public init(redis: any RedisPort, options: Options = Options()) {
-        makeStore = { RedisStatusStore(redis: redis, prefix: $0.prefix) }
-        self.options = options
+        self.init(store: RedisStatusStore(redis: redis, prefix: options.prefix), options: options)
     }
 
     /// Publishes status in a store of the application's own.
     public init(store: any StatusStore, options: Options = Options()) {
-        makeStore = { _ in store }
+        self.store = store
         self.options = options
     }
 
     /// Makes the service and loads it as a component.
     ///
-    /// - Throws: `PomeloError` `.configuration` when `status.json` is wrong, the prefix holds a brace, or the store
-    ///   needs a cluster membership and there is none.
+    /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
+    ///   and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
-        let options = try application.options(options)
-        let store = makeStore(options)
         try store.check(options.prefix, for: name, in: application)
         let service = StatusService(application, store, options)
         application.setService(service)
         try application.load(service)
-    }
-}
-
-extension Status.Options: FileOptions {
-    /// `status.json`.
-    public static var fileName: String { "status" }
-
-    /// Reads `prefix`, `cleanOnStartUp` and `singleSession`.
-    public mutating func read(_ reader: inout OptionReader) throws {
-        prefix = try reader.string("prefix") ?? prefix
-        cleanOnStartUp = try reader.bool("cleanOnStartUp") ?? cleanOnStartUp
-        singleSession = try reader.choice("singleSession") ?? singleSession
     }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
-import PomeloRedis
 import PomeloTesting
 import Testing
 
@@ -39,7 +38,7 @@ import Testing
 
     /// A star before a mark is one character, and to Redis still a star.
     @Test @Loop func patternsAreEscapedByScalars() {
-        #expect(RedisCommand.pattern("a*\u{301}?[\u{316}") == "a\\*\u{301}\\?\\[\u{316}")
+        #expect(RedisChannelStore.escaped("a*\u{301}?[\u{316}") == "a\\*\u{301}\\?\\[\u{316}")
     }
 
     @Test @Loop func aPushThatNoClientCanBeSentIsAnErrorForItsSender() async throws {

@@ -266,7 +266,6 @@ extension WithRedis {
             }
             var configuration = RedisConfiguration(host: "127.0.0.1", port: listener.localAddress.port)
             configuration.connectTimeoutSeconds = 1
-            configuration.startTimeoutSeconds = 1
             configuration.commandTimeoutSeconds = 0.2
             let client = RedisClient(configuration, logger: quiet)
             let error = await failure { () throws(RedisError) in

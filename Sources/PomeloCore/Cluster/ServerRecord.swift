@@ -22,9 +22,7 @@ public struct ServerRecord: Sendable, Equatable {
     public var isFrontend: Bool
     /// The address the client port listens on; `host` when absent.
     public var bind: String?
-    /// Client connections at once, counted from accept; key `max-connections`.
-    ///
-    /// Who comes beyond it waits in the kernel until there is room.
+    /// Connections refused beyond this number; key `max-connections`.
     public var maxConnections: Int?
     /// A share of the work, for routing rules that weigh; 1 when absent.
     public var weight: Int?
