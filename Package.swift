@@ -79,10 +79,10 @@ let package = Package(
         // L3
         room("PomeloRedis", ["PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
-        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),
-        room("PomeloGlobalChannel", service),
+        room("PomeloGlobalChannel", service, resources: lua),
         room("PomeloStatus", service, resources: lua),
         // L5
         room("Pomelo", ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),

@@ -3,6 +3,7 @@
 #include "CPomelo.h"
 
 #include <execinfo.h>
+#include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -108,3 +109,25 @@ size_t pomelo_sample_backtrace(char *text, size_t capacity) {
 }
 
 void pomelo_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+
+// MARK: hiredis
+
+enum { MAX_ELEMENTS = 1 << 24 };
+
+#if HIREDIS_MAJOR < 1
+static redisReplyObjectFunctions bounded, *original;
+
+static void *create_array(const redisReadTask *task, int elements) {
+    return elements > MAX_ELEMENTS ? NULL : original->createArray(task, elements);
+}
+
+void pomelo_bound_arrays(void *reader) {
+    redisReader *r = reader;
+    original = r->fn;
+    bounded = *original;
+    bounded.createArray = create_array;
+    r->fn = &bounded;
+}
+#else
+void pomelo_bound_arrays(void *reader) { ((redisReader *)reader)->maxelements = MAX_ELEMENTS; }
+#endif

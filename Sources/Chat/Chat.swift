@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Chat: rooms over several connectors and chat servers. Reading order: ChatAPI, Chat, GateHandler, EntryHandler,
-// ChatHandlers.
+// ChatHandlers, Rooms.
 import Pomelo
 import PomeloCluster
 import PomeloCommand
@@ -16,16 +16,17 @@ import PomeloStatus
         app.declare(ChatAPI.routes)
         try app.use(Cluster(redis))
 
-        app.configure("all", "gate|connector") { app in
-            app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(3)))
+        try app.configure("all", "gate|connector") { app in
+            app.connector = HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3))))
         }
         try app.configure("all", "gate") { app in
             try app.handle(GateHandler(app: app))
         }
         try app.configure("all", "connector|chat") { app in
             var channel = GlobalChannel.Options()
-            channel.lostServerType = .chat
+            channel.goneServerType = .chat
             try app.use(GlobalChannel(redis: redis, options: channel))
+            Rooms.follow(app)
             var status = Status.Options()
             status.singleSession = .refuse
             try app.use(Status(redis: redis, options: status))

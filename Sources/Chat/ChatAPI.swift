@@ -9,13 +9,17 @@ enum ChatAPI {
     static let queryEntry = Call<Hello, Entry>("gate.gateHandler.queryEntry")
     static let enter = Call<Enter, Roster>("connector.entryHandler.enter")
     static let send = Call<Say, Nothing>("chat.chatHandler.send")
+    /// Who is in the client's room now; not in the public demos.
+    static let list = Call<Nothing, Roster>("chat.chatHandler.list")
     static let admit = Remote<Ticket, Roster>("chat.chatRemote.admit")
     /// What the servers must serve, each its own type's part.
-    static let routes = [queryEntry.route, enter.route, send.route, admit.route]
+    static let routes = [queryEntry.route, enter.route, send.route, list.route, admit.route]
 
     static let onAdd = Push<Member>("onAdd")
     static let onLeave = Push<Member>("onLeave")
     static let onChat = Push<Said>("onChat")
+    /// Messages may be missing, and the list is to be asked for anew; not in the public demos.
+    static let onGap = Push<Nothing>("onGap")
 
     struct Hello: Body {
         /// A name; JSON, because clients may send anything.

@@ -4,25 +4,58 @@ import Pomelo
 import PomeloGlobalChannel
 import PomeloStatus
 
-/// What clients may say.
+/// What clients may say and ask.
 struct ChatHandler: Handler {
     let app: Application
 
-    var routes: [ServedRoute] { on(ChatAPI.send, send) }
+    var routes: [ServedRoute] {
+        on(ChatAPI.send, send)
+        on(ChatAPI.list, list)
+    }
 
     func send(_ say: ChatAPI.Say, _ session: Session) async throws -> Nothing {
         guard let guest = session.uid.flatMap(Guest.init) else { throw Fault(500) }
         guard let target = say.target?.string else { throw Fault(404) }
         let said = ChatAPI.Said(msg: say.content ?? .null, from: guest.name, target: target)
         if Text(target) == "*" {
-            let report = try await app.globalChannel.pushMessage(.connector, ChatAPI.onChat, said, guest.room)
-            if !report.failed.isEmpty { app.log.warning("onChat was not confirmed by \(report.failed.keys.sorted())") }
+            try await tell(said, to: guest.room)
         } else {
             guard let friend = Guest(name: target, room: guest.room.rawValue) else { throw Fault(404) }
-            let report = try await app.status.pushByUids([friend.uid], ChatAPI.onChat, said)
-            guard report.queued > 0 else { throw Fault(404) }
+            try await whisper(said, to: friend)
         }
         return Nothing()
+    }
+
+    /// Acknowledged when it has reached the room, but for connectors that did not confirm: those tell their clients
+    /// that they may have missed something.
+    private func tell(_ said: ChatAPI.Said, to room: ChannelName) async throws {
+        let report = try await app.globalChannel.pushMessage(.connector, ChatAPI.onChat, said, room)
+        if !report.failed.isEmpty { app.log.warning("onChat was not confirmed by \(report.failed.keys.sorted())") }
+        guard report.queued > 0, !report.isIncomplete else { throw Fault(503) }
+    }
+
+    private func whisper(_ said: ChatAPI.Said, to friend: Guest) async throws {
+        do {
+            let report = try await app.status.pushByUids([friend.uid], ChatAPI.onChat, said)
+            guard report.queued > 0 else { throw Fault(404) }
+        } catch let error as PomeloError where error.code == .presenceUnknown {
+            throw Fault(503, "presence unknown")
+        }
+    }
+
+    func list(_: Nothing, _ session: Session) async throws -> ChatAPI.Roster {
+        guard let guest = session.uid.flatMap(Guest.init) else { throw Fault(500) }
+        return try await ChatAPI.Roster.of(guest, app)
+    }
+}
+
+extension ChatAPI.Roster {
+    /// Everybody in a guest's room; an error when not everybody is known.
+    static func of(_ guest: Guest, _ app: Application) async throws -> ChatAPI.Roster {
+        let members = await app.globalChannel.getMembersByChannelName(.connector, guest.room)
+        guard !members.isIncomplete, members.failed.isEmpty else { throw Fault(503) }
+        let names = Set(members.uids.compactMap { Guest($0).map { Text($0.name) } }).union([Text(guest.name)])
+        return ChatAPI.Roster(users: names.sorted().map(\.string))
     }
 }
 
@@ -30,24 +63,13 @@ struct ChatHandler: Handler {
 struct ChatRemote: Handler {
     let app: Application
 
-    init(app: Application) {
-        self.app = app
-        app.globalChannel.onLost { [app] lost in
-            for guest in lost.uids.compactMap(Guest.init) { await EntryHandler.announceLeave(of: guest, app) }
-        }
-    }
-
     var routes: [ServedRoute] { on(ChatAPI.admit, admit) }
 
     /// Adds first, then tells, then looks: of two who enter at once each hears of the other.
     func admit(_ ticket: ChatAPI.Ticket) async throws -> ChatAPI.Roster {
         guard let guest = Guest(ticket.uid) else { throw Fault(500) }
-        let channels = app.globalChannel
-        try await channels.add(ticket.rid, ticket.uid, ticket.frontend)
-        _ = try await channels.pushMessage(
-            .connector, ChatAPI.onAdd, .init(user: guest.name), ticket.rid, except: [ticket.uid])
-        let members = await channels.getMembersByChannelName(.connector, ticket.rid)
-        let names = Set(members.uids.compactMap { Guest($0).map { Text($0.name) } }).union([Text(guest.name)])
-        return ChatAPI.Roster(users: names.sorted().map(\.string))
+        try await app.globalChannel.add(ticket.rid, ticket.uid, ticket.frontend)
+        await Rooms.welcome(guest, app)
+        return try await .of(guest, app)
     }
 }

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import Pomelo
 import PomeloGlobalChannel
 
-/// Lets clients into a room, and tells the others when they are gone.
+/// Lets clients into a room.
 struct EntryHandler: Handler {
     static let refused = Fault(body: ["code": 500, "error": true])
     let app: Application
-
-    init(app: Application) {
-        self.app = app
-        app.sessionService.on { [app] event in
-            guard case .closed(let session, _) = event, let guest = session.uid.flatMap(Guest.init) else { return }
-            Loop.spawn { await Self.announceLeave(of: guest, app) }
-        }
-    }
 
     var routes: [ServedRoute] { on(ChatAPI.enter, enter) }
 
@@ -33,22 +24,11 @@ struct EntryHandler: Handler {
             let ticket = ChatAPI.Ticket(uid: guest.uid, rid: guest.room, frontend: session.frontend)
             return try await app.rpc.call(ChatAPI.admit, ticket, for: session)
         } catch {
-            // Not in the room after all: the client may try again.
+            // Not in the room after all: the client may try again. Who heard of the guest hears that it left.
             try await app.globalChannel.leave(guest.room, guest.uid, session.frontend)
             try await session.unbind()
-            // The others may have heard of the guest before it failed.
-            await Self.announceLeave(of: guest, app)
+            if case RPCError.failed(code: 503, _) = error { throw Fault(503) }
             throw error
-        }
-    }
-
-    static func announceLeave(of guest: Guest, _ app: Application) async {
-        do {
-            let report = try await app.globalChannel.pushMessage(
-                .connector, ChatAPI.onLeave, .init(user: guest.name), guest.room)
-            if !report.failed.isEmpty { app.log.warning("onLeave was not confirmed by \(report.failed.keys.sorted())") }
-        } catch {
-            app.log.error("onLeave of \(guest.uid): \(error)")
         }
     }
 }

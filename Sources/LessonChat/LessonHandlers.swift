@@ -10,10 +10,10 @@ struct LoginHandler: Handler {
     init(app: Application) {
         self.app = app
         app.sessionService.on { [app] event in
-            guard case .closed(let session, _) = event,
+            guard case .closed(let session, _) = event, let uid = session.uid,
                 let userId = session.settings["userId"], let lesson = session.settings["lessonId"]?.idText
             else { return }
-            Loop.spawn { await Self.announceLeave(of: userId, from: ChannelName(lesson), app) }
+            Loop.spawn { await Self.announceLeave(of: uid, userId, from: ChannelName(lesson), app) }
         }
     }
 
@@ -37,10 +37,11 @@ struct LoginHandler: Handler {
         return .welcome
     }
 
-    static func announceLeave(of userId: JSON, from lesson: ChannelName, _ app: Application) async {
+    /// Tells the others, unless the user is in the lesson by another connector already.
+    static func announceLeave(of uid: UserID, _ userId: JSON, from lesson: ChannelName, _ app: Application) async {
+        guard let gone = await app.globalChannel.absence(of: uid, from: lesson) else { return }
         do {
-            _ = try await app.globalChannel.pushMessage(
-                "connector", LessonAPI.onLeave, .init(userId: userId), lesson)
+            try await app.globalChannel.tell("connector", LessonAPI.onLeave, gone) { _ in .init(userId: userId) }
         } catch {
             app.log.error("onLeave: \(error)")
         }
@@ -69,7 +70,7 @@ struct LessonHandler: Handler {
         guard let user = seat.userId.idText else { throw Fault(500) }
         try await app.globalChannel.add(seat.lesson, UserID(user), seat.frontend)
         _ = try await app.globalChannel.pushMessage(
-            "connector", LessonAPI.onJoin, .init(userId: seat.userId), seat.lesson)
+            "connector", LessonAPI.onJoin, .init(userId: seat.userId), seat.lesson, arrival: UserID(user))
         return Nothing()
     }
 }

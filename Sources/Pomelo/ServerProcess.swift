@@ -11,11 +11,21 @@ extension Application {
     ///
     /// - Throws: what `start` throws; everything is stopped then.
     public func run() async throws {
+        let descriptors = Descriptors.raiseLimit()
+        if descriptors < 1024 {
+            log.notice(
+                "few descriptors: fewer clients than usual",
+                metadata: ["descriptors": "\(descriptors)", "clients": "\(network.connectionLimit ?? 0)"])
+        }
         let signals = try [SIGTERM, SIGINT].map { number in try SignalWatcher(number) { self.signalled() } }
         let log = self.log
         let watchdog = Watchdog { stall in
             log.warning(
-                "the loop does not turn", metadata: ["ms": "\(stall.milliseconds)", "at": "\(stall.backtrace)"])
+                "the loop does not turn",
+                metadata: [
+                    "ms": "\(stall.milliseconds)",
+                    "at": .array(stall.backtrace.split(separator: "\n").map { "\($0)" }),
+                ])
         }
         defer {
             watchdog.stop()

@@ -39,16 +39,16 @@ public struct ServerEnvironment: Sendable {
 }
 
 extension Application {
-    /// Makes the application of one server, in the real world.
+    /// Makes the application of one server, in the real world, with what `rpc.json` and `limits.json` say.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the configuration has no server of that id, or when `rpc.json` is
-    ///   wrong.
+    /// - Throws: `PomeloError` `.configuration` when the configuration has no server of that id, or a file is wrong.
     public convenience init(
         _ configuration: Configuration, id: ServerID, environment: ServerEnvironment, network: UVNetwork
     ) throws {
         network.resolver.hosts = environment.hosts
         let bound = environment.bind.map { configuration.binding(id, to: $0) } ?? configuration
-        try self.init(bound, id: id, world: .system(network: network, rpc: RPCOptions(configuration)))
+        try self.init(bound, id: id, world: .system(network: network, rpc: bound.options(RPCOptions())))
+        limits = try bound.options(Limits())
         secret = environment.secret
     }
 }

@@ -3,8 +3,8 @@
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, LeaseHealth,
-// ClusterView, ClusterFeed, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys, RegistryEntry;
-// Ticker.
+// ClusterView, ClusterFeed, RollCall, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys,
+// RegistryEntry; Ticker.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
@@ -52,11 +52,14 @@ public import PomeloRedis
 
     /// Loads the membership and gives it to the application.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the application is a member already.
+    /// What `cluster.json` says stands above the options given at creation.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when `cluster.json` is wrong, or the application is a member already.
     public func install(into application: Application, _: inout PluginOptions) throws {
         guard application.membership == nil else {
             throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")
         }
+        let options = try application.options(options)
         let membership = ClusterMembership(application, ports(application.transport), options)
         let id = application.serverID
         // Not weak: one weak reference makes every retain of an application, and there are some in each request, slow.

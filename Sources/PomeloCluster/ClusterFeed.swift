@@ -30,11 +30,14 @@ struct ClusterFeed {
 
     private(set) var epoch: Int
     private(set) var position: String
+    /// Which registry it is; empty when nobody has joined it yet.
+    var born: String
 
     /// Begins behind a snapshot of the registry; `position` is "0-0" when the stream was empty.
-    init(epoch: Int, position: String) {
+    init(epoch: Int, position: String, born: String = "") {
         self.epoch = epoch
         self.position = position
+        self.born = born
     }
 
     /// Takes what was read from `position` on, the entry there included.
@@ -42,8 +45,8 @@ struct ClusterFeed {
         // The entry seen last is no longer there: trimmed, or another history.
         if position != "0-0", entries.first?.position != position { return .gap }
         var changes: [Change] = []
-        for entry in entries where entry.epoch > epoch {
-            guard entry.epoch == epoch + 1, let change = entry.change else { return .gap }
+        for entry in position == "0-0" ? entries[...] : entries.dropFirst() where entry.epoch > epoch {
+            guard entry.epoch == epoch &+ 1, let change = entry.change else { return .gap }
             epoch = entry.epoch
             changes.append(change)
         }

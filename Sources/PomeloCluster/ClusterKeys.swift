@@ -13,6 +13,8 @@ struct ClusterKeys {
     var leases: String { "pomelo:{\(cluster)}:leases" }
     /// Counter of changes.
     var epoch: String { "pomelo:{\(cluster)}:epoch" }
+    /// When this registry began; another value is another registry.
+    var born: String { "pomelo:{\(cluster)}:born" }
     /// Stream of changes.
     var events: String { "pomelo:{\(cluster)}:ev" }
     /// Channel that says: the stream has grown.

@@ -5,10 +5,8 @@ import PomeloLoop
 import PomeloRedis
 
 extension ClusterMembership {
-    /// How many running servers are asked to accept our secret before the start goes on without an answer.
-    private static let secretAttempts = 3
-    /// How often the id is tried again when its holder changes meanwhile.
-    private static let joinAttempts = 5
+    /// The pause before what failed is tried again.
+    private static let retryPause = Duration.milliseconds(250)
     private static let tokenPoll = Duration.milliseconds(100)
     private static let tokenPatience = Duration.seconds(30)
 
@@ -16,18 +14,26 @@ extension ClusterMembership {
 
     /// Connects, proves the secret and joins.
     ///
-    /// - Throws: `PomeloError` `.redisUnavailable` naming host and port, or `.configuration`: the secret is refused, or
-    ///   the id is running elsewhere.
+    /// A Redis that is slow or loads its data is waited for, and servers that do not answer are asked again, as long as
+    /// the start may take (`Limits.startStep`).
+    ///
+    /// - Throws: `PomeloError` `.redisUnavailable` naming host and port; `.configuration`: the secret is refused, or
+    ///   the id is running elsewhere; `.noAnswer`: nobody who must be asked about the secret answers.
     public func start() async throws {
-        try await orUnavailable { () async throws(RedisError) in
-            try await ports.client?.start()
+        let limit = patience()
+        try await orUnavailable { () async throws(RedisError) in try await ports.client?.start() }
+        try await orUnavailable(until: limit) { () async throws(RedisError) in
             try await view.load()
+            // What will be asked again and again must be allowed.
+            _ = try await registry.look(limit: 1)
         }
-        try await proveSecret()
+        try await proveSecret(until: limit)
+        try await rollCall.ask(within: options.pingDeadline)
         // A port that the configuration leaves open is known only now.
         if keeper.info.record.port == 0 { keeper.info.record.port = ports.transport.localAddress?.port ?? 0 }
         keeper.info.services = reaper.cleaners.map(\.name).sorted()
-        try await join()
+        try checkEntry()
+        try await join(until: limit)
         isJoined = true
         phase = .joining
         view.setOwn(keeper.info)
@@ -44,44 +50,87 @@ extension ClusterMembership {
         phase = .member
         await subscribe()
         await view.follow()
+        await awaitMissing()
     }
 
     /// Tells everybody that this server serves.
     ///
     /// - Throws: `PomeloError` `.redisUnavailable`.
-    public func didStart() async throws { try await move(to: .up) }
+    public func didStart() async throws { try await move(to: .up, until: patience()) }
 
-    private func proveSecret() async throws {
-        let running = servers.all.filter { $0.state == .up && $0.id != id }
-        for server in running.prefix(Self.secretAttempts) {
-            do {
-                try await ports.transport.proveSecret(to: server)
-                return
-            } catch let error as PomeloError where error.code == .unreachable {
-                log.notice("cannot prove the cluster secret to \(server.id): \(error)")
-            }
+    /// When a step of the start that must tell why it failed gives up: before it is given up.
+    private func patience() -> UInt64 { clock.deadline(after: limits().startStep * 0.9) }
+
+    /// Others would ignore an entry that they cannot read.
+    private func checkEntry() throws {
+        do throws(RegistryEntry.Unreadable) {
+            _ = try RegistryEntry.read(RegistryEntry.encode(keeper.info), of: id)
+        } catch {
+            throw PomeloError(.configuration, "the record of \(id) cannot be registered: \(error)", cause: error)
         }
     }
 
-    private func join() async throws {
-        let record = keeper.info.record
+    /// Shows one server that is up that the secret is the same; there may be none.
+    ///
+    /// Who refuses connections is dead, and who has let its lease end is as good as dead. Who holds its lease and says
+    /// nothing is busy: it is asked again, for a server must not join unproved because others are flooded.
+    private func proveSecret(until limit: UInt64) async throws {
+        while true {
+            let running = try await listed(until: limit).filter {
+                $0.info.state == .up && !$0.isExpired && $0.info.id != id
+            }
+            var busy: PomeloError?
+            for server in running {
+                do {
+                    return try await ports.transport.proveSecret(to: server.info)
+                } catch let error as PomeloError where error.code == .unreachable {
+                    log.notice("cannot prove the cluster secret to \(server.info.id): \(error)")
+                } catch let error as PomeloError where error.code == .noAnswer {
+                    busy = error
+                }
+                guard clock.now < limit else { break }
+            }
+            guard let busy else { return }
+            guard clock.now < limit else {
+                throw PomeloError(.noAnswer, "the cluster secret cannot be proved: \(busy)", cause: busy)
+            }
+            log.notice("the cluster secret is not proved yet", metadata: ["pomelo.reason": "\(busy)"])
+            await clock.sleep(for: Self.retryPause)
+            try Task.checkCancellation()
+        }
+    }
+
+    private func listed(until limit: UInt64) async throws -> [RegisteredServer] {
+        try await orUnavailable(until: limit) { () async throws(RedisError) in try await registry.servers() }
+    }
+
+    private func join(until limit: UInt64) async throws {
         var replacing: InstanceID?
         for _ in 0..<Self.joinAttempts {
-            let holder = try await orUnavailable { () async throws(RedisError) in
+            let holder = try await orUnavailable(until: limit) { () async throws(RedisError) in
                 try await keeper.join(replacing: replacing)
             }
             guard let holder else { return }
-            replacing = RegistryEntry.instance(holder)
-            guard let other = RegistryEntry.decode(holder, of: id) else { continue }
-            // We listen where it did, so it cannot be alive.
-            if other.record.host == record.host, other.record.port == record.port { continue }
-            if await ports.transport.ping(other, within: options.pingDeadline) {
-                throw PomeloError(
-                    .configuration,
-                    "server id \(id) is already running at \(other.record.host):\(other.record.port)")
-            }
+            replacing = holder.instance
+            guard await !isDead(holder), let other = holder.info else { continue }
+            throw PomeloError(
+                .configuration,
+                "server id \(id) is already running at \(other.record.host):\(other.record.port)")
         }
         throw PomeloError(.configuration, "server id \(id) is being started by several processes")
+    }
+
+    /// A registry that has lost data is whole again after one renewal period.
+    private func awaitMissing() async {
+        let limit = clock.deadline(after: options.renewEvery * 1.1)
+        guard !isViewComplete else { return }
+        log.notice(
+            "servers that answer are not in the registry: waiting for them",
+            metadata: ["pomelo.servers": "\(rollCall.missing)"])
+        while !isViewComplete, clock.now < limit, phase == .member, !Task.isCancelled {
+            await clock.sleep(for: Self.tokenPoll)
+            await view.follow()
+        }
     }
 
     private func startTickers() {
@@ -99,6 +148,8 @@ extension ClusterMembership {
         while clock.now < patience {
             do {
                 if try await cleanUpOnce() { return }
+            } catch let error as RedisError where error.isPassing {
+                log.notice("cannot clean up yet", metadata: ["pomelo.reason": "\(error)"])
             } catch let error as RedisError {
                 throw PomeloError(.redisUnavailable, "\(error)", cause: error)
             } catch is Reaper.TokenLost {
@@ -114,9 +165,8 @@ extension ClusterMembership {
         let token = reaper.makeToken()
         guard try await registry.takeToken(id, token, for: options.reapToken) else { return false }
         try await reaper.runCleaners(for: id, instance, token)
-        guard try await registry.finish(id, token) else { throw Reaper.TokenLost() }
-        // Makes the lease hash anew.
-        await stand(try await confirm())
+        guard try await registry.finish(id, token, successor: instance) else { throw Reaper.TokenLost() }
+        await stand(try await confirm(claims: true))
         return true
     }
 
@@ -126,7 +176,7 @@ extension ClusterMembership {
     public func willStop() async {
         guard isJoined else { return }
         do {
-            try await move(to: .draining)
+            try await move(to: .draining, until: 0)
         } catch {
             log.warning(
                 "cannot tell the cluster that this server stops", metadata: ["pomelo.reason": "\(error)"])
@@ -156,23 +206,43 @@ extension ClusterMembership {
     // MARK: helpers
 
     /// Here first, then in the registry.
-    private func move(to state: ServerState) async throws {
+    private func move(to state: ServerState, until limit: UInt64) async throws {
         keeper.state = state
         view.setOwn(keeper.info)
-        let standing = try await orUnavailable { () async throws(RedisError) in
-            try await keeper.announce()
+        let standing = try await orUnavailable(until: limit) { () async throws(RedisError) in
+            let standing = try await keeper.announce()
+            if case .taken = standing { return try await confirm() }
+            return standing
         }
         await stand(standing)
         await view.follow()
     }
 
+    /// Tries again until then, when Redis may be able to answer soon.
     private func orUnavailable<Value>(
-        _ body: () async throws(RedisError) -> Value
+        until limit: UInt64 = 0, _ body: () async throws(RedisError) -> Value
     ) async throws -> Value {
-        do {
-            return try await body()
-        } catch {
-            throw PomeloError(.redisUnavailable, "\(error)", cause: error)
+        while true {
+            do {
+                return try await body()
+            } catch {
+                guard error.isPassing, clock.now < limit, !Task.isCancelled else {
+                    throw PomeloError(.redisUnavailable, "\(error)", cause: error)
+                }
+                log.notice("redis does not answer yet", metadata: ["pomelo.reason": "\(error)"])
+                await clock.sleep(for: Self.retryPause)
+            }
+        }
+    }
+}
+
+extension RedisError {
+    /// Whether the same question may be answered soon: nothing is wrong but time.
+    var isPassing: Bool {
+        switch self {
+        case .timeout, .connection, .overloaded: true
+        case .reply(let text): ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"].contains { text.contains($0 + " ") }
+        case .protocolError, .closed: false
         }
     }
 }

@@ -16,8 +16,9 @@ import PomeloRedis
     public let clusterName: String
     /// Whether the registry holds this instance, as far as is known here.
     public internal(set) var isJoined = false
-    /// Whether every server that is known to live is in the view.
-    public internal(set) var isViewComplete = true
+    /// False while a server of the configuration answers and is missing from the view; asked at the start, and when
+    /// the registry has lost data.
+    public var isViewComplete: Bool { rollCall.missing.isEmpty }
     /// Another instance has taken this server's id: the process should stop, without delay.
     public var onReplaced: (@Loop () -> Void)?
 
@@ -33,6 +34,8 @@ import PomeloRedis
     let view: ClusterView
     let reaper: Reaper
     let servers: ServerDirectory
+    let rollCall: RollCall
+    let limits: @Loop () -> Limits
     var phase = Phase.idle
     var tickers: [Ticker] = []
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
@@ -44,6 +47,12 @@ import PomeloRedis
     private var isPublishing = false
     private var isSubscribed = false
     private var isSubscribing = false
+    private let refusals: LimitedLog
+
+    typealias Standing = LeaseKeeper.Standing
+
+    /// How often the id is tried again when its holder changes meanwhile.
+    static let joinAttempts = 5
 
     enum Phase {
         case idle, joining
@@ -63,13 +72,18 @@ import PomeloRedis
         clock = application.clock
         random = application.random
         log = application.log
+        refusals = LimitedLog(log, clock, "redis refuses a part of the registry", lines: 2, per: .seconds(30))
         servers = application.servers
         registry = ClusterRegistry(ports.control, cluster: application.clusterName)
         keeper = LeaseKeeper(registry, own, lease: options.lease)
         leaseHealth = LeaseHealth(lease: options.lease, clock, log)
         view = ClusterView(registry, application.servers, clock: clock, lease: options.lease, log: log)
+        rollCall = RollCall(application, memory: options.lease)
+        limits = { [unowned application] in application.limits }
         reaper = Reaper(
             registry, own: own, ports.transport, clock: clock, random: random, options: options, log: log)
+        view.answers = { server in await ports.transport.ping(server, within: options.pingDeadline) }
+        view.onLoss = { [weak self] in self?.registryLostData() }
     }
 
     // MARK: Membership
@@ -108,16 +122,30 @@ import PomeloRedis
         }
     }
 
-    /// Renews, and notes when.
-    func confirm() async throws(RedisError) -> LeaseKeeper.Standing {
+    /// Renews, and notes when; takes the id back from an instance that is dead.
+    func confirm(claims: Bool? = nil) async throws(RedisError) -> Standing {
+        let claims = claims ?? (phase == .member)
         let sent = clock.now
-        let standing = try await keeper.confirm()
+        var standing = try await keeper.confirm(claims: claims)
+        for _ in 0..<Self.joinAttempts {
+            guard case .taken(let holder) = standing, await isDead(holder) else { break }
+            log.notice("the registry has a dead instance in this server's place: replacing it")
+            standing = try await keeper.confirm(claims: claims, replacing: holder.instance)
+        }
         if standing == .held || standing == .regained { leaseHealth.renewed(sentAt: sent) }
         return standing
     }
 
+    /// Whether the holder of this server's id may be replaced: who asks listens where it did, or it does not answer.
+    func isDead(_ holder: LeaseHolder) async -> Bool {
+        guard let other = holder.info else { return true }
+        let record = keeper.info.record
+        if other.record.host == record.host, other.record.port == record.port { return true }
+        return await !ports.transport.ping(other, within: options.pingDeadline)
+    }
+
     /// Draws the conclusions from how the registry sees this instance.
-    func stand(_ standing: LeaseKeeper.Standing) async {
+    func stand(_ standing: Standing) async {
         guard phase != .stopped else { return }
         switch standing {
         case .held:
@@ -129,7 +157,7 @@ import PomeloRedis
             log.notice("redis had lost this server: publishing again")
             view.lostContinuity()
             await publish()
-        case .lost:
+        case .taken:
             phase = .stopped
             leaseHealth.stop()
             isJoined = false
@@ -159,14 +187,22 @@ import PomeloRedis
     func scan() async {
         if wantsRecovery { await recover() }
         if !isSubscribed { Loop.spawn { await self.subscribe() } }
-        let known = view.epoch
+        let known = view.mark
         do throws(RedisError) {
             let look = try await registry.look(limit: reaper.lookLimit)
-            view.noticed(epoch: look.epoch, known: known)
+            view.noticed(ClusterView.Mark(epoch: look.epoch, born: look.born), known: known)
             if !view.isInGrace, isJoined { reaper.consider(look) }
         } catch {
-            // Told once, when the connection went; the next look is soon.
-            log.debug("the registry cannot be looked at", metadata: ["pomelo.reason": "\(error)"])
+            delayed("the registry cannot be looked at", error)
+        }
+    }
+
+    /// A lost connection was told when it went; what Redis refuses nobody else would tell.
+    private func delayed(_ what: String, _ error: RedisError) {
+        if case .reply = error, !error.isPassing {
+            refusals.write(["pomelo.reason": "\(error)", "pomelo.consequence": "\(what)"])
+        } else {
+            log.debug("\(what)", metadata: ["pomelo.reason": "\(error)"])
         }
     }
 
@@ -179,11 +215,24 @@ import PomeloRedis
             try await messages.subscribe(registry.keys.hint) { [weak view] _ in view?.hinted() }
             isSubscribed = true
         } catch {
-            log.debug("not subscribed to the registry", metadata: ["pomelo.reason": "\(error)"])
+            delayed("not subscribed to the registry", error)
         }
     }
 
     // MARK: Redis goes and comes
+
+    /// At once and not at the next renewal: until then servers that start do not see this one.
+    private func registryLostData() {
+        guard isJoined else { return }
+        Loop.spawn {
+            await self.renew()
+            do {
+                try await self.rollCall.ask(within: self.options.pingDeadline)
+            } catch {
+                self.log.warning("a server refuses this one", metadata: ["pomelo.reason": "\(error)"])
+            }
+        }
+    }
 
     func observe(_ port: any RedisPort) {
         let observation = port.observe { [weak self, unowned port] event in

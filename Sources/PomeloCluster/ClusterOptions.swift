@@ -20,19 +20,23 @@ public struct ClusterOptions: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
+}
 
-    /// Reads the keys of an options file, all of them optional.
+extension ClusterOptions: FileOptions {
+    /// `cluster.json`.
+    public static var fileName: String { "cluster" }
+
+    /// Reads the keys, all of them optional.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming the file and the key: unknown, not a positive number of seconds,
-    ///   or a lease shorter than two renewals.
-    public init(_ reader: consuming OptionReader) throws {
+    /// - Throws: `PomeloError` `.configuration` naming the file and the key: not a number of seconds, or a lease
+    ///   shorter than two renewals.
+    public mutating func read(_ reader: inout OptionReader) throws {
         lease = try reader.seconds("leaseSeconds") ?? lease
         renewEvery = try reader.seconds("renewEverySeconds") ?? renewEvery
         scanEvery = try reader.seconds("scanEverySeconds") ?? scanEvery
         reloadEvery = try reader.seconds("reloadEverySeconds") ?? reloadEvery
         reapToken = try reader.seconds("reapTokenSeconds") ?? reapToken
         pingDeadline = try reader.seconds("pingDeadlineSeconds") ?? pingDeadline
-        try reader.finish()
         guard lease >= renewEvery * 2 else {
             throw PomeloError(
                 .configuration, "cluster options: leaseSeconds must be at least twice renewEverySeconds")

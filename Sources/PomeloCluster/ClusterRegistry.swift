@@ -12,6 +12,16 @@ public struct RegisteredServer: Sendable, Equatable {
     public let isExpired: Bool
 }
 
+/// The instance that has a server id, when it is not the one that asks.
+struct LeaseHolder: Equatable {
+    let id: ServerID
+    let instance: InstanceID
+    let entry: String
+
+    /// Nil when the entry cannot be read: nobody can be reached by it.
+    var info: ServerInfo? { RegistryEntry.decode(entry, of: id) }
+}
+
 /// The registry of one cluster in Redis: a call per question, no state of its own.
 @Loop public final class ClusterRegistry {
     /// More ids than this are looked at in the next look.
@@ -34,22 +44,24 @@ public struct RegisteredServer: Sendable, Equatable {
     ///
     /// - Throws: `PomeloError` `.redisUnavailable`.
     public func list() async throws -> [RegisteredServer] {
-        try await orUnavailable { () async throws(RedisError) in
-            let replies = try await redis.pipeline([
-                RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
-                RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
-            ])
-            let now = try milliseconds(replies.first?.get())
-            guard replies.count == 3, let entries = try replies[1].get().dictionary,
-                let leases = try replies[2].get().dictionary
-            else { throw .protocolError("the registry is not what it should be") }
-            return entries.compactMap { id, text in
-                RegistryEntry.decode(text, of: ServerID(id.string)).map {
-                    RegisteredServer(
-                        info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
-                }
-            }.sorted { $0.info.id < $1.info.id }
-        }
+        try await orUnavailable { () async throws(RedisError) in try await servers() }
+    }
+
+    func servers() async throws(RedisError) -> [RegisteredServer] {
+        let replies = try await redis.pipeline([
+            RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
+            RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
+        ])
+        let now = try milliseconds(replies.first?.get())
+        guard replies.count == 3, let entries = try replies[1].get().dictionary,
+            let leases = try replies[2].get().dictionary
+        else { throw .protocolError("the registry is not what it should be") }
+        return entries.compactMap { id, text in
+            RegistryEntry.decode(text, of: ServerID(id.string)).map {
+                RegisteredServer(
+                    info: $0, isExpired: leases[id].flatMap(Double.init).map { $0 <= now } ?? false)
+            }
+        }.sorted { $0.info.id < $1.info.id }
     }
 
     /// The state of a server; nil when it is not registered, or its lease has ended.
@@ -88,18 +100,18 @@ public struct RegisteredServer: Sendable, Equatable {
 
     /// What TIME answered, as leases count.
     private func milliseconds(_ time: RedisReply?) throws(RedisError) -> Double {
-        guard let parts = time?.strings?.compactMap(Int.init), parts.count == 2 else {
+        guard let parts = time?.strings?.compactMap(Double.init), parts.count == 2 else {
             throw .protocolError("TIME without a time")
         }
-        return Double(parts[0] * 1000 + parts[1] / 1000)
+        return parts[0] * 1000 + parts[1] / 1000
     }
 
     // MARK: entry and lease
 
     enum PutOutcome {
         case written
-        /// The entry of the instance that holds the id.
-        case held(String)
+        /// The entry of the instance that holds the id, and that instance.
+        case held(LeaseHolder)
     }
 
     func put(
@@ -107,23 +119,27 @@ public struct RegisteredServer: Sendable, Equatable {
     ) async throws(RedisError) -> PutOutcome {
         let reply = try await redis.run(
             ClusterScripts.put,
-            keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.everServers, keys.hint],
+            keys: [
+                keys.servers, keys.leases, keys.epoch, keys.events, keys.everServers, keys.hint, keys.born,
+            ],
             args: [
                 .text(info.id.rawValue), .text(RegistryEntry.encode(info)), .text(info.instance.rawValue),
                 .text(expected?.rawValue ?? ""), .milliseconds(lease),
             ])
-        guard let fields = reply.array, fields.count == 2 else {
+        guard let fields = reply.array, let first = fields.first?.int else {
             throw .protocolError("cluster.put answered \(reply)")
         }
-        return fields[0].int == 1 ? .written : .held(fields[1].string ?? "")
+        if first == 1 { return .written }
+        guard fields.count == 3, let entry = fields[1].string, let instance = fields[2].string else {
+            throw .protocolError("cluster.put answered \(reply)")
+        }
+        return .held(LeaseHolder(id: info.id, instance: InstanceID(instance), entry: entry))
     }
 
     enum Renewal: String { case renewed, differs, missing, taken }
 
-    /// Renews the lease; `isWhole` is false when the lease hash was missing, and it has been made again.
-    func renew(
-        _ info: ServerInfo, lease: Duration
-    ) async throws(RedisError) -> (renewal: Renewal, isWhole: Bool) {
+    /// Renews the lease; nothing is renewed when the entry is missing, or another instance's.
+    func renew(_ info: ServerInfo, lease: Duration) async throws(RedisError) -> Renewal {
         let reply = try await redis.run(
             ClusterScripts.renew, keys: [keys.servers, keys.leases],
             args: [
@@ -133,10 +149,14 @@ public struct RegisteredServer: Sendable, Equatable {
         guard let renewal = reply.string.flatMap(Renewal.init(rawValue:)) else {
             throw .protocolError("cluster.renew answered \(reply)")
         }
-        guard renewal != .taken else { return (renewal, true) }
-        let made = try await redis.send(
-            RedisCommand("HSETNX", keys.lease(info.id), "inst", info.instance.rawValue))
-        return (renewal, made.int == 0)
+        return renewal
+    }
+
+    /// Makes the lease hash this instance's own; false when it was not, and what hangs on the lease was lost.
+    func claim(_ info: ServerInfo) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.claim, keys: [keys.lease(info.id)], args: [.text(info.instance.rawValue)]
+        ).int == 1
     }
 
     /// Removes the entry when it is still this instance's; false when it was not.
@@ -151,30 +171,32 @@ public struct RegisteredServer: Sendable, Equatable {
     struct Snapshot {
         let epoch: Int
         let position: String
+        /// Which registry it is; empty when nobody has joined it yet.
+        let born: String
         let servers: [ServerInfo]
-        /// Entries that could not be read.
-        let unreadable: [ServerID]
+        /// Entries that could not be read, and why.
+        let unreadable: [ServerID: String]
     }
 
     func snapshot(lease: Duration) async throws(RedisError) -> Snapshot {
         let reply = try await redis.run(
-            ClusterScripts.view, keys: [keys.servers, keys.leases, keys.epoch, keys.events],
+            ClusterScripts.view, keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.born],
             args: [.milliseconds(lease)])
-        guard let fields = reply.array, fields.count >= 2, fields.count.isMultiple(of: 2),
-            let epoch = fields[0].int,
-            let position = fields[1].string
+        guard let fields = reply.array, fields.count >= 3, !fields.count.isMultiple(of: 2),
+            let epoch = fields[0].int, let position = fields[1].string, let born = fields[2].string
         else { throw .protocolError("cluster.view answered \(reply)") }
         var servers: [ServerInfo] = []
-        var unreadable: [ServerID] = []
-        for index in stride(from: 2, to: fields.count, by: 2) {
-            let id = ServerID(fields[index].string ?? "")
-            if let info = RegistryEntry.decode(fields[index + 1].string ?? "", of: id) {
-                servers.append(info)
-            } else {
-                unreadable.append(id)
+        var unreadable: [ServerID: String] = [:]
+        for index in stride(from: 3, to: fields.count, by: 2) {
+            let id = fields[index].string ?? ""
+            do throws(RegistryEntry.Unreadable) {
+                servers.append(try RegistryEntry.read(fields[index + 1].string ?? "", of: ServerID(id)))
+            } catch {
+                unreadable[RegistryEntry.isName(id) ? ServerID(id) : "(no server id)"] = error.description
             }
         }
-        return Snapshot(epoch: epoch, position: position, servers: servers, unreadable: unreadable)
+        return Snapshot(
+            epoch: epoch, position: position, born: born, servers: servers, unreadable: unreadable)
     }
 
     /// The stream from an entry on, that entry included.
@@ -193,20 +215,21 @@ public struct RegisteredServer: Sendable, Equatable {
         let epoch: Int
         let leases: Int
         let endedLeases: Int
+        /// Which registry it is; empty when nobody has joined it yet.
+        let born: String
         /// The longest ended first; not all of them.
         let ended: [ServerID]
     }
 
     func look(limit: Int) async throws(RedisError) -> Look {
         let reply = try await redis.run(
-            ClusterScripts.look, keys: [keys.leases, keys.epoch], args: [.number(limit)])
-        guard let fields = reply.array, fields.count >= 3, let epoch = fields[0].int,
-            let leases = fields[1].int,
-            let ended = fields[2].int
+            ClusterScripts.look, keys: [keys.leases, keys.epoch, keys.born], args: [.number(limit)])
+        guard let fields = reply.array, fields.count >= 4, let epoch = fields[0].int,
+            let leases = fields[1].int, let ended = fields[2].int, let born = fields[3].string
         else { throw .protocolError("cluster.look answered \(reply)") }
         return Look(
-            epoch: epoch, leases: leases, endedLeases: ended,
-            ended: fields.dropFirst(3).compactMap { $0.string.map { ServerID($0) } })
+            epoch: epoch, leases: leases, endedLeases: ended, born: born,
+            ended: fields.dropFirst(4).compactMap { $0.string.map { ServerID($0) } })
     }
 
     /// The text of an entry, empty when there is none.
@@ -250,10 +273,22 @@ public struct RegisteredServer: Sendable, Equatable {
         ).int == 1
     }
 
-    /// Removes the lease hash and gives the token back; false when the token was lost, and nothing is removed.
-    func finish(_ id: ServerID, _ token: String) async throws(RedisError) -> Bool {
+    /// Marks the lease hash with the instance that the clean-up is for; false when the token was lost.
+    func begin(_ id: ServerID, _ instance: InstanceID, _ token: String) async throws(RedisError) -> Bool {
         try await redis.run(
-            ClusterScripts.finish, keys: [keys.reap(id), keys.lease(id)], args: [.text(token)]
+            ClusterScripts.begin, keys: [keys.reap(id), keys.lease(id)],
+            args: [.text(token), .text(instance.rawValue)]
+        ).int == 1
+    }
+
+    /// Removes the lease hash, or makes it the successor's, and gives the token back; false when the token was lost,
+    /// and nothing is removed.
+    func finish(
+        _ id: ServerID, _ token: String, successor: InstanceID? = nil
+    ) async throws(RedisError) -> Bool {
+        try await redis.run(
+            ClusterScripts.finish, keys: [keys.reap(id), keys.lease(id)],
+            args: [.text(token), .text(successor?.rawValue ?? "")]
         ).int == 1
     }
 

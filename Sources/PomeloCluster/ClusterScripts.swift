@@ -7,6 +7,8 @@ public enum ClusterScripts {
     public static let put = RedisScript(name: "cluster.put", source: text(PackageResources.put_lua))
     /// Renews a lease.
     public static let renew = RedisScript(name: "cluster.renew", source: text(PackageResources.renew_lua))
+    /// Makes a lease hash an instance's own.
+    public static let claim = RedisScript(name: "cluster.claim", source: text(PackageResources.claim_lua))
     /// Removes a server that leaves or is gone.
     public static let remove = RedisScript(name: "cluster.remove", source: text(PackageResources.remove_lua))
     /// Tells whether a server's lease has ended.
@@ -15,6 +17,8 @@ public enum ClusterScripts {
     public static let look = RedisScript(name: "cluster.look", source: text(PackageResources.look_lua))
     /// Reads the whole registry.
     public static let view = RedisScript(name: "cluster.view", source: text(PackageResources.view_lua))
+    /// Begins a clean-up.
+    public static let begin = RedisScript(name: "cluster.begin", source: text(PackageResources.begin_lua))
     /// Renews a clean-up token.
     public static let proceed = RedisScript(
         name: "cluster.proceed", source: text(PackageResources.proceed_lua))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import Metrics
 import PomeloCore
 import PomeloLoop
 import PomeloRedis
@@ -26,10 +27,16 @@ import PomeloRedis
     private var isWorking = false
     private var isClosed = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
+    private var bad: [ServerID: String] = [:]
+    private let badEntries = Counter(label: "pomelo.cluster.badEntries")
     private var graceEnd: UInt64?
     private var graceTimer: TimerID?
     /// This server, listed whatever the registry says; nil while it has not joined.
     private(set) var own: ServerInfo?
+    /// The registry has lost what this view knew of it: this server's entry too, perhaps.
+    var onLoss: (@Loop () -> Void)?
+    /// Whether an instance answers.
+    var answers: @Loop (ServerInfo) async -> Bool = { _ in false }
 
     init(
         _ registry: ClusterRegistry, _ servers: ServerDirectory, clock: any LoopClock, lease: Duration,
@@ -67,16 +74,29 @@ import PomeloRedis
     /// The stream has grown.
     func hinted() { wake(.changes) }
 
-    /// The epoch this view has followed the registry to.
-    var epoch: Int { feed?.epoch ?? 0 }
+    /// Which registry this view follows, and how far.
+    struct Mark: Equatable {
+        var epoch: Int
+        /// Empty when nobody had joined it yet.
+        var born: String
+    }
 
-    /// The registry's epoch is this one; `known` is what it was here when the question was sent.
-    func noticed(epoch: Int, known: Int) {
-        if epoch < known {
+    /// Where this view is.
+    var mark: Mark { Mark(epoch: feed?.epoch ?? 0, born: feed?.born ?? "") }
+
+    /// The registry is there; `known` is where this view was when the question was sent.
+    func noticed(_ there: Mark, known: Mark) {
+        let isOther = !known.born.isEmpty && there.born != known.born
+        if isOther || there.epoch < known.epoch {
+            // It was read anew while the answer was on its way.
+            guard mark.born == known.born else { return }
             log.notice("the registry has gone back in time")
             lostContinuity()
-        } else if epoch > self.epoch || need != .nothing {
-            awaited = max(awaited, epoch)
+            return
+        }
+        if known.born.isEmpty { feed?.born = there.born }
+        if there.epoch > mark.epoch || need != .nothing {
+            awaited = max(awaited, there.epoch)
             wake(.changes)
         }
     }
@@ -94,6 +114,7 @@ import PomeloRedis
     func lostContinuity() {
         beginGrace()
         wake(.everything)
+        onLoss?()
     }
 
     /// Reads nothing more.
@@ -146,34 +167,75 @@ import PomeloRedis
             guard case .changes(let changes) = feed.take(entries) else {
                 log.notice("the stream of changes has a gap: reading the whole registry")
                 beginGrace()
+                onLoss?()
                 return try await readEverything()
             }
             self.feed = feed
             for change in changes { apply(change) }
         }
         // Changes that were counted are not in the stream.
-        if epoch < awaited { try await readEverything() }
+        if mark.epoch < awaited { try await readEverything() }
     }
 
     private func readEverything() async throws(RedisError) {
         let snapshot = try await registry.snapshot(lease: lease)
-        if let feed, snapshot.epoch < feed.epoch { beginGrace() }
-        if !snapshot.unreadable.isEmpty {
-            log.warning("unreadable registry entries", metadata: ["pomelo.servers": "\(snapshot.unreadable)"])
+        if let feed, snapshot.epoch < feed.epoch || (!feed.born.isEmpty && snapshot.born != feed.born) {
+            beginGrace()
+            onLoss?()
         }
-        feed = ClusterFeed(epoch: snapshot.epoch, position: snapshot.position)
+        note(snapshot.unreadable)
+        feed = ClusterFeed(epoch: snapshot.epoch, position: snapshot.position, born: snapshot.born)
         awaited = 0
-        var listed = snapshot.servers
-        let ids = Set(listed.map(\.id))
-        if isInGrace { listed += servers.all.filter { !ids.contains($0.id) && $0.id != own?.id } }
+        let listed = isInGrace ? await withKnown(snapshot.servers) : snapshot.servers
+        // REENTRANCY: only this server's own state may have changed meanwhile.
+        list(listed)
+    }
+
+    /// Adds those that the registry lacks, and puts back those that answer where it has another instance.
+    ///
+    /// A Redis of yesterday lists instances that are long gone, until their successors have renewed.
+    private func withKnown(_ listed: [ServerInfo]) async -> [ServerInfo] {
+        var byID = Dictionary(listed.map { ($0.id, $0) }) { first, _ in first }
+        let differing = servers.all.filter { known in
+            known.id != own?.id && byID[known.id].map { $0.instance != known.instance } ?? true
+        }
+        let doubted = differing.filter { byID[$0.id] != nil }
+        for known in differing where byID[known.id] == nil { byID[known.id] = known }
+        for known in await answering(doubted) { byID[known.id] = known }
+        return Array(byID.values)
+    }
+
+    private func answering(_ doubted: [ServerInfo]) async -> [ServerInfo] {
+        var found: [ServerInfo] = []
+        let questions = doubted.map { known in
+            Loop.spawn { if await self.answers(known) { found.append(known) } }
+        }
+        for question in questions { await question.value }
+        return found
+    }
+
+    private func list(_ servers: [ServerInfo]) {
+        var listed = servers
         if let own {
             listed.removeAll { $0.id == own.id && $0.instance == own.instance }
             if !listed.contains(where: { $0.id == own.id }) { listed.append(own) }
         }
         listed.sort { $0.id < $1.id }
-        guard listed != servers.all else { return }
+        guard listed != self.servers.all else { return }
         removeReplaced(by: listed)
-        servers.replace(listed)
+        self.servers.replace(listed)
+    }
+
+    /// Tells of entries that cannot be read when they change: they count for nothing, and are read again and again.
+    private func note(_ unreadable: [ServerID: String]) {
+        defer { bad = unreadable }
+        let new = unreadable.filter { bad[$0.key] != $0.value }
+        guard !new.isEmpty else { return }
+        badEntries.increment(by: new.count)
+        let named = new.sorted { $0.key < $1.key }.prefix(8).map { "\($0.key): \($0.value)" }
+        log.warning(
+            "registry entries that cannot be read are ignored",
+            metadata: ["pomelo.count": "\(new.count)", "pomelo.servers": "\(named.joined(separator: "; "))"])
     }
 
     // MARK: the directory

@@ -10,8 +10,8 @@ import PomeloRedis
         case held
         /// The entry, or what hangs on the lease, was lost, and is there again.
         case regained
-        /// Another instance has the id.
-        case lost
+        /// Another instance has the id; whether it lives is not known here.
+        case taken(LeaseHolder)
         /// Leaving: nothing is renewed any more.
         case leaving
     }
@@ -20,6 +20,8 @@ import PomeloRedis
     private let lease: Duration
     var info: ServerInfo
     private var isLeaving = false
+    /// Something was lost, and nobody has been told yet: what is told may fail half way.
+    private var hasLost = false
 
     init(_ registry: ClusterRegistry, _ info: ServerInfo, lease: Duration) {
         self.registry = registry
@@ -27,11 +29,11 @@ import PomeloRedis
         self.lease = lease
     }
 
-    /// Takes the id, in the place of `expected` when given; returns the holder's entry when there is another one.
-    func join(replacing expected: InstanceID?) async throws(RedisError) -> String? {
+    /// Takes the id, in the place of `expected` when given; returns the holder when there is another one.
+    func join(replacing expected: InstanceID?) async throws(RedisError) -> LeaseHolder? {
         switch try await registry.put(info, replacing: expected, lease: lease) {
         case .written: nil
-        case .held(let entry): entry
+        case .held(let holder): holder
         }
     }
 
@@ -42,18 +44,30 @@ import PomeloRedis
     }
 
     /// Writes the entry as it is now.
-    func announce() async throws(RedisError) -> Standing { try await put(otherwise: .held) }
+    func announce() async throws(RedisError) -> Standing { try await put() ?? .held }
 
-    /// Renews, and comes back when the registry has lost this instance.
-    func confirm() async throws(RedisError) -> Standing {
+    /// Renews, and comes back when the registry has lost this instance, or has `dead` in its place.
+    ///
+    /// With `claims` the hash that hangs on the lease is made this instance's own: not before what a former one has
+    /// left is cleaned up.
+    func confirm(claims: Bool, replacing dead: InstanceID? = nil) async throws(RedisError) -> Standing {
         if isLeaving { return .leaving }
-        let (renewal, isWhole) = try await registry.renew(info, lease: lease)
-        switch renewal {
-        case .renewed: return isWhole ? .held : .regained
-        case .differs: return try await put(otherwise: isWhole ? .held : .regained)
-        case .missing: return try await put(otherwise: .regained)
-        case .taken: return .lost
+        if let dead {
+            hasLost = true
+            if let other = try await put(replacing: dead) { return other }
+        } else {
+            switch try await registry.renew(info, lease: lease) {
+            case .renewed: break
+            case .missing:
+                hasLost = true
+                if let other = try await put() { return other }
+            // Who the other one is, a wish to write tells.
+            case .differs, .taken: if let other = try await put() { return other }
+            }
         }
+        if claims { try await claim() }
+        defer { hasLost = false }
+        return hasLost ? .regained : .held
     }
 
     /// Removes the entry, if it is still this instance's.
@@ -62,12 +76,23 @@ import PomeloRedis
         _ = try await registry.leave(info)
     }
 
-    private func put(otherwise standing: Standing) async throws(RedisError) -> Standing {
+    private func claim() async throws(RedisError) {
+        do throws(RedisError) {
+            if try await !registry.claim(info) { hasLost = true }
+        } catch {
+            // Executed, perhaps: then the next one would find nothing amiss.
+            hasLost = hasLost || error.maybeExecuted
+            throw error
+        }
+    }
+
+    /// Nil when the entry is written.
+    private func put(replacing dead: InstanceID? = nil) async throws(RedisError) -> Standing? {
         // REENTRANCY: `leave` may have been called while the renewal was under way.
         if isLeaving { return .leaving }
-        switch try await registry.put(info, replacing: nil, lease: lease) {
-        case .written: return standing
-        case .held: return .lost
+        switch try await registry.put(info, replacing: dead, lease: lease) {
+        case .written: return nil
+        case .held(let holder): return .taken(holder)
         }
     }
 }

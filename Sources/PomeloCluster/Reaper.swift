@@ -101,8 +101,10 @@ import PomeloRedis
                 _ = try await registry.release(id, token)
                 return
             }
-            try await runCleaners(for: id, RegistryEntry.instance(entry), token)
-            let removed = try await registry.removeExpired(id, RegistryEntry.instance(entry))
+            let instance = RegistryEntry.instance(entry)
+            // Without an entry nobody knows whose state it is: the token is as good a mark.
+            try await runCleaners(for: id, instance == "" ? InstanceID(token) : instance, token)
+            let removed = try await registry.removeExpired(id, instance)
             _ = try await registry.finish(id, token)
             if removed { log.notice("removed a server that is gone", metadata: ["pomelo.peer": "\(id)"]) }
         } catch is RedisError {
@@ -121,8 +123,9 @@ import PomeloRedis
     /// Names who works, for people who look into Redis.
     func makeToken() -> String { "\(own.instance)/\(random.instanceID())" }
 
-    /// Runs all cleaners for a server whose token is ours.
+    /// Runs all cleaners for a server whose token is ours; `instance` is the one that is gone, or our own.
     func runCleaners(for id: ServerID, _ instance: InstanceID, _ token: String) async throws {
+        guard try await registry.begin(id, instance, token) else { throw TokenLost() }
         for cleaner in cleaners {
             try await cleaner.cleanUp(id, instance: instance) {
                 guard !self.isStopped,

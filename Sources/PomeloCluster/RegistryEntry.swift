@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
+public import PomeloCore
 import PomeloWire
 
 //  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1",
@@ -9,8 +9,23 @@ import PomeloWire
 //  `state` is joining, up or draining; of the record only id, serverType, host and port are always there. The order
 //  is fixed, so that equal entries are equal texts.
 
-/// A server as the registry keeps it.
-enum RegistryEntry {
+/// A server as the registry keeps it: pure, and safe for any text.
+public enum RegistryEntry {
+    /// Why a text is no entry.
+    public struct Unreadable: Error, Equatable, Sendable, CustomStringConvertible {
+        /// What is wrong with it, without the text's own words.
+        public let description: String
+    }
+
+    /// The longest text of an entry, in bytes.
+    public static let maxBytes = 65_536
+    /// The longest id, type or name of a service, in bytes.
+    public static let maxNameBytes = 128
+    /// The longest host, in bytes; a name of the DNS has at most 253 (RFC 1035).
+    static let maxHostBytes = 255
+    static let maxInstanceBytes = 64
+    static let maxServices = 64
+
     /// The text of the hash value.
     static func encode(_ info: ServerInfo) -> String {
         let record = info.record
@@ -34,29 +49,36 @@ enum RegistryEntry {
         return String(decoding: JSON.object(entry).encoded(), as: UTF8.self)
     }
 
-    /// Reads an entry; nil when it is none, or is of another server.
-    static func decode(_ text: String, of id: ServerID) -> ServerInfo? {
+    /// Reads an entry: whoever can write to Redis may have written it.
+    ///
+    /// - Throws: `Unreadable` when it is none, is of another server, or holds what no server would announce.
+    public static func read(_ text: String, of id: ServerID) throws(Unreadable) -> ServerInfo {
+        guard text.utf8.count <= maxBytes else { throw Unreadable("it has more than \(maxBytes) bytes") }
         let entry: JSON
-        do {
+        do throws(WireError) {
             entry = try JSON.parse(Bytes(text.utf8))
+        } catch {
+            throw Unreadable("it is not JSON")
+        }
+        guard isName(id.rawValue) else { throw Unreadable("its id is no server id") }
+        guard let instance = entry["inst"]?.string, isInstance(instance) else { throw Unreadable("inst is wrong") }
+        guard let record = entry["record"], record.object != nil else { throw Unreadable("it has no record") }
+        let fields = Fields(record)
+        guard try fields.text("id").map({ ServerID($0) }) == id else { throw Unreadable("it is of another server") }
+        // A state of a later version is one that nothing is routed to.
+        let state = entry["state"]?.string.flatMap(ServerState.init(rawValue:)) ?? .joining
+        return ServerInfo(
+            record: try fields.record(id), instance: InstanceID(instance), state: state,
+            services: try services(entry["services"]))
+    }
+
+    /// Reads an entry; nil when it cannot be read.
+    static func decode(_ text: String, of id: ServerID) -> ServerInfo? {
+        do throws(Unreadable) {
+            return try read(text, of: id)
         } catch {
             return nil
         }
-        guard let instance = entry["inst"]?.string, !instance.isEmpty,
-            let fields = entry["record"], fields["id"]?.string.map({ ServerID($0) }) == id,
-            let type = fields["serverType"]?.string, let host = fields["host"]?.string,
-            let port = number(fields["port"])
-        else { return nil }
-        var record = ServerRecord(
-            id: id, type: ServerType(type), host: host, port: port, clientHost: fields["clientHost"]?.string,
-            clientPort: number(fields["clientPort"]), isFrontend: fields["frontend"] == true,
-            bind: fields["bind"]?.string, maxConnections: number(fields["max-connections"]),
-            metadata: fields["metadata"]?.object ?? JSONObject())
-        record.weight = number(fields["weight"])
-        // A state of a later version is one that nothing is routed to.
-        let state = entry["state"]?.string.flatMap(ServerState.init(rawValue:)) ?? .joining
-        let services = entry["services"]?.array?.compactMap(\.string) ?? []
-        return ServerInfo(record: record, instance: InstanceID(instance), state: state, services: services)
     }
 
     /// The instance of an entry, also of one whose record cannot be read; empty when there is none.
@@ -68,5 +90,71 @@ enum RegistryEntry {
         }
     }
 
-    private static func number(_ value: JSON?) -> Int? { value?.int.flatMap(Int.init(exactly:)) }
+    // MARK: what is allowed
+
+    /// Names are parts of keys: those of Redis Cluster end at a brace, ours at a colon.
+    static func isName(_ text: String) -> Bool {
+        (1...maxNameBytes).contains(text.utf8.count)
+            && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && !":{}".utf8.contains($0) }
+    }
+
+    private static func isInstance(_ text: String) -> Bool {
+        (1...maxInstanceBytes).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    private static func services(_ value: JSON?) throws(Unreadable) -> [String] {
+        guard let value else { return [] }
+        guard let list = value.array, list.count <= maxServices else { throw Unreadable("services is wrong") }
+        let names = list.compactMap(\.string)
+        guard names.count == list.count, names.allSatisfy(isName) else { throw Unreadable("services is wrong") }
+        return names
+    }
+}
+
+extension RegistryEntry.Unreadable {
+    fileprivate init(_ description: String) { self.description = description }
+}
+
+/// The fields of an entry's record: each is absent or right.
+private struct Fields {
+    private let json: JSON
+
+    init(_ json: JSON) { self.json = json }
+
+    func record(_ id: ServerID) throws(RegistryEntry.Unreadable) -> ServerRecord {
+        guard let type = try text("serverType"), RegistryEntry.isName(type) else { throw wrong("serverType") }
+        guard let host = try host("host") else { throw wrong("host") }
+        guard let port = try number("port", in: 1...65_535) else { throw wrong("port") }
+        guard json["frontend"] == nil || json["frontend"]?.bool != nil else { throw wrong("frontend") }
+        guard json["metadata"] == nil || json["metadata"]?.object != nil else { throw wrong("metadata") }
+        var record = ServerRecord(
+            id: id, type: ServerType(type), host: host, port: port, clientHost: try self.host("clientHost"),
+            clientPort: try number("clientPort", in: 1...65_535), isFrontend: json["frontend"]?.bool ?? false,
+            bind: try self.host("bind"), maxConnections: try number("max-connections", in: 1...Int.max),
+            metadata: json["metadata"]?.object ?? JSONObject())
+        record.weight = try number("weight", in: 1...Int.max)
+        return record
+    }
+
+    func text(_ key: String) throws(RegistryEntry.Unreadable) -> String? {
+        guard let value = json[key] else { return nil }
+        guard let text = value.string else { throw wrong(key) }
+        return text
+    }
+
+    private func host(_ key: String) throws(RegistryEntry.Unreadable) -> String? {
+        guard let host = try text(key) else { return nil }
+        guard (1...RegistryEntry.maxHostBytes).contains(host.utf8.count),
+            host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F })
+        else { throw wrong(key) }
+        return host
+    }
+
+    private func number(_ key: String, in range: ClosedRange<Int>) throws(RegistryEntry.Unreadable) -> Int? {
+        guard let value = json[key] else { return nil }
+        guard let number = value.int.flatMap(Int.init(exactly:)), range.contains(number) else { throw wrong(key) }
+        return number
+    }
+
+    private func wrong(_ key: String) -> RegistryEntry.Unreadable { RegistryEntry.Unreadable("\(key) is wrong") }
 }

@@ -48,7 +48,9 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         let network = UVNetwork()
         let app = try Application(configuration, id: id, environment: try ServerEnvironment(), network: network)
         let settings = try RedisSettings.load(configuration)
-        let redis = RedisClient(settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random)
+        let redis = RedisClient(
+            settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random,
+            logger: Logger(label: "pomelo.redis").lineSafe)
         try Program.setUp(app, redis)
         if app.isMaster { reportServers(of: app) }
         try await app.run()
@@ -66,11 +68,14 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
 /// `redis.json`, with errors that name the file.
 enum RedisSettings {
     static func load(_ configuration: Configuration) throws -> RedisConfiguration {
-        let section = try configuration.section("redis")
+        let (section, path) = try configuration.strictSection("redis")
         do {
             return try JSONCoder.decode(RedisConfiguration.self, from: section)
+        } catch DecodingError.dataCorrupted(let context) {
+            // It names the key.
+            throw PomeloError(.configuration, "\(path): \(context.debugDescription)")
         } catch let error as DecodingError {
-            throw PomeloError(.configuration, "\(configuration.path("redis")): \(error.plainText)", cause: error)
+            throw PomeloError(.configuration, "\(path): \(error.plainText)", cause: error)
         }
     }
 }

@@ -26,6 +26,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case idleTimeout
     /// More bytes waiting than the client may leave unread.
     case slowConsumer
+    /// Without a handshake while too many others came: it made room.
+    case crowdedOut
 }
 
 /// What a connector has seen since it started.
@@ -36,6 +38,12 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var openWebSocket = 0
     /// Connections open now that have not shown what they speak.
     public internal(set) var undetected = 0
+    /// Connections open now whose handshake is not acknowledged.
+    public internal(set) var pending = 0
+    /// Times that no connection could be accepted, mostly for want of descriptors.
+    public internal(set) var acceptErrors = 0
+    /// Times that accepting was paused because as many were connected as may be.
+    public internal(set) var acceptPauses = 0
     /// Connections accepted.
     public internal(set) var accepted = 0
     /// Connections the core did not want, for their number.

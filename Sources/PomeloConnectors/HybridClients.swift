@@ -22,7 +22,18 @@ import PomeloWire
     /// Whether connections must note when something was read.
     let tracksActivity: Bool
     var statistics = ConnectorStatistics()
+    let failedHandshakes: LimitedLog
+    let faultLog: LimitedLog
+    let unsendable: LimitedLog
 
+    /// Connections at once, those that are closing included; who comes beyond it waits in the kernel.
+    private let maxConnections: Int
+    private let pending: PendingConnections
+    private var listener: (any StreamListener)?
+    private var acceptsPaused = false
+    private let crowdLog: LimitedLog
+    private let fullLog: LimitedLog
+    private let acceptLog: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
     private var connections: [ObjectIdentifier: HybridConnection] = [:]
     private var stopping = false
@@ -30,8 +41,21 @@ import PomeloWire
 
     /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package.
     init(
-        _ options: HybridOptions, host: any ConnectorHost, clock: any LoopClock, logger: Logger
+        _ options: HybridOptions, host: any ConnectorHost, clock: any LoopClock, logger: Logger,
+        maxConnections: Int? = nil
     ) throws(WireError) {
+        let limit = max(1, maxConnections ?? .max)
+        self.maxConnections = limit
+        pending = PendingConnections(
+            limit: min(options.maxPending, max(limit / 2, min(limit, 8))), perAddress: options.maxPendingPerAddress)
+        // Once in a burst: what somebody does to the server is told, and does not fill the log.
+        let burst = Duration.seconds(10)
+        crowdLog = LimitedLog(logger, clock, "clients without a handshake make room", lines: 1, per: burst)
+        fullLog = LimitedLog(logger, clock, "no room for more clients: accepting pauses", lines: 1, per: burst)
+        acceptLog = LimitedLog(logger, clock, "clients cannot be accepted", lines: 1, per: burst)
+        failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
+        faultLog = LimitedLog(logger, clock, "client closed for a fault", level: .debug, lines: 100)
+        unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
         self.options = options
         self.host = host
         self.clock = clock
@@ -68,17 +92,49 @@ import PomeloWire
 
     // MARK: connections
 
+    func listens(on listener: any StreamListener) {
+        self.listener = listener
+        listener.onAcceptError = { [unowned self] error in
+            statistics.acceptErrors += 1
+            acceptLog.write(["error": "\(error)", "pomelo.open": "\(connections.count)"])
+        }
+        watchRoom()
+    }
+
     func accept(_ stream: any ByteStream) {
         if stopping { return stream.close() }
         let connection = HybridConnection(self, stream)
         connections[ObjectIdentifier(connection)] = connection
         statistics.accepted += 1
         statistics.undetected += 1
+        for oldest in pending.add(connection) {
+            crowdLog.write(["pomelo.remote": "\(oldest.stream.remoteAddress)", "pomelo.pending": "\(pending.count)"])
+            oldest.cut(.crowdedOut)
+        }
+        statistics.pending = pending.count
         connection.start()
+        watchRoom()
+    }
+
+    /// The connection's handshake is done, or will never be.
+    func noLongerPending(_ connection: HybridConnection) {
+        pending.remove(connection)
+        statistics.pending = pending.count
+    }
+
+    private func watchRoom() {
+        guard let listener, acceptsPaused != (connections.count >= maxConnections) else { return }
+        acceptsPaused.toggle()
+        guard acceptsPaused else { return listener.resumeAccepting() }
+        statistics.acceptPauses += 1
+        fullLog.write(["pomelo.open": "\(connections.count)", "pomelo.pending": "\(pending.count)"])
+        listener.pauseAccepting()
     }
 
     func remove(_ connection: HybridConnection) {
+        noLongerPending(connection)
         connections[ObjectIdentifier(connection)] = nil
+        watchRoom()
         if connections.isEmpty {
             emptied?.resume()
             emptied = nil
@@ -88,6 +144,7 @@ import PomeloWire
     /// Tells every client goodbye and waits until they are gone; the rest is cut off at the deadline.
     func stop(within deadline: Duration) async {
         stopping = true
+        listener = nil
         for connection in connections.values { connection.stop() }
         let timer = clock.schedule(after: deadline) { self.cutOff() }
         await withCheckedContinuation { waiter in

@@ -6,57 +6,64 @@ import PomeloWire
 
 /// From bytes to what the state machine says about them.
 extension HybridConnection {
-    func readPackets(_ packets: PacketDecoder, _ bytes: borrowing Span<UInt8>) {
+    func readPackets(_ packets: PacketDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
         var decoder = packets
         do throws(WireError) {
-            try decoder.decode(bytes) { type, body, limit in
+            let taken = try decoder.decode(bytes) { type, body, limit in
                 receive(type, body, &limit)
             }
             if state.phase != .closed { wire = .packets(decoder) }
+            return taken
         } catch {
             fail(Self.fault(error))
+            return bytes.count
         }
     }
 
-    func readFrames(_ frames: WebSocketDecoder, _ bytes: borrowing Span<UInt8>) {
+    func readFrames(_ frames: WebSocketDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
         var decoder = frames
         do throws(WebSocketError) {
-            try decoder.decode(bytes) { event, limit in
+            let taken = try decoder.decode(bytes) { event, limit in
                 receive(event)
                 if state.phase == .working {
                     limit = clients.options.maxMessageBytes + Packet.headerLength
                 }
-                return state.phase != .closed
+                return mayGoOn
             }
             if state.phase != .closed { wire = .webSocket(decoder) }
+            return taken
         } catch {
             fail(error.closeCode == 1009 ? .tooLarge : .badFrame, closeCode: error.closeCode, error.reason)
+            return bytes.count
         }
     }
 
     private func receive(_ event: WebSocketEvent) {
         switch event {
         case .message(text: true, let message) where message.isEmpty:
-            break
+            charge(1)
         case .message(_, let message):
             receiveMessage(message)
         case .ping(let payload):
+            charge(1)
             _ = send(frame: WebSocketFrame.encode(.pong, payload))
         case .pong:
-            break
+            charge(1)
         case .close(let code, _):
             finish(.disconnected("client closed the WebSocket"), closeCode: code)
         }
     }
 
-    /// A WebSocket message: one package or more.
-    private func receiveMessage(_ message: Bytes) {
+    /// A WebSocket message, from a place in it on: one package or more.
+    func receiveMessage(_ message: Bytes, from start: Int = 0) {
         let options = clients.options
         let limit = state.phase == .working ? options.maxMessageBytes : options.maxBytesBeforeAck
         do throws(WireError) {
-            try PacketDecoder.decodeFrame(message.span, maxBodyBytes: limit) { type, body, limit in
+            let rest = message.span.extracting(start..<message.count)
+            let taken = try PacketDecoder.decodeFrame(rest, maxBodyBytes: limit) { type, body, limit in
                 receive(type, body, &limit)
             }
+            if start + taken < message.count { keep(message, from: start + taken) }
         } catch {
             fail(Self.fault(error))
         }
@@ -67,8 +74,9 @@ extension HybridConnection {
         return .badPackage
     }
 
-    /// One package; false when the connection has ended over it.
+    /// One package; false when the next one must wait, or the connection has ended.
     private func receive(_ type: PacketType, _ body: Span<UInt8>, _ limit: inout Int) -> Bool {
+        charge(1)
         switch state.receive(type, limit: clients.options.maxIgnoredPackages) {
         case .judgeHandshake:
             judge(body)
@@ -89,7 +97,7 @@ extension HybridConnection {
         case .none:
             break
         }
-        return state.phase != .closed
+        return mayGoOn
     }
 
     // MARK: handshake
@@ -107,7 +115,7 @@ extension HybridConnection {
             do {
                 welcome(request, user: try await hook(request.message))
             } catch {
-                clients.logger.info("handshake refused by the application", metadata: ["error": "\(error)"])
+                clients.failedHandshakes.write(["error": "\(error)"])
                 refuse(HandshakeReply.badRequest, .handshakeRefused)
             }
         }
@@ -119,8 +127,7 @@ extension HybridConnection {
             let reply = try clients.welcome(request, user: user)
             if state.answered(accepted: true) { _ = send(packet: reply) }
         } catch {
-            clients.logger.error(
-                "the handshake answer does not fit a package", metadata: ["error": "\(error)"])
+            clients.unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
             refuse(HandshakeReply.badRequest, .handshakeRefused)
         }
     }
@@ -143,7 +150,9 @@ extension HybridConnection {
         // A push from a client acts as a notify, as in the original.
         guard head.kind != .response else { return drop(id: 0) }
         guard !head.compressedBody, let route = route(head, message) else { return drop(id: head.id) }
-        deliver(ClientMessage(id: head.id, route: route, body: head.body(in: message)))
+        guard let session else { return }
+        clients.host.received(
+            ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: arrival), from: session)
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {
@@ -158,28 +167,4 @@ extension HybridConnection {
     }
 
     static let failure = Bytes("{\"code\":500}".utf8)
-
-    /// Hands a message on, or keeps it while the session has enough in flight.
-    ///
-    /// What is kept came with what filled the session up, so it is bounded by one read or WebSocket message.
-    private func deliver(_ message: ClientMessage) {
-        guard let session else { return }
-        guard !paused, held.isEmpty else { return held.append(message) }
-        clients.host.received(message, from: session)
-    }
-
-    /// Continues with what was kept, then with the stream.
-    func deliverHeld() {
-        delivering = false
-        var next = 0
-        let waiting = held
-        held = []
-        while next < waiting.count, !paused, let session {
-            clients.host.received(waiting[next], from: session)
-            next += 1
-        }
-        guard state.phase != .closed else { return }
-        held = Array(waiting[next...]) + held
-        if !paused { stream.resumeReading() }
-    }
 }

@@ -8,13 +8,14 @@ import PomeloWire
 extension HybridConnection: ClientSocket {
     var remoteAddress: SocketAddress { stream.remoteAddress }
     var queuedBytes: Int { stream.queuedBytes }
+    var hasHungUp: Bool { stream.peerHasHungUp }
 
     func respond(id: UInt32, body: Bytes) {
         guard state.phase == .working else { return }
         do throws(WireError) {
             _ = send(packet: try Message.responsePacket(id: id, body: body))
         } catch {
-            clients.logger.error("a response cannot be sent", metadata: ["error": "\(error)"])
+            clients.unsendable.write(["pomelo.message": "response", "error": "\(error)"])
             if body.count > Self.failure.count { respond(id: id, body: Self.failure) }
         }
     }
@@ -35,8 +36,9 @@ extension HybridConnection: ClientSocket {
             let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
             return kind == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
         } catch {
-            clients.logger.error(
-                "a push cannot be sent", metadata: ["pomelo.route": "\(message.route)", "error": "\(error)"])
+            clients.unsendable.write([
+                "pomelo.message": "push", "pomelo.route": "\(message.route.forLog)", "error": "\(error)",
+            ])
             return []
         }
     }
@@ -48,29 +50,10 @@ extension HybridConnection: ClientSocket {
             do throws(WireError) {
                 guard send(packet: try Packet.kick(reason: reason)) else { return }
             } catch {
-                clients.logger.error("a kick reason does not fit a package", metadata: ["error": "\(error)"])
+                clients.unsendable.write(["pomelo.message": "kick", "error": "\(error)"])
             }
         }
         finish(.kicked(reason))
-    }
-
-    func pauseReading() {
-        guard !paused else { return }
-        paused = true
-        stream.pauseReading()
-    }
-
-    func resumeReading() {
-        guard paused else { return }
-        paused = false
-        extendHeartbeat()
-        if held.isEmpty {
-            stream.resumeReading()
-        } else if !delivering {
-            // Not now: the core is in the middle of ending a request.
-            delivering = true
-            Loop.spawn { [self] in deliverHeld() }
-        }
     }
 
     // MARK: bytes

@@ -53,6 +53,7 @@ extension HybridConnection {
     ///   server.
     func startWorking() {
         lastActivity = clients.clock.now
+        clients.noLongerPending(self)
         if clients.heartbeatTimeout == nil { expectTraffic() } else { heartbeat() }
     }
 
@@ -63,7 +64,7 @@ extension HybridConnection {
 
     private func heartbeatOverdue(_ limit: UInt64) {
         // While this side does not read, silence proves nothing.
-        if paused { return expect(within: limit) }
+        if isHeldBack { return expect(within: limit) }
         let quiet = clients.clock.now - lastActivity
         if clients.options.resetOnData, quiet < limit { return expect(within: limit - quiet) }
         fail(.heartbeatTimeout)
@@ -84,7 +85,7 @@ extension HybridConnection {
     private func idle() {
         let quiet = clients.clock.now - lastActivity
         let limit = clients.idleTimeout
-        if paused {
+        if isHeldBack {
             expect(within: limit)
         } else if quiet >= limit {
             fail(.idleTimeout)

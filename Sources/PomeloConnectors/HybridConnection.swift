@@ -40,11 +40,20 @@ import PomeloWire
     /// Set when this side ended the connection over a fault.
     private(set) var fault: ConnectionFault?
     private var finished = false
+    /// Whether its handshake is still to be done.
+    var isPending = false
 
-    // +Sending
+    // +Backlog
+    /// The core wants nothing more for now.
     var paused = false
-    var delivering = false
-    var held: [ClientMessage] = []
+    /// This turn's share is used up.
+    var throttled = false
+    var goesOn = false
+    var backlog: Backlog?
+    var share = 0
+    var shareTurn = 0
+    /// When what is being decoded was read.
+    var arrival: UInt64 = 0
 
     // +Timer
     var timer: TimerID?
@@ -65,8 +74,9 @@ import PomeloWire
     // MARK: stream
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        if clients.tracksActivity { lastActivity = clients.clock.now }
-        read(bytes)
+        arrival = clients.clock.now
+        lastActivity = arrival
+        receive(bytes)
     }
 
     func streamDidDrain(_ stream: any ByteStream) {
@@ -93,34 +103,39 @@ import PomeloWire
 
     // MARK: detection
 
-    private func read(_ bytes: borrowing Span<UInt8>) {
-        guard bytes.count > 0 else { return }
+    /// Returns how many bytes were taken: all, unless the connection must wait before it goes on.
+    func read(_ bytes: borrowing Span<UInt8>) -> Int {
+        guard bytes.count > 0 else { return 0 }
         // The decoder leaves the property while it works, because what it finds may lead back here.
         let current = wire
         wire = .none
         switch consume current {
-        case .undetected(let earlier): detect(earlier, bytes)
-        case .upgrade(let decoder): readUpgrade(decoder, bytes)
-        case .packets(let decoder): readPackets(decoder, bytes)
-        case .webSocket(let decoder): readFrames(decoder, bytes)
-        case .none: break
+        case .undetected(let earlier): return detect(earlier, bytes)
+        case .upgrade(let decoder): return readUpgrade(decoder, bytes)
+        case .packets(let decoder): return readPackets(decoder, bytes)
+        case .webSocket(let decoder): return readFrames(decoder, bytes)
+        case .none: return bytes.count
         }
     }
 
-    private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) {
+    private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) -> Int {
         var start = earlier
         for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
         if Self.methods.contains(where: { start.starts(with: $0) }) {
             wire = .upgrade(UpgradeDecoder())
         } else if Self.methods.contains(where: { $0.starts(with: start) }) {
             wire = .undetected(start)
-            return
+            return bytes.count
         } else {
-            guard open(.tcp) else { return finish(.disconnected("refused")) }
+            guard open(.tcp) else {
+                finish(.disconnected("refused"))
+                return bytes.count
+            }
             wire = .packets(PacketDecoder(maxBodyBytes: clients.options.maxBytesBeforeAck))
         }
-        if !earlier.isEmpty { read(earlier.span) }
-        read(bytes)
+        // Fewer than four bytes: no whole package, so all of them are taken.
+        if !earlier.isEmpty { _ = read(earlier.span) }
+        return read(bytes)
     }
 
     /// Shows the connection to the core; false when it is not wanted.
@@ -139,7 +154,7 @@ import PomeloWire
 
     // MARK: upgrade
 
-    private func readUpgrade(_ upgrade: UpgradeDecoder, _ bytes: borrowing Span<UInt8>) {
+    private func readUpgrade(_ upgrade: UpgradeDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
         var decoder = upgrade
         do throws(WireError) {
             switch try decoder.decode(bytes) {
@@ -147,7 +162,7 @@ import PomeloWire
                 wire = .upgrade(decoder)
             case .request(let request, let consumed):
                 answer(request)
-                read(bytes.extracting(consumed..<bytes.count))
+                return consumed + read(bytes.extracting(consumed..<bytes.count))
             }
         } catch {
             if case .tooLarge = error {
@@ -158,6 +173,7 @@ import PomeloWire
                 fail(.notAnUpgrade)
             }
         }
+        return bytes.count
     }
 
     private func answer(_ request: UpgradeRequest) {
@@ -217,17 +233,16 @@ import PomeloWire
         guard !finished else { return false }
         finished = true
         wire = .none
-        held = []
+        backlog = nil
         cancelTimer()
+        clients.noLongerPending(self)
         if let fault {
             self.fault = fault
             clients.statistics.faults[fault, default: 0] += 1
-            clients.logger.debug(
-                "client closed for a fault",
-                metadata: [
-                    "pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(stream.remoteAddress)",
-                    "pomelo.session": "\(session.map { $0.id.description } ?? "-")",
-                ])
+            clients.faultLog.write([
+                "pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(stream.remoteAddress)",
+                "pomelo.session": "\(session.map { $0.id.description } ?? "-")",
+            ])
         }
         return true
     }

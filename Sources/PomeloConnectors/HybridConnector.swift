@@ -25,7 +25,7 @@ import PomeloWire
         _ options: HybridOptions = HybridOptions(), logger: Logger = Logger(label: "pomelo.connector")
     ) {
         self.options = options
-        self.logger = logger
+        self.logger = logger.lineSafe
     }
 
     /// The address clients reach, once started.
@@ -41,7 +41,9 @@ import PomeloWire
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
         let clients = try makeClients(host, context)
         do {
-            listener = try await context.network.listen(on: context.address) { clients.accept($0) }
+            let listener = try await context.network.listen(on: context.address) { clients.accept($0) }
+            self.listener = listener
+            clients.listens(on: listener)
         } catch {
             throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
         }
@@ -50,7 +52,8 @@ import PomeloWire
 
     private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> HybridClients {
         do {
-            return try HybridClients(options, host: host, clock: context.clock, logger: logger)
+            return try HybridClients(
+                options, host: host, clock: context.clock, logger: logger, maxConnections: context.maxConnections)
         } catch {
             throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: HybridOptions, HybridState, HybridConnector, HybridClients, HybridConnection, +Packages,
-// +Sending, +Timer, RouteCodes, ConnectorStatistics.
+// Reading order: HybridOptions, +File, HybridState, HybridConnector, HybridClients, PendingConnections,
+// HybridConnection, +Packages, +Backlog, +Sending, +Timer, RouteCodes, ConnectorStatistics.
 import PomeloLoop
 public import PomeloWire
 
@@ -26,6 +26,14 @@ public struct HybridOptions: Sendable {
     public var idleTimeout: Duration = .seconds(90)
     /// From accept to acknowledged handshake, the hook included.
     public var handshakeTimeout: Duration = .seconds(10)
+    /// Connections without an acknowledged handshake, all together; beyond it the oldest of them is closed.
+    ///
+    /// Never more than half of what may be connected at all, so that who says nothing leaves room for who does.
+    public var maxPending = 2048
+    /// The same from one address, or one /64 network of IPv6; beyond it the oldest of that address is closed.
+    ///
+    /// Many clients may come from one address: through a proxy, or from one large network.
+    public var maxPendingPerAddress = 512
     /// The longest package body and WebSocket message before the handshake is acknowledged, in bytes.
     public var maxBytesBeforeAck = 64 * 1024
     /// The longest package body and WebSocket message afterwards, in bytes.
@@ -47,8 +55,8 @@ public struct HybridOptions: Sendable {
     /// A throw is answered 500, and so is a hook that takes longer than `handshakeTimeout`.
     public var handshake: (@Loop @Sendable (JSON) async throws -> JSON?)?
 
-    /// Everything at its default: no heartbeat, no dictionary.
-    public init(heartbeat: Duration? = nil) { self.heartbeat = heartbeat }
+    /// Everything at its default but the heartbeat; no dictionary.
+    public init(heartbeat: Duration?) { self.heartbeat = heartbeat }
 
     /// What the handshake answer says; nil without heartbeats.
     var heartbeatSeconds: Int? {

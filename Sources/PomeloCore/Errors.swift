@@ -59,6 +59,10 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
         public static let replaced = Code("replaced")
         /// A peer did not answer; `cause` says whether it may have executed.
         public static let unreachable = Code("unreachable")
+        /// A peer took the connection, or may have, and said nothing.
+        public static let noAnswer = Code("noAnswer")
+        /// Nobody can say now whether a user is online: a server that may know does not answer.
+        public static let presenceUnknown = Code("presenceUnknown")
         /// Redis is away and the call cannot do without.
         public static let redisUnavailable = Code("redisUnavailable")
         /// A value could not be encoded or decoded.
@@ -70,7 +74,7 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
 
         static let all: [Code] = [
             .configuration, .notRunning, .noSession, .binding, .unknownServer, .notAFrontend, .replaced, .unreachable,
-            .redisUnavailable, .encoding, .overloaded, .network,
+            .noAnswer, .presenceUnknown, .redisUnavailable, .encoding, .overloaded, .network,
         ]
 
         init(_ description: String) { self.description = description }

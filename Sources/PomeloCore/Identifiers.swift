@@ -3,19 +3,19 @@
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
 // Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Plugin, EventListener,
-// LifecycleHooks, LifeStep, Limits, World.
-// Admin/: AdminModule, AdminService.
-// Configuration/: Configuration, OptionReader, ServerFileReader, ProcessArguments.
+// LifecycleHooks, LifeStep, Limits, World, PauseWatch.
+// Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
+// Configuration/: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
 // SessionProcedures, SessionWatch, ConnectionStatistics.
 // Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
 // Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
-// Channel/: ChannelService, Channel, Broadcast, Fanout, PushReport, PushScheduler; members' ends: FrontendRoster;
-// LocalChannelStore (the seam to stores), ChannelKeeper.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
+// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
-// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, WriteBehind.
+// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, CleanUpSlices, WriteBehind.
 public import PomeloWire
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.

@@ -2,14 +2,16 @@
 import PomeloCore
 import PomeloLoop
 
-/// What frontends answer about their channels.
+/// What frontends answer about their channels; beside it `PresenceQuestions`.
 ///
 /// ```
 /// add, leave, addDevice, leaveDevice   channel text | user id or session id text      → empty
-/// members      channel text | last user id of the page before, or empty                → user ids texts
-/// pushAll      channel text | route text | excepted user ids texts | body to the end   → a report
+/// members      channel text | number u64 to go on behind, or 0     → number u64 to go on with, or 0 | user ids texts
+/// pushAll      a `ChannelPush`                                                         → a report
+/// gone         `GoneWords`                                                             → a report
+/// missed       instance text | all u32: 1 or 0 | channels texts                        → empty
 /// destroy      channel text                                                            → a report
-/// lost         channel text | server text | user ids texts                             → empty
+/// departed     `Departed`                                                              → empty, when it was told
 /// ```
 @Loop struct ChannelProcedures {
     static let pageLength = 1000
@@ -26,17 +28,23 @@ import PomeloLoop
         }
         table.immediate("sys/channel.members") { _, payload in
             var reader = PayloadReader(payload)
-            return page(ChannelName(try reader.text()), after: try reader.text())
+            return page(ChannelName(try reader.text()), after: try reader.number())
         }
         table.replying("sys/channel.pushAll") { _, payload, reply in
+            try service.deliver(try ChannelPush(payload)) { reply(.success(Fanout.encode($0))) }
+        }
+        table.replying("sys/channel.gone") { _, payload, reply in
+            let own = service.application.serverID
+            let words = try GoneWords(payload, at: own)
+            try service.passOn(words, words.fences[own]) { reply(.success(Fanout.encode($0))) }
+        }
+        table.immediate("sys/channel.missed") { _, payload in
             var reader = PayloadReader(payload)
-            let channel = ChannelName(try reader.text())
-            let route = try reader.text()
-            let except = Set(try reader.texts().map { UserID($0) })
-            let message = try PushMessage(route: route, body: try reader.rest())
-            guard let owned = service.channels[channel] else { return reply(.success(Fanout.encode(PushReport()))) }
-            service.application.pushSchedulers.assign(message)
-            owned.push(message, except: except) { reply(.success(Fanout.encode($0))) }
+            guard InstanceID(try reader.text()) == service.application.instance else { return [] }
+            let isAll = try reader.count() == 1
+            let names = try reader.texts().map { ChannelName($0) }
+            service.gaps.note(isAll ? nil : names)
+            return []
         }
         table.immediate("sys/channel.destroy") { _, payload in
             var reader = PayloadReader(payload)
@@ -49,14 +57,15 @@ import PomeloLoop
             }
             return []
         }
-        table.suspending("sys/channel.lost") { _, payload in
-            var reader = PayloadReader(payload)
-            let channel = ChannelName(try reader.text())
-            let server = ServerID(try reader.text())
-            let uids = try reader.texts().map { UserID($0) }
-            await service.raiseLost(LostMembers(channel: channel, uids: uids, server: server))
-            return []
+        // Not a task of the call's: it goes on when the caller waits no longer.
+        table.replying("sys/channel.departed") { _, payload, reply in
+            let departed = try Departed(payload)
+            service.departures.begin {
+                await service.hear(departed)
+                reply(.success([]))
+            }
         }
+        service.registerQuestions(in: table)
     }
 
     private func membership(
@@ -70,12 +79,11 @@ import PomeloLoop
         }
     }
 
-    /// Members in order of their ids, after the last of the page before.
-    private func page(_ channel: ChannelName, after last: String) -> [UInt8] {
-        let members = service.channels.members(channel).map(\.rawValue)
-        let rest = last.isEmpty ? members[...] : members.drop { $0 <= last }
+    private func page(_ channel: ChannelName, after number: UInt64) -> [UInt8] {
+        let page = service.channels[channel]?.page(after: number, length: Self.pageLength) ?? (uids: [], next: nil)
         var payload = PayloadWriter()
-        payload.texts(Array(rest.prefix(Self.pageLength)))
+        payload.number(page.next ?? 0)
+        payload.texts(page.uids.map(\.rawValue))
         return payload.bytes
     }
 }

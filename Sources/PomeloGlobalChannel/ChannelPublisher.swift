@@ -23,13 +23,17 @@ import PomeloLoop
     }
 
     /// Channels with changes that are not published.
-    var count: Int { backlog.count }
+    var count: Int { backlog.comparesAll ? max(1, channels.nameCount) : backlog.count }
+    var marks: Int { backlog.marks }
     var hasChanges: Bool { !backlog.isEmpty }
 
     /// A membership differs from the published copy.
-    func note(_ channel: ChannelName, _ uid: UserID) { backlog.note(channel, uid) }
+    func note(_ channel: ChannelName, _ uid: UserID) { backlog.note(channel, uid, channels) }
 
     func publish(_ sequence: UInt64, written confirm: @Loop (UInt64?) -> Void) async throws {
+        if backlog.comparesAll {
+            backlog.compared(Set(try await store.channels()).union(channels.names))
+        }
         let batch = ChannelBatch(changes: backlog.take(Self.batchMembers, channels), sequence: sequence)
         for change in batch.changes { written[change.channel] = channels[change.channel] == nil ? nil : sequence }
         do {
@@ -41,7 +45,7 @@ import PomeloLoop
                 if !isWhole { backlog.rewrite(change.channel) }
             }
         } catch {
-            backlog.putBack(batch)
+            backlog.putBack(batch, channels)
             throw error
         }
     }

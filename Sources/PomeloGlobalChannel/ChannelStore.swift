@@ -60,6 +60,8 @@ public struct PublishedBatch: Sendable, Equatable {
 /// It says through the sequences and the counts when it has lost data. Its writing calls come one at a time.
 @Loop public protocol ChannelStore: PublishedStore {
     /// Publishes changes and the sequence, all or nothing, and says which sequence was there before.
+    ///
+    /// Throws when another instance of the server has its id.
     func publish(_ batch: ChannelBatch) async throws -> PublishedBatch
     /// The published members of a channel at a server; may be behind the owner.
     func members(of channel: ChannelName, at server: ServerID) async throws -> [UserID]
@@ -69,10 +71,13 @@ public struct PublishedBatch: Sendable, Equatable {
     func counts(of channels: [ChannelName]) async throws -> [ChannelName: Int]
     /// Forgets a channel at servers that may be gone.
     func destroy(_ channel: ChannelName, at servers: [ServerID]) async throws
-    /// Removes a gone server's entries channel by channel; `lost` is awaited before an entry is removed.
+    /// Removes what a gone instance has published, or one before it, and nothing of a later one: then it throws.
+    ///
+    /// At most 50 channels go between two calls of `proceed`. `lost` takes the members of a channel over before its
+    /// entries are removed; it is called for several channels at once, and does not wait for those who hear of it.
     func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @Loop (ChannelName, [UserID]) async -> Void
+        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
     ) async throws
 }
 
@@ -82,6 +87,8 @@ public struct PublishedBatch: Sendable, Equatable {
     @Loop public final class Entries {
         fileprivate var members: [ServerID: [ChannelName: Set<UserID>]] = [:]
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
+        /// Who has each server id: outlives every loss, as the membership that it stands for puts it right.
+        fileprivate var owners: [ServerID: InstanceID] = [:]
 
         /// Entries of nobody.
         public nonisolated init() {}
@@ -109,14 +116,21 @@ public struct PublishedBatch: Sendable, Equatable {
     /// Works on entries of its own, or on some that it shares with other stores.
     public nonisolated init(_ entries: Entries = Entries()) { self.entries = entries }
 
-    /// Takes the server's identity, and forgets what its former instances published.
+    /// Takes the server's identity: what its former instances write from now on is refused.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         owner = StoreOwner(application, membership)
-        entries.members[owner.server] = nil
+        entries.owners[owner.server] = owner.instance
+    }
+
+    private func check(_ server: ServerID, _ instance: InstanceID) throws {
+        if let other = entries.owners[server], other != instance { throw PomeloError.replaced(server, by: other) }
     }
 
     /// Applies the changes to the entries, at once.
-    public func publish(_ batch: ChannelBatch) -> PublishedBatch {
+    ///
+    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    public func publish(_ batch: ChannelBatch) throws -> PublishedBatch {
+        try check(owner.server, owner.instance)
         var published = PublishedBatch(counts: [:], previous: publishedSequence())
         for change in batch.changes {
             var members = change.replaces ? [] : entries.members[owner.server]?[change.channel] ?? []
@@ -157,15 +171,19 @@ public struct PublishedBatch: Sendable, Equatable {
 
     /// Removes a server's entries in order of the channels' names.
     ///
-    /// - Throws: what `proceed` throws; the channels not yet told about stay.
+    /// - Throws: `PomeloError` `.notRunning` when an instance other than this one has started; what `proceed` throws.
+    ///   The channels not yet told about stay.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @Loop (ChannelName, [UserID]) async -> Void
+        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
-        for (channel, members) in (entries.members[server] ?? [:]).sorted(by: { $0.key < $1.key }) {
-            try await proceed()
-            await lost(channel, members.sorted())
-            entries.members[server]?[channel] = nil
+        try await CleanUpSlices.run((entries.members[server] ?? [:]).keys.sorted(), proceed) { channels in
+            for channel in channels {
+                try self.check(server, instance)
+                await lost(channel, (self.entries.members[server]?[channel] ?? []).sorted())
+                try self.check(server, instance)
+                self.entries.members[server]?[channel] = nil
+            }
         }
     }
 }

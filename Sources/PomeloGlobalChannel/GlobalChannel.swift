@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloGlobalChannel: channels whose members are connected to different servers.
-// Reading order: GlobalChannel, GlobalChannelService, ChannelProcedures, OwnedChannels, OwnedChannel, ChannelStore,
-// RedisChannelStore, ChannelPublisher, ChannelBacklog.
+// Reading order: GlobalChannel, GlobalChannelService, +Members, +Pushes, ChannelProcedures, OwnedChannels,
+// OwnedChannel, MemberRoll. Who comes and goes: GlobalChannelService+Presence, +Lost, GoneWords, PresenceLog,
+// Departures, PresenceQuestions; Gaps. The published copy: ChannelStore, RedisChannelStore, +CleanUp, Scripts/*.lua,
+// ChannelPublisher, ChannelBacklog.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -17,48 +19,55 @@ public struct GlobalChannel: Plugin {
         public var cleanOnStartUp = false
         /// An `add` before the user's `bind` waits this long for it; zero refuses it.
         public var pending = Duration.zero
-        /// The server type that hears of users lost with a server; nil: the server that cleans up.
-        public var lostServerType: ServerType?
+        /// The server type that hears of users who are gone; nil: the frontend they left, or the server that cleans up.
+        public var goneServerType: ServerType?
 
         /// The defaults written at each property.
         public init() {}
-
-        /// Reads `globalChannel.json`; unknown keys are an error.
-        public init(_ reader: OptionReader) throws {
-            var reader = reader
-            if let value = try reader.string("prefix") { prefix = value }
-            if let value = try reader.bool("cleanOnStartUp") { cleanOnStartUp = value }
-            if let value = try reader.seconds("pendingSeconds") { pending = value }
-            lostServerType = try reader.string("lostServerType").map { ServerType($0) }
-            try reader.finish()
-        }
     }
 
     /// `globalChannel`.
     public let name = "globalChannel"
     private let options: Options
-    private let store: any ChannelStore
+    /// Made when the options are known.
+    private let makeStore: @Loop (Options) -> any ChannelStore
 
-    /// Publishes memberships in Redis.
+    /// Publishes memberships in Redis; what `globalChannel.json` says stands above the options given here.
     public init(redis: any RedisPort, options: Options = Options()) {
-        self.init(store: RedisChannelStore(redis: redis, prefix: options.prefix), options: options)
+        makeStore = { RedisChannelStore(redis: redis, prefix: $0.prefix) }
+        self.options = options
     }
 
     /// Publishes memberships in a store of the application's own.
     public init(store: any ChannelStore, options: Options = Options()) {
-        self.store = store
+        makeStore = { _ in store }
         self.options = options
     }
 
     /// Makes the service and loads it as a component.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
-    ///   and there is none.
+    /// - Throws: `PomeloError` `.configuration` when `globalChannel.json` is wrong, the prefix holds a brace, or the
+    ///   store needs a cluster membership and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
+        let options = try application.options(options)
+        let store = makeStore(options)
         try store.check(options.prefix, for: name, in: application)
         let service = GlobalChannelService(application, store, options)
         application.setService(service)
         try application.load(service)
+    }
+}
+
+extension GlobalChannel.Options: FileOptions {
+    /// `globalChannel.json`.
+    public static var fileName: String { "globalChannel" }
+
+    /// Reads `prefix`, `cleanOnStartUp`, `pendingSeconds` and `goneServerType`.
+    public mutating func read(_ reader: inout OptionReader) throws {
+        prefix = try reader.string("prefix") ?? prefix
+        cleanOnStartUp = try reader.bool("cleanOnStartUp") ?? cleanOnStartUp
+        pending = try reader.seconds("pendingSeconds", orZero: true) ?? pending
+        goneServerType = try reader.string("goneServerType").map { ServerType($0) } ?? goneServerType
     }
 }
 

@@ -6,13 +6,10 @@ import PomeloLoop
 ///
 /// Sessions lie in one array, so a push walks memory instead of looking users up.
 @Loop final class OwnedChannel {
-    /// Sessions served before their bytes leave and other work gets its turn: as many as leave in one turn.
-    ///
-    /// Their memory is still in the processor's cache when it is needed again.
-    static let sliceLength = 256
-
     /// How a user is a member: with all sessions, or with some devices only.
     private struct Member {
+        /// Of this membership; another one of the same user has another.
+        let number: UInt64
         var whole = false
         var devices: Set<SessionID> = []
         var isEmpty: Bool { !whole && devices.isEmpty }
@@ -20,37 +17,48 @@ import PomeloLoop
 
     let name: ChannelName
     private var members: [UserID: Member] = [:]
+    private var roll = MemberRoll()
     private var sessions: [ClientSession] = []
     private var positions: [SessionID: Int] = [:]
-    private var pushes: [SlicedPush] = []
+    /// Pushes of this channel, one after the other.
+    private let queue = DeliveryQueue()
 
     init(_ name: ChannelName) { self.name = name }
 
     var isEmpty: Bool { members.isEmpty }
     var count: Int { members.count }
     var uids: some Collection<UserID> { members.keys }
+    /// Pushes that were refused because too much waited already.
+    var refused: Int { queue.refused }
 
     func contains(_ uid: UserID) -> Bool { members[uid] != nil }
+    /// The number of a user's membership.
+    func number(of uid: UserID) -> UInt64? { members[uid]?.number }
+    /// Members in the order they came, behind a number.
+    func page(after number: UInt64, length: Int) -> (uids: [UserID], next: UInt64?) {
+        roll.page(after: number, length: length)
+    }
 
     /// Makes a user a member with all sessions, present and future; false when it was one.
-    func add(_ uid: UserID, _ userSessions: [ClientSession]) -> Bool {
-        let isNew = members[uid] == nil
-        members[uid, default: Member()].whole = true
+    func add(_ uid: UserID, _ userSessions: [ClientSession], number: UInt64) -> Bool {
+        let isNew = enroll(uid, number)
+        members[uid]?.whole = true
         for session in userSessions { include(session) }
         return isNew
     }
 
     /// Makes one session a member; false when its user was one by other sessions already.
-    func add(device session: ClientSession, of uid: UserID) -> Bool {
-        let isNew = members[uid] == nil
-        members[uid, default: Member()].devices.insert(session.id)
+    func add(device session: ClientSession, of uid: UserID, number: UInt64) -> Bool {
+        let isNew = enroll(uid, number)
+        members[uid]?.devices.insert(session.id)
         include(session)
         return isNew
     }
 
     /// Ends a user's membership; false when there was none.
     func remove(_ uid: UserID, _ userSessions: [ClientSession]) -> Bool {
-        guard members.removeValue(forKey: uid) != nil else { return false }
+        guard let member = members[uid] else { return false }
+        strike(uid, member)
         for session in userSessions { exclude(session) }
         return true
     }
@@ -59,8 +67,7 @@ import PomeloLoop
     func remove(device session: ClientSession, of uid: UserID) -> Bool {
         guard var member = members[uid], member.devices.remove(session.id) != nil else { return false }
         if !member.whole { exclude(session) }
-        members[uid] = member.isEmpty ? nil : member
-        return member.isEmpty
+        return keep(uid, member)
     }
 
     /// A member's further session came.
@@ -73,8 +80,25 @@ import PomeloLoop
         exclude(session)
         guard var member = members[uid] else { return false }
         member.devices.remove(session.id)
-        members[uid] = member.isEmpty ? nil : member
+        return keep(uid, member)
+    }
+
+    private func enroll(_ uid: UserID, _ number: UInt64) -> Bool {
+        guard members[uid] == nil else { return false }
+        members[uid] = Member(number: number)
+        roll.add(uid, number: number)
+        return true
+    }
+
+    /// Keeps what is left of a membership; true when nothing is.
+    private func keep(_ uid: UserID, _ member: Member) -> Bool {
+        if member.isEmpty { strike(uid, member) } else { members[uid] = member }
         return member.isEmpty
+    }
+
+    private func strike(_ uid: UserID, _ member: Member) {
+        members[uid] = nil
+        roll.remove(number: member.number)
     }
 
     private func include(_ session: ClientSession) {
@@ -95,55 +119,12 @@ import PomeloLoop
     // MARK: push
 
     /// Enqueues a message for every member session; long lists go in slices, one push of a channel after the other.
+    ///
+    /// - Throws: `PomeloError` `.overloaded` when too much waits already.
     func push(
         _ message: PushMessage, except: Set<UserID> = [], done: @escaping @Loop @Sendable (PushReport) -> Void
-    ) {
-        pushes.append(SlicedPush(message, sessions, except, done))
-        if pushes.count == 1 { runSlice() }
-    }
-
-    private func runSlice() {
-        guard let first = pushes.first else { return }
-        if first.runSlice() { pushes.removeFirst() }
-        if !pushes.isEmpty { EventLoop.shared.flushList.append(self) }
-    }
-}
-
-extension OwnedChannel: Flushable {
-    /// What the slice before has written is on its way: the next slice.
-    func flushTurn() { runSlice() }
-}
-
-/// A push on its way through a snapshot of the sessions.
-@Loop private final class SlicedPush {
-    private let message: PushMessage
-    private let sessions: [ClientSession]
-    private let except: Set<UserID>
-    private let done: @Loop @Sendable (PushReport) -> Void
-    private var next = 0
-    private var report = PushReport()
-
-    init(
-        _ message: PushMessage, _ sessions: [ClientSession], _ except: Set<UserID>,
-        _ done: @escaping @Loop @Sendable (PushReport) -> Void
-    ) {
-        self.message = message
-        self.sessions = sessions
-        self.except = except
-        self.done = done
-    }
-
-    /// Serves the next sessions; true when it was the last slice.
-    func runSlice() -> Bool {
-        let end = min(sessions.count, next + OwnedChannel.sliceLength)
-        let slice = sessions[next..<end]
-        next = end
-        for session in slice where session.isOpen {
-            if !except.isEmpty, let uid = session.uid, except.contains(uid) { continue }
-            if session.send(message) { report.queued += 1 } else { report.slow += 1 }
-        }
-        guard next == sessions.count else { return false }
-        done(report)
-        return true
+    ) throws(PomeloError) {
+        guard !except.isEmpty else { return try queue.push(message, to: sessions, done: done) }
+        try queue.push(message, to: sessions, where: { $0.uid.map { !except.contains($0) } ?? true }, done: done)
     }
 }

@@ -13,6 +13,9 @@ import PomeloLoop
     private var pending: [UserID: [(channel: ChannelName, until: UInt64)]] = [:]
     /// Told about every change of a (channel, user) membership.
     var changed: @Loop (ChannelName, UserID) -> Void = { _, _ in }
+    /// Told about every membership that ended while its channel goes on, with its number.
+    var ended: @Loop (ChannelName, UserID, UInt64) -> Void = { _, _, _ in }
+    private var lastNumber: UInt64 = 0
 
     /// Users whose adds wait for a session, at most.
     private static let pendingLimit = 10_000
@@ -25,6 +28,7 @@ import PomeloLoop
     }
 
     var names: [ChannelName] { Array(channels.keys) }
+    var nameCount: Int { channels.count }
     subscript(_ name: ChannelName) -> OwnedChannel? { channels[name] }
     func contains(_ name: ChannelName, _ uid: UserID) -> Bool { channels[name]?.contains(uid) ?? false }
     func count(_ name: ChannelName) -> Int { channels[name]?.count ?? 0 }
@@ -34,7 +38,7 @@ import PomeloLoop
     func add(_ uid: UserID, to name: ChannelName) throws {
         let userSessions = sessions.get(byUid: uid)
         guard !userSessions.isEmpty else { return try wait(uid, name) }
-        if channel(name).add(uid, userSessions) { joined(name, uid) }
+        if channel(name).add(uid, userSessions, number: nextNumber()) { joined(name, uid) }
     }
 
     /// - Throws: `PomeloError` `.noSession` when the session is gone or not bound.
@@ -42,24 +46,32 @@ import PomeloLoop
         guard let session = sessions.get(id), let uid = session.uid else {
             throw PomeloError(.noSession, "there is no bound session \(id)")
         }
-        if channel(name).add(device: session, of: uid) { joined(name, uid) }
+        if channel(name).add(device: session, of: uid, number: nextNumber()) { joined(name, uid) }
     }
 
     func leave(_ uid: UserID, _ name: ChannelName) {
         forget(pending: name, of: uid)
-        guard let channel = channels[name], channel.remove(uid, sessions.get(byUid: uid)) else { return }
+        guard let channel = channels[name], let number = channel.number(of: uid) else { return }
+        _ = channel.remove(uid, sessions.get(byUid: uid))
         left(channel, uid)
+        ended(name, uid, number)
     }
 
     func leave(device id: SessionID, _ name: ChannelName) {
-        guard let session = sessions.get(id), let uid = session.uid, let channel = channels[name] else { return }
-        if channel.remove(device: session, of: uid) { left(channel, uid) }
+        guard let session = sessions.get(id), let uid = session.uid, let channel = channels[name],
+            let number = channel.number(of: uid), channel.remove(device: session, of: uid)
+        else { return }
+        left(channel, uid)
+        ended(name, uid, number)
     }
 
     func destroy(_ name: ChannelName) {
         for uid in Array(pending.keys) { forget(pending: name, of: uid) }
         guard let channel = channels[name] else { return }
-        for uid in Array(channel.uids) { leave(uid, name) }
+        for uid in Array(channel.uids) {
+            _ = channel.remove(uid, sessions.get(byUid: uid))
+            left(channel, uid)
+        }
     }
 
     // MARK: sessions
@@ -68,18 +80,17 @@ import PomeloLoop
         for name in byUser[uid] ?? [] { channels[name]?.sessionCame(session, of: uid) }
         let now = clock.now
         for entry in pending.removeValue(forKey: uid) ?? [] where entry.until > now {
-            if channel(entry.channel).add(uid, [session]) { joined(entry.channel, uid) }
+            if channel(entry.channel).add(uid, [session], number: nextNumber()) { joined(entry.channel, uid) }
         }
     }
 
     func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
         for name in byUser[uid] ?? [] {
-            guard let channel = channels[name] else { continue }
-            let ended = channel.sessionWent(session, of: uid)
-            if last || ended {
-                _ = channel.remove(uid, [])
-                left(channel, uid)
-            }
+            guard let channel = channels[name], let number = channel.number(of: uid) else { continue }
+            guard channel.sessionWent(session, of: uid) || last else { continue }
+            _ = channel.remove(uid, [])
+            left(channel, uid)
+            ended(name, uid, number)
         }
     }
 
@@ -90,6 +101,12 @@ import PomeloLoop
         let channel = OwnedChannel(name)
         channels[name] = channel
         return channel
+    }
+
+    /// Numbers of memberships only grow, so the order of numbers is that of coming.
+    func nextNumber() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
     }
 
     private func joined(_ name: ChannelName, _ uid: UserID) {

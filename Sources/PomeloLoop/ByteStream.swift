@@ -25,6 +25,21 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return parts.count == 4 && parts.first == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
+    /// A host as people write it, without the brackets that a numeric IPv6 host may have; nil when it cannot be one.
+    ///
+    /// - Source: RFC 3986, section 3.2.2 (the brackets).
+    public static func host(_ text: String) -> String? {
+        var host = text[...]
+        if host.hasPrefix("[") {
+            guard host.hasSuffix("]"), host.contains(":") else { return nil }
+            host = host.dropFirst().dropLast()
+        }
+        // One colon would be a port's.
+        let colons = host.utf8.count { $0 == UInt8(ascii: ":") }
+        let isClean = host.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"[]/@?#".utf8.contains($0) }
+        return host.isEmpty || colons == 1 || !isClean ? nil : String(host)
+    }
+
     /// `host:port`, a numeric IPv6 host in brackets.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
@@ -73,6 +88,8 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     var localAddress: SocketAddress { get }
     /// Bytes accepted by `write` and not yet by the kernel; the owner enforces its bound.
     var queuedBytes: Int { get }
+    /// Whether the peer has closed its end already, also when that is still to be read; false where nobody can tell.
+    var peerHasHungUp: Bool { get }
     /// Queues bytes; all writes of one turn leave together at its end.
     func write(_ bytes: [UInt8])
     /// Stops delivering bytes; the peer feels it through TCP.
@@ -83,6 +100,11 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     func closeAfterFlush(within deadline: Duration)
     /// Closes at once; queued bytes are dropped.
     func close()
+}
+
+extension ByteStream {
+    /// False: nobody can tell.
+    public var peerHasHungUp: Bool { false }
 }
 
 /// Something that accepts connections until it is closed.
@@ -103,6 +125,10 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 
 /// Where streams come from: the kernel, or a network in memory.
 @Loop public protocol Network: AnyObject {
+    /// How many accepted connections there may be at once, so that something is left for the process itself; nil
+    /// without a limit.
+    var connectionLimit: Int? { get }
+
     /// Listens on a host name or address; port 0 takes a free one.
     ///
     /// - Throws: `NetworkError` naming the address, for instance `EADDRINUSE`.
@@ -115,4 +141,9 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     /// - Throws: `NetworkError`, with code `ETIMEDOUT` when `deadline` passes, name resolution included.
     func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError)
         -> any ByteStream
+}
+
+extension Network {
+    /// No limit, as with every network in memory.
+    public var connectionLimit: Int? { nil }
 }

@@ -5,6 +5,9 @@ import Glibc
 
 /// The libuv side of the loop: its thread, its four handles, its one timer.
 ///
+/// The timer fires nothing by itself. libuv runs timers before it polls, so after a pause of the process every deadline
+/// would seem missed while the bytes that met it lie unread; `TimerGate` lets them pass after a poll.
+///
 /// Exactly one prepare and one check handle exist per loop, because libuv runs prepare handles last-started-first:
 /// a second one would write before the first has run its jobs.
 @safe public final class UVDriver: @unchecked Sendable {
@@ -17,6 +20,7 @@ import Glibc
     private let idle: UnsafeMutablePointer<uv_idle_t>
     private let timer: UnsafeMutablePointer<uv_timer_t>
     private var idling = false
+    private var timers = TimerGate()
     private var slab: UnsafeMutableRawBufferPointer
 
     init() {
@@ -28,7 +32,7 @@ import Glibc
         unsafe timer = .allocate(capacity: 1)
         unsafe slab = .allocate(byteCount: 65_536, alignment: 64)
         unsafe uv_loop_init(loop)
-        unsafe uv_async_init(loop, async) { _ in EventLoop.shared.uv?.polled() }
+        unsafe uv_async_init(loop, async) { _ in EventLoop.shared.uv?.woken() }
         unsafe uv_prepare_init(loop, prepare)
         unsafe uv_check_init(loop, check)
         unsafe uv_idle_init(loop, idle)
@@ -60,10 +64,20 @@ import Glibc
     func wake() { unsafe uv_async_send(async) }
 
     private func turn() {
-        if EventLoop.shared.beginTurn() { keepTurning() } else { rest() }
+        let workIsLeft = EventLoop.shared.beginTurn()
+        let timersAreDue = timers.pollBegins(at: uv_hrtime)
+        if workIsLeft || timersAreDue { keepTurning() } else { rest() }
     }
 
-    private func polled() { EventLoop.shared.drain() }
+    private func woken() { EventLoop.shared.drain() }
+
+    /// After the poll: the jobs of what was read come first, for they may cancel timers.
+    private func polled() {
+        EventLoop.shared.drain()
+        guard let instant = timers.pollEnded(at: uv_hrtime) else { return }
+        // What they start runs when the next turn begins, which is before the next poll.
+        Loop.fromCallback { SystemClock.shared.fire(until: instant) }
+    }
 
     /// Makes the next poll return at once.
     private func keepTurning() {
@@ -88,10 +102,7 @@ import Glibc
         let now = unsafe uv_now(loop)
         let due = deadline / 1_000_000 + (deadline % 1_000_000 == 0 ? 0 : 1)
         _ = unsafe uv_timer_start(
-            timer,
-            { _ in
-                Loop.fromCallback { SystemClock.shared.fire() }
-            }, due > now ? due - now : 0, 0)
+            timer, { _ in EventLoop.shared.uv?.timers.note() }, due > now ? due - now : 0, 0)
     }
 }
 

@@ -5,7 +5,9 @@ import Synchronization
 
 /// The process's event loop: one thread that waits in libuv and runs Swift jobs, as serial and as task executor.
 ///
-/// A turn is: timers, then jobs, then the flush of everything written (`FlushList`), then the poll for I/O, then jobs.
+/// A turn is: jobs, then the flush of everything written (`FlushList`), then the poll for I/O, then the jobs of what
+/// was read, then the timers that were due before the poll, whose jobs begin the next turn. So a deadline never fires
+/// before what would have met it was read, however long the process stood still.
 ///
 /// - Isolation: members said to be "loop thread only" are touched by that thread alone.
 @safe public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
@@ -49,7 +51,10 @@ import Synchronization
     // Loop thread only.
     private var ready = JobRing()
     private var deferred: [CheckedContinuation<Void, Never>] = []
+    private var later: [@Loop () -> Void] = []
     private var draining = false
+    /// What the running `drain` may still do.
+    private var budget = 0
     /// What must be written at the end of this turn.
     @Loop public var flushList: FlushList { list }
     private let list = FlushList()
@@ -116,6 +121,10 @@ import Synchronization
         deferred.append(continuation)
     }
 
+    /// Runs `call` when the next turn begins: work that asks for the next turn again and again is cut into slices,
+    /// between which the sockets are looked at and other jobs run.
+    @Loop public func inNextTurn(_ call: @escaping @Loop () -> Void) { later.append(call) }
+
     // MARK: a turn
 
     /// Runs ready jobs, at most `jobBudget`; never re-enters.
@@ -124,7 +133,7 @@ import Synchronization
         draining = true
         defer { draining = false }
         takeInbox()
-        var budget = Self.jobBudget
+        budget = Self.jobBudget
         let serial = unsafe asUnownedSerialExecutor()
         let task = unsafe asUnownedTaskExecutor()
         let preferring = !ownsProcess
@@ -140,6 +149,12 @@ import Synchronization
             }
             resumeDeferred()
         } while budget > 0 && !ready.isEmpty
+    }
+
+    /// Counts one more piece of work done inside a job, as if it were a job; false when the turn has had enough.
+    @Loop func spend() -> Bool {
+        budget &-= 1
+        return budget > 0
     }
 
     private func resumeDeferred() {
@@ -165,13 +180,21 @@ import Synchronization
     /// The first half of a turn: jobs, then the flush; returns whether work is left.
     func beginTurn() -> Bool {
         turnCounter.wrappingAdd(1, ordering: .relaxed)
+        runLater()
         drain()
         Loop.fromCallback { list.flush() }
         return hasWork
     }
 
+    private func runLater() {
+        guard !later.isEmpty else { return }
+        let calls = later
+        later = []
+        Loop.fromCallback { for call in calls { call() } }
+    }
+
     var hasWork: Bool {
-        !ready.isEmpty || !deferred.isEmpty || Loop.fromCallback { !list.isEmpty }
+        !ready.isEmpty || !deferred.isEmpty || !later.isEmpty || Loop.fromCallback { !list.isEmpty }
             || inboxSignalled.load(ordering: .relaxed)
     }
 

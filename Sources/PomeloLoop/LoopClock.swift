@@ -19,8 +19,11 @@ extension LoopClock {
     }
 
     /// The monotonic instant `delay` from now, in nanoseconds; saturates.
-    public func deadline(after delay: Duration) -> UInt64 {
-        let (sum, overflow) = now.addingReportingOverflow(delay.clampedNanoseconds)
+    public func deadline(after delay: Duration) -> UInt64 { deadline(after: delay, from: now) }
+
+    /// The monotonic instant `delay` after another, in nanoseconds; saturates.
+    public func deadline(after delay: Duration, from start: UInt64) -> UInt64 {
+        let (sum, overflow) = start.addingReportingOverflow(delay.clampedNanoseconds)
         return overflow ? .max : sum
     }
 
@@ -139,10 +142,9 @@ extension Duration {
         if heap.count == 0 { EventLoop.shared.armTimer(at: nil) }
     }
 
-    /// Called by the driver when the earliest deadline may have passed.
-    func fire() {
-        let now = self.now
-        while let action = heap.popDue(now) { action() }
+    /// Called by the driver after a poll that began at `instant`: what was due then has been waited for.
+    func fire(until instant: UInt64) {
+        while let action = heap.popDue(instant) { action() }
         rearm()
     }
 

@@ -6,7 +6,7 @@ import DequeModule
 /// A task costs more than the work of most requests, and most requests never wait.
 @Loop final class Runner {
     static let shared = Runner()
-    /// Bodies begun by one task: the loop counts tasks when it decides to look at its sockets again.
+    /// Bodies begun by one task, so that other tasks have their turn.
     private static let bodiesEach = 16
 
     private var waiting: Deque<@Loop @Sendable () async -> Void> = []
@@ -33,8 +33,9 @@ import DequeModule
             // Should this body wait, another task goes on with the next.
             startTask()
             await body()
-            // A body can cancel only the task it runs in, and must not cancel those that follow.
-            if Task.isCancelled { break }
+            // A body can cancel only the task it runs in, and must not cancel those that follow. Each body counts when
+            // the loop decides to look at its sockets again.
+            if Task.isCancelled || !EventLoop.shared.spend() { break }
         }
         startTask()
     }

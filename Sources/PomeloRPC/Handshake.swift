@@ -36,7 +36,7 @@ enum Refusal: UInt16 {
     case seal = 7
 
     /// Whether trying again cannot help: the two processes were configured differently.
-    var isConfiguration: Bool { self != .malformed && self != .replaced }
+    var isConfiguration: Bool { self == .version || self == .secret || self == .seal }
 }
 
 /// What the caller says first.

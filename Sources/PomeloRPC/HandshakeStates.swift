@@ -98,13 +98,23 @@ enum HandshakeFailure: Error, Equatable, CustomStringConvertible {
     /// Nil for a code of a later version.
     case refused(Refusal?, String)
     case malformed
+    /// Nobody listens at its address.
+    case absent(String)
     case unreachable(String)
+
+    /// Whether the server is certainly not at its address: what answers, if anything, is another's.
+    var isOfAnother: Bool {
+        switch self {
+        case .absent, .malformed, .refused(.server, _), .refused(.cluster, _): true
+        case .refused, .unreachable: false
+        }
+    }
 
     var description: String {
         switch self {
         case .refused(_, let reason): "refused: \(reason)"
         case .malformed: "it does not speak this protocol"
-        case .unreachable(let reason): reason
+        case .absent(let reason), .unreachable(let reason): reason
         }
     }
 }

@@ -133,7 +133,7 @@ import PomeloLoop
     private func missed(_ failure: HandshakeFailure) {
         missedDials += 1
         if missedDials == 1 {
-            core.note(.notice, "a server cannot be reached", about: id, "\(failure)")
+            core.unreachable.write(["pomelo.server": "\(id)", "reason": "\(failure)"])
         }
         failQueue("cannot connect to \(id): \(failure)")
         if missedDials >= core.options.suspectAfterMisses { setSuspect(true) }
@@ -155,10 +155,10 @@ import PomeloLoop
         core.context.servers.setSuspect(id, suspect)
         if suspect {
             core.counters.suspicions += 1
-            core.note(.warning, "a server does not answer", about: id)
+            core.silent.write(["pomelo.server": "\(id)"])
             failQueue("\(id) does not answer")
         } else {
-            core.note(.notice, "a server answers again", about: id)
+            core.answering.write(["pomelo.server": "\(id)"])
         }
     }
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRPC: authenticated TCP between the servers of a cluster.
-// Reading order: RPCOptions, Handshake, HandshakeStates, Noise, FrameCoder; TCPTransport, TransportCore, Peer,
-// CallerConnection, CalleeConnection, LocalCalls; then PendingCall, AgeMeter, SilenceMeter, ChunkQueue, Backoff,
-// LogLimit.
-
-public import PomeloCore
+// Reading order: RPCOptions, +File, Handshake, HandshakeStates, Noise, FrameCoder; TCPTransport, TransportCore, Peer,
+// CallerConnection, CalleeConnection, LocalCalls; then PendingCall, AgeMeter, SilenceMeter, ChunkQueue, Backoff.
 
 /// Which connections between servers are sealed: nobody on the way can read, change, repeat or leave out anything.
-public enum Seal: Sendable, Equatable {
+public enum Seal: String, Sendable, CaseIterable {
     /// All of them.
     case always
     /// Those of which an end is not on the loopback interface. The others prove the secret to each other, and trust
@@ -56,27 +53,4 @@ public struct RPCOptions: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
-
-    /// The defaults, changed by `rpc.json` when there is one: `seal` (`always`, `offLoopback`), `maxPendingHandshakes`,
-    /// `maxPendingHandshakesPerAddress`, `handshakeTimeoutSeconds`.
-    ///
-    /// - Throws: `PomeloError` `.configuration` naming the file and the key.
-    public init(_ configuration: Configuration) throws {
-        guard configuration.has("rpc") else { return }
-        var reader = try configuration.options("rpc")
-        switch try reader.string("seal") {
-        case nil, "offLoopback": break
-        case "always": seal = .always
-        case .some(let other):
-            throw PomeloError(
-                .configuration,
-                "\(configuration.path("rpc")): seal must be always or offLoopback, not \"\(other)\"")
-        }
-        let positive = 1...1_000_000
-        maxPendingHandshakes = try reader.int("maxPendingHandshakes", in: positive) ?? maxPendingHandshakes
-        maxPendingHandshakesPerAddress =
-            try reader.int("maxPendingHandshakesPerAddress", in: positive) ?? maxPendingHandshakesPerAddress
-        handshakeTimeout = try reader.seconds("handshakeTimeoutSeconds") ?? handshakeTimeout
-        try reader.finish()
-    }
 }

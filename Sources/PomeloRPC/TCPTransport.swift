@@ -26,7 +26,7 @@ public import PomeloWire
     /// Creates a transport; nothing happens before `start`.
     public nonisolated init(options: RPCOptions = RPCOptions(), logger: Logger = Logger(label: "pomelo.rpc")) {
         self.options = options
-        self.logger = logger
+        self.logger = logger.lineSafe
     }
 
     /// What was done since the start.
@@ -178,9 +178,11 @@ public import PomeloWire
     }
 
     /// Whether the process at the server's address answers as this instance, within `deadline`.
+    ///
+    /// Another instance of the own id is dialled like any other server: it may be the one that lives.
     public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
         guard let core, phase == .running || phase == .draining else { return false }
-        if server.id == core.context.own.id { return server.instance == core.context.own.instance }
+        if server.id == core.context.own.id, server.instance == core.context.own.instance { return true }
         let limit = core.clock.deadline(after: deadline)
         if let peer = peers[server.id], peer.target.record.host == server.record.host,
             peer.target.record.port == server.record.port, let connection = peer.connection,
@@ -201,7 +203,8 @@ public import PomeloWire
     /// Shakes hands with one server, over a connection of its own.
     ///
     /// - Throws: `PomeloError` `.configuration` when that server refuses this one or does not know the secret
-    ///   itself, `.unreachable` when it did not answer within the handshake timeout.
+    ///   itself; `.unreachable` when the connection is refused, or another server or program has the port by now;
+    ///   `.noAnswer` when it did not answer within the handshake timeout.
     public func proveSecret(to server: ServerInfo) async throws {
         guard let core, phase == .running else {
             throw PomeloError(.notRunning, "the RPC transport is not running")
@@ -210,13 +213,15 @@ public import PomeloWire
         switch await core.open(server, expecting: nil, until: limit) {
         case .success(let probe):
             probe.close()
+        case .failure(let failure) where failure.isOfAnother:
+            throw PomeloError(.unreachable, "server \(server.id) is not there: \(failure)", cause: failure)
         case .failure(.refused(let refusal?, let reason)) where refusal.isConfiguration:
             let what = refusal == .secret ? "does not accept the cluster secret" : "refuses this server"
             throw PomeloError(
                 .configuration, "server \(server.id) \(what): \(reason)",
                 cause: HandshakeFailure.refused(refusal, reason))
         case .failure(let failure):
-            throw PomeloError(.unreachable, "server \(server.id) did not answer: \(failure)", cause: failure)
+            throw PomeloError(.noAnswer, "server \(server.id) did not answer: \(failure)", cause: failure)
         }
     }
 

@@ -29,6 +29,8 @@ public struct RPCCounters: Sendable, Equatable {
 @Loop final class TransportCore {
     /// The time given to the last bytes of a connection that closes in order.
     static let closeTimeout: Duration = .seconds(1)
+    /// Lines about servers that stop answering, or answer again, in each window: on a machine that is overloaded
+    /// everybody doubts everybody, and lines make it worse.
 
     let context: RPCContext
     let options: RPCOptions
@@ -43,13 +45,24 @@ public struct RPCCounters: Sendable, Equatable {
     /// Called after a call has ended, while someone waits for all to end.
     var whenSettled: (@Loop () -> Void)?
     private var serial = 0
-    private var refusalLog = LogLimit(lines: 1, span: 1_000_000_000)
-    private var peerLog = LogLimit(lines: 50, span: 10_000_000_000)
+    /// Anyone can knock.
+    private let refusals: LimitedLog
+    /// On a machine that is short of time every server may doubt every other.
+    let unreachable: LimitedLog
+    let silent: LimitedLog
+    let answering: LimitedLog
 
     init(_ context: RPCContext, _ options: RPCOptions, _ logger: Logger) {
         self.context = context
         self.options = options
         self.logger = logger
+        refusals = LimitedLog(logger, context.clock, "a connection was refused", lines: 1)
+        func doubts(_ text: String, _ level: Logger.Level) -> LimitedLog {
+            LimitedLog(logger, context.clock, text, level: level, lines: 20, per: .seconds(10))
+        }
+        unreachable = doubts("a server cannot be reached", .notice)
+        silent = doubts("a server does not answer", .warning)
+        answering = doubts("a server answers again", .notice)
     }
 
     var clock: any LoopClock { context.clock }
@@ -73,7 +86,8 @@ public struct RPCCounters: Sendable, Equatable {
         do throws(NetworkError) {
             stream = try await context.network.connect(to: address, within: clock.left(until: limit))
         } catch {
-            return .failure(.unreachable(error.description))
+            return .failure(
+                error.code == "ECONNREFUSED" ? .absent(error.description) : .unreachable(error.description))
         }
         // REENTRANCY: the transport may have been stopped while the connection was made.
         guard !isStopped else {
@@ -107,22 +121,10 @@ public struct RPCCounters: Sendable, Equatable {
 
     var sealedStart: SealedStart { SealedStart(secret: context.secret, cluster: context.cluster) }
 
-    /// Counts a caller that was turned away; logs at most once a second, for anyone can knock.
+    /// Counts a caller that was turned away.
     func noteRefusal(of address: SocketAddress, _ reason: String) {
         counters.refused += 1
-        guard refusalLog.take(at: clock.now) != nil else { return }
-        logger.warning(
-            "a connection was refused",
-            metadata: ["peer": "\(address)", "reason": "\(reason)", "total": "\(counters.refused)"])
-    }
-
-    /// Logs what has become of a server; of many at once only some, and how many were left out.
-    func note(_ level: Logger.Level, _ message: Logger.Message, about server: ServerID, _ reason: String? = nil) {
-        guard let omitted = peerLog.take(at: clock.now) else { return }
-        var metadata: Logger.Metadata = ["pomelo.server": "\(server)"]
-        if let reason { metadata["reason"] = "\(reason)" }
-        if omitted > 0 { metadata["omitted"] = "\(omitted)" }
-        logger.log(level: level, message, metadata: metadata)
+        refusals.write(["peer": "\(address)", "reason": "\(reason)", "total": "\(counters.refused)"])
     }
 }
 

@@ -1,11 +1,53 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 
+/// How much some commands are.
+struct CommandLoad {
+    var count: Int
+    var bytes: Int
+
+    init(count: Int, bytes: Int) {
+        self.count = count
+        self.bytes = bytes
+    }
+
+    init(_ commands: [RedisCommand]) {
+        self.init(count: commands.count, bytes: commands.reduce(0) { $0 + $1.size })
+    }
+
+    static func + (one: CommandLoad, other: CommandLoad) -> CommandLoad {
+        CommandLoad(count: one.count + other.count, bytes: one.bytes + other.bytes)
+    }
+
+    static func - (one: CommandLoad, other: CommandLoad) -> CommandLoad {
+        CommandLoad(count: max(0, one.count - other.count), bytes: max(0, one.bytes - other.bytes))
+    }
+
+    /// Of each the lesser.
+    func least(_ other: CommandLoad) -> CommandLoad {
+        CommandLoad(count: min(count, other.count), bytes: min(bytes, other.bytes))
+    }
+
+    var half: CommandLoad { CommandLoad(count: count / 2, bytes: bytes / 2) }
+
+    func fits(in bound: CommandLoad) -> Bool { count <= bound.count && bytes <= bound.bytes }
+
+    /// How many of the commands fit into this; at least one, whose turn comes when it fits.
+    func holds(_ commands: ArraySlice<RedisCommand>) -> Int {
+        var left = bytes
+        let many = commands.prefix(count).prefix { command in
+            left -= command.size
+            return left >= 0
+        }
+        return max(1, many.count)
+    }
+}
+
 /// Commands that were sent together and whose caller waits for all replies.
 @Loop final class PendingBatch {
     typealias Outcome = Result<[RedisReply], RedisError>
 
-    let expected: Int
+    let load: CommandLoad
     let deadline: UInt64
     /// How many replies the connection had seen when this was sent.
     fileprivate let repliesBefore: Int
@@ -13,12 +55,12 @@ import PomeloLoop
     fileprivate var received = 0
     private var waiter: CheckedContinuation<Outcome, Never>?
 
-    init(expected: Int, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
-        self.expected = expected
+    init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
+        self.load = load
         self.deadline = deadline
         self.repliesBefore = repliesBefore
         self.waiter = waiter
-        replies.reserveCapacity(expected)
+        replies.reserveCapacity(load.count)
     }
 
     fileprivate var isWaiting: Bool { waiter != nil }
@@ -37,6 +79,8 @@ import PomeloLoop
     private var head = 0
     /// Commands without a reply, those whose caller has given up included.
     private(set) var count = 0
+    /// Bytes of all batches that are not wholly answered.
+    private(set) var bytes = 0
     /// Replies seen so far on this connection.
     private(set) var repliesSeen = 0
 
@@ -44,7 +88,8 @@ import PomeloLoop
 
     mutating func append(_ batch: PendingBatch) {
         batches.append(batch)
-        count += batch.expected
+        count += batch.load.count
+        bytes += batch.load.bytes
     }
 
     /// Gives a reply to the oldest command; returns false when there is none.
@@ -55,7 +100,8 @@ import PomeloLoop
         repliesSeen += 1
         batch.received += 1
         if batch.isWaiting { batch.replies.append(reply) }
-        if batch.received == batch.expected {
+        if batch.received == batch.load.count {
+            bytes -= batch.load.bytes
             removeFirst()
             batch.complete(.success(batch.replies))
         }

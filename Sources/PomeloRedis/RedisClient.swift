@@ -38,15 +38,20 @@ public import PomeloUV
         }
     }
 
-    /// Connects both connections, and waits for them at most the connect timeout each.
+    /// Connects both connections, and waits for them: at most the connect timeout where nobody answers, at most
+    /// `patience` for a server that is there but is slow, or loads its data; without one, `startTimeoutSeconds`.
     ///
-    /// - Throws: the reason, naming host and port; a refused password, user or database names its key. The client is
-    ///   stopped then.
-    public func start() async throws(RedisError) {
+    /// - Throws: the reason, naming host and port; a refused password, user or database names its key, and a server
+    ///   that is too old its version; `.closed` when the task is cancelled. The client is stopped then.
+    public func start(within patience: Duration? = nil) async throws(RedisError) {
+        let clock = SystemClock.shared
+        let deadline = clock.deadline(after: patience ?? configuration.startTimeout)
         controlConnection.startInBackground()
         do throws(RedisError) {
-            try await data.start()
-            try await controlConnection.start()
+            for connection in [data, controlConnection] {
+                let left = Int64(clamping: deadline - min(deadline, clock.now))
+                try await connection.start(within: .nanoseconds(left))
+            }
         } catch {
             await stop()
             throw error

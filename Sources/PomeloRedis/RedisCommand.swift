@@ -82,6 +82,17 @@ public struct RedisCommand: Sendable, Hashable {
         RedisCommand(name, arguments: arguments + texts.map(RedisArgument.text))
     }
 
+    /// About what it takes until it is answered, in bytes: its texts, and 16 for the frame of each.
+    var size: Int {
+        arguments.reduce(name.utf8.count + 16) { sum, argument in
+            switch argument {
+            case .text(let text): sum + text.utf8.count + 16
+            case .number: sum + 24
+            case .bytes(let bytes): sum + bytes.count + 16
+            }
+        }
+    }
+
     //  *<arguments + 1>\r\n   then, for the name and each argument:   $<bytes>\r\n<bytes>\r\n
 
     /// Appends the command as the server reads it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloLoop
 
 /// Where Redis is and how patient the client is; the keys of `redis.json`.
 ///
@@ -16,14 +17,18 @@ public struct RedisConfiguration: Sendable, Hashable {
     public var password: String?
     /// How long any command may take.
     public var commandTimeoutSeconds = 1.5
-    /// How long `start` waits, and one connection attempt lasts.
+    /// How long one connection attempt lasts, and `start` waits where nobody answers.
     public var connectTimeoutSeconds = 2.0
+    /// How long `start` waits for a server that is there but slow, or loads its data.
+    public var startTimeoutSeconds = 30.0
     /// Commands without a reply; more are refused with `RedisError.overloaded`.
     public var maxPendingCommands = 10_000
+    /// Bytes of commands without a reply; more are refused with `RedisError.overloaded`.
+    public var maxPendingBytes = 16 << 20
+    /// The longest reply, in bytes; one that is longer ends the connection.
+    public var maxReplyBytes = 128 << 20
     /// Keys that only node_redis understands, in alphabetical order; they have no effect.
     public var ignoredKeys: [String] = []
-    /// Keys that are not the client's, in alphabetical order: options of plugins, for instance `prefix`.
-    public var otherKeys: [String] = []
 
     /// The defaults: the local server.
     public init() {}
@@ -36,10 +41,27 @@ public struct RedisConfiguration: Sendable, Hashable {
 
     var commandTimeout: Duration { .seconds(commandTimeoutSeconds) }
     var connectTimeout: Duration { .seconds(connectTimeoutSeconds) }
+    var startTimeout: Duration { .seconds(startTimeoutSeconds) }
 
-    private static let ownKeys: Set<String> = [
+    private static let ownKeys = [
         "host", "port", "db", "username", "password", "auth_pass", "url", "tls",
-        "commandTimeoutSeconds", "connectTimeoutSeconds", "maxPendingCommands",
+        "commandTimeoutSeconds", "connectTimeoutSeconds", "startTimeoutSeconds",
+        "maxPendingCommands", "maxPendingBytes", "maxReplyBytes",
+    ]
+
+    /// Keys that other clients know, whose absence here would be found out too late; each with what is so instead.
+    private static let unsupportedKeys = [
+        "sentinels": "Redis Sentinel is not supported: name the server itself",
+        "sentinel": "Redis Sentinel is not supported: name the server itself",
+        "masterName": "Redis Sentinel is not supported: name the server itself",
+        "cluster": "Redis Cluster is not supported: name one server",
+        "nodes": "Redis Cluster is not supported: name one server",
+        "rootNodes": "Redis Cluster is not supported: name one server",
+        "path": "connections are made over TCP only: give \"host\" and \"port\"",
+        "socket": "connections are made over TCP only: give \"host\" and \"port\"",
+        "rename_commands": "commands must have their own names",
+        "prefix": "it is an option of globalChannel.json and of status.json",
+        "cleanOnStartUp": "it is an option of globalChannel.json and of status.json",
     ]
 
     /// Options of node_redis 0.x to 3.x that have no meaning here.
@@ -47,7 +69,7 @@ public struct RedisConfiguration: Sendable, Hashable {
     /// - Source: node_redis 3.1, README.md, "Options object properties", and its older releases.
     private static let nodeRedisKeys: Set<String> = [
         "connect_timeout", "detect_buffers", "disable_resubscribing", "enable_offline_queue", "family", "max_attempts",
-        "no_ready_check", "parser", "path", "rename_commands", "retry_max_delay", "retry_strategy",
+        "no_ready_check", "parser", "retry_max_delay", "retry_strategy",
         "retry_unfulfilled_commands", "return_buffers", "socket_initial_delay", "socket_initialdelay",
         "socket_keepalive", "socket_nodelay", "string_numbers", "command_queue_high_water", "command_queue_low_water",
     ]
@@ -69,15 +91,22 @@ extension RedisConfiguration: Decodable {
 
     /// Reads the keys of `redis.json`; absent ones keep their defaults.
     ///
-    /// - Throws: `DecodingError.dataCorrupted` with a text that names the key and what it must be.
+    /// - Throws: `DecodingError.dataCorrupted` with a text that names the key and what it must be, or that nobody
+    ///   knows it.
     public init(from decoder: any Decoder) throws {
         let keyed = try decoder.container(keyedBy: Key.self)
         let read = Reader(container: keyed)
         let names = keyed.allKeys.map(\.stringValue).sorted()
         ignoredKeys = names.filter(Self.nodeRedisKeys.contains)
-        otherKeys = names.filter { !Self.ownKeys.contains($0) && !Self.nodeRedisKeys.contains($0) }
+        for name in names where !Self.ownKeys.contains(name) && !Self.nodeRedisKeys.contains(name) {
+            let known = Self.ownKeys.joined(separator: ", ")
+            throw read.refused(name, Self.unsupportedKeys[name] ?? "no such key; known are: \(known)")
+        }
 
-        host = try read("host", "a host name") { !$0.isEmpty && !$0.contains(where: \.isWhitespace) } ?? host
+        let place = "a host name or address, without a port"
+        if let text: String = try read("host", place, { SocketAddress.host($0) != nil }) {
+            host = SocketAddress.host(text) ?? text
+        }
         port = try read("port", "a number from 1 to 65535") { (1...65_535).contains($0) } ?? port
         db = try read("db", "a number from 0") { $0 >= 0 } ?? db
         username = try read("username", "a text that is not empty") { !$0.isEmpty }
@@ -87,7 +116,11 @@ extension RedisConfiguration: Decodable {
             try read("commandTimeoutSeconds", patience) { $0 > 0 && $0 <= 3600 } ?? commandTimeoutSeconds
         connectTimeoutSeconds =
             try read("connectTimeoutSeconds", patience) { $0 > 0 && $0 <= 3600 } ?? connectTimeoutSeconds
+        startTimeoutSeconds =
+            try read("startTimeoutSeconds", patience) { $0 > 0 && $0 <= 3600 } ?? startTimeoutSeconds
         maxPendingCommands = try read("maxPendingCommands", "a number from 16") { $0 >= 16 } ?? maxPendingCommands
+        maxPendingBytes = try read("maxPendingBytes", "a number from 65536") { $0 >= 65_536 } ?? maxPendingBytes
+        maxReplyBytes = try read("maxReplyBytes", "a number from 65536") { $0 >= 65_536 } ?? maxReplyBytes
         // Ignoring this one would send a password in the clear.
         let _: Bool? = try read("tls", "false: encrypted connections are not supported") { !$0 }
         try readURL(read, beside: names)
@@ -133,6 +166,11 @@ extension RedisConfiguration: Decodable {
             guard let value else { return nil }
             guard isValid(value) else { throw wrong(key, expected) }
             return value
+        }
+
+        func refused(_ key: String, _ reason: String) -> DecodingError {
+            .dataCorrupted(
+                .init(codingPath: container.codingPath + [Key(key)], debugDescription: "\"\(key)\": \(reason)"))
         }
 
         func wrong(_ key: String, _ expected: String) -> DecodingError {

@@ -5,19 +5,27 @@ import PomeloUV
 
 // connect ─► shake hands ─► up ─► lost ─► wait, longer each time ─► connect …; stop ends it from anywhere.
 
-extension RedisConnection {
-    private static let firstWait = Duration.milliseconds(50)
-    private static let longestWait = Duration.seconds(2)
-    /// A connection that lasted this long makes the next wait short again.
-    private static let settled = Duration.seconds(2)
+/// Somebody who waits for a connection.
+@Loop final class RedisStarter {
+    /// No longer than this, whatever happens.
+    let deadline: UInt64
+    var timer: TimerID?
+    var waiter: CheckedContinuation<RedisError?, Never>?
 
-    /// Connects, and waits for the first success at most the connect timeout.
+    init(deadline: UInt64) { self.deadline = deadline }
+}
+
+extension RedisConnection {
+    /// Connects, and waits for the first success: at most the connect timeout where nobody answers, at most `patience`
+    /// for a server that is there but is slow, or loads its data; without one, `startTimeoutSeconds`.
     ///
     /// - Throws: the reason of the last failure, naming host and port; a refused password, user or database at once,
-    ///   naming its key. The connection is stopped then.
-    public func start() async throws(RedisError) {
+    ///   naming its key, and so a server that is too old; `.closed` when the task is cancelled. The connection is
+    ///   stopped then.
+    public func start(within patience: Duration? = nil) async throws(RedisError) {
+        let patience = patience ?? configuration.startTimeout
         do throws(RedisError) {
-            try await startAndWait(within: configuration.connectTimeout)
+            try await startAndWait(within: min(configuration.connectTimeout, patience), patience: patience)
         } catch {
             await stop()
             throw error
@@ -25,17 +33,33 @@ extension RedisConnection {
     }
 
     /// The same, but after a failure it goes on trying.
-    func startAndWait(within limit: Duration) async throws(RedisError) {
+    func startAndWait(within limit: Duration, patience: Duration = .zero) async throws(RedisError) {
         startInBackground()
-        var timer: TimerID?
-        let failure = await withCheckedContinuation { (starter: CheckedContinuation<RedisError?, Never>) in
-            if isUp { return starter.resume(returning: nil) }
-            guard phase == .running else { return starter.resume(returning: .closed) }
-            starters.append(starter)
-            timer = clock.schedule(after: limit) { [weak self] in self?.startTimedOut(limit) }
+        let starter = RedisStarter(deadline: clock.deadline(after: max(limit, patience)))
+        let failure = await withTaskCancellationHandler {
+            await withCheckedContinuation { (waiter: CheckedContinuation<RedisError?, Never>) in
+                if isUp { return waiter.resume(returning: nil) }
+                guard phase == .running, !Task.isCancelled else { return waiter.resume(returning: .closed) }
+                starter.waiter = waiter
+                starters.append(starter)
+                watch(starter, until: clock.deadline(after: limit), limit)
+            }
+        } onCancel: {
+            Loop.spawn { self.tell(starter, .closed) }
         }
-        if let timer { clock.cancel(timer) }
         if let failure { throw failure }
+    }
+
+    /// Gives up at the instant, unless a server has been there within the last `limit`.
+    private func watch(_ starter: RedisStarter, until instant: UInt64, _ limit: Duration) {
+        starter.timer = clock.schedule(at: instant) { [weak self] in
+            guard let self else { return }
+            let sign = isShakingHands ? clock.now : lastSign ?? 0
+            let later = min(starter.deadline, sign &+ limit.clampedNanoseconds)
+            if later > clock.now { return watch(starter, until: later, limit) }
+            let milliseconds = limit.clampedMilliseconds
+            tell(starter, lastFailure ?? .connection("cannot connect to \(place) within \(milliseconds) ms"))
+        }
     }
 
     /// Connects without waiting.
@@ -54,6 +78,7 @@ extension RedisConnection {
             phase = .stopping
             isUp = false
             life?.cancel()
+            dial?.cancel()
             reset("the client was stopped")
             tellStarters(.closed)
             await life?.value
@@ -63,26 +88,27 @@ extension RedisConnection {
         }
     }
 
-    /// Whoever waits longest waits in vain with whoever waits shortest: there is one connection.
-    private func startTimedOut(_ limit: Duration) {
-        let milliseconds = limit.clampedMilliseconds
-        tellStarters(lastFailure ?? .connection("cannot connect to \(place) within \(milliseconds) ms"))
+    private func tellStarters(_ failure: RedisError?) {
+        for starter in starters { tell(starter, failure) }
     }
 
-    private func tellStarters(_ failure: RedisError?) {
-        let waiting = starters
-        starters = []
-        for starter in waiting { starter.resume(returning: failure) }
+    private func tell(_ starter: RedisStarter, _ failure: RedisError?) {
+        starters.removeAll { $0 === starter }
+        if let timer = starter.timer { clock.cancel(timer) }
+        starter.waiter?.resume(returning: failure)
+        starter.waiter = nil
     }
 
     private func live() async {
-        var attempt = 0
+        var backoff = RedisBackoff()
         var wasUp = false
         while phase == .running {
-            let since = clock.now
+            var since: UInt64?
+            let begun = clock.now
             do throws(RedisError) {
                 try await connect()
                 if end == nil, phase == .running {
+                    since = clock.now
                     came(reconnected: wasUp)
                     wasUp = true
                     await untilLost()
@@ -94,16 +120,13 @@ extension RedisConnection {
             socket?.close()
             socket = nil
             guard phase == .running else { return }
-            if wasUp, clock.now - since >= Self.settled.clampedNanoseconds { attempt = 0 }
-            await clock.sleep(for: wait(attempt))
-            attempt += 1
+            let limit = backoff.limit(after: since.map { .nanoseconds(Int64(clamping: clock.now - $0)) })
+            // Anything up to the limit, so that a thousand clients do not return together.
+            let pause = random.jittered(limit / 2, by: 1)
+            // Nobody can show himself while nobody asks.
+            if let sign = lastSign, sign >= begun { lastSign = clock.deadline(after: pause) }
+            await clock.sleep(for: pause)
         }
-    }
-
-    /// Anything up to a limit that doubles, so that a thousand clients do not return together.
-    private func wait(_ attempt: Int) -> Duration {
-        let limit = min(Self.firstWait * (1 << min(attempt, 10)), Self.longestWait)
-        return random.jittered(limit / 2, by: 1)
     }
 
     private func came(reconnected: Bool) {
@@ -138,49 +161,56 @@ extension RedisConnection {
 
     private func connect() async throws(RedisError) {
         end = nil
-        isOpen = false
         let address = SocketAddress(host: configuration.host, port: configuration.port)
+        let dial = Dial(resolver, to: address)
+        self.dial = dial
+        defer { self.dial = nil }
+        let reached: SocketAddress
         do throws(NetworkError) {
-            let numeric = try await resolver.resolve(address)
-            guard phase == .running else { throw NetworkError(code: "ECANCELED", description: "stopped") }
-            socket = try RedisSocket(numeric, owner: self)
+            let connected = try await dial.run(within: configuration.connectTimeout)
+            reached = connected.address
+            socket = try RedisSocket(connected, maxReplyBytes: configuration.maxReplyBytes, owner: self)
         } catch {
             throw .connection("cannot connect to \(place): \(error.description)")
         }
-        if let failure = await untilOpen() {
-            throw .connection("cannot connect to \(place): \(failure.text)")
+        do throws(RedisError) {
+            // A stop that came after the connection had been made found no socket to close.
+            guard phase == .running else { throw .closed }
+            try await shakeHands()
+        } catch {
+            resolver.note(address.host, reached.host, isGood: false)
+            throw error
         }
-        try await shakeHands()
-    }
-
-    private func untilOpen() async -> SocketEnd? {
-        let milliseconds = configuration.connectTimeout.clampedMilliseconds
-        let limit = clock.schedule(after: configuration.connectTimeout) { [weak self] in
-            self?.reset("no connection within \(milliseconds) ms")
-        }
-        defer { clock.cancel(limit) }
-        return await withCheckedContinuation { waiter in
-            if isOpen || end != nil { waiter.resume(returning: end) } else { opening = waiter }
-        }
+        resolver.note(address.host, reached.host, isGood: true)
     }
 
     private func shakeHands() async throws(RedisError) {
         let handshake = RedisHandshake(configuration, name: name)
         let replies: [RedisReply]
+        isShakingHands = true
+        defer { isShakingHands = false }
         do throws(RedisError) {
-            replies = try await exchange(handshake.commands, shakingHands: true)
+            let commands = handshake.commands
+            replies = try await exchange(commands, CommandLoad(commands), as: .handshake)
         } catch {
             reset("handshake failed")
-            if case .timeout = error { throw .connection("\(place) does not answer: \(error)") }
-            throw error
+            guard case .timeout = error else { throw error }
+            lastSign = clock.now
+            throw .connection("\(place) does not answer: \(error)")
         }
         switch handshake.verdict(replies) {
-        case .ready(let id):
+        case .ready(let id, let refused):
             runID = id
+            if !refused.isEmpty {
+                logger.warning(
+                    "a redis user without rights to these: another server, or one too old, is not noticed",
+                    metadata: ["redis.commands": "\(refused)"])
+            }
         case .misconfigured(let text):
             reset(text)
             throw .reply(text)
         case .unready(let text):
+            lastSign = clock.now
             reset(text)
             throw .connection(text)
         }

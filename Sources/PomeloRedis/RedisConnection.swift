@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRedis: a Redis client on the loop, over hiredis.
-// Reading order: RedisConfiguration, RedisCommand, RedisReply, RedisError, RedisPort; then RedisClient,
-// RedisConnection, RedisConnection+Lifecycle, RedisHandshake, PendingCommands, RedisSubscriptions; RedisSocket is the
-// rim to C.
+// Reading order: RedisConfiguration, RedisCommand, RedisReply, RedisError, RedisPort, RedisScan; then RedisClient,
+// RedisConnection, RedisConnection+Lifecycle, RedisBackoff, RedisHandshake, PendingCommands, RedisSubscriptions;
+// RedisSocket is the rim to C.
 public import Logging
 public import PomeloLoop
 public import PomeloUV
+import PomeloWire
 
 /// One connection that is made again whenever it is lost.
 ///
@@ -23,21 +24,25 @@ public import PomeloUV
 
     let resolver: Resolver
     let random: RandomSource
-    let clock = SystemClock.shared
+    let clock: any LoopClock
     var logger: Logger
     private let observers = RedisObservers()
     private var pending = PendingCommands()
     private var sweep: TimerID?
+    /// How many long batches are under way.
+    private var batchesInParts = 0
     private var digests: [String: String] = [:]
 
     // The life of the connection: RedisConnection+Lifecycle.swift.
     var phase = Phase.idle
     var socket: RedisSocket?
-    var isOpen = false
-    var opening: CheckedContinuation<SocketEnd?, Never>?
+    var dial: Dial?
+    var isShakingHands = false
+    /// When a server was there last that could not be used yet.
+    var lastSign: UInt64?
     var losing: CheckedContinuation<Void, Never>?
     var end: SocketEnd?
-    var starters: [CheckedContinuation<RedisError?, Never>] = []
+    var starters: [RedisStarter] = []
     var lastFailure: RedisError?
     var life: Task<Void, Never>?
     /// Receives the messages of a subscribed connection; without it, everything received is a reply.
@@ -46,11 +51,20 @@ public import PomeloUV
     enum Phase { case idle, running, stopping, stopped }
 
     /// Does nothing until `start`.
-    public init(
+    public convenience init(
         _ configuration: RedisConfiguration, name: String = "pomelo", resolver: Resolver = Resolver(),
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
+        self.init(
+            configuration, name: name, resolver: resolver, random: random, logger: logger, clock: SystemClock.shared)
+    }
+
+    init(
+        _ configuration: RedisConfiguration, name: String, resolver: Resolver, random: RandomSource, logger: Logger,
+        clock: any LoopClock
+    ) {
         self.configuration = configuration
+        self.clock = clock
         self.name = name
         self.resolver = resolver
         self.random = random
@@ -69,44 +83,104 @@ public import PomeloUV
 
     // MARK: commands
 
-    /// Sends commands together, in the order of the calls.
+    /// Sends commands together, in the order of the calls; those of others do not come between.
     ///
-    /// - Complexity: one round trip.
+    /// A batch that is more than half of what may wait is sent in parts, each when the one before is answered; between
+    /// them others may come, and each has the command timeout, the wait for room included. A transaction is never cut.
+    ///
+    /// - Complexity: one round trip; one a part.
     /// - Throws: `RedisError`: `.connection` when there is none or it broke, `.timeout`, `.overloaded`, `.closed`,
     ///   `.protocolError`; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await exchange(commands, shakingHands: false)
+        let load = CommandLoad(commands)
+        if load.fits(in: bounds.half) || commands.first?.name == "MULTI" {
+            return try await exchange(commands, load)
+        }
+        return try await pipelineInParts(commands)
     }
 
-    func exchange(_ commands: [RedisCommand], shakingHands: Bool) async throws(RedisError) -> [RedisReply] {
+    private func pipelineInParts(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        let limit = configuration.commandTimeout
+        var replies: [RedisReply] = []
+        replies.reserveCapacity(commands.count)
+        var deadline = clock.deadline(after: limit)
+        batchesInParts += 1
+        defer { batchesInParts -= 1 }
+        while replies.count < commands.count {
+            let rest = commands[replies.count...]
+            // What others leave, so that they and the batch go on side by side.
+            let room = bounds.half.half.least(bounds - waiting)
+            let part = Array(rest.prefix(room.holds(rest)))
+            do throws(RedisError) {
+                replies += try await exchange(part, CommandLoad(part), as: .part)
+                deadline = clock.deadline(after: limit)
+            } catch .overloaded where clock.now < deadline {
+                // Its turn comes: nobody else takes the room that is kept for parts.
+                await clock.sleep(for: .milliseconds(5))
+            } catch .overloaded where !replies.isEmpty {
+                throw .timeout(milliseconds: Int(limit.clampedMilliseconds))
+            } catch {
+                throw replies.isEmpty ? error : error.afterOthers
+            }
+        }
+        return replies
+    }
+
+    /// Why commands are sent, which decides how much may wait before them.
+    enum Purpose { case caller, part, handshake }
+
+    func exchange(
+        _ commands: [RedisCommand], _ load: CommandLoad, as purpose: Purpose = .caller
+    ) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
         // REENTRANCY: a task without executor preference may be suspended before the body of the continuation runs,
         // so all is decided in there.
         let outcome = await withCheckedContinuation { waiter in
-            dispatch(commands, shakingHands, waiter)
+            dispatch(commands, load, purpose, waiter)
         }
-        return try outcome.get()
+        var replies = try outcome.get()
+        // Redis does not always name the command that a user has no right to.
+        for (index, reply) in replies.enumerated() where reply.errorCode == "NOPERM" {
+            let user = configuration.username ?? "default"
+            let what = "NOPERM \(commands[index].name) is not allowed to the redis user \"\(user)\""
+            replies[index] = .error("\(what): \(reply.errorText ?? "")")
+        }
+        return replies
     }
 
-    private func refusal(of count: Int, _ shakingHands: Bool) -> RedisError? {
+    private var bounds: CommandLoad {
+        CommandLoad(count: configuration.maxPendingCommands, bytes: configuration.maxPendingBytes)
+    }
+
+    private var waiting: CommandLoad { CommandLoad(count: pending.count, bytes: pending.bytes) }
+
+    private func refusal(of load: CommandLoad, _ purpose: Purpose) -> RedisError? {
         if phase != .running { return .closed }
-        if !isUp, !shakingHands { return away }
+        if !isUp, purpose != .handshake { return away }
         if end != nil { return loss(maybeExecuted: false) }
-        let limit = configuration.maxPendingCommands
-        return pending.count + count > limit ? .overloaded(limit: limit) : nil
+        // While batches go on in parts, a quarter is kept for them: others would fill each place as it becomes free.
+        let isKept = batchesInParts > 0 && purpose == .caller
+        let bounds = isKept ? self.bounds - self.bounds.half.half : self.bounds
+        // What cannot be cut may be longer than the bound: it passes while at most half of that waits.
+        if (waiting + load).fits(in: bounds) || !load.fits(in: bounds.half) && waiting.fits(in: bounds.half) {
+            return nil
+        }
+        return waiting.count + load.count > bounds.count
+            ? .overloaded(limit: self.bounds.count)
+            : .overloaded(limit: self.bounds.bytes, key: "maxPendingBytes")
     }
 
     private func dispatch(
-        _ commands: [RedisCommand], _ shakingHands: Bool, _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
+        _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose,
+        _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
     ) {
-        if let refusal = refusal(of: commands.count, shakingHands) {
+        if let refusal = refusal(of: load, purpose) {
             return waiter.resume(returning: .failure(refusal))
         }
         guard let socket else { return waiter.resume(returning: .failure(away)) }
         let deadline = clock.deadline(after: configuration.commandTimeout)
         pending.append(
-            PendingBatch(
-                expected: commands.count, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
+            PendingBatch(load, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
         for command in commands { socket.send(command) }
         if sweep == nil { armSweep(at: deadline) }
     }
@@ -121,10 +195,15 @@ public import PomeloUV
         let digest = try await digest(of: script)
         let rest = [RedisArgument.number(keys.count)] + keys.map(RedisArgument.text) + args
         let called = try await pipeline([RedisCommand("EVALSHA", arguments: [.text(digest)] + rest)])
-        guard let reply = called.first else { throw .protocolError("no reply") }
-        guard let text = reply.errorText, text.hasPrefix("NOSCRIPT") else { return try reply.get() }
-        // A new or flushed server; EVAL also makes it remember.
-        return try await send(RedisCommand("EVAL", arguments: [.text(script.source)] + rest))
+        guard var reply = called.first else { throw .protocolError("no reply") }
+        if reply.errorCode == "NOSCRIPT" {
+            // A new or flushed server; EVAL also makes it remember.
+            let again = try await pipeline([RedisCommand("EVAL", arguments: [.text(script.source)] + rest)])
+            guard let answer = again.first else { throw .protocolError("no reply") }
+            reply = answer
+        }
+        if let text = reply.errorText { throw .reply("\(text) (\(script.place(of: text)))") }
+        return reply
     }
 
     private func digest(of script: RedisScript) async throws(RedisError) -> String {
@@ -197,41 +276,26 @@ public import PomeloUV
         if let sweep { clock.cancel(sweep) }
         sweep = nil
         pending.failAll(loss(maybeExecuted: true))
-        opening?.resume(returning: end)
-        opening = nil
         losing?.resume()
         losing = nil
     }
 }
 
 extension RedisConnection: RedisSocketOwner {
-    func socketDidOpen() {
-        isOpen = true
-        opening?.resume(returning: nil)
-        opening = nil
-    }
-
     func socketDidReceive(_ reply: RedisReply) {
         if let onMessage, let (channel, payload) = reply.message { return onMessage(channel, payload) }
         guard pending.receive(reply) else {
             let text = reply.errorText ?? "a reply to nothing"
             return reset(text, reply.errorText == nil ? .malformed : .network)
         }
-        // The server has become a replica: only a new connection can reach its successor.
-        if case .error(let text) = reply, text.hasPrefix("READONLY") { reset(text) }
+        // The server has become a replica, or has lost its data: only a new connection can reach its successor. A
+        // handshake judges for itself.
+        if isUp, let code = reply.errorCode, RedisError.lostServer.contains(Text(code)) {
+            reset(reply.errorText ?? code)
+        }
     }
 
     func socketDidEnd(_ end: SocketEnd) { ending(end) }
-}
-
-extension RedisError {
-    /// The same reason for a command that was never sent.
-    fileprivate var asNotSent: RedisError? {
-        switch self {
-        case .connection(let text, _), .reply(let text), .protocolError(let text): .connection(text)
-        case .timeout, .overloaded, .closed: nil
-        }
-    }
 }
 
 extension RedisReply {

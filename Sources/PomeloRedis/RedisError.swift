@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloWire
 
 /// Why a command has no reply, or why a connection could not be had.
 public enum RedisError: Error, Sendable, Equatable {
@@ -10,8 +11,8 @@ public enum RedisError: Error, Sendable, Equatable {
     case reply(String)
     /// The server sent something that is not RESP, or not what the command answers with.
     case protocolError(String)
-    /// As many commands as the configuration allows wait for their replies.
-    case overloaded(limit: Int)
+    /// As many commands, or bytes of commands, as the configuration allows wait for their replies; `key` names which.
+    case overloaded(limit: Int, key: String = "maxPendingCommands")
     /// The client was not started, or has been stopped.
     case closed
 
@@ -33,10 +34,43 @@ extension RedisError: CustomStringConvertible {
         switch self {
         case .connection(let text, _): text
         case .timeout(let milliseconds): "redis did not answer within \(milliseconds) ms"
-        case .reply(let text): text
+        case .reply(let text): text.isEmpty ? "an error without a text" : text
         case .protocolError(let text): "unexpected reply from redis: \(text)"
-        case .overloaded(let limit): "more than \(limit) redis commands are waiting (key \"maxPendingCommands\")"
+        case .overloaded(let limit, let key): "redis commands are waiting, \(limit) and no more may (key \"\(key)\")"
         case .closed: "the redis client is not running"
+        }
+    }
+}
+
+extension RedisError {
+    /// The server's state, not the command, is the reason: another connection may reach a better one.
+    static let lostServer: Set<Text> = ["READONLY", "MASTERDOWN", "LOADING"]
+
+    /// The code at the beginning of an error's text, or behind a dash in one that tells of a script.
+    static func code(of text: String) -> String {
+        let first = text.prefix { $0 != " " }
+        guard first == "ERR" || first.hasPrefix("@"), text.contains("user_script") else { return String(first) }
+        let inner = text.split(separator: " ").first { word in
+            word.utf8.first == UInt8(ascii: "-") && word.utf8.count > 3
+                && word.utf8.dropFirst().allSatisfy { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
+        }
+        return inner.map { String($0.dropFirst()) } ?? String(first)
+    }
+
+    /// The same reason for a command that was never sent.
+    var asNotSent: RedisError? {
+        switch self {
+        case .connection(let text, _), .reply(let text), .protocolError(let text): .connection(text)
+        case .timeout, .overloaded, .closed: nil
+        }
+    }
+
+    /// The same reason for commands of which some were executed.
+    var afterOthers: RedisError {
+        switch self {
+        case .connection(let text, _): .connection(text, maybeExecuted: true)
+        case .closed: .connection("the redis client was stopped", maybeExecuted: true)
+        case .timeout, .reply, .protocolError, .overloaded: self
         }
     }
 }

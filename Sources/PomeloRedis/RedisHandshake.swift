@@ -7,13 +7,19 @@ struct RedisHandshake {
     private enum Step { case auth, select, name, ping, role, info }
 
     enum Verdict: Equatable {
-        /// Ready; the run id is empty when the server does not tell it.
-        case ready(runID: String)
+        /// Ready; the run id is empty when the server does not tell it. `refused` names the commands that the user has
+        /// no right to: without INFO neither version nor run id are known.
+        case ready(runID: String, refused: [String] = [])
         /// Another attempt with this configuration is pointless.
         case misconfigured(String)
         /// The server may accept later: it loads its data, or is a replica.
         case unready(String)
     }
+
+    /// The least version: streams, and scripts that write after they have asked for the time.
+    ///
+    /// - Source: https://redis.io/docs/latest/commands/, "Available since", and the release notes of Redis 5.0.
+    static let leastVersion = (major: 5, minor: 0)
 
     private let place: String
     private var steps: [(step: Step, command: RedisCommand)] = []
@@ -36,22 +42,41 @@ struct RedisHandshake {
 
     func verdict(_ replies: [RedisReply]) -> Verdict {
         var runID = ""
-        for ((step, _), reply) in zip(steps, replies) {
+        var refused: [String] = []
+        for ((step, command), reply) in zip(steps, replies) {
             if let text = reply.errorText, let verdict = judge(text, step) { return verdict }
+            if reply.errorCode == "NOPERM" { refused.append(command.name) }
             switch step {
             case .role where reply.array?.first?.string == "slave":
                 return .unready("\(place) is a read-only replica")
             case .info:
-                runID = Self.runID(in: reply.string ?? "")
+                let info = reply.string ?? ""
+                if let reason = Self.objection(to: info) { return .misconfigured("\(place) \(reason)") }
+                runID = Self.field("run_id", in: info) ?? ""
             default:
                 break
             }
         }
-        return .ready(runID: runID)
+        return .ready(runID: runID, refused: refused)
+    }
+
+    /// Why the server that says this of itself cannot be used; nil when it can, or says nothing.
+    private static func objection(to info: String) -> String? {
+        switch field("redis_mode", in: info) {
+        case "sentinel": return "is a Redis Sentinel, not a server with data: name the server itself"
+        case "cluster": return "is a node of a Redis Cluster, which is not supported"
+        default: break
+        }
+        guard let version = field("redis_version", in: info) else { return nil }
+        let parts = version.split(separator: ".").map { Int($0) }
+        guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < leastVersion else {
+            return nil
+        }
+        return "is version \(version); \(leastVersion.major).\(leastVersion.minor) is the least that is supported"
     }
 
     private func judge(_ text: String, _ step: Step) -> Verdict? {
-        let code = text.prefix { $0 != " " }
+        let code = RedisError.code(of: text)
         if ["LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN"].contains(code) {
             return .unready("\(place) is not ready: \(text)")
         }
@@ -68,10 +93,8 @@ struct RedisHandshake {
         }
     }
 
-    private static func runID(in info: String) -> String {
-        for line in info.split(whereSeparator: \.isNewline) where line.hasPrefix("run_id:") {
-            return String(line.dropFirst("run_id:".count))
-        }
-        return ""
+    private static func field(_ name: String, in info: String) -> String? {
+        let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("\(name):") }
+        return line.map { String($0.dropFirst(name.count + 1)) }
     }
 }

@@ -29,6 +29,15 @@ public struct RedisScript: Sendable, Hashable {
         self.name = name
         self.source = source
     }
+
+    /// The script's name, and the line that failed: for a command without the right to it, Redis tells only its number.
+    func place(of failure: String) -> String {
+        let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
+        guard let match = failure.firstMatch(of: /user_script: ?(\d+)/), let number = Int(match.1),
+            lines.indices.contains(number - 1)
+        else { return "script \(name)" }
+        return "script \(name), line \(number): \(lines[number - 1].drop { $0 == " " }.prefix(120))"
+    }
 }
 
 /// Something that executes Redis commands: a connection, a client, or a server in memory.

@@ -64,6 +64,11 @@ public enum RedisReply: Sendable, Hashable {
         if case .error(let text) = self { text } else { nil }
     }
 
+    /// The code of an error reply, for instance `WRONGTYPE`; of an error that a script ran into, that error's.
+    ///
+    /// Redis before 7 wraps it: `ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -READONLY …`.
+    public var errorCode: String? { errorText.map(RedisError.code) }
+
     /// Whether this is the null reply: a missing key, field or member.
     public var isNull: Bool { self == .null }
 

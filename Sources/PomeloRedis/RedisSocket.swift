@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CHiredis
+import CPomelo
 import Glibc
 import PomeloLoop
 import PomeloUV
@@ -21,7 +22,6 @@ struct SocketEnd: Sendable, Equatable {
 
 /// Receives what happens on a socket; calls come from within C and only change state.
 @Loop protocol RedisSocketOwner: AnyObject {
-    func socketDidOpen()
     /// Replies come in the order of the commands.
     func socketDidReceive(_ reply: RedisReply)
     /// The last call, exactly once.
@@ -38,34 +38,40 @@ struct SocketEnd: Sendable, Equatable {
     // SAFETY: loop thread only; nil once freed.
     private nonisolated(unsafe) var context: UnsafeMutablePointer<redisContext>?
     private var poll: DescriptorPoll?
-    private var connecting = true
     private var wanted = DescriptorPoll.Readiness.readable
     private var dirty = false
     /// Reused for every command.
     private var scratch: [UInt8] = []
+    private let maxReplyBytes: Int
+    /// Read, and not yet part of a whole reply.
+    private var partial = 0
+    /// One for all sockets: what is read is copied on at once.
+    private static let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
-    /// Begins to connect to a numeric address.
-    init(_ address: SocketAddress, owner: any RedisSocketOwner) throws(NetworkError) {
+    /// Takes a connected socket over.
+    ///
+    /// The context is told nothing of how the connection was made; hiredis' own way knows one address only.
+    init(
+        _ connected: ConnectedSocket, maxReplyBytes: Int, owner: any RedisSocketOwner
+    ) throws(NetworkError) {
         self.owner = owner
-        guard let context = unsafe redisConnectNonBlock(address.host, Int32(address.port)) else {
+        self.maxReplyBytes = maxReplyBytes
+        guard let context = unsafe redisConnectFd(connected.descriptor) else {
+            Glibc.close(connected.descriptor)
             throw NetworkError(code: "ENOMEM", description: "no memory for a connection")
         }
-        if unsafe context.pointee.err != 0 {
-            let text = unsafe Self.errorText(context)
-            unsafe redisFree(context)
-            throw NetworkError(code: "ECONNREFUSED", description: text)
-        }
-        // A child process must not hold the connection open after this process has let go of it.
-        let descriptor = unsafe context.pointee.fd
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        // From 1.0 on it takes the descriptor of another for a blocking one.
+        unsafe context.pointee.flags &= ~Int32(REDIS_BLOCK)
+        unsafe pomelo_bound_arrays(context.pointee.reader)
+        unsafe redisEnableKeepAlive(context)
         do throws(NetworkError) {
-            poll = try DescriptorPoll(descriptor: descriptor) { [weak self] ready in self?.isReady(ready) }
+            poll = try DescriptorPoll(descriptor: connected.descriptor) { [weak self] ready in self?.isReady(ready) }
         } catch {
             unsafe redisFree(context)
             throw error
         }
         unsafe self.context = context
-        poll?.watch(.writable)
+        poll?.watch(wanted)
     }
 
     /// Whether it has not ended.
@@ -81,7 +87,7 @@ struct SocketEnd: Sendable, Equatable {
                 context, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
         }
         if status != REDIS_OK { return end(.network, unsafe Self.errorText(context)) }
-        guard !dirty, !connecting else { return }
+        guard !dirty else { return }
         dirty = true
         EventLoop.shared.flushList.append(self)
     }
@@ -101,42 +107,37 @@ struct SocketEnd: Sendable, Equatable {
     }
 
     private func isReady(_ ready: DescriptorPoll.Readiness) {
-        if connecting { return connected() }
         if ready.contains(.readable) { read() }
         if ready.contains(.writable) { flushTurn() }
         // After an error the watch is over, but there may be replies before the error in the socket.
         poll?.watch(wanted)
     }
 
-    private func connected() {
-        guard let context = unsafe context else { return }
-        var code: Int32 = 0
-        var size = socklen_t(MemoryLayout<Int32>.size)
-        unsafe getsockopt(context.pointee.fd, SOL_SOCKET, SO_ERROR, &code, &size)
-        if code == EINPROGRESS { return poll?.watch(.writable) ?? () }
-        if code != 0 { return end(.network, unsafe String(cString: strerror(code))) }
-        connecting = false
-        unsafe redisEnableKeepAlive(context)
-        owner?.socketDidOpen()
-        flushTurn()
-    }
-
     private func read() {
         guard let context = unsafe context else { return }
-        guard unsafe redisBufferRead(context) == REDIS_OK else {
-            return end(.network, unsafe Self.errorText(context))
+        let count = unsafe Glibc.read(context.pointee.fd, Self.input.baseAddress, Self.input.count)
+        if count == 0 { return end(.network, "Server closed the connection") }
+        if count < 0 {
+            if [EAGAIN, EWOULDBLOCK, EINTR].contains(errno) { return }
+            return end(.network, unsafe String(cString: strerror(errno)))
         }
+        // Its error, if there is one, comes back with the next reply.
+        _ = unsafe redisReaderFeed(
+            context.pointee.reader, Self.input.baseAddress?.assumingMemoryBound(to: CChar.self), count)
+        partial += count
         while isOpen {
             var raw: UnsafeMutableRawPointer?
             guard unsafe redisGetReplyFromReader(context, &raw) == REDIS_OK else {
                 return end(.malformed, unsafe Self.errorText(context))
             }
-            guard let reply = unsafe raw else { return }
+            guard let reply = unsafe raw else { break }
+            partial = unsafe Int(clamping: context.pointee.reader.pointee.len - context.pointee.reader.pointee.pos)
             let value = unsafe RedisReply(reply.assumingMemoryBound(to: redisReply.self))
             unsafe freeReplyObject(reply)
             // May end this socket.
             owner?.socketDidReceive(value)
         }
+        if partial > maxReplyBytes { end(.malformed, "a reply of more than \(maxReplyBytes) bytes") }
     }
 
     private func end(_ cause: SocketEnd.Cause, _ text: String) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloLoop
 
 /// The parts of `redis://user:password@host:port/db`; user and password may be percent-encoded.
 ///
@@ -44,22 +45,13 @@ struct RedisURL: Equatable {
 
     /// `host`, `host:port` or `[v6]:port`.
     private static func place(_ text: Substring) -> (String, Int?)? {
-        var host = text
-        var port: Substring?
-        if text.hasPrefix("[") {
-            guard let close = text.firstIndex(of: "]") else { return nil }
-            host = text[text.index(after: text.startIndex)..<close]
-            let after = text[text.index(after: close)...]
-            guard after.isEmpty || after.hasPrefix(":") else { return nil }
-            port = after.isEmpty ? nil : after.dropFirst()
-        } else if let colon = text.lastIndex(of: ":") {
-            host = text[..<colon]
-            port = text[text.index(after: colon)...]
-        }
-        guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "?" || $0 == "#" }) else { return nil }
-        guard let port else { return (String(host), nil) }
-        guard let number = Int(port), (1...65_535).contains(number) else { return nil }
-        return (String(host), number)
+        // The last colon behind a bracket is a port's.
+        let end = text.lastIndex(of: "]") ?? text.startIndex
+        let colon = text[end...].lastIndex(of: ":")
+        guard let host = SocketAddress.host(String(text[..<(colon ?? text.endIndex)])) else { return nil }
+        guard let colon else { return (host, nil) }
+        guard let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port) else { return nil }
+        return (host, port)
     }
 
     private static func decoded(_ text: Substring) -> String? {

@@ -10,20 +10,25 @@ public import PomeloRedis
 /// {<prefix>:<uid>}:bind               hash {sid, inst, session, tok}
 /// pomelo:{<cluster>/<server>}:uids    set of user ids the server published (written before what it names)
 /// pomelo:{<cluster>/<server>}:revoked set of user ids whose binding it may have lost without having been asked
-/// pomelo:{<cluster>/<server>}:lease   hash, field status = <instance>/<sequence of the last publication>
+/// pomelo:{<cluster>/<server>}:lease   hash, fields status = <instance>/<sequence of the last publication>, users = how
+///                                     many the index has
 /// ```
+///
+/// The lease's hash marks whose instance all of it is: scripts write and remove nothing under another mark.
 ///
 /// - Source: pomelo-status-plugin 0.0.4, lib/manager/redisStatusManager.js (key layout).
 @Loop public final class RedisStatusStore: StatusStore {
     private nonisolated static let claimScript = script("claim", PackageResources.claim_lua)
+    private nonisolated static let publishScript = script("publish", PackageResources.publish_lua)
     private nonisolated static let releaseScript = script("release", PackageResources.release_lua)
+    nonisolated static let removeScript = script("remove", PackageResources.remove_lua)
     private static let chunk = 500
     /// Longer than a server that still has sessions can go without publishing, unless Redis is away.
     private static let revokedMilliseconds = 3_600_000
 
-    private let redis: any RedisPort
-    private let prefix: String
-    private var owner = StoreOwner()
+    let redis: any RedisPort
+    let prefix: String
+    private(set) var owner = StoreOwner()
 
     /// The prefix is pomelo's default unless told otherwise; clusters that share one Redis need different ones.
     public init(redis: any RedisPort, prefix: String = "POMELO:STATUS") {
@@ -46,37 +51,43 @@ public import PomeloRedis
     }
 
     /// The scripts, for servers in memory that need a twin of each.
-    public nonisolated static var scripts: [RedisScript] { [claimScript, releaseScript] }
+    public nonisolated static var scripts: [RedisScript] {
+        [claimScript, publishScript, releaseScript, removeScript]
+    }
 
     // MARK: keys
 
-    private var own: ServerID { owner.server }
-    private func statusKey(_ uid: UserID) -> String { "\(prefix):\(uid)" }
-    private func bindKey(_ uid: UserID) -> String { "{\(prefix):\(uid)}:bind" }
-    private func uidsKey(_ server: ServerID) -> String { owner.key("uids", of: server) }
-    private func revokedKey(_ server: ServerID) -> String { owner.key("revoked", of: server) }
+    var own: ServerID { owner.server }
+    func statusKey(_ uid: UserID) -> String { "\(prefix):\(uid)" }
+    func bindKey(_ uid: UserID) -> String { "{\(prefix):\(uid)}:bind" }
+    func uidsKey(_ server: ServerID) -> String { owner.key("uids", of: server) }
+    func revokedKey(_ server: ServerID) -> String { owner.key("revoked", of: server) }
+    func leaseKey(_ server: ServerID) -> String { owner.key("lease", of: server) }
 
     // MARK: status
 
-    /// Writes the index of this server first, then each user's set, then the sequence.
+    /// Writes each user's set, the index of this server and the sequence at once, all or nothing.
     ///
-    /// - Complexity: one round trip, but no transaction: after an error some of it may be written.
-    /// - Throws: `RedisError`.
+    /// - Complexity: one round trip.
+    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id: nothing is
+    ///   written then.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
-        // First of all what was there: the same round trip tells whether data was lost before it.
-        var commands = [
-            RedisCommand("HGET", owner.leaseKey, "status"),
-            RedisCommand("SSCAN", revokedKey(own), "0", "COUNT", Self.chunk),
-        ]
-        if !online.isEmpty {
-            commands.append(RedisCommand("SADD", uidsKey(own)).appending(online.map(\.rawValue)))
-        }
-        commands += online.map { RedisCommand("SADD", statusKey($0), own.rawValue) }
-        commands += offline.map { RedisCommand("SREM", statusKey($0), own.rawValue) }
-        commands.append(RedisCommand("HSET", owner.leaseKey, "status", "\(owner.instance)/\(sequence)"))
-        let replies = try await redis.pipeline(commands).map { try $0.get() }
+        let keys = [leaseKey(own), revokedKey(own), uidsKey(own)] + (online + offline).map { statusKey($0) }
+        let args = [owner.instance.rawValue, String(sequence), own.rawValue] + online.map(\.rawValue)
+        let reply = try await redis.run(Self.publishScript, keys: keys, args: args.map { .text($0) })
+        let fields = try accepted(reply, own)
         return PublishedStatus(
-            previous: self.sequence(replies[0]), revoked: replies[1].array?.last?.strings?.map { UserID($0) } ?? [])
+            previous: self.sequence(fields.first ?? .null),
+            revoked: fields.dropFirst().compactMap(\.string).map { UserID($0) })
+    }
+
+    /// What a script answered that looked at the mark first.
+    func accepted(_ reply: RedisReply, _ server: ServerID) throws -> ArraySlice<RedisReply> {
+        guard let fields = reply.array, let first = fields.first?.int else {
+            throw RedisError.protocolError("a script of the status answered \(reply)")
+        }
+        if first == 0 { throw PomeloError.replaced(server, by: InstanceID(fields.last?.string ?? "")) }
+        return fields.dropFirst()
     }
 
     /// The sequence in the lease's hash; nil when it is another instance's.
@@ -97,56 +108,53 @@ public import PomeloRedis
     /// - Throws: `RedisError`.
     public func publishedUsers() async throws -> [UserID] {
         var users: Set<UserID> = []
-        var cursor = "0"
-        repeat {
-            let page = try await indexPage(own, cursor)
-            users.formUnion(page.uids)
-            cursor = page.next
-        } while cursor != "0"
+        try await redis.forEachPage({ self.indexPage(of: self.own, $0) }) { page in
+            users.formUnion(page.map { UserID($0) })
+        }
         return users.sorted()
     }
 
-    private func indexPage(_ server: ServerID, _ cursor: String) async throws -> (uids: [UserID], next: String) {
-        let page = try await redis.send(RedisCommand("SSCAN", uidsKey(server), cursor, "COUNT", Self.chunk)).array ?? []
-        guard page.count == 2, let next = page[0].string else { throw RedisError.protocolError("SSCAN without a page") }
-        return ((page[1].strings ?? []).map { UserID($0) }, next)
+    func indexPage(of server: ServerID, _ cursor: String) -> RedisCommand {
+        RedisCommand("SSCAN", uidsKey(server), cursor, "COUNT", Self.chunk)
     }
 
     /// Reads each user's set.
     ///
-    /// - Complexity: one round trip.
+    /// - Complexity: one round trip for 1000 users.
     /// - Throws: `RedisError`.
     public func servers(of uids: [UserID]) async throws -> [[ServerID]] {
-        try await redis.pipeline(uids.map { RedisCommand("SMEMBERS", [statusKey($0)]) }).map {
+        try await redis.pipelineInParts(uids.map { RedisCommand("SMEMBERS", [statusKey($0)]) }).map {
             (try $0.get().strings ?? []).map { ServerID($0) }.sorted()
         }
     }
 
     /// Asks whether each user's set exists.
     ///
-    /// - Complexity: one round trip.
+    /// - Complexity: one round trip for 1000 users.
     /// - Throws: `RedisError`.
     public func areOnline(_ uids: [UserID]) async throws -> [Bool] {
-        try await redis.pipeline(uids.map { RedisCommand("EXISTS", [statusKey($0)]) }).map { try $0.get().int == 1 }
+        try await redis.pipelineInParts(uids.map { RedisCommand("EXISTS", [statusKey($0)]) }).map {
+            try $0.get().int == 1
+        }
     }
 
     // MARK: bindings
 
     /// Claims a user id by a script that compares and sets at once.
     ///
-    /// - Complexity: two round trips; one more for the first call of the script.
-    /// - Throws: `RedisError`; the claim may have been granted then.
+    /// - Complexity: one round trip; one more for the first call of the script.
+    /// - Throws: `RedisError`; the claim may have been granted then. `PomeloError` `.notRunning` when another instance
+    ///   of this server has its id: nothing is claimed.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
-        // The index comes first: what it does not name would outlive this server.
-        _ = try await redis.send(RedisCommand("SADD", [uidsKey(own), uid.rawValue]))
         let reply = try await redis.run(
-            Self.claimScript, keys: [bindKey(uid)],
+            Self.claimScript, keys: [bindKey(uid), leaseKey(own), uidsKey(own)],
             args: [
                 .text(holder.server.rawValue), .text(holder.instance.rawValue),
-                .text(holder.session.description), .text(gone ?? ""),
+                .text(holder.session.description), .text(gone ?? ""), .text(uid.rawValue),
             ])
         let parts = reply.array ?? []
         if parts.first?.int == 1 { return .granted }
+        if parts.first?.int == -1 { throw PomeloError.replaced(own, by: InstanceID(parts.last?.string ?? "")) }
         guard parts.count == 5, let token = parts[1].string, let server = parts[2].string,
             let instance = parts[3].string, let session = parts[4].string
         else { throw RedisError.protocolError("status.claim answered \(reply)") }
@@ -172,45 +180,36 @@ public import PomeloRedis
     /// - Complexity: one round trip.
     /// - Throws: `RedisError`; repeating is harmless.
     public func forget(revoked uids: [UserID]) async throws {
+        if uids.isEmpty { return }
         _ = try await redis.send(RedisCommand("SREM", revokedKey(own)).appending(uids.map(\.rawValue)))
     }
 
     /// Removes each binding that this instance holds, then the users from its index.
     ///
-    /// - Complexity: one round trip per user, and one for the index.
+    /// - Complexity: one round trip for 500 users.
     /// - Throws: `RedisError`; repeating is harmless.
     public func release(_ uids: [UserID]) async throws {
-        for uid in uids {
+        for start in stride(from: 0, to: uids.count, by: Self.chunk) {
+            let part = uids[start..<min(start + Self.chunk, uids.count)]
+            let args = [own.rawValue, owner.instance.rawValue] + part.map(\.rawValue)
             _ = try await redis.run(
-                Self.releaseScript, keys: [bindKey(uid)], args: [.text(own.rawValue), .text(owner.instance.rawValue)])
+                Self.releaseScript, keys: [leaseKey(own), uidsKey(own)] + part.map { bindKey($0) },
+                args: args.map { .text($0) })
         }
-        // The index goes last: what it does not name would outlive this server.
-        _ = try await redis.send(RedisCommand("SREM", uidsKey(own)).appending(uids.map(\.rawValue)))
     }
 
-    // MARK: cleaning
-
-    /// Removes everything that is published for this server's id.
-    public func clean() async throws { try await cleanUp(own, instance: owner.instance) {} }
-
-    /// Removes a server's bindings and status by its index, page by page, then the index.
+    /// Reads each user's binding.
     ///
-    /// - Throws: `RedisError`, and what `proceed` throws; what is left is found again by the next call.
-    public func cleanUp(
-        _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
-    ) async throws {
-        var cursor = "0"
-        repeat {
-            try await proceed()
-            let (uids, next) = try await indexPage(server, cursor)
-            cursor = next
-            for uid in uids {
-                _ = try await redis.run(
-                    Self.releaseScript, keys: [bindKey(uid)], args: [.text(server.rawValue), .text("*")])
+    /// - Complexity: one round trip for 1000 users.
+    /// - Throws: `RedisError`.
+    public func holders(of uids: [UserID]) async throws -> [Holder?] {
+        try await redis.pipelineInParts(uids.map { RedisCommand("HMGET", bindKey($0), "sid", "inst", "session") }).map {
+            reply in
+            guard let fields = try reply.get().strings, fields.count == 3, let session = UInt64(fields[2]) else {
+                return nil
             }
-            let gone = uids.map { RedisCommand("SREM", [statusKey($0), server.rawValue]) }
-            for reply in try await redis.pipeline(gone) { _ = try reply.get() }
-        } while cursor != "0"
-        _ = try await redis.send(RedisCommand("UNLINK", [uidsKey(server), revokedKey(server)]))
+            return Holder(
+                server: ServerID(fields[0]), instance: InstanceID(fields[1]), session: SessionID(session))
+        }
     }
 }

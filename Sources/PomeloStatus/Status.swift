@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloStatus: who is online, and where; one identity in the whole cluster.
-// Reading order: Status, StatusService, StatusService+Binding, StatusPublisher, StatusStore, RedisStatusStore.
+// Reading order: Status, StatusService, +Questions, Places, +Binding, StatusPublisher, StatusStore, RedisStatusStore,
+// +CleanUp, Scripts/*.lua.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -9,7 +10,7 @@ public import PomeloRedis
 /// The plugin: gives an application its `status`.
 public struct Status: Plugin {
     /// Who may bind a user id that is bound already.
-    public enum SingleSession: String, Sendable {
+    public enum SingleSession: String, Sendable, CaseIterable {
         /// Anybody: a user has any number of sessions.
         case allow
         /// Nobody: the older session stays, the new `bind` throws.
@@ -27,47 +28,49 @@ public struct Status: Plugin {
 
         /// The defaults written at each property.
         public init() {}
-
-        /// Reads `status.json`; unknown keys are an error.
-        public init(_ reader: OptionReader) throws {
-            var reader = reader
-            if let value = try reader.string("prefix") { prefix = value }
-            if let value = try reader.bool("cleanOnStartUp") { cleanOnStartUp = value }
-            if let value = try reader.string("singleSession") {
-                guard let policy = SingleSession(rawValue: value) else {
-                    throw PomeloError(.configuration, "singleSession must be \"allow\" or \"refuse\", not \"\(value)\"")
-                }
-                singleSession = policy
-            }
-            try reader.finish()
-        }
     }
 
     /// `status`.
     public let name = "status"
     private let options: Options
-    private let store: any StatusStore
+    /// Made when the options are known.
+    private let makeStore: @Loop (Options) -> any StatusStore
 
-    /// Publishes status in Redis.
+    /// Publishes status in Redis; what `status.json` says stands above the options given here.
     public init(redis: any RedisPort, options: Options = Options()) {
-        self.init(store: RedisStatusStore(redis: redis, prefix: options.prefix), options: options)
+        makeStore = { RedisStatusStore(redis: redis, prefix: $0.prefix) }
+        self.options = options
     }
 
     /// Publishes status in a store of the application's own.
     public init(store: any StatusStore, options: Options = Options()) {
-        self.store = store
+        makeStore = { _ in store }
         self.options = options
     }
 
     /// Makes the service and loads it as a component.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the prefix holds a brace, or the store needs a cluster membership
-    ///   and there is none.
+    /// - Throws: `PomeloError` `.configuration` when `status.json` is wrong, the prefix holds a brace, or the store
+    ///   needs a cluster membership and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
+        let options = try application.options(options)
+        let store = makeStore(options)
         try store.check(options.prefix, for: name, in: application)
         let service = StatusService(application, store, options)
         application.setService(service)
         try application.load(service)
+    }
+}
+
+extension Status.Options: FileOptions {
+    /// `status.json`.
+    public static var fileName: String { "status" }
+
+    /// Reads `prefix`, `cleanOnStartUp` and `singleSession`.
+    public mutating func read(_ reader: inout OptionReader) throws {
+        prefix = try reader.string("prefix") ?? prefix
+        cleanOnStartUp = try reader.bool("cleanOnStartUp") ?? cleanOnStartUp
+        singleSession = try reader.choice("singleSession") ?? singleSession
     }
 }
 

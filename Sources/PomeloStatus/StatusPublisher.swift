@@ -7,11 +7,17 @@ import PomeloLoop
     private static let batch = 500
     /// Users whose publication is repeated each second, round-robin: heals what others removed.
     private static let sweepUsers = 200
+    /// Users that differ beyond those who are here.
+    private static let spareMarks = 10_000
 
     let name = "status"
     private let sessions: SessionService
     private let store: any StatusStore
     private var dirty: Set<UserID> = []
+    /// Too many have come and gone while nothing could be written: who is published is to be compared.
+    private var comparesAll = false
+    /// Marks that a comparison has made.
+    private var compared = 0
     private var sweepCursor: [UserID] = []
     /// Users whose binding is being claimed: their entry is not touched meanwhile.
     private var claiming: Set<UserID> = []
@@ -19,6 +25,8 @@ import PomeloLoop
     private var unclaimed: Set<UserID> = []
     /// Makes sure of the binding of a user who is here.
     var reclaim: @Loop @Sendable (UserID) async throws -> Void = { _ in }
+    /// Who should hold a user id, when this server should; nil when nobody holds any.
+    var holder: (@Loop (UserID) -> Holder?)?
 
     init(_ sessions: SessionService, _ store: any StatusStore) {
         self.sessions = sessions
@@ -26,11 +34,17 @@ import PomeloLoop
     }
 
     /// Users whose status is not published.
-    var count: Int { dirty.count }
-    var hasChanges: Bool { !dirty.isSubset(of: claiming) }
+    var count: Int { comparesAll ? max(1, dirty.count) : dirty.count }
+    var hasChanges: Bool { comparesAll || !dirty.isSubset(of: claiming) }
 
     /// A user came or went.
-    func note(_ uid: UserID) { dirty.insert(uid) }
+    func note(_ uid: UserID) {
+        dirty.insert(uid)
+        guard dirty.count > sessions.users.count + Self.spareMarks + compared else { return }
+        dirty = []
+        unclaimed = unclaimed.filter { isHere($0) }
+        comparesAll = true
+    }
 
     /// False when the user id is being claimed already.
     func beginClaim(_ uid: UserID) -> Bool { claiming.insert(uid).inserted }
@@ -43,6 +57,7 @@ import PomeloLoop
     // MARK: writing
 
     func publish(_ sequence: UInt64, written: @Loop (UInt64?) -> Void) async throws {
+        if comparesAll { try await compare() }
         let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
         dirty.subtract(batch)
         do {
@@ -55,6 +70,20 @@ import PomeloLoop
             try await forEach(offline) { try await self.release($0) }
         } catch {
             dirty.formUnion(batch)
+            throw error
+        }
+    }
+
+    /// Marks who is here, and whom the store has and is not.
+    private func compare() async throws {
+        comparesAll = false
+        do {
+            let published = try await store.publishedUsers()
+            dirty.formUnion(sessions.users)
+            dirty.formUnion(published.filter { !isHere($0) })
+            compared = dirty.count
+        } catch {
+            comparesAll = true
             throw error
         }
     }
@@ -110,22 +139,26 @@ import PomeloLoop
     func publishedSequence() async throws -> UInt64? { try await store.publishedSequence() }
 
     /// Everybody is published again, bindings are taken back, and who came back with older data is removed.
-    func lost(since held: UInt64?) async {
+    func lost(since held: UInt64?) async throws {
         dirty.formUnion(sessions.users)
         unclaimed.formUnion(sessions.users)
-        do {
-            dirty.formUnion(try await store.publishedUsers().filter { !isHere($0) })
-        } catch {
-            // The store is away again; its return is one more loss.
-        }
+        dirty.formUnion(try await store.publishedUsers().filter { !isHere($0) })
     }
 
-    /// Publishes some users once more.
+    /// Publishes some users once more, and looks whether they are still bound to their sessions here.
     func sweep() async throws {
         guard store.isUp else { return }
         if sweepCursor.isEmpty { sweepCursor = Array(sessions.users) }
-        let users = sweepCursor.suffix(Self.sweepUsers)
+        let users = Array(sweepCursor.suffix(Self.sweepUsers))
         sweepCursor.removeLast(users.count)
+        dirty.formUnion(users)
+        guard let holder, !users.isEmpty else { return }
+        let expected = users.map(holder)
+        let found = try await store.holders(of: users)
+        // REENTRANCY: who was bound anew during the await has just made sure of it.
+        for ((uid, own), other) in zip(zip(users, expected), found) where own != nil && own != other {
+            if holder(uid) == own, !claiming.contains(uid) { unclaimed.insert(uid) }
+        }
         dirty.formUnion(users)
     }
 }

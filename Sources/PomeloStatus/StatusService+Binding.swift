@@ -12,7 +12,7 @@ extension StatusService: BindAuthority {
     /// A claim is decided within this time, or fails.
     private static let claimDeadline = Duration.milliseconds(1800)
     /// A holder that does not answer within this time is silent.
-    private static let askDeadline = Duration.milliseconds(500)
+    static let askDeadline = Duration.milliseconds(500)
 
     /// What is known of a holder.
     private enum Standing {
@@ -80,7 +80,7 @@ extension StatusService: BindAuthority {
         return session?.uid == uid || session?.binding == true
     }
 
-    private func holder(_ session: SessionID) -> Holder {
+    func holder(_ session: SessionID) -> Holder {
         Holder(server: application.serverID, instance: application.instance, session: session)
     }
 

@@ -48,7 +48,7 @@ public struct PublishedStatus: Sendable, Equatable {
     /// Whether calls can succeed at all now.
     var isUp: Bool { get }
     /// Publishes that users are, or are no longer, connected to this server, and a sequence that grows with every
-    /// call. Repeating is harmless.
+    /// call; throws when another instance of the server has its id. Repeating is harmless.
     func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus
     /// The users published for this server, and those it may hold a binding of.
     func publishedUsers() async throws -> [UserID]
@@ -58,7 +58,8 @@ public struct PublishedStatus: Sendable, Equatable {
     func areOnline(_ uids: [UserID]) async throws -> [Bool]
     /// Claims a user id; `gone` is the token of a holder found gone.
     ///
-    /// Every grant has a new token, also that of a session that held the user id already.
+    /// Every grant has a new token, also that of a session that held the user id already. Throws when another instance
+    /// of the server has its id.
     func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim
     /// Notes for a server that does not answer that a user id is about to be taken from it: it finds out when it
     /// publishes. Comes before the claim, so that whoever makes sure of the binding has a new token or has lost it.
@@ -67,7 +68,10 @@ public struct PublishedStatus: Sendable, Equatable {
     func forget(revoked uids: [UserID]) async throws
     /// Gives back what this instance holds of these user ids.
     func release(_ uids: [UserID]) async throws
-    /// Removes a gone server's entries and bindings.
+    /// Who holds each user id.
+    func holders(of uids: [UserID]) async throws -> [Holder?]
+    /// Removes the entries and bindings of a gone instance, or of one before it, and nothing of a later one: then it
+    /// throws. At most 50 users go between two calls of `proceed`.
     func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
     ) async throws
@@ -82,6 +86,8 @@ public struct PublishedStatus: Sendable, Equatable {
         fileprivate var lastToken = 0
         fileprivate var revoked: [ServerID: Set<UserID>] = [:]
         fileprivate var sequences: [ServerID: (instance: InstanceID, sequence: UInt64)] = [:]
+        /// Who has each server id: outlives every loss, as the membership that it stands for puts it right.
+        fileprivate var owners: [ServerID: InstanceID] = [:]
 
         /// Entries of nobody.
         public nonisolated init() {}
@@ -117,13 +123,21 @@ public struct PublishedStatus: Sendable, Equatable {
     /// True: memory is always there.
     public var isUp: Bool { true }
 
-    /// Takes the server's identity.
+    /// Takes the server's identity: what its former instances write from now on is refused.
     public func start(_ application: Application, _ membership: (any Membership)?) async throws {
         owner = StoreOwner(application, membership)
+        entries.owners[owner.server] = owner.instance
+    }
+
+    private func check(_ server: ServerID, _ instance: InstanceID) throws {
+        if let other = entries.owners[server], other != instance { throw PomeloError.replaced(server, by: other) }
     }
 
     /// Applies the changes to the entries, at once.
-    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) -> PublishedStatus {
+    ///
+    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    public func publish(online: [UserID], offline: [UserID], sequence: UInt64) throws -> PublishedStatus {
+        try check(owner.server, owner.instance)
         defer { entries.sequences[owner.server] = (owner.instance, sequence) }
         for uid in online { entries.online[uid, default: []].insert(owner.server) }
         for uid in offline { remove(uid, owner.server) }
@@ -149,7 +163,10 @@ public struct PublishedStatus: Sendable, Equatable {
     public func areOnline(_ uids: [UserID]) -> [Bool] { uids.map { entries.online[$0] != nil } }
 
     /// Grants the user id when nobody holds it, when this session does, or when `gone` names the holding.
-    public func claim(_ uid: UserID, _ holder: Holder, gone: String?) -> Claim {
+    ///
+    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    public func claim(_ uid: UserID, _ holder: Holder, gone: String?) throws -> Claim {
+        try check(owner.server, owner.instance)
         if let bound = entries.bindings[uid], bound.holder != holder, bound.token != gone {
             return .held(bound.holder, token: bound.token)
         }
@@ -175,15 +192,20 @@ public struct PublishedStatus: Sendable, Equatable {
         }
     }
 
+    /// Who holds each user id.
+    public func holders(of uids: [UserID]) -> [Holder?] { uids.map { entries.bindings[$0]?.holder } }
+
     /// Removes everything of this server.
     public func clean() async throws { cleanUp(owner.server) }
     /// Removes everything of a server, all at once.
     ///
-    /// - Throws: what `proceed` throws; nothing is removed then.
+    /// - Throws: `PomeloError` `.notRunning` when an instance other than this one has started; what `proceed` throws.
+    ///   Nothing is removed then.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
     ) async throws {
         try await proceed()
+        try check(server, instance)
         cleanUp(server)
     }
 

@@ -9,10 +9,12 @@ extension FakeRedis {
     public func registerClusterScripts() {
         register(script: ClusterScripts.put, twin: ClusterScriptTwins.put)
         register(script: ClusterScripts.renew, twin: ClusterScriptTwins.renew)
+        register(script: ClusterScripts.claim, twin: ClusterScriptTwins.claim)
         register(script: ClusterScripts.remove, twin: ClusterScriptTwins.remove)
         register(script: ClusterScripts.gone, twin: ClusterScriptTwins.gone)
         register(script: ClusterScripts.look, twin: ClusterScriptTwins.look)
         register(script: ClusterScripts.view, twin: ClusterScriptTwins.view)
+        register(script: ClusterScripts.begin, twin: ClusterScriptTwins.begin)
         register(script: ClusterScripts.proceed, twin: ClusterScriptTwins.proceed)
         register(script: ClusterScripts.finish, twin: ClusterScriptTwins.finish)
     }
@@ -26,10 +28,12 @@ extension FakeRedis {
         let current = try redis(RedisCommand("HGET", keys[0], args[0])).string
         let holder = current.map(instance) ?? ""
         if holder != "", holder != args[2], holder != args[3] {
-            return .array([.integer(0), .text(current ?? "")])
+            return .array([.integer(0), .text(current ?? ""), .text(holder)])
         }
 
-        let end = try now(redis) + (Int(args[4]) ?? 0)
+        let now = try now(redis)
+        let end = now + (Int(args[4]) ?? 0)
+        try redis(RedisCommand("SET", keys[6], now, "NX"))
         try redis(RedisCommand("ZADD", keys[1], end, args[0]))
         try redis(RedisCommand("SADD", keys[4], args[0]))
         if current == args[1] { return .array([.integer(1), .integer(try epoch(redis, keys[2]))]) }
@@ -54,6 +58,15 @@ extension FakeRedis {
         let end = try now(redis) + (Int(args[3]) ?? 0)
         try redis(RedisCommand("ZADD", keys[1], end, args[0]))
         return .text(current == args[1] ? "renewed" : "differs")
+    }
+
+    static func claim(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        if try redis(RedisCommand("HGET", keys[0], "inst")).string == args[0] { return .integer(1) }
+        try redis(RedisCommand("DEL", keys[0]))
+        try redis(RedisCommand("HSET", keys[0], "inst", args[0]))
+        return .integer(0)
     }
 
     static func remove(
@@ -97,6 +110,7 @@ extension FakeRedis {
             [
                 .integer(try epoch(redis, keys[1])), try redis(RedisCommand("ZCARD", keys[0])),
                 try redis(RedisCommand("ZCOUNT", keys[0], "-inf", now)),
+                .text(try redis(RedisCommand("GET", keys[2])).string ?? ""),
             ] + (ended.array ?? []))
     }
 
@@ -105,13 +119,15 @@ extension FakeRedis {
     ) throws(RedisError) -> RedisReply {
         let now = try now(redis)
         let last = try redis(RedisCommand("XREVRANGE", keys[3], "+", "-", "COUNT", 1)).array?.first?.array?.first
+        let born = RedisReply.text(try redis(RedisCommand("GET", keys[4])).string ?? "")
+        let leased = Set(try redis(RedisCommand("ZRANGE", keys[1], 0, -1)).strings ?? [])
         let entries = try redis(RedisCommand("HGETALL", keys[0])).array ?? []
         for index in stride(from: 0, to: entries.count, by: 2) {
             let id = entries[index].string ?? ""
-            guard try redis(RedisCommand("ZSCORE", keys[1], id)).isNull else { continue }
+            if leased.contains(id) { continue }
             try redis(RedisCommand("ZADD", keys[1], now + (Int(args[0]) ?? 0), id))
         }
-        return .array([.integer(try epoch(redis, keys[2])), last ?? .text("0-0")] + entries)
+        return .array([.integer(try epoch(redis, keys[2])), last ?? .text("0-0"), born] + entries)
     }
 
     static func proceed(
@@ -121,11 +137,20 @@ extension FakeRedis {
         return try redis(RedisCommand("PEXPIRE", keys[0], args[1]))
     }
 
+    static func begin(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        if try redis(RedisCommand("GET", keys[0])).string != args[0] { return .integer(0) }
+        try redis(RedisCommand("HSET", keys[1], "inst", args[1]))
+        return .integer(1)
+    }
+
     static func finish(
         _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
     ) throws(RedisError) -> RedisReply {
         if try redis(RedisCommand("GET", keys[0])).string != args[0] { return .integer(0) }
         try redis(RedisCommand("DEL", keys[1]))
+        if args[1] != "" { try redis(RedisCommand("HSET", keys[1], "inst", args[1])) }
         return try redis(RedisCommand("DEL", keys[0]))
     }
 

@@ -54,10 +54,13 @@ public import PomeloRedis
         let reached: @Loop () -> Void
     }
 
-    /// An empty server that is up.
+    /// An empty server that is up and knows the scripts of the framework.
     public init(clock: any LoopClock, random: RandomSource = RandomSource(seed: 1)) {
         self.clock = clock
         self.random = random
+        registerClusterScripts()
+        registerChannelScripts()
+        registerStatusScripts()
     }
 
     /// The connections of one more participant; they end when the client is dropped.

@@ -6,6 +6,9 @@ public import PomeloWire
 /// Calls between servers of one process, without sockets: in order per pair, with delays, losses, partitions and
 /// frozen servers.
 ///
+/// A server is reached at the address of its record, whoever listens there. `TransportSuite` holds it to what a
+/// transport over TCP does.
+///
 /// With a `ManualClock` and a seeded random source a run repeats exactly. The faults are those of connections: what
 /// is sent to a frozen or cut-off server waits, and arrives in order when the fault ends, if its deadline has not
 /// passed; a loss breaks the connection before the request arrives, or before its reply does.
@@ -26,7 +29,8 @@ public import PomeloWire
     public private(set) var violations: [String] = []
 
     private let random: RandomSource
-    private var transports: [ServerID: LoopbackTransport] = [:]
+    private var transports: [SocketAddress: LoopbackTransport] = [:]
+    private var lastPort = 49_151
     private var lanes: [Pair: Lane] = [:]
     private var cuts: Set<Pair> = []
     private var frozen: Set<ServerID> = []
@@ -74,7 +78,10 @@ public import PomeloWire
 
     /// Ends a server as a crash does: its calls and those to it get no answer.
     public func crash(_ server: ServerID) {
-        transports.removeValue(forKey: server)?.die()
+        for (address, transport) in transports where transport.server == server {
+            transports[address] = nil
+            transport.die()
+        }
         for pair in lanes.keys where pair.from == server || pair.to == server { lanes[pair] = nil }
         frozen.remove(server)
     }
@@ -89,11 +96,23 @@ public import PomeloWire
 
     // MARK: for transports
 
-    func add(_ transport: LoopbackTransport) { transports[transport.server] = transport }
-    func remove(_ transport: LoopbackTransport) {
-        if transports[transport.server] === transport { transports[transport.server] = nil }
+    /// Binds an address; nil when another has it.
+    func add(_ transport: LoopbackTransport, at wanted: SocketAddress) -> SocketAddress? {
+        var address = wanted
+        if address.port == 0 {
+            repeat { lastPort += 1 } while transports.keys.contains { $0.port == lastPort }
+            address.port = lastPort
+        }
+        guard transports[address] == nil else { return nil }
+        transports[address] = transport
+        return address
     }
-    func listener(_ server: ServerID) -> LoopbackTransport? { transports[server] }
+    func remove(_ transport: LoopbackTransport, from address: SocketAddress) {
+        if transports[address] === transport { transports[address] = nil }
+    }
+    func listener(_ server: ServerInfo) -> LoopbackTransport? {
+        transports[SocketAddress(host: server.record.host, port: server.record.port)]
+    }
 
     func noteCall() { calls += 1 }
     func noteExecution() { executed += 1 }
@@ -146,8 +165,13 @@ public import PomeloWire
 /// One server's transport in a `LoopbackNetwork`.
 @Loop public final class LoopbackTransport: RPCTransport {
     let server: ServerID
+    /// As long as a TCP transport's handshake may take.
+    private static let handshakeTimeout = Duration.seconds(2)
+
     private let network: LoopbackNetwork
     private var context: RPCContext?
+    /// The port that was found for port 0 included.
+    public private(set) var localAddress: SocketAddress?
     /// Own calls, and calls of others, that have not ended.
     private var calls: [ObjectIdentifier: LoopbackCall] = [:]
 
@@ -156,13 +180,14 @@ public import PomeloWire
         self.network = network
     }
 
-    /// Joins the network under the own id.
+    /// Joins the network at the own address.
     public func start(_ context: RPCContext) async throws {
-        guard network.listener(server) == nil else {
-            throw PomeloError(.network, "\(server) cannot listen: its address is in use")
+        let wanted = SocketAddress(host: context.own.record.host, port: context.own.record.port)
+        guard let address = network.add(self, at: wanted) else {
+            throw PomeloError(.network, "\(server) cannot listen: \(wanted) is in use")
         }
+        localAddress = address
         self.context = context
-        network.add(self)
     }
 
     /// Delivers the call after the link's delay, unless a fault says otherwise.
@@ -170,11 +195,7 @@ public import PomeloWire
         _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
         guard let context else { throw .notSent("the transport of \(self.server) is not running") }
-        guard let info = context.servers[server] else { throw .notSent("no server \(server) is known") }
-        guard let target = network.listener(server) else { throw .notSent("\(server) does not listen") }
-        guard target.context?.own.instance == info.instance else {
-            throw .notSent("another instance of \(server) answers")
-        }
+        let target = try server == self.server ? self : target(server, context)
         let limit = network.clock.deadline(after: deadline)
         let call = LoopbackCall(network, self.server, context.own.instance, method, payload, deadline: limit)
         hold(call)
@@ -185,33 +206,58 @@ public import PomeloWire
         return try await call.outcome().get()
     }
 
-    /// Whether that instance is there and not frozen.
-    public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
-        guard let target = network.listener(server.id), target.context?.own.instance == server.instance else {
-            return false
-        }
-        let probe = LoopbackCall(network, self.server, "", "", [], deadline: network.clock.deadline(after: deadline))
-        probe.timer = network.clock.schedule(at: probe.deadline) { probe.finish(.failure(.maybeExecuted("silent"))) }
-        network.send(from: self.server, to: server.id) { [network] in
-            network.send(from: server.id, to: self.server) { probe.finish(.success([])) }
-        }
-        if case .success = await probe.outcome() { return true }
-        return false
+    private func target(_ server: ServerID, _ context: RPCContext) throws(RPCError) -> LoopbackTransport {
+        guard let info = context.servers[server] else { throw .notSent("no server \(server) is known") }
+        guard let target = network.listener(info) else { throw .notSent("\(server) does not listen") }
+        guard let other = target.context, other.own.id == server, other.own.instance == info.instance,
+            other.secret == context.secret, other.cluster == context.cluster
+        else { throw .notSent("another instance, or another server, answers at the address of \(server)") }
+        return target
     }
 
-    /// Compares the two secrets.
+    /// Whether that instance is there and not frozen.
+    public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
+        guard let context else { return false }
+        if server.id == context.own.id, server.instance == context.own.instance { return true }
+        guard let other = await shakeHands(with: server, within: deadline) else { return false }
+        return other.own.id == server.id && other.own.instance == server.instance
+            && other.secret == context.secret && other.cluster == context.cluster
+    }
+
+    /// Compares names and secrets, there.
     public func proveSecret(to server: ServerInfo) async throws {
-        guard let target = network.listener(server.id)?.context, let context else {
-            throw PomeloError(.unreachable, "server \(server.id) did not answer")
+        guard let context else { throw PomeloError(.notRunning, "the transport of \(self.server) is not running") }
+        guard network.listener(server) != nil else {
+            throw PomeloError(.unreachable, "server \(server.id) is not there: the connection is refused")
         }
-        guard target.secret == context.secret, target.cluster == context.cluster else {
+        guard let other = await shakeHands(with: server, within: Self.handshakeTimeout) else {
+            throw PomeloError(.noAnswer, "server \(server.id) did not answer")
+        }
+        guard other.own.id == server.id, other.cluster == context.cluster else {
+            throw PomeloError(.unreachable, "server \(server.id) is not there: another one answers")
+        }
+        guard other.secret == context.secret else {
             throw PomeloError(.configuration, "server \(server.id) does not accept the cluster secret")
         }
     }
 
+    /// What the process at an address says of itself; nil when nobody answers in time.
+    private func shakeHands(with server: ServerInfo, within deadline: Duration) async -> RPCContext? {
+        guard let target = network.listener(server) else { return nil }
+        let probe = LoopbackCall(network, self.server, "", "", [], deadline: network.clock.deadline(after: deadline))
+        probe.timer = network.clock.schedule(at: probe.deadline) { probe.finish(.failure(.maybeExecuted("silent"))) }
+        var answer: RPCContext?
+        network.send(from: self.server, to: target.server) { [network] in
+            answer = target.context
+            network.send(from: target.server, to: self.server) { probe.finish(.success([])) }
+        }
+        guard case .success = await probe.outcome() else { return nil }
+        return answer
+    }
+
     /// Leaves the network.
     public func stop(within deadline: Duration) async {
-        network.remove(self)
+        if let localAddress { network.remove(self, from: localAddress) }
         die()
     }
 

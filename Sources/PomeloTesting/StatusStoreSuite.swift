@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
+public import PomeloCore
 public import PomeloLoop
 public import PomeloStatus
 import PomeloWire
@@ -10,13 +10,24 @@ import PomeloWire
     public enum Case: String, CaseIterable, Sendable {
         case onlineAndOffline, severalServers, sequence, users, claims, reclaims, releases, goneToken, staleToken
         case renewedToken, tokensGrow, race, revokes, cleans, cleansUp, cleanUpStops, prefixes, manyUsers
+        case holders, lateCleaner, lateInstance, successor, slices
     }
 
     private let cluster = TestCluster(TestCluster.records(connectors: 3, chats: 0))
     private let make: @Loop (String) -> any StatusStore
+    private let took: @Loop (ServerID, InstanceID) async throws -> Void
 
     /// `make` returns stores of one prefix that share their data; those of other prefixes must not be touched.
-    public init(_ make: @escaping @Loop (_ prefix: String) -> any StatusStore) { self.make = make }
+    ///
+    /// `took` does for the data what a membership does when an instance takes a server's id; nothing if the store
+    /// knows by its start.
+    public init(
+        _ make: @escaping @Loop (_ prefix: String) -> any StatusStore,
+        took: @escaping @Loop (ServerID, InstanceID) async throws -> Void = { _, _ in }
+    ) {
+        self.make = make
+        self.took = took
+    }
 
     /// Runs one case on an empty store.
     ///
@@ -41,29 +52,35 @@ import PomeloWire
         case .cleanUpStops: try await cleanUpStops()
         case .prefixes: try await prefixes()
         case .manyUsers: try await manyUsers()
+        case .holders: try await holders()
+        case .lateCleaner: try await lateCleaner()
+        case .lateInstance: try await lateInstance()
+        case .successor: try await successor()
+        case .slices: try await slices()
         }
     }
 
     // MARK: tools
 
     /// A started store and the holder that stands for its first session.
-    private func store(
+    func store(
         _ server: ServerID = "connector-1", prefix: String = "game"
     ) async throws -> (store: any StatusStore, holder: Holder) {
         let store = make(prefix)
         let application = try cluster.make(server)
         try await store.start(application, application.membership)
+        try await took(server, application.instance)
         return (store, Holder(server: server, instance: application.instance, session: SessionID(1)))
     }
 
     /// The last one that was started.
-    private func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
+    func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
 
-    private func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
+    func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }
     }
 
-    private func online(_ store: any StatusStore, _ uids: [UserID], _ sequence: UInt64 = 1) async throws {
+    func online(_ store: any StatusStore, _ uids: [UserID], _ sequence: UInt64 = 1) async throws {
         _ = try await store.publish(online: uids, offline: [], sequence: sequence)
     }
 
@@ -315,9 +332,23 @@ import PomeloWire
         let live = try await self.store("connector-2").store
         try await live.cleanUp("connector-1", instance: instance(of: "connector-1")) {}
         try expect("1500 users cleaned up", try await live.areOnline(many).contains(true), false)
+        let asked = (0..<12_000).map { UserID("other-\($0)") } + ["ann"]
+        try await online(live, ["ann"])
+        try expect("12 000 users asked for", try await live.areOnline(asked).count { $0 }, 1)
+        try expect("their servers", try await live.servers(of: asked).last, ["connector-2"])
+        try expect("their holders", try await live.holders(of: asked).count, 12_001)
+        try await live.release(asked)
+    }
+
+    private func holders() async throws {
+        let (store, holder) = try await store()
+        _ = try await store.claim("ann", holder, gone: nil)
+        try expect("holders", try await store.holders(of: ["bob", "ann"]), [nil, holder])
+        try await store.release(["ann"])
+        try expect("after the release", try await store.holders(of: ["ann"]), [nil])
     }
 }
 
-@Loop private final class Tally {
+@Loop final class Tally {
     var count = 0
 }

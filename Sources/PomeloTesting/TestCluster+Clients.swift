@@ -10,6 +10,7 @@ public import PomeloWire
     /// Clients that are connected now.
     public private(set) var clients: [TestSocket] = []
     private var host: (any ConnectorHost)?
+    private var clock: (any LoopClock)?
     private var made = 0
 
     /// Listens to nothing before `start`.
@@ -18,6 +19,7 @@ public import PomeloWire
     /// Keeps the host; nothing listens.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
         self.host = host
+        clock = context.clock
         localAddress = context.address
     }
 
@@ -29,9 +31,9 @@ public import PomeloWire
 
     /// A new client; nil when it was refused.
     public func connect() -> TestSocket? {
-        guard let host else { return nil }
+        guard let host, let clock else { return nil }
         made += 1
-        let socket = TestSocket(host, number: made) { [weak self] socket in
+        let socket = TestSocket(host, clock, number: made) { [weak self] socket in
             self?.clients.removeAll { $0 === socket }
         }
         guard let session = host.opened(socket) else { return nil }
@@ -68,6 +70,8 @@ public import PomeloWire
     public var isSlow = false
     /// Set by the test.
     public var queuedBytes = 0
+    /// Set by the test: the client has closed its end, and the server has not read that yet.
+    public var hasHungUp = false
     /// Answers by request id, in order of arrival; more than one for an id is a fault of the server.
     public private(set) var answers: [UInt32: [Bytes]] = [:]
     /// Pushes in order of arrival.
@@ -80,13 +84,18 @@ public import PomeloWire
     public private(set) var isPaused = false
 
     private var host: (any ConnectorHost)?
+    private let clock: any LoopClock
     private let onEnd: @Loop (TestSocket) -> Void
     private var lastID: UInt32 = 0
     private var held: [ClientMessage] = []
     private var waiters: [UInt32: CheckedContinuation<Bytes?, Never>] = [:]
 
-    init(_ host: any ConnectorHost, number: Int, _ onEnd: @escaping @Loop (TestSocket) -> Void) {
+    init(
+        _ host: any ConnectorHost, _ clock: any LoopClock, number: Int,
+        _ onEnd: @escaping @Loop (TestSocket) -> Void
+    ) {
         self.host = host
+        self.clock = clock
         self.onEnd = onEnd
         remoteAddress = SocketAddress(host: "client", port: number)
     }
@@ -97,13 +106,13 @@ public import PomeloWire
     @discardableResult
     public func request(_ route: String, _ body: Bytes = Array("{}".utf8)) -> UInt32 {
         lastID += 1
-        receive(ClientMessage(id: lastID, route: Route(route), body: body))
+        receive(ClientMessage(id: lastID, route: Route(route), body: body, arrival: clock.now))
         return lastID
     }
 
     /// Sends a message that has no answer.
     public func notify(_ route: String, _ body: Bytes = Array("{}".utf8)) {
-        receive(ClientMessage(id: 0, route: Route(route), body: body))
+        receive(ClientMessage(id: 0, route: Route(route), body: body, arrival: clock.now))
     }
 
     /// Sends a request and awaits its answer; nil when the connection ends first.

@@ -9,6 +9,8 @@ public import PomeloStatus
 @Loop public final class StoreFaults {
     /// Calls fail at once.
     public var isDown = false
+    /// Calls that would change something fail at once.
+    public var isReadOnly = false
     /// Calls are answered after this long, and executed somewhere in between.
     public var delay = Duration.zero
     /// Calls out of a thousand that are executed, and whose answer is lost.
@@ -30,6 +32,7 @@ public import PomeloStatus
     func call<Value>(writes: Bool = false, _ body: @Loop () async throws -> Value) async throws -> Value {
         inFlight += 1
         defer { inFlight -= 1 }
+        if writes, isReadOnly { throw RedisError.reply("READONLY You can't write against a read only replica.") }
         try refuse()
         let first = delay == .zero ? 0 : random.next() % max(1, delay.clampedNanoseconds)
         if first > 0 { await clock.sleep(for: .nanoseconds(Int64(first))) }
@@ -101,7 +104,7 @@ public import PomeloStatus
     /// Cleans up, unless a fault strikes.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @Loop (ChannelName, [UserID]) async -> Void
+        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
     ) async throws {
         try await faults.call {
             try await store.cleanUp(server, instance: instance, proceed: proceed, lost: lost)
@@ -173,6 +176,11 @@ public import PomeloStatus
     /// Releases, unless a fault strikes.
     public func release(_ uids: [UserID]) async throws {
         try await faults.call(writes: true) { try await store.release(uids) }
+    }
+
+    /// Asks, unless a fault strikes.
+    public func holders(of uids: [UserID]) async throws -> [Holder?] {
+        try await faults.call { try await store.holders(of: uids) }
     }
 
     /// Cleans, unless a fault strikes.

@@ -122,12 +122,28 @@ public import PomeloLoop
         network.crash(id)
     }
 
+    /// A server's process does not run, as under SIGSTOP: what is sent to it waits, and its timers come late.
+    public func pause(_ id: ServerID) {
+        servers[id]?.clock.isPaused = true
+        network.freeze(id)
+    }
+
+    /// Ends a pause: first what was sent arrives, then the timers fire.
+    public func resume(_ id: ServerID) {
+        network.thaw(id)
+        servers[id]?.clock.resume()
+    }
+
+    /// The registry has lost all servers, whose views still have them.
+    public var hasForgottenAll = false
+    /// What each server's `isViewComplete` says.
+    public var isViewComplete = true
+
     /// The lease of a crashed server ends: it leaves all views, and one live server cleans up after it.
     public func endLease(of id: ServerID) async throws {
-        guard servers[id] == nil else { return }
-        let instance = registry[id]?.instance
+        guard servers[id] == nil, let instance = registry[id]?.instance else { return }
         if let cleaner = running.first.flatMap({ servers[$0] }) {
-            try await cleaner.membership?.cleanUp(id, instance ?? "")
+            try await cleaner.membership?.cleanUp(id, instance)
         }
         // REENTRANCY: it may have been started again meanwhile.
         guard registry[id]?.instance == instance else { return }
@@ -193,7 +209,9 @@ public import PomeloLoop
 @Loop final class ServerClock: LoopClock {
     private let clock: ManualClock
     var isDead = false
+    var isPaused = false
     private var buried: [@Loop () -> Void] = []
+    private var late: [LateTimer] = []
 
     init(_ clock: ManualClock) { self.clock = clock }
 
@@ -201,13 +219,37 @@ public import PomeloLoop
     var wallMilliseconds: Int64 { clock.wallMilliseconds }
 
     func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
-        clock.schedule(at: deadline) {
+        let timer = LateTimer(action)
+        let id = clock.schedule(at: deadline) {
             // Kept: a waiter that was dropped unanswered would be reported as a fault of the program.
-            if self.isDead { self.buried.append(action) } else { action() }
+            if self.isDead { return self.buried.append(action) }
+            if self.isPaused { self.late.append(timer) } else { action() }
         }
+        timer.id = id
+        return id
     }
 
-    func cancel(_ timer: TimerID) { clock.cancel(timer) }
+    func cancel(_ timer: TimerID) {
+        late.removeAll { $0.id == timer }
+        clock.cancel(timer)
+    }
+
+    /// Fires in order what has become due meanwhile, when what was sent has arrived.
+    func resume() {
+        isPaused = false
+        _ = clock.schedule(at: clock.now) {
+            // One by one: each may cancel others.
+            while !self.late.isEmpty, !self.isPaused { self.late.removeFirst().action() }
+        }
+    }
+}
+
+/// A timer of a server that may be paused when it is due.
+@Loop private final class LateTimer {
+    var id: TimerID?
+    let action: @Loop () -> Void
+
+    init(_ action: @escaping @Loop () -> Void) { self.action = action }
 }
 
 /// A place in the registry of a `TestCluster`.
@@ -219,7 +261,7 @@ public import PomeloLoop
     private var publishers: [any LeasePublisher] = []
     private(set) var isJoined = false
     let health = MembershipHealth.healthy
-    let isViewComplete = true
+    var isViewComplete: Bool { cluster.isViewComplete }
 
     init(_ application: Application, _ cluster: TestCluster) {
         self.application = application
@@ -230,7 +272,7 @@ public import PomeloLoop
     var clusterName: String { application.clusterName }
     func leaseKey(of server: ServerID) -> String { "pomelo:{\(clusterName)/\(server)}:lease" }
     func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
-        cluster.view.contains { $0.id == server && $0.instance == instance }
+        !cluster.hasForgottenAll && cluster.view.contains { $0.id == server && $0.instance == instance }
     }
     func everServers() async throws -> [ServerID] { cluster.everServers }
     func addCleaner(_ cleaner: any LeaseCleaner) { cleaners.append(cleaner) }
@@ -239,9 +281,11 @@ public import PomeloLoop
     func start() async throws {
         application.servers.add(cluster.view)
         enter(.joining)
-        try await cleanUp(application.serverID, instance)
         isJoined = true
     }
+
+    /// When every service is there, as the cluster plugin does it.
+    func afterStart() async throws { try await cleanUp(application.serverID, instance) }
 
     func didStart() async throws { enter(.up) }
     func willStop() async { enter(.draining) }

@@ -24,6 +24,9 @@ import PomeloLoop
     /// Nil once closed.
     private var poll: DescriptorPoll?
     private var paused = false
+    /// What may still be accepted in this turn, in which libuv may look at the socket more than once.
+    private var share = 0
+    private var shareTurn = 0
     private var retry: TimerID?
 
     init(
@@ -65,8 +68,12 @@ import PomeloLoop
     // MARK: accepting
 
     private func acceptSome() {
-        for _ in 0..<Self.acceptsPerTurn {
-            guard poll != nil, !paused else { return }
+        if shareTurn != EventLoop.shared.turns {
+            shareTurn = EventLoop.shared.turns
+            share = Self.acceptsPerTurn
+        }
+        while share > 0, poll != nil, !paused {
+            share -= 1
             let client = Glibc.accept(descriptor, nil, nil)
             if client >= 0 {
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
@@ -103,7 +110,7 @@ import PomeloLoop
 
     private static func listeningSocket(on address: SocketAddress) throws(NetworkError) -> Int32 {
         var descriptor: Int32 = -1
-        var status = unsafe withKernelAddress(address) { kernel in
+        var status = unsafe withKernelAddress(address) { kernel, size in
             let family = unsafe Int32(kernel.pointee.sa_family)
             let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
             descriptor = socket(family, kind, 0)
@@ -111,8 +118,7 @@ import PomeloLoop
             set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
             // One socket for both families, whatever the system's default is.
             if family == AF_INET6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
-            let size = family == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
-            return unsafe bind(descriptor, kernel, socklen_t(size)) == 0 ? 0 : -errno
+            return unsafe bind(descriptor, kernel, size) == 0 ? 0 : -errno
         }
         if status == 0, Glibc.listen(descriptor, backlog) != 0 { status = -errno }
         guard status == 0 else {

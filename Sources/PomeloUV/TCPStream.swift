@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
-// Reading order: TCPStream, TCPListener, UVNetwork, Resolver, SignalWatcher, ChildProcess, UVError.
+// Reading order: TCPStream, TCPListener, UVNetwork, Dial, Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
 import Glibc
 public import PomeloLoop
@@ -46,7 +46,7 @@ public import PomeloLoop
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
     }
 
-    /// Takes over a connection that was accepted; the descriptor is the caller's to close after a throw.
+    /// Takes over a connected socket; the descriptor is the caller's to close after a throw.
     convenience init(driver: UVDriver, descriptor: Int32) throws(NetworkError) {
         try self.init(driver: driver)
         let status = unsafe uv_tcp_open(handle, descriptor)
@@ -55,6 +55,16 @@ public import PomeloLoop
             throw NetworkError(status: status, "cannot take over a socket")
         }
         opened()
+    }
+
+    /// Takes over a connection that was dialled.
+    convenience init(driver: UVDriver, _ socket: ConnectedSocket) throws(NetworkError) {
+        do throws(NetworkError) {
+            try self.init(driver: driver, descriptor: socket.descriptor)
+        } catch {
+            Glibc.close(socket.descriptor)
+            throw error
+        }
     }
 
     deinit { unsafe handle.deallocate() }
@@ -74,6 +84,22 @@ public import PomeloLoop
     }
 
     // MARK: reading
+
+    /// Asks the kernel for the connection's state, in which a FIN shows before it is read; Linux only.
+    public var peerHasHungUp: Bool {
+        #if os(Linux)
+            var descriptor: Int32 = -1
+            let raw = unsafe UnsafeRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
+            guard phase == .open, unsafe uv_fileno(raw, &descriptor) == 0 else { return phase != .open }
+            // The first byte of `tcp_info` is the state.
+            var state: UInt8 = 0
+            var size: socklen_t = 1
+            let status = unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &state, &size)
+            return status == 0 && state != UInt8(TCP_ESTABLISHED)
+        #else
+            return false
+        #endif
+    }
 
     /// Stops reading: the receive window fills and the peer waits.
     public func pauseReading() {

@@ -28,6 +28,22 @@ extension JSON {
     }
 }
 
+extension JSON {
+    /// Where and why a text is no JSON, for the people who wrote it: `line 3, column 7: expected , or }`.
+    ///
+    /// Lines and columns count from 1, columns in Unicode scalars; nil when the text is JSON.
+    package static func fault(in text: Bytes) -> String? {
+        guard let (offset, reason) = JSONReader.fault(in: text) else { return nil }
+        let before = text[..<min(offset, text.count)]
+        let line = 1 + before.count { $0 == UInt8(ascii: "\n") }
+        let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        // Bytes that continue a scalar are not counted.
+        let column = 1 + before[start...].count { $0 & 0xC0 != 0x80 }
+        guard case .malformed(let text) = reason else { return "line \(line), column \(column): \(reason)" }
+        return "line \(line), column \(column): \(text.replacing("JSON: ", with: ""))"
+    }
+}
+
 /// One walk over a text; the span is handed to every step.
 struct JSONReader {
     var offset = 0
@@ -37,6 +53,17 @@ struct JSONReader {
         var reader = JSONReader(tape: JSONTape(of: text))
         try reader.whole(text.span)
         return reader.tape
+    }
+
+    /// Where reading stops, and why; nil when the text is JSON.
+    static func fault(in text: Bytes) -> (offset: Int, reason: WireError)? {
+        var reader = JSONReader(tape: JSONTape(of: text))
+        do throws(WireError) {
+            try reader.whole(text.span)
+            return nil
+        } catch {
+            return (reader.offset, error)
+        }
     }
 
     private mutating func whole(_ text: Span<UInt8>) throws(WireError) {
@@ -115,9 +142,9 @@ struct JSONReader {
             count &+= 1
             skipSpace(text)
             let byte = try peek(text)
-            offset &+= 1
             isOpen = byte == UInt8(ascii: ",")
             guard isOpen || byte == UInt8(ascii: "]") else { throw .malformed("JSON: expected , or ]") }
+            offset &+= 1
         }
         tape.nodes[array] = .array(count: count, end: tape.nodes.count)
     }
@@ -135,9 +162,9 @@ struct JSONReader {
             try value(text, depth: depth)
             skipSpace(text)
             let byte = try peek(text)
-            offset &+= 1
             isOpen = byte == UInt8(ascii: ",")
             guard isOpen || byte == UInt8(ascii: "}") else { throw .malformed("JSON: expected , or }") }
+            offset &+= 1
             if isOpen { skipSpace(text) }
         }
         tape.nodes[keys.object] = .object(count: keys.count, end: tape.nodes.count)

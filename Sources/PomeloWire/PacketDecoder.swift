@@ -12,7 +12,7 @@
 ///
 /// - Source: pomelo 2.2.7, lib/connectors/hybrid/tcpsocket.js (head and body states, type check).
 public struct PacketDecoder: Sendable {
-    /// Receives one package and the current limit; returns false to drop all that follows.
+    /// Receives one package and the current limit; returns false to stop after it.
     public typealias Each = (_ type: PacketType, _ body: Span<UInt8>, _ maxBodyBytes: inout Int) -> Bool
 
     /// The longest body accepted from the next package on, in bytes.
@@ -29,23 +29,26 @@ public struct PacketDecoder: Sendable {
 
     /// Reads the next bytes of the stream.
     ///
+    /// - Returns: how many bytes were taken: all, unless `each` said stop. The rest is to be given again.
     /// - Throws: ``WireError/malformed(_:)`` for an unknown type and ``WireError/tooLarge(limit:)`` for a
     ///   long body, both as soon as the four head bytes are there. The stream cannot be used afterwards.
-    public mutating func decode(_ input: Span<UInt8>, _ each: Each) throws(WireError) {
+    @discardableResult
+    public mutating func decode(_ input: Span<UInt8>, _ each: Each) throws(WireError) -> Int {
         var offset = 0
         if !carry.isEmpty {
-            guard try finishCarried(input, &offset, each) else { return }
+            guard try finishCarried(input, &offset, each) else { return offset }
         }
         while input.count &- offset >= Packet.headerLength {
             let head = try PacketHead(input, at: offset, maxBodyBytes: maxBodyBytes)
             let start = offset &+ Packet.headerLength
             guard input.count &- start >= head.length else { break }
             offset = start &+ head.length
-            guard each(head.type, input.extracting(start..<offset), &maxBodyBytes) else { return }
+            guard each(head.type, input.extracting(start..<offset), &maxBodyBytes) else { return offset }
         }
         if offset < input.count {
             _ = carry.fill(to: .max, from: input, &offset)
         }
+        return input.count
     }
 
     /// Completes the package begun in earlier input; false when more is needed or `each` said stop.
@@ -66,15 +69,17 @@ public struct PacketDecoder: Sendable {
         return each(head.type, whole.span.extracting(Packet.headerLength..<total), &maxBodyBytes)
     }
 
-    /// Reads one WebSocket message, which holds one or more whole packages.
+    /// Reads one WebSocket message, or the rest of one, which holds one or more whole packages.
     ///
+    /// - Returns: how many bytes were taken: all, unless `each` said stop.
     /// - Throws: ``WireError/malformed(_:)`` also for no package at all and for a package cut short;
     ///   packages before the fault have been given to `each` by then.
     /// - Source: pomelo 2.2.7, lib/connectors/hybrid/wsprocessor.js; several packages in one message are
     ///   accepted, where the original closes the connection.
+    @discardableResult
     public static func decodeFrame(
         _ input: Span<UInt8>, maxBodyBytes: Int, _ each: Each
-    ) throws(WireError) {
+    ) throws(WireError) -> Int {
         var offset = 0
         var limit = maxBodyBytes
         repeat {
@@ -85,8 +90,9 @@ public struct PacketDecoder: Sendable {
             let start = offset &+ Packet.headerLength
             guard input.count &- start >= head.length else { throw .malformed("package body cut short") }
             offset = start &+ head.length
-            guard each(head.type, input.extracting(start..<offset), &limit) else { return }
+            guard each(head.type, input.extracting(start..<offset), &limit) else { return offset }
         } while offset < input.count
+        return offset
     }
 }
 

@@ -23,7 +23,7 @@ public enum WebSocketEvent: Equatable, Sendable {
 ///
 /// - Source: RFC 6455 §5 (framing), §7.4 (close codes), §8.1 (UTF-8).
 public struct WebSocketDecoder: Sendable {
-    /// Receives one event and the current limit; returns false to drop all that follows.
+    /// Receives one event and the current limit; returns false to stop after it.
     public typealias Each = (_ event: WebSocketEvent, _ maxMessageBytes: inout Int) -> Bool
 
     /// The longest message accepted from the next frame on, all fragments together, in bytes.
@@ -42,21 +42,24 @@ public struct WebSocketDecoder: Sendable {
 
     /// Reads the next bytes of the stream.
     ///
+    /// - Returns: how many bytes were taken: all, unless `each` said stop. The rest is to be given again.
     /// - Throws: ``WebSocketError`` with the close code to send; the stream cannot be used afterwards.
-    public mutating func decode(_ input: Span<UInt8>, _ each: Each) throws(WebSocketError) {
+    @discardableResult
+    public mutating func decode(_ input: Span<UInt8>, _ each: Each) throws(WebSocketError) -> Int {
         var offset = 0
         if !carry.isEmpty, !isClosed {
-            guard try finishCarried(input, &offset, each) else { return }
+            guard try finishCarried(input, &offset, each) else { return offset }
         }
         while offset < input.count, !isClosed {
             guard let head = try readHead(input, at: offset), input.count &- offset >= head.frameLength else {
                 _ = carry.fill(to: .max, from: input, &offset)
-                return
+                return offset
             }
             let start = offset &+ head.headLength
             offset &+= head.frameLength
-            guard try accept(head, input.extracting(start..<offset), each) else { return }
+            guard try accept(head, input.extracting(start..<offset), each) else { return offset }
         }
+        return input.count
     }
 
     /// Completes the frame begun in earlier input; false when more is needed or `each` said stop.

@@ -2,7 +2,8 @@
 
 // PomeloWire: bytes in, values out, and back. Pure: no input or output, no clock, no randomness, no
 // Foundation. Hashes (MD5, SHA-1) are given to it as functions. Reading order: Text, Packet,
-// PacketDecoder, Message, RouteDictionary, Handshake, JSON, WebSocketFrame, HTTPUpgrade, RPCFrame, Rendezvous.
+// PacketDecoder, Message, RouteDictionary, Handshake, JSON, WebSocketFrame, HTTPUpgrade, RPCFrame, Rendezvous,
+// LogText.
 
 /// A run of bytes as it travels between the rooms of a process.
 public typealias Bytes = [UInt8]

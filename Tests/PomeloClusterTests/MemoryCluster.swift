@@ -21,13 +21,19 @@ import Testing
         self.hasMessages = hasMessages
     }
 
-    func server(_ id: ServerID, port: Int) throws -> Member {
+    /// `knows` are other servers of its configuration.
+    func server(
+        _ id: ServerID, port: Int, knows: [ServerRecord] = [], control: (any RedisPort)? = nil
+    ) throws -> Member {
         let client = redis.client()
-        return try fleet.server(id, port: port, redis: client, messages: hasMessages ? client : nil)
+        return try fleet.server(
+            id, port: port, knows: knows, redis: client, control: control, messages: hasMessages ? client : nil)
     }
 
-    func started(_ id: ServerID, port: Int) async throws -> Member {
-        let member = try server(id, port: port)
+    func started(
+        _ id: ServerID, port: Int, knows: [ServerRecord] = [], control: (any RedisPort)? = nil
+    ) async throws -> Member {
+        let member = try server(id, port: port, knows: knows, control: control)
         try await clock.drive { try await member.start() }
         return member
     }
@@ -58,5 +64,47 @@ import Testing
     func failOver(to snapshot: FakeRedisState) { redis.failOver(to: snapshot) }
     func failCommand(_ index: Int, _ reached: @escaping @Loop () -> Void) {
         redis.failCall(index, reached)
+    }
+}
+
+extension MemoryCluster {
+    /// The instances in the registry.
+    func registered() async throws -> [ServerID: InstanceID] {
+        let listed = try await ClusterRegistry(redis, cluster: "test").list()
+        return Dictionary(listed.map { ($0.info.id, $0.info.instance) }) { $1 }
+    }
+}
+
+/// A connection that counts scripts, and on which answers to looks can be held back.
+@Loop final class HeldLooks: RedisPort {
+    private let redis: any RedisPort
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    /// Whether answers to looks stay on their way.
+    var holds = false
+    /// Calls by the script's name.
+    private(set) var runs: [String: Int] = [:]
+
+    init(_ redis: any RedisPort) { self.redis = redis }
+
+    var isUp: Bool { redis.isUp }
+
+    func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await redis.pipeline(commands)
+    }
+
+    func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
+        runs[script.name, default: 0] += 1
+        let reply = try await redis.run(script, keys: keys, args: args)
+        if holds, script == ClusterScripts.look { await withCheckedContinuation { waiting.append($0) } }
+        return reply
+    }
+
+    func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { redis.observe(handler) }
+    func unobserve(_ observation: RedisObservation) { redis.unobserve(observation) }
+
+    func release() {
+        holds = false
+        for answer in waiting { answer.resume() }
+        waiting = []
     }
 }

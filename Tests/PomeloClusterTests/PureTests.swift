@@ -54,6 +54,56 @@ import Testing
         #expect(RegistryEntry.decode(text, of: "a") == nil)
     }
 
+    struct BadCase: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        var id = "a"
+        var instance = "i"
+        var record = ""
+        var rest = ""
+        let reason: String
+    }
+
+    /// What is wrong is named, and no number traps whoever reads it.
+    @Test(arguments: [
+        BadCase(testDescription: "a colon in the id", id: "a:b", reason: "its id is no server id"),
+        BadCase(testDescription: "a brace in the id", id: "{a}", reason: "its id is no server id"),
+        BadCase(testDescription: "a line end in the id", id: "a\n", reason: "its id is no server id"),
+        BadCase(testDescription: "a long id", id: String(repeating: "a", count: 129), reason: "its id is no server id"),
+        BadCase(
+            testDescription: "a long instance", instance: String(repeating: "i", count: 65), reason: "inst is wrong"),
+        BadCase(testDescription: "an instance with a space", instance: "i j", reason: "inst is wrong"),
+        BadCase(testDescription: "a port of 11 digits", record: #","port":99999999999"#, reason: "port is wrong"),
+        BadCase(
+            testDescription: "a port beyond Int64", record: #","port":18446744073709551615"#, reason: "port is wrong"),
+        BadCase(testDescription: "a broken port", record: #","port":1.5"#, reason: "port is wrong"),
+        BadCase(testDescription: "a huge port", record: #","port":1e300"#, reason: "port is wrong"),
+        BadCase(testDescription: "a client port", record: #","clientPort":70000"#, reason: "clientPort is wrong"),
+        BadCase(testDescription: "a text for a number", record: #","weight":"9""#, reason: "weight is wrong"),
+        BadCase(
+            testDescription: "no connections", record: #","max-connections":0"#, reason: "max-connections is wrong"),
+        BadCase(testDescription: "a host with a space", record: #","host":"a b""#, reason: "host is wrong"),
+        BadCase(testDescription: "a number for a host", record: #","bind":7"#, reason: "bind is wrong"),
+        BadCase(testDescription: "frontend as text", record: #","frontend":"true""#, reason: "frontend is wrong"),
+        BadCase(testDescription: "metadata as list", record: #","metadata":[]"#, reason: "metadata is wrong"),
+        BadCase(testDescription: "services of a kind", rest: #","services":[1]"#, reason: "services is wrong"),
+        BadCase(
+            testDescription: "too many services", rest: #","services":[\#(String(repeating: #""s","#, count: 64))"s"]"#,
+            reason: "services is wrong"),
+    ]) func badEntry(_ table: BadCase) throws {
+        let id = String(decoding: JSON.string(table.id).encoded(), as: UTF8.self)
+        let record = #""id":\#(id),"serverType":"t","host":"h","port":1"# + table.record
+        let text = #"{"inst":"\#(table.instance)","record":{\#(record)}\#(table.rest)}"#
+        let error = #expect(throws: RegistryEntry.Unreadable.self) {
+            try RegistryEntry.read(text, of: ServerID(table.id))
+        }
+        #expect(error?.description == table.reason)
+    }
+
+    @Test func anEntryOfAnySizeIsRefused() {
+        let text = #"{"inst":"i","pad":"\#(String(repeating: "x", count: RegistryEntry.maxBytes))"}"#
+        #expect(RegistryEntry.decode(text, of: "a") == nil)
+    }
+
     @Test func aStateOfALaterVersionIsNotRoutable() {
         let text =
             #"{"inst":"i","state":"dreaming","record":{"id":"a","serverType":"t","host":"h","port":1}}"#
@@ -110,6 +160,20 @@ import Testing
     ]) func anEntryThatCannotBeReadIsAGap(_ reply: RedisReply) {
         var feed = ClusterFeed(epoch: 5, position: "5-0")
         #expect(feed.take([Self.entry(5), ClusterFeed.Entry(reply)]) == .gap)
+    }
+
+    @Test func theLastEpochThereIsDoesNotTrap() {
+        var feed = ClusterFeed(epoch: .max, position: "5-0")
+        #expect(feed.take([Self.entry(5), Self.entry(6)]) == .changes([]))
+        feed = ClusterFeed(epoch: .max - 1, position: "5-0")
+        #expect(feed.take([Self.entry(5), ClusterFeed.Entry(.null)]) == .gap)
+    }
+
+    @Test func anUnreadableEntryThatWasSeenIsNoFurtherGap() {
+        var feed = ClusterFeed(epoch: 6, position: "9-0")
+        var seen = ClusterFeed.Entry(.null)
+        seen.position = "9-0"
+        #expect(feed.take([seen, Self.entry(7)]) == .changes([.removed("s7", "i")]))
     }
 
     // MARK: options

@@ -15,11 +15,14 @@ struct WithRedis {}
 /// Tests provoke what a server would be warned about.
 var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
-/// The processes of one cluster, as far as pings can tell.
+/// The processes of one cluster, as far as pings and proofs can tell.
 @Loop final class Fleet {
     let clock: any LoopClock
     /// Who answers at an address.
     var answering: [String: InstanceID] = [:]
+    /// What it would say of itself; unknown of those that tests put there.
+    fileprivate var processes: [String: RPCContext] = [:]
+    fileprivate var lastPort = 50_000
     /// Instances that are stopped but not dead: their ports are bound, and nothing answers.
     var frozen: Set<InstanceID> = []
     /// When set, every server refuses the secret of new ones.
@@ -36,11 +39,11 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     /// A server that has not been started; `port` decides its address.
     func server(
         _ id: ServerID, port: Int, cluster: String = "test", metadata: JSONObject = JSONObject(),
-        options: ClusterOptions = ClusterOptions(), redis: any RedisPort, control: (any RedisPort)? = nil,
-        messages: (any RedisMessages)? = nil
+        knows: [ServerRecord] = [], options: ClusterOptions = ClusterOptions(), redis: any RedisPort,
+        control: (any RedisPort)? = nil, messages: (any RedisMessages)? = nil
     ) throws -> Member {
         try server(
-            id, port: port, cluster: cluster, metadata: metadata,
+            id, port: port, cluster: cluster, metadata: metadata, knows: knows,
             Cluster(redis: redis, control: control, messages: messages, options: options))
     }
 
@@ -55,13 +58,13 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
 
     private func server(
         _ id: ServerID, port: Int, cluster: String, metadata: JSONObject = JSONObject(),
-        _ plugin: Cluster
+        knows: [ServerRecord] = [], _ plugin: Cluster
     ) throws -> Member {
         seed += 1
         let record = ServerRecord(id: id, type: "chat", port: port, metadata: metadata)
         let transport = FleetTransport(self)
         let application = try Application(
-            Configuration(cluster: cluster, servers: [record]), id: id,
+            Configuration(cluster: cluster, servers: [record] + knows), id: id,
             world: World(
                 clock: clock, random: RandomSource(seed: seed), network: NoNetwork(), transport: transport))
         return try Member(application, plugin)
@@ -69,35 +72,60 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
         pings += 1
-        let instance = answering[server.record.address]
-        if let instance, frozen.contains(instance) {
-            await clock.sleep(for: deadline)
-            return false
-        }
-        return instance == server.instance
+        return await answer(server, within: deadline) == server.instance && isThat(server)
     }
 
-    func prove(to server: ServerInfo) throws {
-        if refusesSecrets {
+    func prove(to server: ServerInfo, by caller: RPCContext) async throws {
+        guard answering[server.record.address] != nil else {
+            throw PomeloError(.unreachable, "server \(server.id) is not there")
+        }
+        guard await answer(server, within: .seconds(2)) != nil else {
+            throw PomeloError(.noAnswer, "server \(server.id) did not answer")
+        }
+        let other = processes[server.record.address]
+        guard isThat(server), other == nil || other?.cluster == caller.cluster else {
+            throw PomeloError(.unreachable, "server \(server.id) is not there")
+        }
+        guard !refusesSecrets, other == nil || other?.secret == caller.secret else {
             throw PomeloError(.configuration, "server \(server.id) does not accept the cluster secret")
         }
-        guard answering[server.record.address] == server.instance else {
-            throw PomeloError(.unreachable, "server \(server.id) did not answer")
-        }
         secretsProved.append(server.id)
+    }
+
+    private func answer(_ server: ServerInfo, within deadline: Duration) async -> InstanceID? {
+        let instance = answering[server.record.address]
+        guard let instance, frozen.contains(instance) else { return instance }
+        await clock.sleep(for: deadline)
+        return nil
+    }
+
+    /// Whether the process at the address has the server's id.
+    private func isThat(_ server: ServerInfo) -> Bool {
+        processes[server.record.address].map { $0.own.id == server.id } ?? true
     }
 }
 
 /// A transport that can be pinged, and nothing else.
 @Loop final class FleetTransport: RPCTransport {
     private let fleet: Fleet
-    private var own: ServerInfo?
+    private var context: RPCContext?
+    private(set) var localAddress: SocketAddress?
 
     init(_ fleet: Fleet) { self.fleet = fleet }
 
     func start(_ context: RPCContext) async throws {
-        own = context.own
-        fleet.answering[context.own.record.address] = context.own.instance
+        var record = context.own.record
+        if record.port == 0 {
+            fleet.lastPort += 1
+            record.port = fleet.lastPort
+        }
+        guard fleet.answering[record.address] == nil else {
+            throw PomeloError(.network, "\(record.address) is in use")
+        }
+        self.context = context
+        localAddress = SocketAddress(host: record.host, port: record.port)
+        fleet.answering[record.address] = context.own.instance
+        fleet.processes[record.address] = context
     }
 
     func call(
@@ -105,14 +133,22 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     ) async throws(RPCError) -> Bytes { throw .notSent("no calls here") }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
-        await fleet.ping(server, within: deadline)
+        guard let own = context?.own else { return false }
+        if server.id == own.id, server.instance == own.instance { return true }
+        return await fleet.ping(server, within: deadline)
     }
 
-    func proveSecret(to server: ServerInfo) async throws { try fleet.prove(to: server) }
+    func proveSecret(to server: ServerInfo) async throws {
+        guard let context else { throw PomeloError(.notRunning, "not running") }
+        try await fleet.prove(to: server, by: context)
+    }
 
     func stop(within deadline: Duration) async {
-        guard let own, fleet.answering[own.record.address] == own.instance else { return }
-        fleet.answering[own.record.address] = nil
+        guard let context, let address = localAddress.map({ "\($0.host):\($0.port)" }) else { return }
+        self.context = nil
+        guard fleet.answering[address] == context.own.instance else { return }
+        fleet.answering[address] = nil
+        fleet.processes[address] = nil
     }
 }
 
@@ -165,6 +201,7 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     func crash(in fleet: Fleet) {
         for (address, instance) in fleet.answering where instance == self.instance {
             fleet.answering[address] = nil
+            fleet.processes[address] = nil
         }
         application = nil
         plugin = nil

@@ -75,14 +75,19 @@ private struct ScriptCalls {
 
         /// Without ids of stream entries, which are times.
         func comparable(_ reply: RedisReply) -> RedisReply {
-            guard case .script(ClusterScripts.view, _, _) = self, var fields = reply.array, fields.count > 1
+            if case .script(ClusterScripts.look, _, _) = self, var fields = reply.array, fields.count > 3 {
+                if fields[3] != .text("") { fields[3] = .null }
+                return .array(fields)
+            }
+            guard case .script(ClusterScripts.view, _, _) = self, var fields = reply.array, fields.count > 2
             else {
                 return reply
             }
             if fields[1] != .text("0-0") { fields[1] = .null }
-            let pairs = stride(from: 2, to: fields.count, by: 2).map { fields[$0..<$0 + 2] }
+            if fields[2] != .text("") { fields[2] = .null }
+            let pairs = stride(from: 3, to: fields.count, by: 2).map { fields[$0..<$0 + 2] }
             let sorted = pairs.sorted { ($0.first?.string ?? "") < ($1.first?.string ?? "") }
-            return .array(Array(fields.prefix(2)) + sorted.flatMap { $0 })
+            return .array(Array(fields.prefix(3)) + sorted.flatMap { $0 })
         }
     }
 
@@ -92,10 +97,11 @@ private struct ScriptCalls {
         let inst = pick(Self.instances)
         let registry = ["servers", "leases", "epoch", "ev"].map { Self.tag + $0 }
         let hint = Self.tag + "ev!"
-        switch Int.random(in: 0..<20, using: &random) {
+        let born = Self.tag + "born"
+        switch Int.random(in: 0..<24, using: &random) {
         case 0..<5:
             return .script(
-                ClusterScripts.put, keys: registry + [Self.tag + "everServers", hint],
+                ClusterScripts.put, keys: registry + [Self.tag + "everServers", hint, born],
                 args: [
                     .text(id), .text(entry(id, inst)), .text(inst), .text(pick(Self.instances + [""])),
                     lease(),
@@ -114,8 +120,8 @@ private struct ScriptCalls {
                 args: [.text(id), .text(entry(id, inst))])
         case 12:
             return .script(
-                ClusterScripts.look, keys: [registry[1], registry[2]], args: [.number(pick([1, 2, 16]))])
-        case 13: return .script(ClusterScripts.view, keys: registry, args: [lease()])
+                ClusterScripts.look, keys: [registry[1], registry[2], born], args: [.number(pick([1, 2, 16]))])
+        case 13: return .script(ClusterScripts.view, keys: registry + [born], args: [lease()])
         case 14:
             return .command(
                 RedisCommand("SET", Self.tag + "reap", pick(["x", "y"]), "NX", "PX", 1_000_000_000))
@@ -126,10 +132,16 @@ private struct ScriptCalls {
         case 16:
             return .script(
                 ClusterScripts.finish, keys: [Self.tag + "reap", Self.tag + "lease"],
-                args: [.text(pick(["x", "y"]))])
+                args: [.text(pick(["x", "y"])), .text(pick(["", "i", "j"]))])
+        case 20:
+            return .script(
+                ClusterScripts.begin, keys: [Self.tag + "reap", Self.tag + "lease"],
+                args: [.text(pick(["x", "y"])), .text(pick(["i", "j"]))])
         case 17: return .command(RedisCommand("HSET", Self.tag + "servers", id, pick(Self.junk)))
         case 18: return .command(RedisCommand("ZREM", Self.tag + "leases", id))
-        default: return .command(RedisCommand("HSET", Self.tag + "lease", "inst", inst))
+        case 19: return .command(RedisCommand("HSET", Self.tag + "lease", "inst", inst, "seq", "\(step)"))
+        case 21: return .command(RedisCommand("DEL", born))
+        default: return .script(ClusterScripts.claim, keys: [Self.tag + "lease"], args: [.text(inst)])
         }
     }
 
@@ -152,14 +164,14 @@ private struct ScriptCalls {
             RedisCommand("HGETALL", tag + "servers"), RedisCommand("ZRANGE", tag + "leases", 0, -1),
             RedisCommand("GET", tag + "epoch"), RedisCommand("XRANGE", tag + "ev", "-", "+"),
             RedisCommand("SMEMBERS", tag + "everServers"), RedisCommand("GET", tag + "reap"),
-            RedisCommand("HGETALL", tag + "lease"),
+            RedisCommand("HGETALL", tag + "lease"), RedisCommand("EXISTS", tag + "born"),
         ])
         let events = replies[3].array?.map { "\($0.array?.last?.strings ?? [])" } ?? []
         return [
             "\((replies[0].dictionary ?? [:]).sorted { $0.key < $1.key })", "\(replies[1].strings ?? [])",
             replies[2].string ?? "", "\(events)", "\((replies[4].strings ?? []).sorted())",
             replies[5].string ?? "",
-            "\(replies[6].dictionary ?? [:])",
+            "\((replies[6].dictionary ?? [:]).sorted { $0.key < $1.key })", replies[7].string ?? "",
         ]
     }
 }

@@ -15,8 +15,9 @@ import Testing
     let stream = ScriptedStream()
     let clients: HybridClients
 
-    init(_ options: HybridOptions = HybridOptions()) throws {
-        clients = try HybridClients(options, host: host, clock: clock, logger: Logger(label: "test"))
+    init(_ options: HybridOptions = HybridOptions(), maxConnections: Int? = nil) throws {
+        clients = try HybridClients(
+            options, host: host, clock: clock, logger: Logger(label: "test"), maxConnections: maxConnections)
         clients.accept(stream)
     }
 
@@ -95,6 +96,7 @@ import Testing
     private func counted(_ change: (inout ConnectorStatistics) -> Void) -> ConnectorStatistics {
         var statistics = ConnectorStatistics()
         statistics.accepted = 1
+        statistics.pending = 1
         change(&statistics)
         return statistics
     }

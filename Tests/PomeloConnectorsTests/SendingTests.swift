@@ -130,12 +130,13 @@ import Testing
         await frontend.connector.stop()
     }
 
-    @Test @Loop func aFloodOfPingsIsBoundedToo() throws {
+    @Test @Loop func aFloodOfPingsIsBoundedToo() async throws {
         let wired = try Wired()
         wired.workInFrames()
         wired.stream.stuck = true
         let ping = Sample.frame(Bytes(repeating: 0, count: 125), .ping)
         for _ in 0..<10_000 { wired.stream.feed(ping) }
+        while wired.stream.closing == nil { await Loop.yield() }
         #expect(wired.clients.statistics.slowConsumers == 1)
         #expect(wired.stream.queuedBytes <= 1024 * 1024)
     }
@@ -157,7 +158,7 @@ import Testing
         socket.resumeReading()
         while wired.host.messages.count < 3 { await Loop.yield() }
         socket.resumeReading()
-        #expect(wired.stream.reading)
+        while !wired.stream.reading { await Loop.yield() }
         #expect(wired.host.messages.map(\.id) == [1, 2, 1])
     }
 

@@ -60,12 +60,12 @@ import PomeloWire
 
     static func start(
         _ options: HybridOptions = HybridOptions(), on network: any Network = UVNetwork(),
-        clock: any LoopClock = SystemClock.shared
+        clock: any LoopClock = SystemClock.shared, maxConnections: Int? = nil
     ) async throws -> Frontend {
         let frontend = Frontend(connector: HybridConnector(options), network: network)
         let context = ConnectorContext(
             network: network, clock: clock, random: RandomSource(seed: 1),
-            address: SocketAddress(host: "127.0.0.1", port: 0))
+            address: SocketAddress(host: "127.0.0.1", port: 0), maxConnections: maxConnections)
         try await frontend.connector.start(frontend.host, context)
         return frontend
     }
@@ -98,10 +98,10 @@ import PomeloWire
     }
 }
 
-/// A stream whose input a test spells out; nothing happens behind its back.
+/// A stream whose input a test spells out; while it is not read, what comes waits, as in a kernel.
 @Loop final class ScriptedStream: ByteStream {
     var delegate: (any ByteStreamDelegate)?
-    let remoteAddress = SocketAddress(host: "192.0.2.1", port: 1)
+    let remoteAddress: SocketAddress
     let localAddress = SocketAddress(host: "192.0.2.2", port: 2)
     /// What the other side would not read yet.
     var queuedBytes = 0
@@ -111,6 +111,9 @@ import PomeloWire
     private(set) var reading = true
     private(set) var closing: StreamEnd?
     private(set) var flushed = false
+    private var unread: Bytes = []
+
+    init(from host: String = "192.0.2.1") { remoteAddress = SocketAddress(host: host, port: 1) }
 
     func write(_ bytes: [UInt8]) {
         guard closing == nil else { return }
@@ -119,7 +122,17 @@ import PomeloWire
     }
 
     func pauseReading() { reading = false }
-    func resumeReading() { reading = true }
+    func resumeReading() {
+        reading = true
+        EventLoop.shared.inNextTurn { self.deliver() }
+    }
+
+    private func deliver() {
+        guard reading, !unread.isEmpty, closing == nil else { return }
+        let bytes = unread
+        unread = []
+        delegate?.stream(self, didRead: bytes.span)
+    }
 
     func closeAfterFlush(within deadline: Duration) {
         flushed = true
@@ -133,6 +146,7 @@ import PomeloWire
     /// The peer sends bytes.
     func feed(_ bytes: Bytes) {
         guard closing == nil else { return }
+        guard reading else { return unread.append(contentsOf: bytes) }
         delegate?.stream(self, didRead: bytes.span)
     }
 

@@ -57,6 +57,34 @@ import Testing
         #expect(Set(places.values.joined()).count > 1)
     }
 
+    @Test @Loop func whoIsSuspectServesNobodyWhileAnotherAnswers() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 3))
+        try await cluster.startAll { app in
+            let id = app.serverID.rawValue
+            guard app.serverType == "chat" else { return }
+            try app.handle(Routes { $0.on(raw: "chat.test.where") { _, _ in Array(id.utf8) } })
+        }
+        let servers = cluster["connector-1"].servers
+        var places: Set<String> = []
+        func askAll() async throws {
+            places = []
+            for _ in 0..<40 {
+                let socket = try #require(cluster.connect("connector-1"))
+                places.insert(await socket.ask("chat.test.where") ?? "")
+            }
+        }
+        servers.setSuspect("chat-2", true)
+        try await askAll()
+        #expect(places == ["chat-1", "chat-3"])
+        // The suspicion may be ours alone.
+        for id: ServerID in ["chat-1", "chat-3"] { servers.setSuspect(id, true) }
+        try await askAll()
+        #expect(places.count > 1 && !places.contains(""))
+        servers.setSuspect("chat-2", false)
+        try await askAll()
+        #expect(places == ["chat-2"])
+    }
+
     @Test @Loop func aRuleOfTheApplicationDecides() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 3))
         try await cluster.startAll { app in

@@ -178,6 +178,65 @@ import Testing
         #expect(world.letters.published == ["a", "b"] && world.letters.sweeps == 2)
     }
 
+    /// The store failed just before, and answers again: what is left is not dropped because a retry was due later.
+    @Test @Loop func theStopAfterAFailureWritesWhatIsLeft() async throws {
+        let world = try await World()
+        world.letters.isDown = true
+        world.note("ab")
+        await world.pass(100)
+        world.letters.isDown = false
+        Loop.spawn { await world.writer.stop() }
+        await world.pass(100)
+        #expect(world.letters.published == ["a", "b"])
+        await world.pass(2000)
+        #expect(world.letters.published == ["a", "b"])
+    }
+
+    @Test @Loop func theStopWhileTheStoreIsDownTriesOnceAndEnds() async throws {
+        let world = try await World()
+        let journal = Journal()
+        world.letters.isDown = true
+        world.note("ab")
+        await world.pass(100)
+        Loop.spawn {
+            await world.writer.stop()
+            journal.note("stopped")
+        }
+        await world.pass(100)
+        #expect(journal.entries == ["stopped"])
+        world.letters.isDown = false
+        await world.pass(2000)
+        #expect(world.letters.published == [])
+    }
+
+    /// Each failure is followed by a retry, also the second and the third.
+    @Test @Loop func aRetryThatFailsIsRepeated() async throws {
+        let world = try await World()
+        world.letters.isDown = true
+        world.note("ab")
+        await world.pass(2500)
+        world.letters.isDown = false
+        await world.pass(700)
+        #expect(world.letters.published == ["a", "b"])
+    }
+
+    /// Redis is back, and away again before anybody could compare.
+    @Test @Loop func aComparisonThatFailedIsRepeated() async throws {
+        let world = try await World()
+        world.note("ab")
+        await world.pass(100)
+        world.letters.held = 1
+        world.letters.isDown = true
+        for _ in 0..<5 { await world.writer.redisReturned() }
+        await world.pass(1200)
+        #expect(world.letters.losses == [])
+        world.letters.isDown = false
+        await world.pass(700)
+        #expect(world.letters.losses == [1])
+        await world.pass(2000)
+        #expect(world.letters.losses == [1])
+    }
+
     @Test @Loop func aServerThatHasLeftWritesNothing() async throws {
         let world = try await World()
         await world.cluster.stop("connector-1")

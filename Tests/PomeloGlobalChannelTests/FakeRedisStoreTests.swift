@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
+import PomeloRedis
 import PomeloTesting
 import Testing
 
@@ -9,6 +11,12 @@ import Testing
     @Test(arguments: ChannelStoreSuite.Case.allCases)
     @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
         let redis = FakeRedis(clock: ManualClock())
-        try await ChannelStoreSuite { RedisChannelStore(redis: redis.client(), prefix: $0) }.run(rule)
+        try await ChannelStoreSuite(
+            { RedisChannelStore(redis: redis.client(), prefix: $0) },
+            took: { server, instance in
+                _ = try await redis.send(
+                    RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
+            }
+        ).run(rule)
     }
 }

@@ -10,7 +10,7 @@ import Testing
     @Loop private func world(
         type: ServerType? = "chat", _ journals: [ServerID: Journal]
     ) async throws -> World {
-        let world = try await World(connectors: 3, chats: 2, onLost: journals) { $0.lostServerType = type }
+        let world = try await World(connectors: 3, chats: 2, onLost: journals) { $0.goneServerType = type }
         for (uid, frontend): (UserID, ServerID) in [
             ("ann", "connector-1"), ("bob", "connector-1"), ("cid", "connector-2"),
         ] {
@@ -32,12 +32,14 @@ import Testing
         let world = try await world(journals)
         world.cluster.crash("connector-1")
         try await world.cluster.endLease(of: "connector-1")
+        await world.cluster.settle(turns: 200)
         let told = journals.values.flatMap(\.entries).sorted()
         #expect(told == ["hall [ann, bob] connector-1", "room [ann, bob] connector-1"])
         #expect(journals["connector-2"]?.entries == [] && journals["connector-3"]?.entries == [])
         #expect(world.published() == [] && world.published("room", "connector-2") == ["cid"])
         #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["cid"])
         try await world.cluster.endLease(of: "connector-1")
+        await world.cluster.settle(turns: 200)
         #expect(journals.values.flatMap(\.entries).count == 2)
     }
 
@@ -47,6 +49,7 @@ import Testing
             let world = try await world(type: type, journals)
             world.cluster.crash("connector-1")
             try await world.cluster.endLease(of: "connector-1")
+            await world.cluster.settle(turns: 200)
             #expect(journals["chat-1"]?.entries.count == 2)
             #expect(journals.values.flatMap(\.entries).count == 2)
         }
@@ -56,11 +59,12 @@ import Testing
         let journals = journals()
         let world = try await world(journals)
         for id: ServerID in ["chat-1", "chat-2"] { world.cluster.network.freeze(id) }
-        world.cluster.crash("connector-1")
         let done = Journal()
-        // The servers of the type are frozen, so the first connector cleans up.
-        await world.cluster.stop("chat-1")
-        Loop.spawn { done.note(await failure { try await world.cluster.endLease(of: "connector-1") }) }
+        let instance = world.cluster["connector-1"].instance
+        world.cluster.crash("connector-1")
+        Loop.spawn {
+            done.note(await failure { try await world["connector-2"].cleanUp("connector-1", instance: instance) {} })
+        }
         await world.cluster.advance(by: .seconds(12), step: .milliseconds(100))
         #expect(done.entries == ["none"])
         let told = Set(journals.values.flatMap(\.entries))

@@ -94,7 +94,7 @@ import Testing
         case "kick": app.sessionService.kick("ann")
         default: try app.sessionService.unbind(session.id, "ann")
         }
-        #expect(journal.entries == ["success([0, 0, 0, 0])"])
+        #expect(journal.entries == ["success(\([UInt8](repeating: 0, count: 12)))"])
         #expect(await failure { try await world.chat.leave("room", "ann", "connector-1") } == "none")
         #expect(try await world.push("late") == PushReport())
         await world.cluster.settle()
@@ -104,7 +104,7 @@ import Testing
     private static var page: Bytes {
         var payload = PayloadWriter()
         payload.text("room")
-        payload.text("")
+        payload.number(0)
         return payload.bytes
     }
 

@@ -168,7 +168,7 @@ import Testing
     @Test @Loop func aRemovedKeyAndAForeignMemberAreRepairedByTheSweep() async throws {
         let world = try await world("ann", "bob")
         let foreign = world.stores["connector-1"]
-        _ = foreign?.publish(
+        _ = try foreign?.publish(
             ChannelBatch(
                 changes: [
                     .init(channel: "room", added: [], count: 0, replaces: true),
@@ -304,6 +304,6 @@ import Testing
     func clean() { cleans += 1 }
     func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,
-        lost: @Loop (ChannelName, [UserID]) async -> Void
+        lost: @escaping @Loop (ChannelName, [UserID]) async -> Void
     ) {}
 }

@@ -124,7 +124,7 @@ import Testing
             let served = sockets.count(where: { $0.texts.count == 1 })
             journal.note(served == 256 ? "others after a slice" : "others after \(served)")
         }
-        await world.cluster.settle()
+        await world.cluster.settle(turns: 400)
         #expect(Set(journal.entries) == ["10000", "others after a slice"] && journal.entries.count == 3)
         #expect(sockets.allSatisfy { $0.texts == ["one", "two"] })
     }
@@ -140,7 +140,7 @@ import Testing
             for socket in sockets.suffix(100) { socket.disconnect() }
             door.note("\(sockets.count(where: { $0.isClosed && $0.texts.isEmpty }))")
         }
-        await world.cluster.settle()
+        await world.cluster.settle(turns: 400)
         #expect(door.entries == ["100"] && journal.entries == ["8900"])
         #expect(sockets.allSatisfy { $0.texts == ($0.isClosed ? [] : ["hello"]) })
         #expect(await world.members().count == 8900)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloRedis
 import PomeloTesting
 import Testing
 
@@ -38,7 +39,7 @@ import Testing
 
     /// A star before a mark is one character, and to Redis still a star.
     @Test @Loop func patternsAreEscapedByScalars() {
-        #expect(RedisChannelStore.escaped("a*\u{301}?[\u{316}") == "a\\*\u{301}\\?\\[\u{316}")
+        #expect(RedisCommand.pattern("a*\u{301}?[\u{316}") == "a\\*\u{301}\\?\\[\u{316}")
     }
 
     @Test @Loop func aPushThatNoClientCanBeSentIsAnErrorForItsSender() async throws {

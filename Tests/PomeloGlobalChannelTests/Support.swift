@@ -16,10 +16,11 @@ import Testing
     private(set) var stores: [ServerID: MemoryChannelStore] = [:]
     private let options: GlobalChannel.Options
     private let onLost: [ServerID: Journal]
+    private let tells: Bool
 
     init(
         connectors: Int = 2, chats: Int = 1, seed: UInt64 = 1, onLost: [ServerID: Journal] = [:],
-        options: (inout GlobalChannel.Options) -> Void = { _ in }
+        tells: Bool = false, options: (inout GlobalChannel.Options) -> Void = { _ in }
     ) async throws {
         cluster = TestCluster(TestCluster.records(connectors: connectors, chats: chats), seed: seed)
         faults = StoreFaults(clock: cluster.clock, random: RandomSource(seed: seed))
@@ -27,6 +28,7 @@ import Testing
         options(&chosen)
         self.options = chosen
         self.onLost = onLost
+        self.tells = tells
         for record in cluster.records { try await start(record.id) }
     }
 
@@ -36,9 +38,46 @@ import Testing
         try await cluster.start(id) { app in
             try app.use(GlobalChannel(store: FaultyChannelStore(store, faults), options: options))
             if let journal = onLost[id] {
-                app.globalChannel.onLost { journal.note("\($0.channel) \($0.uids) \($0.server)") }
+                app.globalChannel.onGone { journal.note("\($0.channel) \($0.uids) \($0.server)") }
+            }
+            if tells { tell(app) }
+        }
+    }
+
+    /// Comings and goings are told to the members, as a chat tells them.
+    private func tell(_ app: Application) {
+        let channels = app.globalChannel
+        let say: @Loop @Sendable (GoneMembers) async -> Void = { gone in
+            do {
+                try await channels.tell("connector", PresenceTests.onLeave, gone) { $0.rawValue }
+            } catch { Issue.record(error) }
+        }
+        channels.onGone(say)
+        channels.onReturned { members in
+            for uid in members.uids {
+                do {
+                    _ = try await channels.pushMessage(
+                        "connector", PresenceTests.onAdd, uid.rawValue, members.channel, except: [uid], arrival: uid)
+                } catch { Issue.record(error) }
             }
         }
+        channels.onGap { gap in
+            for channel in gap.channels {
+                Loop.spawn {
+                    do {
+                        _ = try await channels.pushHere(Push<Nothing>("onGap"), Nothing(), channel)
+                    } catch { Issue.record(error) }
+                }
+            }
+        }
+    }
+
+    /// Has the published copy list a member that was removed from it.
+    func publish(again uid: UserID, at server: ServerID) async {
+        let change = ChannelBatch.Change(channel: "room", added: [uid], count: 1)
+        do {
+            _ = try stores[server]?.publish(ChannelBatch(changes: [change], sequence: 1))
+        } catch { Issue.record(error) }
     }
 
     subscript(_ id: ServerID) -> GlobalChannelService { cluster[id].globalChannel }

@@ -49,6 +49,28 @@ import Testing
         await until("all tasks ended") { stop.running == 0 }
     }
 
+    /// In a process of its own, where no other test takes part in the turns.
+    @Test func bodiesThatShareATaskCountOneByOneAgainstTheTurn() async {
+        await #expect(processExitsWith: .success) {
+            let turnOf = Journal<Int>()
+            await inSpawnedTask {
+                for _ in 0..<5000 { Loop.enqueue { turnOf.note(EventLoop.shared.turns) } }
+            }
+            await until("all ran") { turnOf.entries.count == 5000 }
+            let perTurn = await Dictionary(grouping: turnOf.entries) { $0 }.values.map(\.count)
+            // A turn runs jobs up to three times: before its poll, when it is woken, and after its poll.
+            #expect(perTurn.allSatisfy { $0 <= 3 * EventLoop.jobBudget }, "\(perTurn)")
+        }
+    }
+
+    @Test @Loop func whatIsLeftForTheNextTurnRunsInIt() async {
+        let turn = EventLoop.shared.turns
+        let ran = Journal<Int>()
+        EventLoop.shared.inNextTurn { ran.note(EventLoop.shared.turns) }
+        await until("it ran") { !ran.entries.isEmpty }
+        #expect(ran.entries == [turn + 1])
+    }
+
     @Test @Loop func yieldLetsTheJobsQueuedNowRunFirst() async {
         let journal = Journal<String>()
         await inSpawnedTask {

@@ -259,6 +259,6 @@ import Testing
         let refused = await #expect(throws: PomeloError.self) {
             try await stranger.transport.proveSecret(to: b.info)
         }
-        #expect(refused?.code == .configuration && refused?.message.contains("cluster") == true)
+        #expect(refused?.code == .unreachable && refused?.message.contains("another cluster") == true)
     }
 }

@@ -248,7 +248,7 @@ extension CallerHandshake.Step {
         case .failed(.refused(let refusal?, _)): "\(refusal)"
         case .failed(.refused(nil, _)): "refused"
         case .failed(.malformed): "malformed"
-        case .failed(.unreachable): "unreachable"
+        case .failed(.absent), .failed(.unreachable): "unreachable"
         case .send, .seal, .wait: "goes on"
         }
     }

@@ -64,15 +64,6 @@ import Testing
     }
 }
 
-@Suite struct LogLimitTests {
-    @Test func linesBeyondTheLimitAreCountedAndTold() {
-        var limit = LogLimit(lines: 2, span: 1000)
-        #expect([0, 1, 2, 999].map { limit.take(at: $0) } == [0, 0, nil, nil])
-        #expect([1000, 1001, 1500].map { limit.take(at: $0) } == [2, 0, nil])
-        #expect(limit.take(at: 5000) == 1)
-    }
-}
-
 @Suite struct BackoffTests {
     @Test @Loop func pausesDoubleUpToTheLimitWithJitter() {
         var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))

@@ -51,11 +51,19 @@ import Testing
             $0.connectTimeoutSeconds = 3
             $0.maxPendingCommands = 99
         },
-        Good("node_redis options", #"{"retry_max_delay":5,"no_ready_check":true,"path":"/x"}"#) {
-            $0.ignoredKeys = ["no_ready_check", "path", "retry_max_delay"]
+        Good("more bounds", #"{"startTimeoutSeconds":9,"maxPendingBytes":65536,"maxReplyBytes":65537}"#) {
+            $0.startTimeoutSeconds = 9
+            $0.maxPendingBytes = 65_536
+            $0.maxReplyBytes = 65_537
         },
-        Good("plugin options", #"{"prefix":"P:","cleanOnStartUp":true}"#) {
-            $0.otherKeys = ["cleanOnStartUp", "prefix"]
+        Good("node_redis options", #"{"retry_max_delay":5,"no_ready_check":true}"#) {
+            $0.ignoredKeys = ["no_ready_check", "retry_max_delay"]
+        },
+        Good("IPv6 host in brackets", #"{"host":"[::1]"}"#) { $0.host = "::1" },
+        Good("IPv6 host", #"{"host":"fe80::1%eth0"}"#) { $0.host = "fe80::1%eth0" },
+        Good("url with an IPv6 host", #"{"url":"redis://[::1]:7000"}"#) {
+            $0.host = "::1"
+            $0.port = 7000
         },
     ]
 
@@ -66,6 +74,10 @@ import Testing
 
     static let bad = [
         (#"{"host":""}"#, "host"), (#"{"host":7}"#, "host"), (#"{"host":"a b"}"#, "host"),
+        (#"{"host":"10.0.0.1:6379"}"#, "host"), (#"{"host":"[::1"}"#, "host"), (#"{"host":"[::1]:6379"}"#, "host"),
+        (#"{"port":99999999999}"#, "port"),
+        (#"{"commandTimeoutSeconds":1e300}"#, "commandTimeoutSeconds"),
+        (#"{"startTimeoutSeconds":0}"#, "startTimeoutSeconds"), (#"{"maxPendingBytes":1}"#, "maxPendingBytes"),
         (#"{"port":"6379"}"#, "port"), (#"{"port":0}"#, "port"), (#"{"port":65536}"#, "port"),
         (#"{"db":-1}"#, "db"), (#"{"db":"a"}"#, "db"),
         (#"{"password":""}"#, "password"), (#"{"password":5}"#, "password"),
@@ -87,6 +99,31 @@ import Testing
         }
         #expect(context.codingPath.last?.stringValue == key)
         #expect(context.debugDescription.hasPrefix("\"\(key)\" must be "))
+    }
+
+    static let refused = [
+        ("sentinels", #"[{"host":"h","port":26379}]"#, "Redis Sentinel is not supported: name the server itself"),
+        ("cluster", "true", "Redis Cluster is not supported: name one server"),
+        ("path", #""/run/redis.sock""#, #"connections are made over TCP only: give "host" and "port""#),
+        ("prefix", #""P:""#, "it is an option of globalChannel.json and of status.json"),
+        (
+            "hots", #""10.0.0.1""#,
+            "no such key; known are: host, port, db, username, password, auth_pass, url, tls, commandTimeoutSeconds, "
+                + "connectTimeoutSeconds, startTimeoutSeconds, maxPendingCommands, maxPendingBytes, maxReplyBytes"
+        ),
+    ]
+
+    /// A key that means nothing here would be found out when it matters: in an outage, or by what is missing.
+    @Test(arguments: refused) func aKeyOfSomethingUnsupportedIsRefused(_ key: String, _ value: String, _ reason: String)
+    {
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(RedisConfiguration.self, from: Data(#"{"port":1,"\#(key)":\#(value)}"#.utf8))
+        }
+        guard case .dataCorrupted(let context)? = error else {
+            Issue.record("another kind of error")
+            return
+        }
+        #expect(context.debugDescription == "\"\(key)\": \(reason)")
     }
 
     @Test func passwordIsNotPrinted() {

@@ -209,7 +209,7 @@ extension WithRedis {
             let took = await seconds {
                 let error = await failure { () throws(RedisError) in try await client.start() }
                 let text = error.map(String.init(describing:)) ?? ""
-                #expect(text.contains("127.0.0.1:\(server.port)") && text.contains("Connection refused"))
+                #expect(text.contains("127.0.0.1:\(server.port)") && text.contains("connection refused"), "\(text)")
             }
             #expect(took >= 0.3 && took < 4)
             await server.stop()
@@ -266,6 +266,7 @@ extension WithRedis {
             }
             var configuration = RedisConfiguration(host: "127.0.0.1", port: listener.localAddress.port)
             configuration.connectTimeoutSeconds = 1
+            configuration.startTimeoutSeconds = 1
             configuration.commandTimeoutSeconds = 0.2
             let client = RedisClient(configuration, logger: quiet)
             let error = await failure { () throws(RedisError) in

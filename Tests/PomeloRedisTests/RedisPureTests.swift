@@ -61,6 +61,10 @@ import Testing
         URLCase(url: "redis://u:p@h:1/2", expected: "h 1 2 u p"),
         URLCase(url: "redis://:p%40%3A@h", expected: "h - - - p@:"),
         URLCase(url: "redis://u:p@q@[::1]:7/", expected: "::1 7 - u p@q"),
+        URLCase(url: "redis://[fe80::1]/3", expected: "fe80::1 - 3 - -"),
+        URLCase(url: "redis://::1", expected: nil),
+        URLCase(url: "redis://[::1]7", expected: nil),
+        URLCase(url: "redis://[h]:7", expected: nil),
         URLCase(url: "redis://h:", expected: nil),
         URLCase(url: "redis://h:0", expected: nil),
         URLCase(url: "redis://h:65536", expected: nil),
@@ -101,11 +105,30 @@ import Testing
     static let ok = RedisReply.status("OK")
     static let master = RedisReply.array([.text("master"), .integer(0), .array([])])
     static let info = RedisReply.text("# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n")
+    static func version(_ text: String) -> RedisReply { .text("# Server\r\nredis_version:\(text)\r\n") }
     static let answers = [
         Answers(name: "all well", replies: [ok, ok, ok, .status("PONG"), master, info], verdict: "ready abc"),
         Answers(
             name: "rights missing", replies: [ok, ok] + Array(repeating: .error("NOPERM no"), count: 4),
+            verdict: "ready  without CLIENT PING ROLE INFO"),
+        Answers(
+            name: "least version", replies: [ok, ok, ok, .status("PONG"), master, version("5.0.0")],
             verdict: "ready "),
+        Answers(
+            name: "too old", replies: [ok, ok, ok, .status("PONG"), master, version("4.0.14")],
+            verdict: "misconfigured is version 4.0.14; 5.0 is the least that is supported"),
+        Answers(
+            name: "a version to come", replies: [ok, ok, ok, .status("PONG"), master, version("10.2")],
+            verdict: "ready "),
+        Answers(
+            name: "no number", replies: [ok, ok, ok, .status("PONG"), master, version("99999999999999999999.x")],
+            verdict: "ready "),
+        Answers(
+            name: "sentinel", replies: [ok, ok, ok, .status("PONG"), master, .text("redis_mode:sentinel\r\n")],
+            verdict: "misconfigured is a Redis Sentinel"),
+        Answers(
+            name: "cluster", replies: [ok, ok, ok, .status("PONG"), master, .text("redis_mode:cluster\r\n")],
+            verdict: "misconfigured is a node of a Redis Cluster"),
         Answers(
             name: "wrong password", replies: [.error("WRONGPASS x")] + Array(repeating: .error("NOAUTH"), count: 5),
             verdict: "misconfigured password"),
@@ -128,13 +151,43 @@ import Testing
         configuration.password = "p"
         configuration.db = 3
         switch RedisHandshake(configuration, name: "n").verdict(example.replies) {
-        case .ready(let runID):
-            #expect("ready \(runID)" == example.verdict)
+        case .ready(let runID, let refused):
+            let missing = refused.isEmpty ? "" : " without " + refused.joined(separator: " ")
+            #expect("ready \(runID)\(missing)" == example.verdict)
         case .misconfigured(let text):
             #expect(example.verdict.hasPrefix("misconfigured ") && text.contains(example.verdict.dropFirst(14)))
         case .unready(let text):
             #expect(example.verdict.hasPrefix("unready ") && text.contains(example.verdict.dropFirst(8)))
         }
+    }
+
+    static let codes = [
+        ("READONLY You can't write against a read only replica.", "READONLY"),
+        (
+            "ERR Error running script (call to f_1a): @user_script:1: @user_script: 1: -READONLY You can't write "
+                + "against a read only replica.", "READONLY"
+        ),
+        ("@user_script: 3: -MASTERDOWN Link with MASTER is down", "MASTERDOWN"),
+        ("ERR Error running script (call to f_1a): @user_script:9: -LOADING Redis is loading", "LOADING"),
+        ("READONLY You can't write against a read only replica. script: 1a, on @user_script:1.", "READONLY"),
+        ("ERR Error running script (call to f_1a): @user_script:1: -A- -b -", "ERR"),
+        ("ERR unknown command 'x', with args beginning with: -READONLY ", "ERR"),
+        ("", ""),
+    ]
+
+    @Test(arguments: codes) func theCodeOfAnErrorIsFoundInEveryForm(_ text: String, _ code: String) {
+        #expect(RedisReply.error(text).errorCode == code)
+    }
+
+    /// The first pauses are short, later ones are not, and only a connection that lasted makes them short again.
+    @Test func theBackOffGrowsAndIsResetByAConnectionThatLasted() {
+        var backoff = RedisBackoff()
+        let failing = (0..<8).map { _ in backoff.limit(after: nil) }
+        #expect(failing.prefix(3) == [.milliseconds(50), .milliseconds(100), .milliseconds(200)])
+        #expect(failing.suffix(2) == [.seconds(2), .seconds(2)])
+        #expect(backoff.limit(after: .milliseconds(1999)) == .seconds(2))
+        #expect(backoff.limit(after: .seconds(2)) == .milliseconds(50))
+        #expect(backoff.limit(after: nil) == .milliseconds(100))
     }
 
     @Test func errorsSayWhetherARetryIsSafe() {

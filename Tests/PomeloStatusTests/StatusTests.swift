@@ -100,7 +100,7 @@ import Testing
         await world.cluster.settle()
         let behind = MemoryStatusStore(world.entries)
         try await behind.start(world.cluster["connector-1"], nil)
-        _ = behind.publish(online: ["ann", "bob"], offline: [], sequence: 1000)
+        _ = try behind.publish(online: ["ann", "bob"], offline: [], sequence: 1000)
         #expect(try await world.chat.getSidsByUid("ann") == ["connector-1", "connector-2"])
         let report = try await world.push("hello", "ann", "bob")
         #expect(report.queued == 1 && report.noSession == ["bob"] && report.failed.isEmpty)
@@ -110,13 +110,78 @@ import Testing
     @Test @Loop func failuresAreNotMixedWithAbsence() async throws {
         let world = try await World()
         _ = try await world.client("connector-1", "ann")
-        _ = try await world.client("connector-2", "bob")
+        let bob = try await world.client("connector-2", "bob")
         await world.cluster.settle()
         world.cluster.crash("connector-1")
-        let report = try await world.push("hello", "ann", "bob", "cid")
-        #expect(report.queued == 1 && report.noSession == ["cid"] && report.failed.keys.sorted() == ["connector-1"])
+        let told = world.beginPush("hello", "ann", "bob", "cid")
+        await world.cluster.advance(by: .milliseconds(100))
+        #expect(bob.texts == ["hello"] && told.entries == [])
+        await world.cluster.advance(by: .seconds(3))
+        #expect(told.entries == ["1 queued, offline [cid], unknown [ann], failed [connector-1]"])
         try await world.cluster.endLease(of: "connector-1")
-        await world.cluster.advance(by: .seconds(6), step: .milliseconds(200))
+        #expect(try await world.push("hello", "ann").noSession == ["ann"])
+    }
+
+    // MARK: doubt
+
+    /// Of a server that is gone without having been cleaned up nobody can say who was there, until it is.
+    @Test @Loop func whoseServerDoesNotAnswerIsNotSaidToBeOffline() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        world.cluster.crash("connector-1")
+        let told = world.beginPush("hello", "ann")
+        await world.cluster.advance(by: .seconds(3))
+        #expect(told.entries == ["presenceUnknown"])
+    }
+
+    @Test @Loop func whoComesBackElsewhereMeanwhileIsFound() async throws {
+        let world = try await World()
+        _ = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        _ = try await world.push("before", "ann")
+        world.cluster.crash("connector-1")
+        let told = world.beginPush("hello", "ann")
+        await world.cluster.advance(by: .milliseconds(700))
+        let back = try await world.client("connector-2", "ann")
+        await world.cluster.advance(by: .milliseconds(500))
+        #expect(back.texts == ["hello"])
+        #expect(told.entries == ["1 queued, offline [], unknown [], failed [connector-1]"])
+        #expect(try await world.push("after", "ann").queued == 1 && back.texts == ["hello", "after"])
+    }
+
+    /// The store is empty, and the frontends have not published again: they are asked.
+    @Test(arguments: ["told", "the registry is empty too", "the view is not complete"])
+    @Loop func whoIsOnlineIsFoundInAnEmptiedStore(_ how: String) async throws {
+        let world = try await World()
+        let ann = try await world.client("connector-1", "ann")
+        await world.cluster.settle()
+        world.faults.isReadOnly = true
+        world.entries.removeAll()
+        switch how {
+        case "told": world.cluster.redisReturned()
+        case "the registry is empty too": world.cluster.hasForgottenAll = true
+        default: world.cluster.isViewComplete = false
+        }
+        await world.cluster.settle()
+        #expect(try await world.push("hello", "ann").queued == 1 && ann.texts == ["hello"])
+        #expect(try await world.chat.getStatusByUids(["ann"]) == ["ann": true])
+        #expect(try await world.chat.getSidsByUid("ann") == ["connector-1"])
+    }
+
+    @Test @Loop func inDoubtASilentFrontendLeavesItOpen() async throws {
+        let world = try await World()
+        world.cluster.redisReturned()
+        await world.cluster.settle()
+        #expect(try await world.push("hello", "ann").noSession == ["ann"])
+        world.cluster.network.freeze("connector-1")
+        let told = world.beginPush("hello", "ann")
+        let asked = Journal()
+        Loop.spawn { asked.note(await failure { _ = try await world.chat.getStatusByUid("ann") }) }
+        await world.cluster.advance(by: .seconds(4))
+        #expect(told.entries == ["presenceUnknown"] && asked.entries == ["presenceUnknown"])
+        // Later the store is believed again.
+        await world.cluster.advance(by: .seconds(8), step: .milliseconds(200))
         #expect(try await world.push("hello", "ann").noSession == ["ann"])
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloStatus
@@ -11,8 +12,13 @@ import Testing
     @Test(arguments: StatusStoreSuite.Case.allCases)
     @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
         let redis = FakeRedis(clock: ManualClock())
-        redis.registerStatusScripts()
-        try await StatusStoreSuite { RedisStatusStore(redis: redis.client(), prefix: $0) }.run(rule)
+        try await StatusStoreSuite(
+            { RedisStatusStore(redis: redis.client(), prefix: $0) },
+            took: { server, instance in
+                _ = try await redis.send(
+                    RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
+            }
+        ).run(rule)
     }
 }
 
@@ -26,7 +32,6 @@ struct StatusTwinTests {
         let client = RedisClient(patient, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let clock = ManualClock()
         let fake = FakeRedis(clock: clock)
-        fake.registerStatusScripts()
         do {
             try await client.start()
             var calls = BindingCalls(random: SplitMix64(seed: seed))
@@ -54,19 +59,37 @@ struct StatusTwinTests {
 private struct BindingCalls {
     enum Call {
         /// `gone` counts back in the tokens seen so far; nil for none.
-        case claim(key: String, holder: [String], gone: Int?)
-        case release(key: String, server: String, instance: String)
+        case claim(uid: String, holder: [String], gone: Int?)
+        case script(String, keys: [String], args: [String])
         case write(RedisCommand)
     }
 
     var random: SplitMix64
 
     mutating func next() -> Call {
-        let key = pick(["{a}:bind", "{b}:bind"])
+        let uid = pick(["a", "b"])
+        let key = "{\(uid)}:bind"
         let holder = [pick(["s1", "s2"]), pick(["i", "j"]), pick(["1", "2"])]
-        switch Int.random(in: 0..<16, using: &random) {
-        case 0..<8: return .claim(key: key, holder: holder, gone: pick([nil, 0, 0, 1, 2]))
-        case 8..<12: return .release(key: key, server: holder[0], instance: pick(["i", "j", "*"]))
+        let users = ["a", "b"].filter { _ in pick([true, false]) }
+        switch Int.random(in: 0..<24, using: &random) {
+        case 0..<8: return .claim(uid: uid, holder: holder, gone: pick([nil, 0, 0, 1, 2]))
+        case 8..<11:
+            return .script(
+                "status.release", keys: ["lease", "uids"] + users.map { "{\($0)}:bind" },
+                args: Array(holder.prefix(2)) + users)
+        case 16..<19:
+            return .script(
+                "status.remove", keys: ["lease", "revoked", "uids"] + users.flatMap { ["{\($0)}:bind", $0] },
+                args: Array(holder.prefix(2)) + users)
+        case 19..<22:
+            let online = Array(users.prefix(pick([0, 1, 2])))
+            return .script(
+                "status.publish", keys: ["lease", "revoked", "uids"] + users,
+                args: [holder[1], pick(["1", "2"]), holder[0]] + online)
+        case 22:
+            return .write(
+                RedisCommand("HSET", "lease", pick(["inst", "status"]), pick(["i", "j", "j/4", "junk", ""])))
+        case 23: return .write(pick([RedisCommand("DEL", "lease"), RedisCommand("SADD", "revoked", uid)]))
         case 12: return .write(RedisCommand("HDEL", key, pick(["sid", "inst", "session", "tok"])))
         case 13: return .write(RedisCommand("HSET", key, "tok", pick(["junk", "", "7", "8000000000000000"])))
         case 14: return .write(RedisCommand("DEL", key))
@@ -94,6 +117,11 @@ private struct BindingWorld {
         } catch RedisError.reply(let text) {
             lines = [String(text.prefix { $0 != " " })]
         }
+        for key in ["a", "b", "uids", "revoked"] {
+            lines.append("\((try await redis.pipeline([RedisCommand("SMEMBERS", key)])[0].strings ?? []).sorted())")
+        }
+        let lease = try await redis.send(RedisCommand("HGETALL", "lease")).dictionary ?? [:]
+        lines += lease.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         for key in ["{a}:bind", "{b}:bind"] {
             let fields = ["sid", "inst", "session", "tok"]
             let held = try await redis.pipeline([RedisCommand("HMGET", [key] + fields)])[0]
@@ -105,15 +133,19 @@ private struct BindingWorld {
     @Loop private mutating func reply(_ call: BindingCalls.Call) async throws -> [String] {
         let scripts = Dictionary(uniqueKeysWithValues: RedisStatusStore.scripts.map { ($0.name, $0) })
         switch call {
-        case .claim(let key, let holder, let gone):
+        case .claim(let uid, let holder, let gone):
             let token = gone.flatMap { tokens.count > $0 ? tokens[tokens.count - 1 - $0] : nil } ?? ""
-            let args = (holder + [token]).map { RedisArgument.text($0) }
-            let reply = try await redis.run(try #require(scripts["status.claim"]), keys: [key], args: args)
-            return (reply.array ?? []).enumerated().map { $0 == 1 ? name($1.string) : $1.string ?? "-" }
-        case .release(let key, let server, let instance):
+            let args = (holder + [token, uid]).map { RedisArgument.text($0) }
             let reply = try await redis.run(
-                try #require(scripts["status.release"]), keys: [key], args: [.text(server), .text(instance)])
-            return [reply.string ?? "-"]
+                try #require(scripts["status.claim"]), keys: ["{\(uid)}:bind", "lease", "uids"], args: args)
+            let parts = reply.array ?? []
+            if parts.first?.int == -1 { return parts.map { $0.string ?? "-" } }
+            return parts.enumerated().map { $0 == 1 ? name($1.string) : $1.string ?? "-" }
+        case .script(let name, let keys, let args):
+            let reply = try await redis.run(try #require(scripts[name]), keys: keys, args: args.map { .text($0) })
+            // Sets come in any order.
+            let parts = (reply.array ?? []).map { $0.string ?? "-" }
+            return [reply.string ?? "\(parts.prefix(2) + parts.dropFirst(2).sorted())"]
         case .write(let command):
             return [try await redis.send(command).string ?? "-"]
         }

@@ -52,6 +52,21 @@ import Testing
         return journal
     }
 
+    /// Starts a push; its outcome comes into the journal.
+    func beginPush(_ text: String, _ uids: UserID...) -> Journal {
+        let journal = Journal()
+        Loop.spawn {
+            let outcome = await failure {
+                let report = try await self.chat.pushByUids(uids, Self.say, text)
+                journal.note(
+                    "\(report.queued) queued, offline \(report.noSession), unknown \(report.failedUids), "
+                        + "failed \(report.failed.keys.sorted())")
+            }
+            if outcome != "none" { journal.note(outcome) }
+        }
+        return journal
+    }
+
     func push(_ text: String, _ uids: UserID...) async throws -> PushReport {
         try await chat.pushByUids(uids, Self.say, text)
     }

@@ -44,6 +44,23 @@ import Testing
         listener.close()
     }
 
+    /// Many who connect at once must not keep the loop from everything else.
+    @Test @Loop func atMost64ConnectionsAreAcceptedInATurn() async throws {
+        let turnOf = Journal<Int>()
+        let accepted = Journal<any ByteStream>()
+        let listener = try await UVNetwork().listen(on: anyPort) { stream in
+            accepted.note(stream)
+            turnOf.note(EventLoop.shared.turns)
+        }
+        let sockets = try (0..<200).map { _ in try RawSocket.connected(to: listener.localAddress.port) }
+        await until("all are accepted") { accepted.entries.count == 200 }
+        let largest = Dictionary(grouping: turnOf.entries) { $0 }.values.map(\.count).max() ?? 0
+        #expect(largest <= TCPListener.acceptsPerTurn, "\(turnOf.entries)")
+        for socket in sockets { socket.close() }
+        for stream in accepted.entries { stream.close() }
+        listener.close()
+    }
+
     /// In a process of its own, whose descriptors are used up.
     @Test func wantOfDescriptorsIsToldAndNobodyWhoWaitsIsLost() async {
         await #expect(processExitsWith: .success) { try await Self.wantOfDescriptors() }
@@ -68,6 +85,23 @@ import Testing
         for descriptor in hoard { close(descriptor) }
         await until("who waited is accepted") { accepted.entries.count == 1 }
         socket.close()
+    }
+
+    /// In processes of their own, whose limits are set.
+    @Test func theLimitIsRaisedAndAReserveIsKept() async {
+        await #expect(processExitsWith: .success) {
+            var limits = rlimit(rlim_cur: 128, rlim_max: 256)
+            #expect(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0)
+            #expect(Descriptors.limit == 128 && Descriptors.connectionLimit == 64)
+            #expect(Descriptors.raiseLimit() == 256)
+            #expect(Descriptors.connectionLimit == 192)
+        }
+        await #expect(processExitsWith: .success) {
+            var limits = rlimit(rlim_cur: 1024, rlim_max: 1024)
+            #expect(unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0)
+            #expect(Descriptors.raiseLimit() == 1024)
+            #expect(Descriptors.connectionLimit == 768)
+        }
     }
 
     /// Takes every descriptor this process may have.

@@ -90,6 +90,21 @@ import Testing
         }
     }
 
+    /// A connection to a name that is known need not wait for the resolver.
+    @Test @Loop func aKnownNameIsReachedWhileTheResolverHangs() async throws {
+        let network = UVNetwork()
+        network.resolver.deadline = .seconds(20)
+        let listener = try await network.listen(on: SocketAddress(host: "localhost", port: 0)) { $0.close() }
+        let address = SocketAddress(host: "localhost", port: listener.localAddress.port)
+        try await network.connect(to: address, within: .seconds(20)).close()
+        try await withStalledResolver {
+            let start = SystemClock.shared.now
+            try await network.connect(to: address, within: .seconds(20)).close()
+            #expect(SystemClock.shared.now - start < 10_000_000_000)
+        }
+        listener.close()
+    }
+
     /// The shorter of the caller's deadline and the resolver's own must win.
     @Test @Loop func theDeadlineOfAConnectIncludesTheName() async throws {
         try await withStalledResolver {

@@ -140,14 +140,19 @@ import Testing
     /// What a server is started through, so that it does not outlive the tests.
     private static let leash = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
 
-    /// Starts one server's process; also again after it has ended.
-    func launch(_ id: String, arguments: [String]? = nil) throws {
+    /// Starts one server process, under another name in this list if need be, with so many descriptors if that is said;
+    /// also again after it has ended.
+    func launch(
+        _ id: String, as name: String? = nil, arguments: [String]? = nil, descriptors: Int? = nil
+    ) throws {
         let server = Server(id: id)
-        servers[id] = server
+        servers[name ?? id] = server
         let path = "\(Self.binaries)/\(program)"
         let words = arguments ?? ["--env", "development", "--id", id, "--config", folder]
+        let limit = descriptors.map { ["/usr/bin/prlimit", "--nofile=\($0):\($0)"] } ?? []
+        let line = Self.leash + limit + [path] + words
         server.child = try ChildProcess(
-            ChildProcess.Command(Self.leash[0], Self.leash.dropFirst() + [path] + words, environment: environment),
+            ChildProcess.Command(line[0], Array(line.dropFirst()), environment: environment),
             onLine: { server.lines.append($0) }, onExit: { server.status = $0 })
     }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
+
+@testable import PomeloCore
 
 /// What must hold.
 extension ClusterSimulation {
@@ -22,11 +23,12 @@ extension ClusterSimulation {
             }
         }
         if mustHaveOneHolder { checkOneSessionPerUser() }
+        checkRoutes()
         checkDeliveries()
         for violation in cluster.network.violations { fail(violation) }
     }
 
-    private func isUp(_ id: ServerID) -> Bool {
+    func isUp(_ id: ServerID) -> Bool {
         cluster.running.contains(id) && cluster[id].state == .running
     }
 
@@ -40,9 +42,27 @@ extension ClusterSimulation {
         }
     }
 
+    /// Nobody is sent to a suspect while another server of the type is up.
+    private func checkRoutes() {
+        for frontend in connectors where isUp(frontend) {
+            let servers = cluster[frontend].servers
+            guard servers.up("chat").contains(where: { !servers.isSuspect($0.id) }) else { continue }
+            for client in open(at: frontend) {
+                guard let session = client.socket.session else { continue }
+                do {
+                    let copy = cluster[frontend].sessionCopy(session)
+                    let chosen = try cluster[frontend].router.pick("chat", for: copy)
+                    if servers.isSuspect(chosen) { fail("\(frontend) sends \(session.id) to \(chosen), a suspect") }
+                } catch {
+                    fail("\(frontend) sends \(session.id) nowhere: \(error)")
+                }
+            }
+        }
+    }
+
     private func checkDeliveries() {
         for client in clients {
-            let texts = client.socket.pushes.map(\.text)
+            let texts = client.socket.pushes.filter { $0.route == Self.say.route }.map(\.text)
             if Set(texts).count != texts.count { fail("a message came twice to \(client.socket.remoteAddress)") }
             for id in client.requests where (client.socket.answers[id] ?? []).count > 1 {
                 fail("request \(id) of \(client.socket.remoteAddress) was answered twice")
@@ -66,6 +86,7 @@ extension ClusterSimulation {
         }
         checkPublishedChannels()
         checkPublishedStatus()
+        checkLists()
     }
 
     private func checkPublishedChannels() {

@@ -9,19 +9,25 @@ extension ClusterSimulation {
     func act() {
         if chance(5) { return breakSomething() }
         if chance(8) { return mendSomething() }
-        let open = clients.filter { !$0.socket.isClosed }
+        if chance(1) { return stopSomething() }
+        let open = clients.filter { !$0.socket.isClosed && !paused.contains($0.frontend) }
         guard let client = pick(open), open.count > 4 || !chance(40) else { return connect() }
         if client.socket.session?.uid == nil, chance(60) { return enter(client) }
-        let room = JSON.string((pick(Self.rooms) ?? "lobby").rawValue)
+        let name = pick(Self.rooms) ?? "lobby"
+        let room = JSON.string(name.rawValue)
         switch random.next() % 10 {
         case 0: enter(client)
-        case 1, 2, 3: request(client, "chat.room.join", ["room": room])
-        case 4: request(client, "chat.room.leave", ["room": room])
+        case 1, 2, 3: client.list(name, request(client, "chat.room.join", ["room": room]))
+        case 4:
+            client.lists[name] = nil
+            request(client, "chat.room.leave", ["room": room])
         case 5, 6: request(client, "chat.room.send", ["room": room, "text": .string(nextMessage())])
         case 7:
             let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
             request(client, "chat.room.tell", ["uid": uid, "text": .string(nextMessage())])
-        case 8: request(client, "connector.entry.unbind", [:])
+        case 8:
+            client.lists = [:]
+            request(client, "connector.entry.unbind", [:])
         default:
             note("\(client.socket.remoteAddress) disconnects")
             client.socket.disconnect()
@@ -30,12 +36,13 @@ extension ClusterSimulation {
 
     private func enter(_ client: Client) {
         let uid = JSON.string((pick(Self.users) ?? "ann").rawValue)
-        let room = JSON.string((pick(Self.rooms) ?? "lobby").rawValue)
-        request(client, "connector.entry.enter", ["uid": uid, "room": room])
+        let room = pick(Self.rooms) ?? "lobby"
+        let id = request(client, "connector.entry.enter", ["uid": uid, "room": .string(room.rawValue)])
+        if client.socket.session?.uid == nil { client.list(room, id) }
     }
 
     private func connect() {
-        guard let frontend = pick(connectors.filter { cluster.running.contains($0) }),
+        guard let frontend = pick(connectors.filter { cluster.running.contains($0) && !paused.contains($0) }),
             let socket = cluster.connect(frontend)
         else { return }
         note("\(socket.remoteAddress) connects to \(frontend)")
@@ -43,8 +50,13 @@ extension ClusterSimulation {
     }
 
     private func breakSomething() {
-        let running = cluster.running.filter { !crashed.contains($0) }
-        switch random.next() % 6 {
+        let running = standing
+        switch random.next() % 7 {
+        case 6:
+            if hasNetworkFaults, let id = pick(running), paused.insert(id).inserted {
+                note("pause \(id)")
+                cluster.pause(id)
+            }
         case 0, 1:
             if let id = pick(running), running.count > 2 { crash(id) }
         case 2:
@@ -66,7 +78,19 @@ extension ClusterSimulation {
         }
     }
 
+    /// A server ends in order, whatever else goes on.
+    private func stopSomething() {
+        if let id = pick(standing), standing.count > 2 { stop(id) }
+    }
+
     private func mendSomething() {
+        if let id = pick(paused.sorted()) { resume(id) }
+        // Some faults come while others heal, at any moment of it.
+        if chance(40) {
+            _ = cluster.clock.schedule(after: .milliseconds(Int64(random.next() % 3000))) { [weak self] in
+                if let self, !self.isHealing { self.breakSomething() }
+            }
+        }
         switch random.next() % 4 {
         case 0: if let id = pick(crashed.sorted()) { start(id) }
         case 1:
@@ -78,5 +102,11 @@ extension ClusterSimulation {
             note("redis comes back with \(storage.comeBack(&random))")
             cluster.redisReturned()
         }
+    }
+
+    func resume(_ id: ServerID) {
+        guard paused.remove(id) != nil else { return }
+        note("resume \(id)")
+        cluster.resume(id)
     }
 }

@@ -22,6 +22,12 @@ import PomeloWire
         let socket: TestSocket
         let frontend: ServerID
         var requests: [UInt32] = []
+        /// What the client knows of who is in its rooms.
+        var lists: [ChannelName: List] = [:]
+        /// Pushes that were looked at for gaps.
+        var seen = 0
+        /// Questions for a list that are asked again when they fail.
+        var retries: Set<UInt32> = []
         init(_ socket: TestSocket, _ frontend: ServerID) {
             self.socket = socket
             self.frontend = frontend
@@ -36,6 +42,11 @@ import PomeloWire
     var trail: [String] = []
     var clients: [Client] = []
     var crashed: Set<ServerID> = []
+    var paused: Set<ServerID> = []
+    /// Servers that are ending in order.
+    private var leaving: Set<ServerID> = []
+    /// Nothing breaks any more.
+    private(set) var isHealing = false
     let storage: any Storage
     /// Whether the plugins for Redis are used, or stores in memory and the test cluster's registry.
     let isOnRedis: Bool
@@ -54,6 +65,8 @@ import PomeloWire
         storage = isOnRedis ? RedisStorage(cluster.clock, seed: seed) : MemoryStorage(cluster.clock, seed: seed)
     }
 
+    /// Servers that run, and are not about to end.
+    var standing: [ServerID] { cluster.running.filter { !crashed.contains($0) && !leaving.contains($0) } }
     var connectors: [ServerID] { cluster.records.filter(\.isFrontend).map(\.id) }
 
     func pick<Value>(_ values: [Value]) -> Value? {
@@ -83,6 +96,7 @@ import PomeloWire
         for _ in 0..<steps {
             act()
             pass(.milliseconds(Int64(random.next() % 250)))
+            listAgain()
             checkAlways()
         }
         heal()
@@ -107,6 +121,8 @@ import PomeloWire
 
     private func heal() {
         note("everything heals")
+        for id in paused.sorted() { resume(id) }
+        isHealing = true
         cluster.network.healAll()
         cluster.network.delay = .zero ... .zero
         storage.heal()
@@ -119,7 +135,10 @@ import PomeloWire
         pass(.seconds(1))
         storage.heal()
         // Longer than a client's request, and a few rounds of the sweeps.
-        pass(.seconds(35))
+        for _ in 1...35 {
+            pass(.seconds(1))
+            listAgain()
+        }
     }
 
     // MARK: servers
@@ -142,6 +161,7 @@ import PomeloWire
     private func setUp(_ app: Application) throws {
         try storage.install(into: app)
         app.route("chat", by: "room")
+        tellPresence(app)
         if app.serverType == "chat" { try app.handle(RoomHandler(app: app)) }
         if app.isFrontend { try app.handle(EntryHandler(app: app)) }
     }
@@ -157,9 +177,23 @@ import PomeloWire
     func crash(_ id: ServerID) {
         note("crash \(id)")
         crashed.insert(id)
+        paused.remove(id)
         storage.crash(id)
         cluster.crash(id)
         endLease(of: id)
+    }
+
+    func stop(_ id: ServerID) {
+        note("stop \(id)")
+        leaving.insert(id)
+        Loop.spawn {
+            await self.cluster.stop(id)
+            self.note("\(id) has ended")
+            self.leaving.remove(id)
+            self.crashed.insert(id)
+            self.storage.crash(id)
+            self.endLease(of: id)
+        }
     }
 
     /// Ten seconds later, and as often as it takes, somebody cleans up, unless the server is back.
@@ -191,9 +225,12 @@ import PomeloWire
 
     // MARK: messages
 
-    func request(_ client: Client, _ route: String, _ body: JSON) {
+    @discardableResult
+    func request(_ client: Client, _ route: String, _ body: JSON) -> UInt32 {
         note("\(client.socket.remoteAddress) \(route) \(String(decoding: body.encoded(), as: UTF8.self))")
-        client.requests.append(client.socket.request(route, body.encoded()))
+        let id = client.socket.request(route, body.encoded())
+        client.requests.append(id)
+        return id
     }
 
     /// How much of what clients asked for came about, in words.
@@ -213,13 +250,16 @@ import PomeloWire
     func owned(_ room: ChannelName, at frontend: ServerID) -> [UserID] {
         var payload = PayloadWriter()
         payload.text(room.rawValue)
-        payload.text("")
+        payload.number(0)
         let result = Box<[UserID]>([])
         let caller = RPCCaller(server: frontend, instance: cluster[frontend].instance, deadline: .max)
         cluster[frontend].procedures.run("sys/channel.members", caller, payload.bytes) { answer in
             guard case .success(let bytes) = answer else { return }
             var reader = PayloadReader(bytes)
-            do { result.value = try reader.texts().map { UserID($0) } } catch { result.value = ["unreadable"] }
+            do {
+                _ = try reader.number()
+                result.value = try reader.texts().map { UserID($0) }.sorted()
+            } catch { result.value = ["unreadable"] }
         }
         return result.value
     }
@@ -237,7 +277,7 @@ import PomeloWire
         let uid: UserID
         let frontend: ServerID
     }
-    static let admit = Remote<Admit, Nothing>("chat.room.admit")
+    static let admit = Remote<Admit, JSON>("chat.room.admit")
 
     let app: Application
 
@@ -248,8 +288,7 @@ import PomeloWire
             session.set("room", .string(room))
             try await session.push("room")
             let admit = Admit(room: ChannelName(room), uid: UserID(uid), frontend: session.frontend)
-            _ = try await app.rpc.call(Self.admit, admit, for: session)
-            return [:]
+            return try await app.rpc.call(Self.admit, admit, for: session)
         }
         on(json: "connector.entry.unbind") { _, session in
             try await session.unbind()
@@ -264,13 +303,15 @@ import PomeloWire
 
     var routes: [ServedRoute] {
         on(EntryHandler.admit) { admit in
-            try await app.globalChannel.add(admit.room, admit.uid, admit.frontend)
-            return Nothing()
+            try await enter(admit.room, admit.uid, admit.frontend)
         }
         on(json: "chat.room.join") { body, session in
             guard let uid = session.uid, let room = body["room"]?.string else { throw Fault(403) }
-            try await app.globalChannel.add(ChannelName(room), uid, session.frontend)
-            return [:]
+            return try await enter(ChannelName(room), uid, session.frontend)
+        }
+        on(json: "chat.room.list") { body, _ in
+            guard let room = body["room"]?.string else { throw Fault(400) }
+            return try await list(ChannelName(room))
         }
         on(json: "chat.room.leave") { body, session in
             guard let uid = session.uid, let room = body["room"]?.string else { throw Fault(403) }
@@ -288,5 +329,19 @@ import PomeloWire
             let report = try await app.status.pushByUids([UserID(uid)], ClusterSimulation.say, text)
             return ["queued": .int(Int64(report.queued))]
         }
+    }
+
+    /// First a member, then told to the others, then the list.
+    private func enter(_ room: ChannelName, _ uid: UserID, _ frontend: ServerID) async throws -> JSON {
+        try await app.globalChannel.add(room, uid, frontend)
+        _ = try await app.globalChannel.pushMessage(
+            "connector", ClusterSimulation.onAdd, .init(room: room, uid: uid), room, except: [uid], arrival: uid)
+        return try await list(room)
+    }
+
+    private func list(_ room: ChannelName) async throws -> JSON {
+        let members = await app.globalChannel.getMembersByChannelName("connector", room)
+        guard !members.isIncomplete, members.failed.isEmpty else { throw Fault(503) }
+        return ["users": .array(members.uids.map { .string($0.rawValue) })]
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, a signal-safe backtrace.
+// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, a signal-safe backtrace,
+// one bound that hiredis before 1.0 has no option for.
 #ifndef CPOMELO_H
 #define CPOMELO_H
 
@@ -25,5 +26,8 @@ size_t pomelo_sample_backtrace(char *text, size_t capacity);
 
 /// SIGPIPE would kill the process when hiredis or libuv writes to a closed socket.
 void pomelo_ignore_sigpipe(void);
+
+/// Makes a `redisReader` refuse arrays of more than 2^24 elements: their announcement alone would take memory.
+void pomelo_bound_arrays(void *reader);
 
 #endif

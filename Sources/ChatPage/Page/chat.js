@@ -7,7 +7,9 @@ import { PomeloClient } from '/client.js';
 
 /** A lost session keeps its name taken until its server's lease has run out; then there is some slack. */
 const reentrySeconds = 10 + 4;
-const pauses = { first: 0.4, growth: 1.7, longest: 5, reentry: 1 };
+const pauses = { first: 0.4, growth: 1.7, longest: 5, reentry: 1, list: 1 };
+/** While the servers find each other again after a loss, a room is closed for this long at most. */
+const settlingSeconds = 5;
 
 /** A server said no, in words for people; `final` when waiting will not help. */
 class Refusal extends Error {
@@ -23,6 +25,8 @@ class Visit {
   #timers;
   #client = null;
   #over = false;
+  /** What was pushed while a list is on its way; null when none is. */
+  #held = null;
 
   constructor({ name, room, gate, timers, report }) {
     Object.assign(this, { name, room, report });
@@ -61,26 +65,51 @@ class Visit {
     const client = this.#newClient();
     this.#client = client;
     // What is pushed in the same frame as the answer arrives before the answer's `await` does: hold it back.
-    let early = [];
-    const whenInside = (tell) => (pushed) => (early === null ? tell(pushed) : early.push(() => tell(pushed)));
+    this.#held = [];
+    const whenListed = (tell) => (pushed) => (this.#held === null ? tell(pushed) : this.#held.push(() => tell(pushed)));
     try {
       await client.init(host, port);
-      client.on('onChat', whenInside((said) => this.report.said(said)));
-      client.on('onAdd', whenInside(({ user }) => this.report.joined(user)));
-      client.on('onLeave', whenInside(({ user }) => this.report.left(user)));
+      client.on('onChat', whenListed((said) => this.report.said(said)));
+      client.on('onAdd', whenListed(({ user }) => this.report.joined(user)));
+      client.on('onLeave', whenListed(({ user }) => this.report.left(user)));
+      client.on('onGap', whenListed(() => this.#listAgain(client)));
       client.on('kick', () => this.#stopTrying('The server closed your session.'));
       const users = await this.#enterRoom(client, patienceSeconds);
       if (!client.connected) throw new Error('lost while entering');
       client.on('disconnect', () => this.#lost());
       this.report.state('online');
       this.report.entered(users);
-      const held = early;
-      early = null;
-      for (const tell of held) tell();
+      this.#release();
     } catch (error) {
       client.disconnect();
       throw error;
     }
+  }
+
+  #release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const tell of held) tell();
+  }
+
+  /** Something may be missing: who is here is asked anew, and what comes meanwhile is told after it. */
+  async #listAgain(client) {
+    if (this.#held !== null) return; // a list is on its way, and is newer than what was missed
+    this.#held = [];
+    this.report.gap();
+    try {
+      while (client === this.#client && client.connected) {
+        await this.#pause(pauses.list * Math.random()); // spread out: everyone has the same gap
+        const answer = await client.request('chat.chatHandler.list', {});
+        if (Array.isArray(answer.users)) {
+          this.report.listed(answer.users);
+          break;
+        }
+      }
+    } catch {
+      // The connection is lost, and with the next one comes a list.
+    }
+    if (client === this.#client || this.#client === null) this.#release();
   }
 
   async #askGate() {
@@ -96,11 +125,12 @@ class Visit {
   }
 
   async #enterRoom(client, patienceSeconds) {
-    const giveUpAt = performance.now() + patienceSeconds * 1000;
+    const start = performance.now();
     for (;;) {
       const answer = await client.request('connector.entryHandler.enter', { username: this.name, rid: this.room });
       if (Array.isArray(answer.users)) return answer.users;
-      if (this.#over || performance.now() >= giveUpAt) {
+      const patience = answer.code === 503 ? Math.max(patienceSeconds, settlingSeconds) : patienceSeconds;
+      if (this.#over || performance.now() >= start + patience * 1000) {
         const message = `“${this.name}” cannot enter now; perhaps the name is taken in this room.`;
         throw new Refusal(message, { final: true });
       }
@@ -259,6 +289,15 @@ const report = {
     if (target !== everyone && !members.has(target)) target = everyone;
     pick(target);
   },
+  gap() {
+    notice('Messages may be missing here.', true);
+  },
+  listed(users) {
+    members.clear();
+    for (const user of users) members.add(user);
+    if (target !== everyone && !members.has(target)) pick(everyone);
+    drawMembers();
+  },
   joined(user) {
     if (members.has(user)) return;
     members.add(user);
@@ -330,6 +369,10 @@ async function send(event) {
   }
   if (visit !== stay) return;
   if (answer.code === 404) return notice(`${to} is not here any more.`, true);
+  if (answer.code === 503) {
+    if (page.text.value === '') page.text.value = words;
+    return notice(to === everyone ? 'Not everyone may have got that.' : `${to} may be on the way back: try again.`, true);
+  }
   if (answer.code !== undefined) {
     if (page.text.value === '') page.text.value = words;
     return notice('That message could not be sent.', true);

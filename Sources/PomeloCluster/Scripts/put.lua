@@ -8,12 +8,13 @@
 -- KEYS[4] ev           stream  of changes
 -- KEYS[5] everServers  set     of ids
 -- KEYS[6] hint         channel
+-- KEYS[7] born         string  when this registry began, Unix milliseconds
 -- ARGV[1] id
 -- ARGV[2] entry, JSON with "inst"
 -- ARGV[3] inst of the entry
 -- ARGV[4] another inst that may be replaced, or ""
 -- ARGV[5] length of the lease in milliseconds
--- Reply   {1, epoch} when written; {0, entry of the holder} when another instance holds the id
+-- Reply   {1, epoch} when written; {0, entry of the holder, its inst} when another instance holds the id
 
 -- An entry that nobody can read holds nothing.
 local function instance(text)
@@ -23,10 +24,11 @@ end
 
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 local holder = current and instance(current) or ''
-if holder ~= '' and holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, current} end
+if holder ~= '' and holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, current, holder} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', KEYS[7], now, 'NX')
 redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[1])
 redis.call('SADD', KEYS[5], ARGV[1])
 if current == ARGV[2] then return {1, tonumber(redis.call('GET', KEYS[3]) or 0)} end

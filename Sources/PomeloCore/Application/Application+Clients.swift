@@ -11,7 +11,7 @@ extension Application: ConnectorHost {
         guard state == .running || state == .starting else { return nil }
         if let limit = record.maxConnections, sessionService.count >= limit {
             sessionService.refused += 1
-            log.warning("connection refused: \(limit) are open", metadata: ["pomelo.peer": "\(socket.remoteAddress)"])
+            refusals.write(["pomelo.open": "\(limit)", "pomelo.peer": "\(socket.remoteAddress)"])
             return nil
         }
         return sessionService.open(socket)

@@ -139,8 +139,10 @@ extension Application {
     private func startConnector() async throws {
         guard let connector, let port = record.clientPort else { return }
         let address = SocketAddress(host: record.bind ?? record.host, port: port)
+        let limit = [record.maxConnections, network.connectionLimit].compactMap { $0 }.min()
         try await connector.start(
-            self, ConnectorContext(network: network, clock: clock, random: random, address: address))
+            self,
+            ConnectorContext(network: network, clock: clock, random: random, address: address, maxConnections: limit))
     }
 
     private func stopEverything() async {
@@ -157,6 +159,7 @@ extension Application {
             await stopStep("the stop of \(component.name)", component.stopDeadline) { await component.stop() }
         }
         await stopStep("the channels' store", nil) { await self.channelService.stop() }
+        pauseWatch.stop()
         await transport.stop(within: limits.stopPhase)
         state = .stopped
         log.info("stopped")

@@ -70,6 +70,7 @@ public import PomeloWire
     /// Whether `requestStop` or `stop` was called.
     public internal(set) var stopRequested = false
     private(set) lazy var dispatcher = Dispatcher(self)
+    private(set) lazy var refusals = LimitedLog(log, clock, "connection refused")
     private(set) lazy var forwarding = Forwarding(self)
     /// Calls to other servers.
     public private(set) lazy var rpc = RPCClient(self, transport)
@@ -79,6 +80,8 @@ public import PomeloWire
     public private(set) lazy var crons = CronService(self)
     /// Pushes to users at known frontends.
     public private(set) lazy var fanout = Fanout(self)
+    /// Tells when this process did not run for a while.
+    public private(set) lazy var pauseWatch = PauseWatch(clock)
     /// Modules of administration.
     public private(set) lazy var admin = AdminService(self)
     /// Sessions of other servers' clients.
@@ -122,7 +125,7 @@ public import PomeloWire
         procedures = ProcedureTable(instance: instance, clock: world.clock)
         sessionService = SessionService(world.clock, world.random)
         pushSchedulers = PushSchedulers(world.clock)
-        var log = Logger(label: "pomelo")
+        var log = Logger(label: "pomelo").lineSafe
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
         _ = forwarding
@@ -147,6 +150,13 @@ public import PomeloWire
     public func enabled(_ key: String) -> Bool { settings[key]?.isTruthy ?? false }
     /// Whether the key is absent, or its value not true in JavaScript's sense.
     public func disabled(_ key: String) -> Bool { !enabled(key) }
+
+    /// The options, with what their file in the configuration folder says above them; see `FileOptions`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the key that is unknown or has a wrong value.
+    public func options<Options: FileOptions>(_ options: Options) throws -> Options {
+        try configuration.options(options)
+    }
 
     /// Reads `<config>/<name>.json`, this environment's section of it if it has one, and stores it under the name.
     ///

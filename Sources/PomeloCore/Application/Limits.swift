@@ -20,3 +20,22 @@ public struct Limits: Sendable {
     /// The defaults written at each property.
     public init() {}
 }
+
+extension Limits: FileOptions {
+    /// `limits.json`.
+    public static var fileName: String { "limits" }
+
+    /// Reads the keys, all of them optional; durations have `Seconds` behind their name.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file and the key.
+    public mutating func read(_ reader: inout OptionReader) throws {
+        let requests = 1...1 << 20
+        clientRequest = try reader.seconds("clientRequestSeconds") ?? clientRequest
+        sessionCall = try reader.seconds("sessionCallSeconds") ?? sessionCall
+        pushCall = try reader.seconds("pushCallSeconds") ?? pushCall
+        requestsInFlight = try reader.int("requestsInFlight", in: requests) ?? requestsInFlight
+        requestsInFlightHard = try reader.int("requestsInFlightHard", in: requests) ?? requestsInFlightHard
+        startStep = try reader.seconds("startStepSeconds") ?? startStep
+        stopPhase = try reader.seconds("stopPhaseSeconds") ?? stopPhase
+    }
+}

@@ -58,42 +58,47 @@ extension ChannelService {
         let own = application.serverID
         let frontends = application.servers.frontends.filter { $0.type == type }.map(\.id)
         var report = PushReport()
-        if frontends.contains(own) {
-            do {
-                report = try deliver(broadcast, message)
-            } catch {
-                report.failed[own] = .failed(code: 500, message: "\(error)")
-            }
-        }
+        report.isIncomplete = !fanout.isViewComplete
         let bytes = broadcast.payload(message)
         let others = frontends.filter { $0 != own }
-        report.merge(await fanout.callEach(others, "channel.broadcast") { _ in bytes })
+        let isHere = others.count < frontends.count
+        let here: @Loop () async -> PushReport = { await self.deliver(broadcast, message) }
+        report.merge(await fanout.callEach(others, "channel.broadcast", here: isHere ? here : nil) { _ in bytes })
         return report
     }
 
     func serveBroadcasts() {
-        application.procedures.immediate("sys/channel.broadcast") { [unowned self] _, payload in
+        application.procedures.replying("sys/channel.broadcast") { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let broadcast = try Broadcast(&reader)
             let message = try PushMessage(route: reader.text(), body: reader.rest())
-            return Fanout.encode(try self.deliver(broadcast, message))
+            try self.deliver(broadcast, message) { reply(.success(Fanout.encode($0))) }
         }
     }
 
-    private func deliver(_ broadcast: Broadcast, _ message: PushMessage) throws -> PushReport {
-        var lets: @Loop (ClientSession) -> Bool = { _ in true }
+    private func deliver(_ broadcast: Broadcast, _ message: PushMessage) async -> PushReport {
+        await withCheckedContinuation { continuation in
+            do {
+                try deliver(broadcast, message) { continuation.resume(returning: $0) }
+            } catch {
+                continuation.resume(returning: fanout.refusal(error))
+            }
+        }
+    }
+
+    private func deliver(
+        _ broadcast: Broadcast, _ message: PushMessage, done: @escaping @Loop @Sendable (PushReport) -> Void
+    ) throws {
+        var serves: (@Loop (ClientSession) -> Bool)?
         if let (name, parameter) = broadcast.filter {
             guard let filter = broadcastFilters[Text(name)] else {
                 throw PomeloError(.configuration, "\(application.serverID) has no broadcast filter \(name)")
             }
-            lets = { filter($0, parameter) }
+            serves = { filter($0, parameter) }
         }
         application.pushSchedulers.assign(message)
-        var report = PushReport()
-        for session in application.sessionService.all where !broadcast.isBound || session.uid != nil {
-            guard lets(session) else { continue }
-            if session.send(message) { report.queued += 1 } else { report.slow += 1 }
-        }
-        return report
+        let sessions = application.sessionService
+        let audience = broadcast.isBound ? Array(sessions.bound) : Array(sessions.all)
+        try fanout.queue.push(message, to: audience, where: serves, done: done)
     }
 }

@@ -67,7 +67,7 @@ import PomeloWire
 
     private func restore(_ value: String, _ channel: Channel) {
         guard let member = ChannelMember(value) else {
-            return log.warning("not a member of \(channel.name) in the store: \(value)")
+            return log.warning("not a member of \(channel.name.rawValue.forLog) in the store: \(value.forLog)")
         }
         isReading = true
         let isMember = channel.add(member.uid, member.frontend)
@@ -80,7 +80,7 @@ import PomeloWire
     private func name(_ key: String) -> ChannelName? {
         let start = "\(index):".utf8
         guard key.utf8.starts(with: start) else {
-            log.warning("not a channel of \(index) in the store: \(key)")
+            log.warning("not a channel of \(index.forLog) in the store: \(key.forLog)")
             return nil
         }
         return ChannelName(String(Substring(key.utf8.dropFirst(start.count))))

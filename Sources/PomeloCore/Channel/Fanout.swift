@@ -2,7 +2,7 @@
 public import PomeloLoop
 public import PomeloWire
 
-/// Pushes to users at known frontends: one call per frontend, the own one without a call.
+/// Pushes to users at known frontends: one call per frontend, more only for very many users; the own one without.
 ///
 /// ```
 /// call   route text | user ids texts | body to the end
@@ -10,64 +10,116 @@ public import PomeloWire
 /// ```
 @Loop public final class Fanout {
     private static let procedure = "channel.push"
+    /// Users named in one call, so that reading them is no long turn.
+    private static let batchLength = 4096
     private unowned let application: Application
+    /// Pushes by user id and broadcasts on their way to this server's clients.
+    let queue = DeliveryQueue()
 
     init(_ application: Application) {
         self.application = application
-        application.procedures.immediate("sys/" + Self.procedure) { [unowned self] _, payload in
+        application.procedures.replying("sys/" + Self.procedure) { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let route = try reader.text()
             let uids = try reader.texts().map { UserID($0) }
-            return Self.encode(self.deliver(try PushMessage(route: route, body: reader.rest()), to: uids))
+            let message = try PushMessage(route: route, body: reader.rest())
+            try self.deliver(message, to: uids) { reply(.success(Self.encode($0))) }
         }
     }
+
+    /// Whether this server knows of everybody whom a push to all is for.
+    var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
 
     /// Pushes one message to users, grouped by the frontend that holds them.
     ///
     /// - Guarantee: at most once per session; frontends that do not answer within 2 s are in `failed`.
     public func push(_ message: PushMessage, to users: [ServerID: [UserID]]) async -> PushReport {
         var report = PushReport()
-        if let own = users[application.serverID] { report.merge(deliver(message, to: own)) }
-        let others = users.filter { $0.key != application.serverID }
-        report.merge(
-            await callEach(Array(others.keys), Self.procedure) { server in
-                var payload = PayloadWriter()
-                payload.text(message.route)
-                payload.texts((others[server] ?? []).map(\.rawValue))
-                payload.rest(message.body)
-                return payload.bytes
-            })
-        if !report.failed.isEmpty { report.failedUids = Set(report.failed.keys.flatMap { users[$0] ?? [] }).sorted() }
+        for part in await pushEach(message, to: users).values { report.merge(part) }
         return report
     }
 
-    /// Pushes to the sessions of users on this frontend.
-    public func deliver(_ message: PushMessage, to uids: [UserID]) -> PushReport {
-        var report = PushReport()
-        application.pushSchedulers.assign(message)
-        for uid in uids {
-            let sessions = application.sessionService.get(byUid: uid)
-            if sessions.isEmpty { report.noSession.append(uid) }
-            for session in sessions {
-                if session.send(message) { report.queued += 1 } else { report.slow += 1 }
+    /// Pushes as `push` does, and tells of each frontend apart.
+    public func pushEach(_ message: PushMessage, to users: [ServerID: [UserID]]) async -> [ServerID: PushReport] {
+        var calls: [(server: ServerID, payload: Bytes)] = []
+        for (server, uids) in users where server != application.serverID {
+            for start in stride(from: 0, to: uids.count, by: Self.batchLength) {
+                var payload = PayloadWriter()
+                payload.text(message.route)
+                payload.texts(uids[start..<min(start + Self.batchLength, uids.count)].map(\.rawValue))
+                payload.rest(message.body)
+                calls.append((server, payload.bytes))
             }
         }
+        let gathering = begin(calls, Self.procedure)
+        var reports: [ServerID: PushReport] = [:]
+        if let own = users[application.serverID] { reports[application.serverID] = await deliver(message, to: own) }
+        reports.merge(await gathering.reports()) { own, _ in own }
+        for server in reports.keys where reports[server]?.failed.isEmpty == false {
+            reports[server]?.failedUids = (users[server] ?? []).sorted()
+        }
+        return reports
+    }
+
+    /// Pushes to the sessions of users on this frontend; many go in slices, one push after the other.
+    public func deliver(_ message: PushMessage, to uids: [UserID]) async -> PushReport {
+        await withCheckedContinuation { continuation in
+            do throws(PomeloError) {
+                try deliver(message, to: uids) { continuation.resume(returning: $0) }
+            } catch {
+                continuation.resume(returning: refusal(error))
+            }
+        }
+    }
+
+    /// The report of this frontend's part when it could not be begun.
+    public func refusal(_ error: any Error) -> PushReport {
+        var report = PushReport()
+        report.failed[application.serverID] = .failed(code: 500, message: "\(error)")
         return report
+    }
+
+    private func deliver(
+        _ message: PushMessage, to uids: [UserID], done: @escaping @Loop @Sendable (PushReport) -> Void
+    ) throws(PomeloError) {
+        application.pushSchedulers.assign(message)
+        let sessions = application.sessionService
+        let bytes = message.body.count + uids.reduce(0) { $0 + MemoryLayout<UserID>.stride + $1.rawValue.utf8.count }
+        var next = 0
+        try queue.run(holding: bytes, done: done) { report in
+            let end = min(uids.count, next + DeliveryQueue.sliceLength)
+            for uid in uids[next..<end] {
+                let found = sessions.get(byUid: uid)
+                if found.isEmpty { report.noSession.append(uid) }
+                for session in found { report.send(message, to: session) }
+            }
+            next = end
+            return next == uids.count
+        }
     }
 
     /// Calls one procedure on several servers at once; who fails is in the report's `failed`.
+    ///
+    /// This server's part, if there is one, is done while the calls are on their way.
     public func callEach(
-        _ servers: [ServerID], _ procedure: String, _ payload: (ServerID) -> Bytes
+        _ servers: [ServerID], _ procedure: String, here: (@Loop () async -> PushReport)? = nil,
+        _ payload: (ServerID) -> Bytes
     ) async -> PushReport {
-        guard !servers.isEmpty else { return PushReport() }
-        let gathering = Gathering(expected: servers.count)
+        let gathering = begin(servers.map { ($0, payload($0)) }, procedure)
+        var report = await here?() ?? PushReport()
+        for part in await gathering.reports().values { report.merge(part) }
+        return report
+    }
+
+    private func begin(_ calls: [(server: ServerID, payload: Bytes)], _ procedure: String) -> Gathering {
+        let gathering = Gathering(expected: calls.count)
         let deadline = application.limits.pushCall
-        for server in servers {
-            application.rpc.system(server, procedure, payload(server), within: deadline) { outcome in
-                gathering.add(Self.decode(outcome, server))
+        for (server, payload) in calls {
+            application.rpc.system(server, procedure, payload, within: deadline) { outcome in
+                gathering.add(Self.decode(outcome, server), of: server)
             }
         }
-        return await gathering.report()
+        return gathering
     }
 
     /// The wire form of a frontend's part of a report.
@@ -98,20 +150,20 @@ public import PomeloWire
 /// Collects the parts of one report.
 @Loop private final class Gathering {
     private var missing: Int
-    private var sum = PushReport()
-    private var continuation: CheckedContinuation<PushReport, Never>?
+    private var parts: [ServerID: PushReport] = [:]
+    private var continuation: CheckedContinuation<[ServerID: PushReport], Never>?
 
     init(expected: Int) { missing = expected }
 
-    func add(_ part: PushReport) {
-        sum.merge(part)
+    func add(_ part: PushReport, of server: ServerID) {
+        parts[server, default: PushReport()].merge(part)
         missing -= 1
-        if missing == 0 { continuation?.resume(returning: sum) }
+        if missing == 0 { continuation?.resume(returning: parts) }
     }
 
-    func report() async -> PushReport {
+    func reports() async -> [ServerID: PushReport] {
         await withCheckedContinuation { waiter in
-            if missing == 0 { waiter.resume(returning: sum) } else { continuation = waiter }
+            if missing == 0 { waiter.resume(returning: parts) } else { continuation = waiter }
         }
     }
 }

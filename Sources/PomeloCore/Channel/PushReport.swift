@@ -10,15 +10,21 @@ public struct PushReport: Sendable, Equatable {
     public var slow = 0
     /// Frontends that did not confirm, and why; some of their members may have been reached.
     public var failed: [ServerID: RPCError] = [:]
-
-    /// Users looked for at those frontends, sorted; only pushes by user id fill it.
+    /// Users looked for at those frontends, or of whom it is not known where they are, sorted.
+    ///
+    /// Only pushes by user id fill it.
     public var failedUids: [UserID] = []
+    /// The view of the cluster was known to lack servers, or likely to, when this was sent to all: there may be
+    /// frontends that got nothing.
+    public var isIncomplete = false
 
     /// The report of a push to nobody.
     public init() {}
 
     /// Nobody was missed.
-    public var isComplete: Bool { noSession.isEmpty && slow == 0 && failed.isEmpty }
+    public var isComplete: Bool {
+        noSession.isEmpty && slow == 0 && failed.isEmpty && failedUids.isEmpty && !isIncomplete
+    }
 
     /// Adds another part of the same push.
     public mutating func merge(_ other: PushReport) {
@@ -27,5 +33,6 @@ public struct PushReport: Sendable, Equatable {
         slow += other.slow
         failed.merge(other.failed) { first, _ in first }
         if !other.failedUids.isEmpty { failedUids = Set(failedUids + other.failedUids).sorted() }
+        isIncomplete = isIncomplete || other.isIncomplete
     }
 }

@@ -37,6 +37,13 @@ extension PublishedStore {
     }
 }
 
+extension PomeloError {
+    /// What a store throws that is asked to write or remove what another instance of the server has by now.
+    public static func replaced(_ server: ServerID, by instance: InstanceID) -> PomeloError {
+        PomeloError(.notRunning, "another instance has \(server): \(instance)")
+    }
+}
+
 /// Whose entries a store writes.
 public struct StoreOwner: Sendable {
     /// The server.

@@ -22,7 +22,9 @@ public struct ServerRecord: Sendable, Equatable {
     public var isFrontend: Bool
     /// The address the client port listens on; `host` when absent.
     public var bind: String?
-    /// Connections refused beyond this number; key `max-connections`.
+    /// Client connections at once, counted from accept; key `max-connections`.
+    ///
+    /// Who comes beyond it waits in the kernel until there is room.
     public var maxConnections: Int?
     /// A share of the work, for routing rules that weigh; 1 when absent.
     public var weight: Int?

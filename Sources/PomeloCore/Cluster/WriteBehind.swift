@@ -39,6 +39,8 @@ public import PomeloLoop
     private var isStopped = false
     private var retryTimer: TimerID?
     private var sweepTimer: TimerID?
+    /// A comparison that failed is to be repeated.
+    private var comparesAgain = false
     private var waiters: [CheckedContinuation<Bool, Never>] = []
 
     /// Writes nothing before something is noted.
@@ -133,6 +135,12 @@ public import PomeloLoop
             if held.map({ $0 < expected }) ?? true { heal(since: held) } else { kick() }
         } catch {
             application.log.warning("\(state.name) cannot be compared", metadata: ["error": "\(error)"])
+            guard !comparesAgain else { return }
+            comparesAgain =
+                later { writer in
+                    writer.comparesAgain = false
+                    Loop.spawn { await writer.redisReturned() }
+                } != nil
         }
     }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Foundation
 public import PomeloWire
 
 /// The files of a configuration folder, for one environment.
@@ -78,48 +77,46 @@ public struct Configuration: Sendable {
 
     /// The part of a file that counts for this environment.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming the file: absent, unreadable, or not JSON.
-    public func section(_ name: String) throws -> JSON {
-        try ConfigurationFile.section(folder: folder, env: env, name: name).value
+    /// - Throws: `PomeloError` `.configuration` naming the file, when it is absent or unreadable; and line and column,
+    ///   when it is not JSON.
+    public func section(_ name: String) throws -> JSON { try file(name).whole().value }
+
+    /// Like `section`, strictly: keys that are not asked for are an error, and so is a file whose sections are all of
+    /// other environments.
+    public func options(_ name: String) throws -> OptionReader {
+        let section = try strictSection(name)
+        return try OptionReader(section.value, file: section.path)
     }
 
-    /// Like `section`, strictly: keys that are not asked for are an error.
-    public func options(_ name: String) throws -> OptionReader {
-        let section = try ConfigurationFile.section(folder: folder, env: env, name: name)
-        return try OptionReader(section.value, file: section.file)
+    /// The section of a file that must have one for this environment, if it has any; and the file's path.
+    package func strictSection(_ name: String) throws -> (value: JSON, path: String) {
+        let part = try file(name).section()
+        return (part.value, part.path)
+    }
+
+    /// The options, with what their file says for this environment above them.
+    ///
+    /// They are as they were when there is no such file, or it has sections and none for this environment.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the key that is unknown or has a wrong value.
+    public func options<Options: FileOptions>(_ options: Options) throws -> Options {
+        guard has(Options.fileName), let part = try file(Options.fileName).sectionIfAny() else {
+            return options
+        }
+        var options = options
+        var reader = try OptionReader(part.value, file: part.path)
+        try options.read(&reader)
+        try reader.finish()
+        return options
     }
 
     /// Whether there is a file of this name, for all environments or for this one.
-    public func has(_ name: String) -> Bool {
-        !folder.isEmpty
-            && [path(name), path("\(env)/\(name)")].contains { FileManager.default.fileExists(atPath: $0) }
+    public func has(_ name: String) -> Bool { !folder.isEmpty && file(name).exists }
+
+    private func file(_ name: String) -> ConfigurationFile {
+        ConfigurationFile(folder: folder, env: env, name: name)
     }
 
     /// The path of a file, as messages name it.
     public func path(_ name: String) -> String { "\(folder)/\(name).json" }
-}
-
-enum ConfigurationFile {
-    static func section(folder: String, env: String, name: String) throws -> (value: JSON, file: String) {
-        let shared = "\(folder)/\(name).json"
-        let own = "\(folder)/\(env)/\(name).json"
-        if FileManager.default.fileExists(atPath: shared) {
-            let document = try parse(shared)
-            if let section = document[env], section.isTruthy { return (section, shared) }
-            return (document, shared)
-        }
-        if FileManager.default.fileExists(atPath: own) { return (try parse(own), own) }
-        throw PomeloError(.configuration, "there is no configuration file \(shared)")
-    }
-
-    private static func parse(_ path: String) throws -> JSON {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw PomeloError(.configuration, "\(path) cannot be read")
-        }
-        do {
-            return try JSON.parse(Bytes(data))
-        } catch {
-            throw PomeloError(.configuration, "\(path) is not JSON: \(error)", cause: error)
-        }
-    }
 }

@@ -1,11 +1,47 @@
 // SPDX-License-Identifier: MIT
+import PomeloLoop
 public import PomeloWire
+
+/// Options of a part that a file of the configuration folder may set.
+///
+/// ```swift
+/// extension RoomOptions: FileOptions {
+///     static let fileName = "rooms"
+///     mutating func read(_ reader: inout OptionReader) throws {
+///         size = try reader.int("size", in: 1...100) ?? size
+///     }
+/// }
+/// let options = try app.options(RoomOptions())      // with what config/rooms.json says
+/// ```
+public protocol FileOptions {
+    /// The file's name, without folder and `.json`.
+    static var fileName: String { get }
+    /// The defaults.
+    init()
+    /// Takes the keys there are; what they do not set keeps its value.
+    ///
+    /// - Throws: `PomeloError` `.configuration`, as the reader does.
+    mutating func read(_ reader: inout OptionReader) throws
+}
+
+extension FileOptions {
+    /// The defaults, with what the reader has above them; unknown keys are an error.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file and the key.
+    public init(_ reader: OptionReader) throws {
+        self.init()
+        var reader = reader
+        try read(&reader)
+        try reader.finish()
+    }
+}
 
 /// Reads the keys of one object, and knows which were never asked for.
 public struct OptionReader {
     private let object: JSONObject
     private let place: String
-    private var asked: Set<String> = []
+    /// In the order of the questions.
+    private var asked: [String] = []
 
     /// `file` is named in every error.
     ///
@@ -32,9 +68,28 @@ public struct OptionReader {
         }
     }
 
-    /// A number of seconds, nil when absent or null.
-    public mutating func seconds(_ key: String) throws -> Duration? {
-        try value(key, "a positive number of seconds") { $0.double.flatMap { $0 > 0 ? .seconds($0) : nil } }
+    /// The shortest and the longest time that a file may name, in seconds: a millisecond, and 30 years.
+    private static let times = 0.001...1e9
+
+    /// A number of seconds from 0.001 to 10⁹, and 0 where that means something; nil when absent or null.
+    public mutating func seconds(_ key: String, orZero: Bool = false) throws -> Duration? {
+        try value(key, "a number of seconds from 0.001 to 1000000000\(orZero ? ", or 0" : "")") { json in
+            guard let number = json.double, Self.times.contains(number) || orZero && number == 0 else { return nil }
+            return .seconds(number)
+        }
+    }
+
+    /// One of the names that a type has, nil when absent or null.
+    public mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ key: String, of type: Choice.Type = Choice.self
+    ) throws -> Choice? {
+        let names = Choice.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        return try value(key, names) { $0.string.flatMap(Choice.init(rawValue:)) }
+    }
+
+    /// A host without the brackets of a numeric IPv6 one, nil when absent or null.
+    public mutating func host(_ key: String) throws -> String? {
+        try value(key, "a host name or address, without a port") { $0.string.flatMap(SocketAddress.host) }
     }
 
     /// true, false, or the texts "true" and "false", nil when absent or null.
@@ -71,18 +126,20 @@ public struct OptionReader {
 
     /// Ends the reading.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming the file and the keys that mean nothing.
+    /// - Throws: `PomeloError` `.configuration` naming the file, the keys that mean nothing, and those that do.
     public func finish() throws {
         let unknown = rest.keys
         guard unknown.isEmpty else {
-            throw PomeloError(.configuration, "\(place): unknown key \(unknown.joined(separator: ", "))")
+            let known = asked.isEmpty ? "none" : asked.joined(separator: ", ")
+            throw PomeloError(
+                .configuration, "\(place): unknown key \(unknown.joined(separator: ", ")); known are: \(known)")
         }
     }
 
     private mutating func value<Value>(
         _ key: String, _ expected: String, _ convert: (JSON) -> Value?
     ) throws -> Value? {
-        asked.insert(key)
+        if !asked.contains(key) { asked.append(key) }
         guard let json = object[key], !json.isNull else { return nil }
         guard let value = convert(json) else {
             throw PomeloError(.configuration, "\(place): \(key) must be \(expected)")

@@ -7,8 +7,9 @@ struct ServerFileReader {
     let env: String
 
     func master() throws -> (record: ServerRecord, cluster: String) {
-        let (value, file) = try ConfigurationFile.section(folder: folder, env: env, name: "master")
-        var reader = try OptionReader(value, file: file)
+        let part = try ConfigurationFile(folder: folder, env: env, name: "master").section()
+        let file = part.path
+        var reader = try OptionReader(part.value, file: file)
         let cluster = try reader.string("name") ?? "pomelo"
         guard !cluster.isEmpty, !cluster.contains(where: { "{}:/".contains($0) }) else {
             throw PomeloError(.configuration, "\(file): name must not be empty nor hold {, }, : or /")
@@ -17,13 +18,13 @@ struct ServerFileReader {
     }
 
     func servers() throws -> [ServerRecord] {
-        let (value, file) = try ConfigurationFile.section(folder: folder, env: env, name: "servers")
-        guard let types = value.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
+        let part = try ConfigurationFile(folder: folder, env: env, name: "servers").section()
+        let file = part.path
+        guard let types = part.value.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
         var records: [ServerRecord] = []
         for (type, list) in types {
             guard let list = list.array else {
-                throw PomeloError(
-                    .configuration, "\(file): \(type) must hold a list of servers (no section \"\(env)\" found?)")
+                throw PomeloError(.configuration, "\(file): \(type) must hold a list of servers")
             }
             var shorthand = ClusterShorthand(type: type)
             for (index, entry) in list.enumerated() {
@@ -49,9 +50,9 @@ struct ServerFileReader {
         // pomelo's gates have no RPC port; here every server has one, if only a free one.
         guard port != nil || isFrontend else { throw PomeloError(.configuration, "\(place): port of \(id) is missing") }
         var record = ServerRecord(
-            id: ServerID(id), type: type, host: try reader.string("host") ?? "127.0.0.1", port: port ?? 0,
+            id: ServerID(id), type: type, host: try reader.host("host") ?? "127.0.0.1", port: port ?? 0,
             clientHost: try reader.string("clientHost"), clientPort: try reader.int("clientPort", in: 1...65535),
-            isFrontend: isFrontend, bind: try reader.string("bind"),
+            isFrontend: isFrontend, bind: try reader.host("bind"),
             maxConnections: try reader.int("max-connections", in: 1...Int.max))
         record.weight = try reader.int("weight", in: 1...Int.max)
         record.launch.arguments = try reader.strings("args")
@@ -122,6 +123,8 @@ private struct ClusterShorthand {
         guard let first = Int64(text.dropLast(2)) else {
             throw PomeloError(.configuration, "\(place) must be a number before its ++, got \"\(text)\"")
         }
-        return .int(first + offset)
+        let (number, overflow) = first.addingReportingOverflow(offset)
+        guard !overflow else { throw PomeloError(.configuration, "\(place) counts beyond the largest number") }
+        return .int(number)
     }
 }

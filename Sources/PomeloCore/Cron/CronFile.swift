@@ -7,12 +7,13 @@ enum CronFile {
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, the record and the key.
     static func crons(of type: ServerType, in configuration: Configuration) throws -> [Cron] {
-        guard configuration.has("crons") else { return [] }
-        let (section, file) = try ConfigurationFile.section(
-            folder: configuration.folder, env: configuration.env, name: "crons")
-        guard let types = section.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
-        // Objects in the place of lists: sections of other environments, and none of this one.
-        if !types.isEmpty, types.values.allSatisfy({ $0.object != nil }) { return [] }
+        guard configuration.has("crons"),
+            let part = try ConfigurationFile(
+                folder: configuration.folder, env: configuration.env, name: "crons"
+            ).sectionIfAny()
+        else { return [] }
+        let file = part.path
+        guard let types = part.value.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
         for (key, value) in types where value.array == nil {
             throw PomeloError(.configuration, "\(file): \(key) must hold a list of crons")
         }

@@ -22,6 +22,10 @@ import PomeloWire
     let local: FilterChain
     private let dropped = Counter(label: "pomelo.dispatch.dropped")
     private let overdue = Counter(label: "pomelo.dispatch.overdue")
+    private let abandoned = Counter(label: "pomelo.dispatch.abandoned")
+
+    private lazy var failures = LimitedLog(application.log, clock, "request failed")
+    private lazy var attacks = LimitedLog(application.log, clock, "attack")
 
     private lazy var open = OpenRequests(clock) { [unowned self] request in
         overdue.increment()
@@ -92,16 +96,27 @@ import PomeloWire
             return refuse(message, client)
         }
         if Text(message.route.method) == "constructor" {
-            application.log.warning("attack", metadata: ["pomelo.session": "\(client.id)"])
+            attacks.write(["pomelo.session": "\(client.id)"])
             application.sessionService.kick(client.id, reason: "attack")
             return
         }
         guard client.inFlight < limits.requestsInFlightHard else { return refuse(message, client) }
+        let now = clock.now
+        if application.pauseWatch.mayHaveWaited(message.arrival ?? now), client.socket.hasHungUp {
+            // Given up while this process stood still; its client may have said newer things elsewhere since.
+            return abandoned.increment()
+        }
+        let deadline = clock.deadline(after: limits.clientRequest, from: message.arrival ?? now)
+        guard deadline > now else {
+            // It waited so long behind others of its client that it may no longer run.
+            overdue.increment()
+            return refuse(message, client)
+        }
         let request = Request(
             id: message.id, route: message.route, body: message.body, session: application.sessionCopy(client),
-            deadline: clock.deadline(after: limits.clientRequest))
+            deadline: deadline)
         request.client = client
-        open.append(request)
+        open.insert(request)
         begin(client, limits)
         // The application is held while the request is under way, also when everyone else has dropped it.
         Loop.enqueue { await self.serve(request, application) }
@@ -133,7 +148,7 @@ import PomeloWire
         let answer = handlers[request.route]
         if local.isEmpty, let answer { return try await answer(request.body, request.session) }
         return try await local.run(request) {
-            guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route)") }
+            guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route.text.forLog)") }
             return try await answer(request.body, request.session)
         }.get()
     }
@@ -182,8 +197,12 @@ import PomeloWire
         case .failure(let fault as Fault):
             return fault.reply.encoded()
         case .failure(let error):
-            application.log.warning("request failed", metadata: ["pomelo.route": "\(route)", "error": "\(error)"])
+            failed(route, error)
             return Self.internalError
         }
+    }
+    /// Notes an error that says nothing to clients.
+    func failed(_ route: Route, _ error: any Error) {
+        failures.write(["pomelo.route": "\(route.text.forLog)", "error": "\(error)"])
     }
 }

@@ -80,6 +80,7 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
     /// Asked about every error of a before-filter or of what they surround; after-filters see what it returns.
     var errorHandler: ErrorHandler?
     private let cutOff = Counter(label: "pomelo.dispatch.cutOff")
+    private lazy var cutOffLog = LimitedLog(application.log, application.clock, "request cut off")
 
     init(_ application: Application) { self.application = application }
 
@@ -126,7 +127,7 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
             let reply = try await application.clock.within(limit) { try await self.proceed(request, rest, body) }
             if let reply { return reply }
             cutOff.increment()
-            application.log.warning("request cut off", metadata: ["pomelo.route": "\(request.route)"])
+            cutOffLog.write(["pomelo.route": "\(request.route.text.forLog)"])
             throw error
         }
         return try await body()

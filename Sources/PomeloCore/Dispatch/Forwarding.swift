@@ -48,7 +48,7 @@ import PomeloWire
         switch reply.popLast().flatMap(Outcome.init) {
         case .reply: return reply
         case .fault: throw Fault(body: try JSON.parse(reply))
-        case .failed, nil: throw RPCError.failed(code: 500, message: "\(request.route) failed on \(server)")
+        case .failed, nil: throw RPCError.failed(code: 500, message: "\(request.route.text.forLog) failed on \(server)")
         }
     }
 
@@ -82,7 +82,7 @@ import PomeloWire
         } catch let fault as Fault {
             return fault.reply.encoded() + [Outcome.fault.rawValue]
         } catch {
-            application.log.warning("request failed", metadata: ["pomelo.route": "\(route)", "error": "\(error)"])
+            application.dispatcher.failed(route, error)
             return [Outcome.failed.rawValue]
         }
     }

@@ -2,7 +2,10 @@
 import DequeModule
 import PomeloLoop
 
-/// Requests that are not answered yet, in the order of their deadlines: each may take equally long.
+/// Requests that are not answered yet, in the order of their deadlines.
+///
+/// Each may take equally long from its arrival, so nearly all are added at the end; one that its connector held back
+/// goes where its arrival puts it.
 ///
 /// A request that is answered leaves its place as soon as those before it have, or half of the places are idle.
 @Loop final class OpenRequests {
@@ -18,9 +21,23 @@ import PomeloLoop
         self.overdue = overdue
     }
 
-    func append(_ request: Request) {
-        requests.append(request)
+    func insert(_ request: Request) {
+        if let last = requests.last, last.deadline > request.deadline {
+            requests.insert(request, at: place(of: request.deadline))
+        } else {
+            requests.append(request)
+        }
         sweep.note(request.deadline)
+    }
+
+    /// Behind all that are due at the same time or before.
+    private func place(of deadline: UInt64) -> Int {
+        var (low, high) = (0, requests.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if requests[middle].deadline <= deadline { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// One of the requests has been answered.

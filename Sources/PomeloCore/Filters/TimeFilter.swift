@@ -6,13 +6,14 @@ import PomeloWire
 
 /// Measures how long requests take, from its `before` to its `after`.
 ///
-/// Each is logged under the label `con-log` with its route and microseconds, and recorded by the timer
-/// `pomelo.request.duration`, whose dimension `route` is `other` for routes that are neither served nor declared here.
+/// Each is logged under the label `con-log` with its route and microseconds, beyond 1000 in a second only their number,
+/// and recorded by the timer `pomelo.request.duration`, whose dimension `route` is `other` for routes that are neither
+/// served nor declared here.
 ///
 /// - Source: pomelo 2.2.7, lib/filters/handler/time.js, which also logs the body.
 @Loop public final class TimeFilter: Filter {
     private weak var application: Application?
-    private let log = Logger(label: "con-log")
+    private var log: LimitedLog?
     private var timers: [Text: Timer] = [:]
     /// Differs between filters, for one request may pass several.
     private lazy var note = "time \(ObjectIdentifier(self))"
@@ -24,7 +25,10 @@ import PomeloWire
     var recordedRoutes: [String] { timers.keys.sorted().map(\.string) }
 
     /// Takes the application's clock.
-    public func install(into application: Application) { self.application = application }
+    public func install(into application: Application) {
+        self.application = application
+        log = LimitedLog(Logger(label: "con-log").lineSafe, application.clock, "request", level: .info, lines: 1000)
+    }
 
     /// Notes when the request came.
     public func before(_ request: Request) async throws {
@@ -37,8 +41,7 @@ import PomeloWire
         guard let application, let began = request.notes[note]?.int else { return outcome }
         let nanoseconds = Int64(clamping: application.clock.now) - began
         timer(request.route, application).recordNanoseconds(nanoseconds)
-        log.info(
-            "request", metadata: ["pomelo.route": "\(request.route)", "pomelo.elapsedUs": "\(nanoseconds / 1000)"])
+        log?.write(["pomelo.route": "\(request.route.text.forLog)", "pomelo.elapsedUs": "\(nanoseconds / 1000)"])
         return outcome
     }
 

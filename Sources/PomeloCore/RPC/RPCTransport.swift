@@ -22,10 +22,13 @@ public import PomeloWire
         _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
         reply: @escaping ProcedureTable.Reply)
     /// Whether the process at the server's address answers as this instance, within `deadline`.
-    func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool
-    /// Proves the cluster secret to one running server; throws when that server refuses us.
     ///
-    /// - Throws: `PomeloError` `.configuration` when refused, `.unreachable` when it did not answer.
+    /// It is asked there, whatever the view says; also when the id is this server's own, unless the instance is too.
+    func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool
+    /// Proves the cluster secret to the server at an address, whichever instance it is.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when that server refuses us; `.unreachable` when it is not there:
+    ///   nobody listens, or somebody else does; `.noAnswer` when it may be there, and said nothing in time.
     func proveSecret(to server: ServerInfo) async throws
     /// Tells peers to send nothing more, finishes what is in flight, closes.
     func stop(within deadline: Duration) async

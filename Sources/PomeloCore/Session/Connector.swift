@@ -10,12 +10,17 @@ public struct ClientMessage: Sendable {
     public let route: Route
     /// As it came; decoded only where it is handled.
     public let body: Bytes
+    /// When its bytes were read, in monotonic nanoseconds of the application's clock; nil means now.
+    ///
+    /// The time in which it must be answered counts from then, also while the connector held it back.
+    public let arrival: UInt64?
 
     /// A message as the connector decoded it.
-    public init(id: UInt32, route: Route, body: Bytes) {
+    public init(id: UInt32, route: Route, body: Bytes, arrival: UInt64? = nil) {
         self.id = id
         self.route = route
         self.body = body
+        self.arrival = arrival
     }
 }
 
@@ -27,6 +32,8 @@ public struct ClientMessage: Sendable {
     var remoteAddress: SocketAddress { get }
     /// Bytes that wait for the client to read.
     var queuedBytes: Int { get }
+    /// Whether the client has hung up already, also when that is still to be read.
+    var hasHungUp: Bool { get }
     /// Answers a request; a closed socket ignores it.
     func respond(id: UInt32, body: Bytes)
     /// Sends a push; returns false when the socket cannot take it (closed, not yet open, too slow).
@@ -38,6 +45,11 @@ public struct ClientMessage: Sendable {
     func pauseReading()
     /// Reads on after `pauseReading`.
     func resumeReading()
+}
+
+extension ClientSocket {
+    /// False: nobody can tell.
+    public var hasHungUp: Bool { false }
 }
 
 /// Why a session ended.
@@ -93,12 +105,18 @@ public enum SessionEnd: Sendable, Equatable, CustomStringConvertible {
     public let random: RandomSource
     /// Where to listen.
     public let address: SocketAddress
+    /// How many connections there may be at once, counted from accept; nil without a limit.
+    public let maxConnections: Int?
 
     /// Puts the parts together.
-    public init(network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress) {
+    public init(
+        network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress,
+        maxConnections: Int? = nil
+    ) {
         self.network = network
         self.clock = clock
         self.random = random
         self.address = address
+        self.maxConnections = maxConnections
     }
 }

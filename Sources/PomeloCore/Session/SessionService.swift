@@ -130,7 +130,7 @@ public import PomeloWire
         switch singleSession {
         case .allow: break
         case .refuse where get(byUid: uid).isEmpty: break
-        case .refuse: throw PomeloError(.binding, "\(uid) has a session here already")
+        case .refuse: throw PomeloError(.binding, "\(uid.rawValue.forLog) has a session here already")
         case .kickOld(let reason): kick(uid, reason: reason)
         }
         guard session.isOpen else { throw Self.noSession(session.id) }
@@ -142,7 +142,7 @@ public import PomeloWire
     public func unbind(_ id: SessionID, _ uid: UserID) throws {
         guard let session = sessions[id] else { throw Self.noSession(id) }
         guard session.uid == uid else {
-            throw PomeloError(.binding, "session \(id) is not bound to \(uid)")
+            throw PomeloError(.binding, "session \(id) is not bound to \(uid.rawValue.forLog)")
         }
         drop(session, of: uid)
         session.uid = nil

@@ -9,8 +9,8 @@ import PomeloLoop
     private let policy: TransactionPolicy
     private let clock: any LoopClock
     private let random: RandomSource
-    private let log = Logger(label: "transaction-log")
-    private let errorLog = Logger(label: "transaction-error-log")
+    private let log = Logger(label: "transaction-log").lineSafe
+    private let errorLog = Logger(label: "transaction-error-log").lineSafe
     private var attempt = 0
     /// Positions of handlers whose effect stands, or may stand, sorted.
     private var standing: [Int] = []

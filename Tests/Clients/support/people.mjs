@@ -13,8 +13,8 @@ const { PomeloClient } = await import(`data:text/javascript,${encodeURIComponent
 
 export const deadlineSeconds = 15;
 
-export function newClient() {
-  return new PomeloClient({ WebSocket: NodeWebSocket, deadlineSeconds });
+export function newClient(seconds = deadlineSeconds) {
+  return new PomeloClient({ WebSocket: NodeWebSocket, deadlineSeconds: seconds });
 }
 
 /** Asks the gate where `uid` shall connect. */

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// What was read of a client and waits to be decoded.
+///
+/// Its bound needs no count: nothing more is read while something waits, so it is one WebSocket message and one read.
+@Loop final class Backlog {
+    /// A WebSocket message, decoded up to `messageStart`.
+    var message: Bytes = []
+    var messageStart = 0
+    /// What was read behind it, decoded up to `start`.
+    var bytes: Bytes = []
+    var start = 0
+    /// When it was read: deadlines count from then.
+    let arrival: UInt64
+
+    init(arrival: UInt64) { self.arrival = arrival }
+
+    var isEmpty: Bool { messageStart == message.count && start == bytes.count }
+}
+
+/// Gives each client its share of a turn, and no more than the core wants to have in flight.
+///
+/// What comes too fast stays as bytes: undecoded here, or unread in the socket, where TCP makes the sender wait.
+extension HybridConnection {
+    /// Packages of one client in a turn; bytes count too, for some packages are only fragments.
+    static let turnShare = 128
+    /// So many bytes count as one package: 16 KiB are a turn's share.
+    static let bytesPerPackage = 128
+    /// Bytes are decoded in slices of this size, for a decoder tells of packages only.
+    private static let slice = 16 * 1024
+
+    /// Whether silence proves nothing, because this side does not read.
+    var isHeldBack: Bool { paused || throttled }
+
+    /// Whether the next package may be decoded now.
+    var mayGoOn: Bool { state.phase != .closed && !paused && share < Self.turnShare }
+
+    func charge(_ packages: Int) {
+        renewShare()
+        share += packages
+    }
+
+    private func renewShare() {
+        let turn = EventLoop.shared.turns
+        if turn == shareTurn { return }
+        shareTurn = turn
+        share = 0
+    }
+
+    // MARK: in
+
+    func receive(_ bytes: borrowing Span<UInt8>) {
+        renewShare()
+        let taken = backlog == nil ? decode(bytes, from: 0) : 0
+        if state.phase != .closed, taken < bytes.count {
+            let waiting = backlog ?? Backlog(arrival: arrival)
+            for index in taken..<bytes.count { waiting.bytes.append(bytes[index]) }
+            backlog = waiting
+        }
+        settle()
+    }
+
+    func keep(_ message: Bytes, from start: Int) {
+        guard state.phase != .closed else { return }
+        let waiting = backlog ?? Backlog(arrival: arrival)
+        waiting.message = message
+        waiting.messageStart = start
+        backlog = waiting
+    }
+
+    /// Goes on with what waits, then with the stream.
+    private func goOn() {
+        goesOn = false
+        guard state.phase != .closed, !paused else { return }
+        renewShare()
+        if let waiting = backlog {
+            arrival = waiting.arrival
+            decode(waiting)
+            if state.phase != .closed, waiting.isEmpty { backlog = nil }
+        }
+        settle()
+    }
+
+    private func decode(_ waiting: Backlog) {
+        if waiting.messageStart < waiting.message.count {
+            let (message, start) = (waiting.message, waiting.messageStart)
+            waiting.message = []
+            waiting.messageStart = 0
+            receiveMessage(message, from: start)
+        }
+        let bytes = waiting.bytes
+        waiting.start = decode(bytes.span, from: waiting.start)
+    }
+
+    /// Returns how far it came: to the end, unless the share is used up or nothing more is wanted.
+    private func decode(_ bytes: borrowing Span<UInt8>, from start: Int) -> Int {
+        var place = start
+        while mayGoOn, place < bytes.count {
+            let taken = read(bytes.extracting(place..<min(bytes.count, place + Self.slice)))
+            place += taken
+            charge(taken / Self.bytesPerPackage)
+        }
+        return place
+    }
+
+    /// Reads on, or sees to it that this happens.
+    private func settle() {
+        guard state.phase != .closed else { return }
+        if paused { return }
+        if backlog == nil, share < Self.turnShare {
+            guard throttled else { return }
+            throttled = false
+            stream.resumeReading()
+        } else {
+            if !throttled {
+                throttled = true
+                stream.pauseReading()
+            }
+            goOnSoon()
+        }
+    }
+
+    private func goOnSoon() {
+        if goesOn { return }
+        goesOn = true
+        EventLoop.shared.inNextTurn { self.goOn() }
+    }
+
+    // MARK: what the core wants
+
+    func pauseReading() {
+        guard !paused else { return }
+        paused = true
+        stream.pauseReading()
+    }
+
+    func resumeReading() {
+        guard paused else { return }
+        paused = false
+        extendHeartbeat()
+        if backlog == nil, !throttled {
+            stream.resumeReading()
+        } else {
+            // Not now: the core is in the middle of ending a request.
+            throttled = true
+            goOnSoon()
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+import DequeModule
+import PomeloLoop
+
+/// Connections whose handshake is not done yet, oldest first: so many at most, and so many from one address.
+///
+/// Nobody needs long for a handshake, so who has taken longest is the likeliest to want nothing but the place.
+@Loop final class PendingConnections {
+    private let limit: Int
+    private let perAddress: Int
+    private var all = Line()
+    private var byOrigin: [Origin: Line] = [:]
+
+    init(limit: Int, perAddress: Int) {
+        self.limit = max(1, limit)
+        self.perAddress = max(1, perAddress)
+    }
+
+    var count: Int { all.count }
+
+    /// Adds one; returns those that must make room for it, which are pending no more.
+    func add(_ connection: HybridConnection) -> [HybridConnection] {
+        let origin = Origin(connection.stream.remoteAddress)
+        connection.isPending = true
+        all.append(connection)
+        byOrigin[origin, default: Line()].append(connection)
+        var leaving: [HybridConnection] = []
+        if let line = byOrigin[origin], line.count > perAddress, let oldest = line.oldest {
+            remove(oldest)
+            leaving.append(oldest)
+        }
+        if all.count > limit, let oldest = all.oldest {
+            remove(oldest)
+            leaving.append(oldest)
+        }
+        return leaving
+    }
+
+    func remove(_ connection: HybridConnection) {
+        guard connection.isPending else { return }
+        connection.isPending = false
+        all.noteRemoval()
+        let origin = Origin(connection.stream.remoteAddress)
+        byOrigin[origin]?.noteRemoval()
+        if byOrigin[origin]?.count == 0 { byOrigin[origin] = nil }
+    }
+
+    /// Oldest first; those that are pending no more leave their places when the front or half of them is idle.
+    @Loop private struct Line {
+        private var connections: Deque<HybridConnection> = []
+        private(set) var count = 0
+
+        var oldest: HybridConnection? { connections.first { $0.isPending } }
+
+        mutating func append(_ connection: HybridConnection) {
+            connections.append(connection)
+            count += 1
+        }
+
+        mutating func noteRemoval() {
+            count -= 1
+            while let first = connections.first, !first.isPending { connections.removeFirst() }
+            if connections.count > 32, connections.count > 2 * count { connections.removeAll { !$0.isPending } }
+        }
+    }
+}
+
+/// Where a connection comes from, as a person with one line has it: an address, or a /64 network of IPv6.
+struct Origin: Hashable {
+    private let text: String
+
+    init(_ address: SocketAddress) {
+        let host = address.host
+        // An IPv4 address in IPv6's clothes is one of IPv4; elsewhere the last 64 bits are the client's to choose.
+        text = host.contains(":") && !host.contains(".") ? Self.network(of: host) : host
+    }
+
+    private static func network(of host: String) -> String {
+        let halves = host.split(separator: "::", maxSplits: 1, omittingEmptySubsequences: false)
+            .map { $0.split(separator: ":") }
+        let left = halves[0].prefix(4).map(String.init)
+        guard halves.count == 2, left.count < 4 else { return left.joined(separator: ":") }
+        let zeros = 8 - halves[0].count - halves[1].count
+        let all = halves[0].map(String.init) + Array(repeating: "0", count: max(0, zeros)) + halves[1].map(String.init)
+        return all.prefix(4).joined(separator: ":")
+    }
+}

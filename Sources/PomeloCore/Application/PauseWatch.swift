@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+
+/// Notes that this process did not run for a while: stopped, swapped out, or held up by a turn that was far too long.
+///
+/// A timer that comes late tells it. What others sent meanwhile may have been given up by them.
+@Loop public final class PauseWatch {
+    private static let interval = Duration.milliseconds(250)
+    /// A shorter one is no pause: nobody gives up so soon.
+    public nonisolated static let threshold = Duration.seconds(1)
+
+    private let clock: any LoopClock
+    private var listeners: [@Loop (Duration) -> Void] = []
+    private var timer: TimerID?
+    private var due = UInt64.max
+    private var wokeAt: UInt64 = 0
+    /// Pauses since the start.
+    public private(set) var count = 0
+
+    init(_ clock: any LoopClock) { self.clock = clock }
+
+    /// Is told how long each pause took, at most a quarter of a second too little; for the life of the watch.
+    ///
+    /// Nothing is watched before somebody wants to know.
+    public func on(_ listener: @escaping @Loop (Duration) -> Void) {
+        listeners.append(listener)
+        start()
+    }
+
+    func start() {
+        if timer == nil { watch() }
+    }
+
+    /// Whether what was read at this instant may have waited while this process did not run.
+    func mayHaveWaited(_ arrival: UInt64) -> Bool {
+        // Sockets are read before the timer can tell of the pause.
+        arrival <= wokeAt || clock.now > due && clock.now - due >= Self.threshold.clampedNanoseconds
+    }
+
+    func stop() {
+        listeners = []
+        if let timer { clock.cancel(timer) }
+    }
+
+    private func watch() {
+        due = clock.deadline(after: Self.interval)
+        timer = clock.schedule(at: due) { [weak self] in self?.fired() }
+    }
+
+    private func fired() {
+        let late = clock.now - min(due, clock.now)
+        watch()
+        guard late >= Self.threshold.clampedNanoseconds else { return }
+        wokeAt = clock.now
+        count += 1
+        for listener in listeners { listener(.nanoseconds(Int64(clamping: late))) }
+    }
+}

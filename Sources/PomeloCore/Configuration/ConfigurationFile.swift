@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import PomeloWire
+
+/// One file of a configuration folder, and the part of it that counts for an environment.
+struct ConfigurationFile {
+    let folder: String
+    let env: String
+    let name: String
+
+    /// For all environments, with or without sections.
+    private var shared: String { "\(folder)/\(name).json" }
+    /// For this environment alone.
+    private var own: String { "\(folder)/\(env)/\(name).json" }
+
+    var exists: Bool { [shared, own].contains { FileManager.default.fileExists(atPath: $0) } }
+
+    struct Part {
+        let value: JSON
+        let path: String
+        /// The sections of other environments, in a file that was taken whole although it has some; sorted.
+        var others: [String] = []
+    }
+
+    /// The environment's section, or all of a file that has none.
+    ///
+    /// - Throws: `PomeloError` `.configuration`.
+    func whole() throws -> Part {
+        if FileManager.default.fileExists(atPath: shared) {
+            let document = try parse(shared)
+            if let section = document[env], section.isTruthy { return Part(value: section, path: shared) }
+            return Part(value: document, path: shared, others: Self.sections(of: document))
+        }
+        if FileManager.default.fileExists(atPath: own) { return Part(value: try parse(own), path: own) }
+        let others = environments
+        let there = others.isEmpty ? "" : "; there are folders for: \(others.joined(separator: ", "))"
+        throw PomeloError(.configuration, "there is no configuration file \(shared), nor \(own)\(there)")
+    }
+
+    /// The same; a file with sections must have the environment's.
+    ///
+    /// - Throws: `PomeloError` `.configuration`, naming the sections there are.
+    func section() throws -> Part {
+        let part = try whole()
+        if part.others.isEmpty { return part }
+        let there = part.others.joined(separator: ", ")
+        throw PomeloError(.configuration, "\(part.path) has no section \"\(env)\"; it has: \(there)")
+    }
+
+    /// The same, or nil when a file with sections has not the environment's.
+    ///
+    /// - Throws: `PomeloError` `.configuration`.
+    func sectionIfAny() throws -> Part? {
+        let part = try whole()
+        return part.others.isEmpty ? part : nil
+    }
+
+    /// No file of the framework's own consists of objects only, so one that does has sections.
+    private static func sections(of document: JSON) -> [String] {
+        guard let fields = document.object, fields.values.allSatisfy({ $0.object != nil }) else { return [] }
+        return fields.keys.sorted()
+    }
+
+    /// The environments that have a file of this name in their own folder; sorted.
+    private var environments: [String] {
+        let entries: [String]
+        do {
+            entries = try FileManager.default.contentsOfDirectory(atPath: folder)
+        } catch {
+            // No folder, no environments: what is missing is said anyway.
+            return []
+        }
+        return entries.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/\(name).json") }.sorted()
+    }
+
+    private func parse(_ path: String) throws -> JSON {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw PomeloError(.configuration, "\(path) cannot be read")
+        }
+        // Editors of some systems begin a file with a byte order mark, which is not part of the text.
+        let mark: Bytes = [0xEF, 0xBB, 0xBF]
+        let bytes = data.starts(with: mark) ? Bytes(data.dropFirst(mark.count)) : Bytes(data)
+        do {
+            return try JSON.parse(bytes)
+        } catch {
+            let place = JSON.fault(in: bytes) ?? "\(error)"
+            throw PomeloError(.configuration, "\(path) is not JSON: \(place)", cause: error)
+        }
+    }
+}

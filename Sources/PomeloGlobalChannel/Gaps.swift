@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+import Logging
+public import PomeloCore
+import PomeloLoop
+
+/// Channels whose members at this frontend may have missed pushes.
+public struct MissedPushes: Sendable {
+    /// Channels that have members here, sorted.
+    public let channels: [ChannelName]
+}
+
+/// Which frontends did not confirm pushes to which channels, and the word to them, until they confirm that.
+///
+/// ```
+/// channel.missed   instance text | all u32: 1 or 0 | channel texts   → empty
+/// ```
+///
+/// What waits for a frontend is a name per channel, and beyond a bound "all"; it ends with the frontend's instance,
+/// whose clients have lost their connections then.
+@Loop final class MissedNotes {
+    /// Channels of one frontend that are told one by one.
+    static let limit = 1024
+    private static let firstPause = Duration.milliseconds(250)
+    private static let longestPause = Duration.seconds(2)
+
+    private struct Note {
+        var instance: InstanceID
+        var channels: Set<ChannelName> = []
+        var isAll = false
+        var failures = 0
+        var isUnderWay = false
+    }
+
+    private unowned let application: Application
+    private var notes: [ServerID: Note] = [:]
+    private var isStopped = false
+
+    init(_ application: Application) { self.application = application }
+
+    /// Frontends that are to be told.
+    var count: Int { notes.count }
+
+    func note(_ channel: ChannelName, at server: ServerID) {
+        guard !isStopped, let instance = application.servers[server]?.instance else { return }
+        if notes[server]?.instance != instance {
+            notes[server] = Note(instance: instance, isUnderWay: notes[server]?.isUnderWay ?? false)
+        }
+        guard notes[server]?.isAll == false else { return }
+        notes[server]?.channels.insert(channel)
+        if notes[server]?.channels.count ?? 0 > Self.limit {
+            notes[server]?.channels = []
+            notes[server]?.isAll = true
+        }
+        begin(server)
+    }
+
+    /// Tells once more what is left, and nothing further.
+    func stop() async {
+        isStopped = true
+        let left = notes
+        notes = [:]
+        await withTaskGroup(of: Void.self) { group in
+            for (server, note) in left where application.servers[server]?.instance == note.instance {
+                group.addTask { @Loop @Sendable in
+                    do throws(RPCError) {
+                        try await self.call(server, note)
+                    } catch {
+                        self.application.log.warning("\(server) was not told what it has missed: \(error)")
+                    }
+                }
+            }
+        }
+    }
+
+    private func begin(_ server: ServerID) {
+        guard notes[server]?.isUnderWay == false else { return }
+        notes[server]?.isUnderWay = true
+        Loop.spawn { await self.tell(server) }
+    }
+
+    private func tell(_ server: ServerID) async {
+        while let note = notes[server] {
+            // At once is too soon: it has just not answered.
+            let pause = min(Self.firstPause * (1 << min(note.failures, 4)), Self.longestPause)
+            await application.clock.sleep(for: application.random.jittered(pause))
+            guard let note = notes[server] else { return }
+            guard application.servers[server]?.instance == note.instance else { break }
+            notes[server]?.channels = []
+            notes[server]?.isAll = false
+            do throws(RPCError) {
+                try await call(server, note)
+                notes[server]?.failures = 0
+                // REENTRANCY: what was missed during the call is told by one more.
+                if notes[server]?.channels.isEmpty ?? true, notes[server]?.isAll != true { break }
+            } catch {
+                guard var later = notes[server], later.instance == note.instance else { continue }
+                later.channels.formUnion(note.channels)
+                later.isAll = later.isAll || note.isAll
+                later.failures += 1
+                notes[server] = later
+            }
+        }
+        notes[server] = nil
+    }
+
+    private func call(_ server: ServerID, _ note: Note) async throws(RPCError) {
+        var payload = PayloadWriter()
+        payload.text(note.instance.rawValue)
+        payload.count(note.isAll ? 1 : 0)
+        payload.texts(note.channels.map(\.rawValue))
+        _ = try await application.rpc.system(
+            server, "channel.missed", payload.bytes, within: application.limits.pushCall)
+    }
+}
+
+/// What the members here may have missed, gathered for a moment: one pause is noticed by many.
+@Loop final class Gaps {
+    private static let gathering = Duration.milliseconds(200)
+
+    private let channels: OwnedChannels
+    private let clock: any LoopClock
+    private var missed: Set<ChannelName> = []
+    private var isAll = false
+    private var timer: TimerID?
+    var listeners: [@Loop (MissedPushes) -> Void] = []
+
+    init(_ channels: OwnedChannels, _ clock: any LoopClock) {
+        self.channels = channels
+        self.clock = clock
+    }
+
+    /// Some channels, or all.
+    func note(_ names: [ChannelName]?) {
+        guard !listeners.isEmpty else { return }
+        if let names { missed.formUnion(names.filter { channels[$0] != nil }) } else { isAll = true }
+        guard timer == nil, isAll || !missed.isEmpty else { return }
+        timer = clock.schedule(after: Self.gathering) { [weak self] in self?.raise() }
+    }
+
+    func stop() {
+        if let timer { clock.cancel(timer) }
+        listeners = []
+    }
+
+    private func raise() {
+        let names = isAll ? channels.names : missed.filter { channels[$0] != nil }
+        (timer, missed, isAll) = (nil, [], false)
+        let gap = MissedPushes(channels: names.sorted())
+        if !names.isEmpty { for listener in listeners { listener(gap) } }
+    }
+}

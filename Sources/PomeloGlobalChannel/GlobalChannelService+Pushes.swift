@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+public import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// A push to a channel, as it travels.
+///
+/// ```
+/// channel text | route text | excepted user ids texts | user id text of who came, or empty | body to the end
+/// ```
+@Loop struct ChannelPush {
+    let channel: ChannelName
+    let message: PushMessage
+    var except: Set<UserID> = []
+    var arrival: UserID?
+
+    var payload: Bytes {
+        var payload = PayloadWriter()
+        payload.text(channel.rawValue)
+        payload.text(message.route)
+        payload.texts(except.map(\.rawValue))
+        payload.text(arrival?.rawValue ?? "")
+        payload.rest(message.body)
+        return payload.bytes
+    }
+}
+
+extension ChannelPush {
+    init(_ payload: Bytes) throws(PomeloError) {
+        var reader = PayloadReader(payload)
+        channel = ChannelName(try reader.text())
+        let route = try reader.text()
+        except = Set(try reader.texts().map { UserID($0) })
+        let uid = try reader.text()
+        arrival = uid.isEmpty ? nil : UserID(uid)
+        message = try PushMessage(route: route, body: reader.rest())
+    }
+}
+
+/// Pushes to the members of a channel.
+extension GlobalChannelService {
+    var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
+
+    func frontends(_ type: ServerType) -> [ServerID] {
+        application.servers.frontends.filter { $0.type == type }.map(\.id)
+    }
+
+    /// Sends one message to every member at the frontends of a type, but for some users.
+    ///
+    /// With `arrival` it says that a user, who is a member by now, has come: then no older word that the user is gone
+    /// (see `tell`) comes after it.
+    ///
+    /// - Guarantee: at most once per session; pushes of one caller to one channel arrive in call order. A frontend that
+    ///   is in `failed` and lives on is told, and raises `onGap`.
+    /// - Complexity: no Redis command, one call per frontend: one that is not known to be empty gets it.
+    /// - Returns: what was queued and who was not reached; partial failure is a result.
+    /// - Throws: `PomeloError` `.encoding`.
+    public func pushMessage<Message>(
+        _ type: ServerType, _ push: Push<Message>, _ message: Message, _ channel: ChannelName,
+        except: Set<UserID> = [], arrival: UserID? = nil
+    ) async throws -> PushReport {
+        await pushMessage(type, try PushMessage(push, message), channel, except: except, arrival: arrival)
+    }
+
+    /// Sends a message that is encoded already.
+    public func pushMessage(
+        _ type: ServerType, _ message: PushMessage, _ channel: ChannelName, except: Set<UserID> = [],
+        arrival: UserID? = nil
+    ) async -> PushReport {
+        let push = ChannelPush(channel: channel, message: message, except: except, arrival: arrival)
+        let payload = push.payload
+        return await toEach(frontends(type), channel, "channel.pushAll", here: { await self.deliver(push) }) { _ in
+            payload
+        }
+    }
+
+    /// Sends one message to the members at this frontend only.
+    ///
+    /// - Throws: `PomeloError` `.encoding`.
+    public func pushHere<Message>(
+        _ push: Push<Message>, _ message: Message, _ channel: ChannelName
+    ) async throws -> PushReport {
+        await deliver(ChannelPush(channel: channel, message: try PushMessage(push, message)))
+    }
+
+    /// Does something at frontends, of which this may be one, and notes who has missed it.
+    func toEach(
+        _ targets: [ServerID], _ channel: ChannelName, _ procedure: String,
+        here: @escaping @Loop () async -> PushReport, _ payload: (ServerID) -> Bytes
+    ) async -> PushReport {
+        let wasComplete = isViewComplete
+        let others = targets.filter { $0 != application.serverID }
+        var report = await application.fanout.callEach(
+            others, procedure, here: others.count == targets.count ? nil : here, payload)
+        report.isIncomplete = !wasComplete || !isViewComplete
+        if !report.failed.isEmpty { hasMissed(channel, Array(report.failed.keys)) }
+        return report
+    }
+
+    private func deliver(_ push: ChannelPush) async -> PushReport {
+        await withCheckedContinuation { continuation in
+            do throws(PomeloError) {
+                try deliver(push) { continuation.resume(returning: $0) }
+            } catch {
+                continuation.resume(returning: application.fanout.refusal(error))
+            }
+        }
+    }
+
+    /// This frontend's part of a push.
+    ///
+    /// - Throws: `PomeloError` `.overloaded` when too many pushes of the channel wait already.
+    func deliver(
+        _ push: ChannelPush, done: @escaping @Loop @Sendable (PushReport) -> Void
+    ) throws(PomeloError) {
+        if let uid = push.arrival { told.came(push.channel, uid) }
+        guard let owned = channels[push.channel] else { return done(PushReport()) }
+        application.pushSchedulers.assign(push.message)
+        try owned.push(push.message, except: push.except, done: done)
+    }
+
+    /// Ends all memberships of a channel, everywhere; nobody is told gone for that.
+    ///
+    /// - Throws: `PomeloError` `.unreachable` naming frontends that did not confirm, `.redisUnavailable`.
+    public func destroyChannel(_ channel: ChannelName) async throws {
+        var payload = PayloadWriter()
+        payload.text(channel.rawValue)
+        let bytes = payload.bytes
+        let frontends = application.servers.frontends.map(\.id)
+        let report = await application.fanout.callEach(frontends, "channel.destroy") { _ in bytes }
+        do {
+            let ever = try await application.membership?.everServers() ?? []
+            try await store.destroy(channel, at: ever.filter { !frontends.contains($0) })
+        } catch {
+            throw PomeloError(.redisUnavailable, "the published copy of \(channel) remains: \(error)", cause: error)
+        }
+        guard report.failed.isEmpty else {
+            throw PomeloError(.unreachable, "\(channel) lives on at \(report.failed.keys.sorted())")
+        }
+    }
+}

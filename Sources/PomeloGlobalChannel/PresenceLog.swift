@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+
+/// Which membership ended: told once, whoever tells it.
+struct Ending: Hashable, Sendable {
+    let server: ServerID
+    let instance: InstanceID
+    /// The membership's number at its frontend; nil for all that a server had when it was gone.
+    var number: UInt64?
+
+    /// Whether what is told by `self` was told with `other` already.
+    func isCovered(by other: Ending) -> Bool {
+        server == other.server && instance == other.instance && (other.number == nil || number == other.number)
+    }
+}
+
+/// How far a frontend was with what it told its clients when a judgement began.
+struct Fence: Hashable, Sendable {
+    let instance: InstanceID
+    let tick: UInt64
+}
+
+/// What this frontend has told its clients last of who came to a channel and who is gone from it.
+///
+/// A word that somebody is gone counts only while no newer word about the user has passed: it names the tick at which
+/// its judgement began. One who has come is told gone once until the next coming; where comings are not told, each
+/// ending once.
+struct PresenceLog {
+    private struct Entry {
+        var tick: UInt64
+        /// Nil when the last word was that the user came.
+        var ending: Ending?
+        /// A coming was told once, so the next one will be told too.
+        var tellsComings: Bool
+
+        func isFollowed(by new: Ending, began: UInt64) -> Bool {
+            guard let ending else { return tick <= began }
+            return !tellsComings && !new.isCovered(by: ending)
+        }
+    }
+
+    private struct Key: Hashable {
+        let channel: ChannelName
+        let uid: UserID
+    }
+
+    /// Users in channels that something is remembered of; the longest unmentioned are forgotten first.
+    static let limit = 65_536
+
+    /// The latest word's number.
+    private(set) var tick: UInt64 = 0
+    /// Words up to this one may be forgotten.
+    private var floor: UInt64 = 0
+    private var last: [Key: Entry] = [:]
+    private var order: [(tick: UInt64, key: Key)] = []
+    private var oldest = 0
+
+    /// Whether a judgement that began then can still be checked.
+    func reaches(_ tick: UInt64) -> Bool { tick >= floor }
+
+    mutating func came(_ channel: ChannelName, _ uid: UserID) { note(Key(channel: channel, uid: uid), nil) }
+
+    /// Notes that a user is gone, judged at `began`; false when that is old, or told already.
+    mutating func gone(_ channel: ChannelName, _ uid: UserID, _ ending: Ending, began: UInt64) -> Bool {
+        let key = Key(channel: channel, uid: uid)
+        if let entry = last[key], !entry.isFollowed(by: ending, began: began) { return false }
+        note(key, ending)
+        return true
+    }
+
+    /// Whether the last word about a user is that it is gone.
+    func isGone(_ channel: ChannelName, _ uid: UserID) -> Bool {
+        last[Key(channel: channel, uid: uid)]?.ending != nil
+    }
+
+    /// Users told gone with a start of a server, and not back since; at most so many.
+    func gone(with server: ServerID, _ instance: InstanceID, limit: Int) -> [(channel: ChannelName, uid: UserID)] {
+        let all = last.lazy.filter { $0.value.ending?.server == server && $0.value.ending?.instance == instance }
+        return all.prefix(limit).map { ($0.key.channel, $0.key.uid) }
+    }
+
+    private mutating func note(_ key: Key, _ ending: Ending?) {
+        tick += 1
+        last[key] = Entry(
+            tick: tick, ending: ending, tellsComings: ending == nil || last[key]?.tellsComings ?? false)
+        order.append((tick, key))
+        while last.count > Self.limit || order.count - oldest > 2 * Self.limit { forgetOldest() }
+    }
+
+    private mutating func forgetOldest() {
+        let (tick, key) = order[oldest]
+        oldest += 1
+        if last[key]?.tick == tick {
+            last[key] = nil
+            floor = tick
+        }
+        if oldest > Self.limit {
+            order.removeFirst(oldest)
+            oldest = 0
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloCore
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloRedis
+import PomeloTesting
+import Testing
+
+/// Random calls, the same on a real server and on the one in memory; replies and data must stay the same.
+@Suite("scripts and their twins", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct ChannelTwinTests {
+    @Test(arguments: 1...4) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
+        let server = try await RedisServer.start()
+        var patient = server.configuration
+        patient.commandTimeoutSeconds = 20
+        let client = RedisClient(patient, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let fake = FakeRedis(clock: ManualClock())
+        do {
+            try await client.start()
+            var calls = ScriptCalls(random: SplitMix64(seed: seed))
+            for step in 0..<300 {
+                let call = calls.next()
+                let (one, other) = (try await call.answer(client), try await call.answer(fake))
+                guard one == other else {
+                    Issue.record("seed \(seed), step \(step), \(call): \(one), but the twin \(other)")
+                    break
+                }
+            }
+        } catch {
+            Issue.record(error)
+        }
+        await client.stop()
+        await server.stop()
+    }
+}
+
+/// Calls for few channels of one server, by few instances.
+private struct ScriptCalls {
+    enum Call {
+        case script(String, keys: [String], args: [String])
+        case write(RedisCommand)
+
+        /// What was answered and what is there afterwards.
+        @Loop func answer(_ redis: any RedisPort) async throws -> [String] {
+            var lines: [String] = []
+            do {
+                switch self {
+                case .script(let name, let keys, let args):
+                    let script = try #require(RedisChannelStore.scripts.first { $0.name == name })
+                    lines = ["\(try await redis.run(script, keys: keys, args: args.map { .text($0) }))"]
+                case .write(let command): _ = try await redis.send(command)
+                }
+            } catch RedisError.reply(let text) {
+                lines = [String(text.prefix { $0 != " " })]
+            }
+            for key in ["index", "a", "b", "c"] {
+                let members = try await redis.pipeline([RedisCommand("SMEMBERS", key)])[0].strings
+                lines.append("\(members?.sorted() ?? [])")
+            }
+            let lease = try await redis.send(RedisCommand("HGETALL", "lease")).dictionary ?? [:]
+            return lines + lease.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        }
+    }
+
+    var random: SplitMix64
+
+    mutating func next() -> Call {
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0..<6: return publish()
+        case 6..<8:
+            let names = ["a", "b", "c"].filter { _ in pick([true, false]) }
+            return .script(
+                "channel.remove", keys: ["lease", "index"] + names, args: [pick(["i", "j", "i/k"])] + names)
+        case 8: return .write(RedisCommand("HSET", "lease", "inst", pick(["i", "j", "i/k"])))
+        case 9: return .write(RedisCommand("HDEL", "lease", pick(["inst", "seq", "channels"])))
+        case 10: return .write(RedisCommand("HSET", "lease", "seq", pick(["junk", "", "7", "i/k/8", "j/"])))
+        default:
+            let gone = RedisCommand("DEL", pick(["lease", "index", "a"]))
+            return .write(pick([RedisCommand("SET", "b", "x"), gone, gone]))
+        }
+    }
+
+    private mutating func publish() -> Call {
+        let names = ["a", "b", "c"].filter { _ in pick([true, false]) }
+        var args = [pick(["i", "j", "i/k"]), String(Int.random(in: 1...9, using: &random))]
+        for name in names {
+            let many = (0..<pick([0, 1, 2, 1300])).map { "u\($0)" }
+            let few = (0..<pick([0, 1, 3])).map { "u\($0 * 2)" }
+            args +=
+                [name, pick(["0", "1"]), pick(["0", "0", "1"]), String(many.count), String(few.count)] + many + few
+        }
+        return .script("channel.publish", keys: ["lease", "index"] + names, args: args)
+    }
+
+    private mutating func pick<Element>(_ choices: [Element]) -> Element {
+        choices[Int.random(in: 0..<choices.count, using: &random)]
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloGlobalChannel
+import PomeloLoop
+import PomeloTesting
+import PomeloWire
+import Testing
+
+/// Who is told gone, when, and in which order with those who come.
+@Suite struct PresenceTests {
+    static let onAdd = Push<String>("onAdd")
+    static let onLeave = Push<String>("onLeave")
+
+    /// Tells everybody who comes and goes, as a chat does.
+    @Loop private func world(connectors: Int = 3) async throws -> World {
+        try await World(connectors: connectors, chats: 2, tells: true) { $0.goneServerType = "chat" }
+    }
+
+    /// Enters the room as a chat lets people in: first a member, then told.
+    @Loop private func enter(_ world: World, _ uid: UserID, _ frontend: ServerID) async throws -> TestSocket {
+        let socket = try await world.client(frontend, uid)
+        try await world.chat.add("room", uid, frontend)
+        _ = try await world.chat.pushMessage("connector", Self.onAdd, uid.rawValue, "room", except: [uid], arrival: uid)
+        return socket
+    }
+
+    @Loop private func crashAndCleanUp(_ id: ServerID, _ world: World) async throws {
+        world.cluster.crash(id)
+        try await world.cluster.endLease(of: id)
+        await world.cluster.settle(turns: 200)
+    }
+
+    @Test @Loop func aMemberElsewhereIsNotToldGone() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        _ = try await enter(world, "bob", "connector-3")
+        bob.disconnect()
+        await world.cluster.settle()
+        #expect(ann.words == ["+bob", "+bob"])
+        try await crashAndCleanUp("connector-3", world)
+        #expect(ann.words == ["+bob", "+bob", "-bob"])
+    }
+
+    @Test @Loop func whoIsBackBeforeTheCleanUpIsNotToldGone() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        _ = try await enter(world, "bob", "connector-2")
+        _ = try await enter(world, "cid", "connector-2")
+        world.cluster.crash("connector-2")
+        _ = try await enter(world, "bob", "connector-3")
+        try await world.cluster.endLease(of: "connector-2")
+        await world.cluster.settle(turns: 200)
+        #expect(ann.words == ["+bob", "+cid", "+bob", "-cid"])
+        #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["ann", "bob"])
+    }
+
+    /// A cleaner that dies half way is followed by another, and a stopped frontend sees the end of its clients late.
+    @Test @Loop func oneAbsenceIsToldOnce() async throws {
+        let world = try await world()
+        let instance = world.cluster["connector-2"].instance
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        await world.cluster.settle()
+        world.cluster.pause("connector-2")
+        for _ in 1...2 {
+            // As two cleaners do, one after the other.
+            try await world["chat-1"].cleanUp("connector-2", instance: instance) {}
+            await world.publish(again: "bob", at: "connector-2")
+            await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        }
+        #expect(ann.words == ["+bob", "-bob"])
+        world.cluster.resume("connector-2")
+        bob.disconnect()
+        await world.cluster.advance(by: .seconds(12), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"])
+    }
+
+    /// Members who wait for a stopped frontend to wake are told gone, and come back with it.
+    @Test @Loop func whoWasToldGoneAndIsHereIsToldBack() async throws {
+        let world = try await world()
+        let instance = world.cluster["connector-2"].instance
+        let ann = try await enter(world, "ann", "connector-1")
+        _ = try await enter(world, "bob", "connector-2")
+        await world.cluster.settle()
+        world.cluster.pause("connector-2")
+        try await world["chat-1"].cleanUp("connector-2", instance: instance) {}
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"])
+        world.cluster.resume("connector-2")
+        await world.cluster.advance(by: .seconds(12), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob", "+bob"])
+    }
+
+    @Test @Loop func nothingIsToldWhileALiveFrontendDoesNotAnswer() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.network.freeze("connector-3")
+        bob.disconnect()
+        await world.cluster.advance(by: .seconds(9), step: .milliseconds(100))
+        #expect(ann.words == ["+bob"])
+        // Its end decides as well as its answer.
+        try await crashAndCleanUp("connector-3", world)
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"])
+    }
+
+    @Test @Loop func nothingIsToldWhileServersMayBeMissingFromTheView() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.isViewComplete = false
+        bob.disconnect()
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(100))
+        #expect(ann.words == ["+bob"])
+        world.cluster.isViewComplete = true
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"])
+    }
+
+    /// Every time the word that somebody is gone may be overtaken: a new coming is never followed by the older end.
+    @Test(arguments: 0..<40) @Loop func theOlderWordNeverFollowsTheNewer(milliseconds: Int) async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.network.delay = .milliseconds(1) ... .milliseconds(9)
+        bob.disconnect()
+        await world.cluster.advance(by: .milliseconds(milliseconds), step: .milliseconds(1))
+        let journal = Journal()
+        Loop.spawn {
+            do { _ = try await self.enter(world, "bob", "connector-3") } catch { journal.note("\(error)") }
+        }
+        await world.cluster.advance(by: .seconds(1), step: .milliseconds(1))
+        #expect(journal.entries == [] && ann.words.last == "+bob", "\(ann.words)")
+    }
+
+    /// For applications that know more of a closed session than its user id.
+    @Test @Loop func anAbsenceCanBeAskedFor() async throws {
+        let world = try await world()
+        let bob = try await world.client("connector-1", "bob")
+        _ = try await world.client("connector-2", "bob")
+        for frontend: ServerID in ["connector-1", "connector-2"] { try await world.chat.add("hall", "bob", frontend) }
+        bob.disconnect()
+        #expect(await world["connector-1"].absence(of: "bob", from: "hall")?.uids == nil)
+        try await world.chat.leave("hall", "bob", "connector-2")
+        let gone = await world["connector-1"].absence(of: "bob", from: "hall")
+        #expect(gone?.uids == ["bob"] && gone?.channel == "hall" && gone?.server == "connector-1")
+    }
+
+    @Test @Loop func aServerThatStopsTellsOfItsClientsBeforeItEnds() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        _ = try await enter(world, "bob", "connector-2")
+        await world.cluster.stop("connector-2")
+        await world.cluster.settle()
+        #expect(ann.words == ["+bob", "-bob"])
+    }
+
+    @Test @Loop func theListOfThePublishedCopyLacksThoseWhoWereToldGone() async throws {
+        let world = try await world()
+        let instance = world.cluster["connector-2"].instance
+        _ = try await enter(world, "ann", "connector-1")
+        _ = try await enter(world, "bob", "connector-2")
+        await world.cluster.settle()
+        world.cluster.crash("connector-2")
+        #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["ann", "bob"])
+        try await world["chat-1"].cleanUp("connector-2", instance: instance) {}
+        await world.cluster.settle(turns: 200)
+        await world.publish(again: "bob", at: "connector-2")
+        #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["ann"])
+    }
+
+    // MARK: what is not complete, and gaps
+
+    @Test @Loop func anIncompleteViewIsSaid() async throws {
+        let world = try await world()
+        _ = try await enter(world, "ann", "connector-1")
+        let whole = try await world.push("hello")
+        #expect(whole.isComplete && !whole.isIncomplete)
+        world.cluster.isViewComplete = false
+        let report = try await world.push("hello")
+        #expect(report.queued == 1 && report.isIncomplete && !report.isComplete)
+        #expect(await world.chat.getMembersByChannelName("connector", "room").isIncomplete)
+        let news = try await world.cluster["chat-1"].channelService.broadcast(to: "connector", World.say, "news")
+        #expect(news.isIncomplete)
+    }
+
+    @Test(arguments: [1500, 2500, 6000]) @Loop func aPauseIsAGapForTheChannelsThere(milliseconds: Int) async throws {
+        let world = try await world()
+        _ = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.pause("connector-2")
+        await world.cluster.advance(by: .milliseconds(milliseconds))
+        #expect(!bob.pushes.contains { $0.route == "onGap" })
+        world.cluster.resume("connector-2")
+        await world.cluster.advance(by: .seconds(1))
+        #expect(bob.pushes.count { $0.route == "onGap" } == 1)
+    }
+
+    /// It ran all the time, and knows of nothing: who got no confirmation says so.
+    @Test @Loop func whatWasNotConfirmedIsAGap() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.network.freeze("connector-2")
+        let journal = Journal()
+        Loop.spawn {
+            do {
+                journal.note("\(try await world.push("hello").failed.keys.sorted())")
+            } catch { journal.note("\(error)") }
+        }
+        // Long enough for the word about it to fail as well.
+        await world.cluster.advance(by: .milliseconds(7500))
+        world.cluster.network.thaw("connector-2")
+        await world.cluster.advance(by: .seconds(6))
+        #expect(journal.entries == ["[connector-2]"])
+        #expect(bob.texts.contains("hello") == false)
+        #expect(bob.pushes.count { $0.route == "onGap" } == 1 && !ann.pushes.contains { $0.route == "onGap" })
+    }
+}
+
+extension TestSocket {
+    /// Who came (+) and went (-), as this client was told.
+    var words: [String] {
+        pushes.compactMap { push in
+            let name = push.text.dropFirst().dropLast()
+            return switch push.route {
+            case "onAdd": "+\(name)"
+            case "onLeave": "-\(name)"
+            default: nil
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+
+/// For every row of the tables "What is guaranteed" and "Bounds" of ARCHITECTURE.md the tests that show it.
+///
+/// In the form of `rowTable`.
+let guaranteeTable = """
+    call between servers
+        FaultTests.aCutAtAnyFrame
+        FaultTests.tenThousandCallsUnderRandomCutsHaveTenThousandOutcomes
+        CallTests.aCallOnItsWayFailsAtItsDeadlineAndTheLateReplyIsDropped
+        SocketTests.tenThousandCallsInBothDirections
+        LateTests.whatIsLateIsDroppedAndTheRestRunsInOrder
+        LateTests.aProcedureThatBeginsLateIsNotBegun
+    connection between servers
+        SealTests.aRelayCannotChangeWhatIsSaid
+        SealTests.betweenHostsEverythingIsSealed
+        SealTests.recordsOfOneConnectionAreOfNoUseOnTheNext
+        NoiseTests.thePublicVectorIsReproduced
+    request
+        DispatchTests.aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce
+        DispatchTests.aServerThatDiesIsAnsweredForAtOnce
+        OrderTests.tasksStartInTheOrderOfTheCalls
+        ArrivalTests.whatWasHeldBackIsAnsweredAtItsDeadlineFromArrival
+    a server that stood still
+        PauseTests.whatCameWhileTheLoopStoodStillIsReadBeforeTimersFire
+        PauseTests.aPauseOfTheServerIsNoClientsFault
+        TimerGateTests.aPauseBetweenPollAndTimersMakesThemWaitForOneMorePoll
+    a log line
+        LogTests.aLineCannotBeForged
+        LogTests.whatIsTooMuchIsCountedAndTold
+        AttackTests.logsCannotBeForged
+    push to a channel
+        PushTests.oneCallPerFrontendAndNoneToTheStore
+        PushTests.tenThousandMembersAreServedInSlicesAndInOrder
+        PushTests.slowReadersAreCounted
+        SendingTests.aSlowConsumerDisturbsNobody
+    membership
+        MembershipTests.theLastSessionEndsTheMembershipBeforeTheEvent
+        FailureTests.connectorIsKilled
+        ReaperTests.removedWithinLeaseAndTwoSeconds
+    member of a process's channel
+        AutomaticLeaveTests.aMemberAtAnotherFrontendLeavesWithItsLastSession
+        AutomaticLeaveTests.aQuestionThatFailsIsAskedAgain
+        AutomaticLeaveTests.aFrontendThatForgotTheQuestionIsAskedAgainBy
+    a call for a session, binding or membership
+        SessionInstanceTests.aLateCallReachesNoSessionOfTheNextStart
+        SessionInstanceTests.sessionIdsOfTwoStartsHaveNothingInCommon
+    binding (refuse)
+        ClaimTests.neverTwoHolders
+        ClaimTests.aHolderThatDoesNotAnswerLosesTheUserAfterHalfASecond
+        ReboundTests.aHolderThatCouldNotBeAskedEndsItsSessionWhenItIsTaken
+        ReboundTests.anEmptiedRedisLeavesTheUserToWhoeverHasTheBinding
+    server id
+        JoinTests.aSecondProcessOfALiveServersId
+        TakenTests.aSecondProcessNeverTakesTheIdOfALiveServer
+        TakenTests.aServerStartedSinceTheSnapshotStays
+        TakenTests.aHolderThatAnswersIsLeftInPeace
+    view
+        YoungRegistryTests.aServerThatStartsThenServesOnlyWithAWholeView
+        YoungRegistryTests.aRegistryThatLostItsDataIsWholeAtTheNextLook
+        YoungRegistryTests.aServerMissedByOneThatRunsMakesItsViewIncomplete
+        YoungRegistryTests.aColdStartWaitsForNothing
+    clean-up after an instance
+        SlowRedisTests.aCleanerThatWakesUpLateRemovesNothingOfTheNextInstance
+        CleanUpTests.aReaperThatIsSlowRemovesNothingOfTheNextInstance
+        CleanUpTests.twentyThousandUsersAreCleanedUpInTime
+        CleanUpTests.twoThousandChannelsAreCleanedUpInTime
+        SleepingReaperTests.nothingOfTheNextInstanceIsMissing
+    lost members
+        LostTests.regression6MembersOfACrashedFrontendEnd
+        LostTests.aListenerThatDoesNotAnswerIsReplacedByTheOneThatCleansUp
+        ReaperTests.anotherFinishesWhatADeadReaperBegan
+    absence
+        PresenceTests.whoIsBackBeforeTheCleanUpIsNotToldGone
+        PresenceTests.oneAbsenceIsToldOnce
+        PresenceTests.theOlderWordNeverFollowsTheNewer
+        PresenceTests.nothingIsToldWhileALiveFrontendDoesNotAnswer
+        PresenceTests.aConnectorThatRestartsAtOnceTellsOnlyOfThoseWhoAreNowhere
+    offline
+        StatusTests.whoIsOnlineIsFoundInAnEmptiedStore
+        StatusTests.whoseServerDoesNotAnswerIsNotSaidToBeOffline
+        StatusTests.inDoubtASilentFrontendLeavesItOpen
+    missed pushes
+        PresenceTests.aPauseIsAGapForTheChannelsThere
+        PresenceTests.whatWasNotConfirmedIsAGap
+        PresenceTests.whoMissedPushesInAPauseIsToldSo
+    push to all
+        PresenceTests.anIncompleteViewIsSaid
+        PresenceTests.aChatServerThatStartsAfterALossAcknowledgesNothingThatDidNotReachAll
+    connection to a name
+        DialTests.aBlackHoleInFrontDoesNotEatTheDeadline
+        DialTests.theAddressThatWasGoodComesFirst
+    start
+        RedisLimitTests.aServerThatIsSlowIsWaitedFor
+        RedisLimitTests.aServerThatLoadsItsDataIsWaitedFor
+        RedisLimitTests.aStartThatIsCancelledEndsAtOnce
+        StartTests.termDuringStartIsNoError
+    Redis away
+        FailureTests.redisDiesAndComesBackEmpty
+        FailureTests.redisHangs
+        HealthTests.aServerWithoutRedisIsIsolatedAfterTwoLeases
+        ReboundTests.anIsolatedServerRefusesBindsAtOnceAndComesBackByItself
+    outbound bytes of a client
+        SendingTests.aClientThatDoesNotReadIsClosed
+        SendingTests.aFloodOfPingsIsBoundedToo
+    a client's unanswered requests
+        DispatchTests.aSessionWithTooManyRequestsIsNotReadUntilSomeEnd
+        DispatchTests.requestsBeyondTheHardLimitAreRefusedAtOnce
+    what was read of a client and waits
+        BacklogTests.whatTheCoreDoesNotWantYetStaysUndecoded
+        BacklogTests.nothingIsLostOrReordered
+    a client's share of a turn
+        BacklogTests.aMessageOfManyNotifiesIsWorkedOffInSharesOfATurn
+        BacklogTests.tinyFragmentsUseUpTheShareToo
+    connections without a handshake
+        PendingTests.beyondTheLimitTheOldestMakesRoom
+        PendingTests.oneAddressHasItsOwnLimit
+        PendingTests.atMostHalfOfAllMayBePending
+    connections of a connector
+        PendingTests.whoComesBeyondTheLimitWaitsUntilThereIsRoom
+        AttackTests.aSilentFloodLeavesDescriptorsForRedis
+    connections accepted in a turn
+        AcceptTests.atMost64ConnectionsAreAcceptedInATurn
+    log lines of one kind that outsiders cause
+        LogTests.failingRequestsOfAFloodWriteFewLines
+    requests of a session that wait in serial
+        SerialFilterTests.aFullQueueRefuses
+    a client's package
+        PacketTests.refusesLongBodiesBeforeTheyArrive
+        SendingTests.aLargeMessageMayFollowTheAcknowledgementAtOnce
+        WebSocketTests.theLimitCanChangeBetweenTwoFramesOfOneInput
+    calls to a server
+        CallTests.callsBeyondTheBoundFailAtOnce
+        CallTests.bytesBeyondTheBoundFailAtOnce
+    calls of a server that wait for its word that they are awaited
+        LateTests.callsThatWaitForAWordAreBoundedAndEndInTime
+    connections between servers without a handshake
+        ConnectTests.aFloodOfSilentConnectionsKeepsNoServerOut
+    Redis commands waiting
+        RedisConnectionTests.tooManyPendingAreRefused
+        RedisLimitTests.aBatchBeyondTheBoundIsSentInParts
+        RedisLimitTests.tooManyBytesPendingAreRefused
+    a reply of Redis
+        RedisLimitTests.aReplyBeyondTheBoundEndsTheConnection
+    names whose addresses are kept
+        NameTests.theLastGoodAnswerOutlivesTheResolver
+        DialTests.aNameIsAskedOnceAtATime
+    work off the loop
+        OffLoopTests.the257thWaitingJobIsRefused
+    unpublished memberships
+        PublishingTests.anOutageOfManyChangesLeavesABacklogOfWhatDiffers
+        CleanUpTests.anOutageOfManyChannelsDoesNotGrowTheBacklog
+        CleanUpTests.marksOfLeaversAndOfEmptyChannelsAreBounded
+    unpublished status
+        CrossingTests.marksOfThoseWhoLeftAreBounded
+        CrossingTests.afterACrowd
+    members written at once
+        CleanUpTests.aLongChannelIsWrittenInParts
+    entries removed between two looks at the clean-up token
+        CleanUpSlicesTests.noMoreThanFiftyEntriesBetweenTwoLooks
+        CleanUpSlicesTests.aLostTokenStopsAtOnce
+    keys walked for a lost index
+        CleanUpTests.channelsWithoutAnIndexAreFound
+        CleanUpTests.usersWithoutAnIndexAreFound
+    channel changes not in their store
+        LocalChannelStoreTests.aLongOutageIsBoundedByChannelsAndMembers
+    pushes on their way to a channel's members, by user id, or to all
+        DeliveryQueueTests.whatWaitsIsBounded
+        DeliveryQueueTests.longPushesGoInSlices
+    users whose absence is being judged
+        PresenceTests.anAbsenceCanBeAskedFor
+    what a frontend remembers of who came and went
+        PresenceTests.theOlderWordNeverFollowsTheNewer
+    channels with unconfirmed pushes, for a frontend
+        PresenceTests.whatWasNotConfirmedIsAGap
+    pushes a buffer scheduler keeps
+        PushSchedulerTests.aFullBufferLeavesEarly
+    a registry entry
+        PureTests.badEntry
+        PureTests.anEntryOfAnySizeIsRefused
+        FollowingTests.anEntryThatNoServerWouldAnnounceIsIgnored
+    lines about servers that stop or begin to answer
+        TransportRuleTests.aStormOfDoubtsIsToldAsANumber
+    jobs before I/O is looked at
+        FairnessTests.twoHundredTasksThatNeverStopDoNotStarveATimer
+    streams flushed per turn
+        OrderTests.exactly256AreFlushedInOneTurnAndTheRestInTheNext
+        OrderTests.theRestWaitsForTheNextTurnInOrder
+    """
