@@ -183,7 +183,8 @@ extension ClusterMembership {
         }
     }
 
-    /// Leaves the registry, and closes the connections last.
+    /// Leaves the registry, unless something published under the lease could not be removed, and closes the connections
+    /// last.
     public func stop() async {
         phase = .stopped
         leaseHealth.stop()
@@ -194,13 +195,21 @@ extension ClusterMembership {
         view.close()
         if isJoined {
             isJoined = false
-            do throws(RedisError) {
-                try await keeper.leave()
-            } catch {
-                log.warning("cannot leave the registry", metadata: ["pomelo.reason": "\(error)"])
-            }
+            await leave()
         }
         await ports.client?.stop()
+    }
+
+    private func leave() async {
+        keeper.leaves()
+        guard !publishers.contains(where: \.isBehind) else {
+            return log.warning("what this server has published is not removed: left to the others, after its lease")
+        }
+        do throws(RedisError) {
+            _ = try await registry.leave(keeper.info)
+        } catch {
+            log.warning("cannot leave the registry", metadata: ["pomelo.reason": "\(error)"])
+        }
     }
 
     // MARK: helpers

@@ -40,7 +40,7 @@ import PomeloRedis
     var tickers: [Ticker] = []
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
-    private var publishers: [any LeasePublisher] = []
+    var publishers: [any LeasePublisher] = []
     private var wantsRecovery = false
     private var isRecovering = false
     private var wantsPublication = false
@@ -90,6 +90,9 @@ import PomeloRedis
 
     /// Degraded from the loss of Redis or a renewal that failed, isolated after two leases, until the next renewal.
     public var health: MembershipHealth { leaseHealth.current }
+
+    /// As the options say.
+    public var lease: Duration { options.lease }
 
     /// Asks the registry; an entry whose lease was lost counts as alive, since it is about to get a new one.
     ///

@@ -114,8 +114,9 @@ struct LeaseHolder: Equatable {
         case held(LeaseHolder)
     }
 
+    /// Writes an entry and its lease; with `ifMissing` only where there is none.
     func put(
-        _ info: ServerInfo, replacing expected: InstanceID?, lease: Duration
+        _ info: ServerInfo, replacing expected: InstanceID?, lease: Duration, ifMissing: Bool = false
     ) async throws(RedisError) -> PutOutcome {
         let reply = try await redis.run(
             ClusterScripts.put,
@@ -124,7 +125,7 @@ struct LeaseHolder: Equatable {
             ],
             args: [
                 .text(info.id.rawValue), .text(RegistryEntry.encode(info)), .text(info.instance.rawValue),
-                .text(expected?.rawValue ?? ""), .milliseconds(lease),
+                .text(expected?.rawValue ?? ""), .milliseconds(lease), .text(ifMissing ? "missing" : ""),
             ])
         guard let fields = reply.array, let first = fields.first?.int else {
             throw .protocolError("cluster.put answered \(reply)")

@@ -186,21 +186,26 @@ import PomeloRedis
         note(snapshot.unreadable)
         feed = ClusterFeed(epoch: snapshot.epoch, position: snapshot.position, born: snapshot.born)
         awaited = 0
-        let listed = isInGrace ? await withKnown(snapshot.servers) : snapshot.servers
+        let listed = isInGrace ? try await withKnown(snapshot.servers) : snapshot.servers
         // REENTRANCY: only this server's own state may have changed meanwhile.
         list(listed)
     }
 
     /// Adds those that the registry lacks, and puts back those that answer where it has another instance.
     ///
-    /// A Redis of yesterday lists instances that are long gone, until their successors have renewed.
-    private func withKnown(_ listed: [ServerInfo]) async -> [ServerInfo] {
+    /// A Redis of yesterday lists instances that are long gone, until their successors have renewed. What it lacks it
+    /// gets back from whoever knew it: a server that dies before its own renewal could not be cleaned up after, since
+    /// nobody would know that it ever was.
+    private func withKnown(_ listed: [ServerInfo]) async throws(RedisError) -> [ServerInfo] {
         var byID = Dictionary(listed.map { ($0.id, $0) }) { first, _ in first }
         let differing = servers.all.filter { known in
             known.id != own?.id && byID[known.id].map { $0.instance != known.instance } ?? true
         }
         let doubted = differing.filter { byID[$0.id] != nil }
-        for known in differing where byID[known.id] == nil { byID[known.id] = known }
+        for known in differing where byID[known.id] == nil {
+            byID[known.id] = known
+            if own != nil { _ = try await registry.put(known, replacing: nil, lease: lease, ifMissing: true) }
+        }
         for known in await answering(doubted) { byID[known.id] = known }
         return Array(byID.values)
     }

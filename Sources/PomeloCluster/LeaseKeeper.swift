@@ -70,11 +70,8 @@ import PomeloRedis
         return hasLost ? .regained : .held
     }
 
-    /// Removes the entry, if it is still this instance's.
-    func leave() async throws(RedisError) {
-        isLeaving = true
-        _ = try await registry.leave(info)
-    }
+    /// Renews and writes nothing any more.
+    func leaves() { isLeaving = true }
 
     private func claim() async throws(RedisError) {
         do throws(RedisError) {
@@ -88,7 +85,7 @@ import PomeloRedis
 
     /// Nil when the entry is written.
     private func put(replacing dead: InstanceID? = nil) async throws(RedisError) -> Standing? {
-        // REENTRANCY: `leave` may have been called while the renewal was under way.
+        // REENTRANCY: `leaves` may have been called while the renewal was under way.
         if isLeaving { return .leaving }
         switch try await registry.put(info, replacing: dead, lease: lease) {
         case .written: return nil

@@ -26,6 +26,7 @@ import PomeloLoop
     var count: Int { backlog.comparesAll ? max(1, channels.nameCount) : backlog.count }
     var marks: Int { backlog.marks }
     var hasChanges: Bool { !backlog.isEmpty }
+    var isBehind: Bool { hasChanges }
 
     /// A membership differs from the published copy.
     func note(_ channel: ChannelName, _ uid: UserID) { backlog.note(channel, uid, channels) }

@@ -181,12 +181,14 @@ public struct GoneMembers: Sendable {
     /// Asks all frontends, and answers the questions; false when that is not possible now.
     private func decide(_ batch: [Question], _ gone: ServerID?) async -> Bool {
         guard application.membership?.isViewComplete ?? true else { return false }
-        let fences = await service.fences()
-        // Who is in the view only now has had no client who could miss a word.
+        let isAway: (ServerID) -> Bool = { $0 == gone || self.application.servers[$0] == nil }
+        let first = application.servers.frontends.map(\.id)
+        let fences = await service.fences(of: first)
+        // Without its fence a frontend would not be told. Who is in the view only now has no client to tell.
+        guard first.allSatisfy({ fences[$0] != nil || isAway($0) }) else { return false }
         let frontends = application.servers.frontends.map(\.id)
         let answers = await service.present(batch.map { ($0.channel, Array($0.endings.keys)) }, at: frontends)
-        guard frontends.allSatisfy({ answers[$0] != nil || $0 == gone || application.servers[$0] == nil }),
-            application.membership?.isViewComplete ?? true
+        guard frontends.allSatisfy({ answers[$0] != nil || isAway($0) }), application.membership?.isViewComplete ?? true
         else { return false }
         for (index, question) in batch.enumerated() {
             let present = answers.values.reduce(into: Set<UserID>()) { $0.formUnion($1[index]) }
@@ -196,7 +198,8 @@ public struct GoneMembers: Sendable {
                     ? nil
                     : GoneMembers(
                         channel: question.channel, uids: absent.keys.sorted(),
-                        server: absent.values.first?.server ?? application.serverID, endings: absent, fences: fences))
+                        server: absent.values.first?.server ?? application.serverID, endings: absent,
+                        fences: fences.filter { $0.value != .nobody }))
         }
         return true
     }

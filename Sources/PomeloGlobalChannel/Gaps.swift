@@ -123,6 +123,8 @@ public struct MissedPushes: Sendable {
     private var isAll = false
     private var timer: TimerID?
     var listeners: [@Loop (MissedPushes) -> Void] = []
+    /// Hears of them first.
+    var raised: @Loop (Set<ChannelName>) -> Void = { _ in }
 
     init(_ channels: OwnedChannels, _ clock: any LoopClock) {
         self.channels = channels
@@ -143,7 +145,8 @@ public struct MissedPushes: Sendable {
     }
 
     private func raise() {
-        let names = isAll ? channels.names : missed.filter { channels[$0] != nil }
+        let names = isAll ? Set(channels.names) : missed.filter { channels[$0] != nil }
+        raised(names)
         (timer, missed, isAll) = (nil, [], false)
         let gap = MissedPushes(channels: names.sorted())
         if !names.isEmpty { for listener in listeners { listener(gap) } }

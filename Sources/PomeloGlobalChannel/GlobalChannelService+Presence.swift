@@ -41,10 +41,12 @@ extension GlobalChannelService {
     }
 
     /// Hears, at a frontend, of channels whose members here may have missed pushes: this process did not run for a
-    /// second or more, or another server got no confirmation from here.
+    /// second or more, or another server got no confirmation from here; and of all channels when a frontend is gone
+    /// soon after Redis came back, since who was lost with it may be unknown.
     public func onGap(_ listener: @escaping @Loop (MissedPushes) -> Void) {
         if gaps.listeners.isEmpty, application.isFrontend {
             application.pauseWatch.on { [weak self] pause in self?.wasAway(pause) }
+            application.servers.observe { [weak self] change in self?.serversChanged(change) }
         }
         gaps.listeners.append(listener)
     }
@@ -102,6 +104,7 @@ extension GlobalChannelService {
                 continue
             }
             let ending = words.endings[uid] ?? ownEnding(nil)
+            if told.hasCome(words.channel, uid, since: fence.tick) { judgeAgain(words.channel, uid, ending) }
             guard told.gone(words.channel, uid, ending, began: fence.tick), let owned else { continue }
             sum.begin()
             do throws(PomeloError) {
@@ -114,6 +117,11 @@ extension GlobalChannelService {
             }
         }
         sum.close()
+    }
+
+    /// The word about a coming may itself have come late, after the user had gone again.
+    private func judgeAgain(_ channel: ChannelName, _ uid: UserID, _ ending: Ending) {
+        departures.begin { await self.passOn(Departed(channel: channel, endings: [uid: ending])) }
     }
 
     private func ownEnding(_ number: UInt64?) -> Ending {

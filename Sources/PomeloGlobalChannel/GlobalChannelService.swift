@@ -42,6 +42,8 @@ public struct ChannelMembers: Sendable, Equatable {
     /// Memberships that ended in this turn.
     var ended: [ChannelName: [UserID: Ending]] = [:]
     var returnCheck: ReturnCheck?
+    /// When Redis was back, perhaps with less than it had.
+    var storeReturned: UInt64?
 
     init(_ application: Application, _ store: any ChannelStore, _ options: GlobalChannel.Options) {
         self.application = application
@@ -52,6 +54,7 @@ public struct ChannelMembers: Sendable, Equatable {
         writer = WriteBehind(published, of: application)
         missed = MissedNotes(application)
         gaps = Gaps(channels, application.clock)
+        gaps.raised = { [unowned self] names in self.told.hasGap(in: names) }
         channels.changed = { [published, writer] channel, uid in
             published.note(channel, uid)
             writer.kick()

@@ -19,6 +19,9 @@ struct Ending: Hashable, Sendable {
 struct Fence: Hashable, Sendable {
     let instance: InstanceID
     let tick: UInt64
+
+    /// Of a server without channels, which tells nobody.
+    static let nobody = Fence(instance: InstanceID(""), tick: 0)
 }
 
 /// What this frontend has told its clients last of who came to a channel and who is gone from it.
@@ -67,6 +70,18 @@ struct PresenceLog {
         if let entry = last[key], !entry.isFollowed(by: ending, began: began) { return false }
         note(key, ending)
         return true
+    }
+
+    /// Words about some channels may have been missed: who was told gone may have come since.
+    mutating func hasGap(in channels: Set<ChannelName>) {
+        for (key, entry) in last where entry.ending != nil && entry.tellsComings && channels.contains(key.channel) {
+            last[key]?.tellsComings = false
+        }
+    }
+
+    /// Whether a word that a user has come has passed since a judgement began.
+    func hasCome(_ channel: ChannelName, _ uid: UserID, since began: UInt64) -> Bool {
+        last[Key(channel: channel, uid: uid)].map { $0.ending == nil && $0.tick > began } ?? false
     }
 
     /// Whether the last word about a user is that it is gone.

@@ -56,8 +56,8 @@ extension GlobalChannelService {
     // MARK: asking
 
     /// How far each frontend is with what it tells; those that do not answer are left out.
-    func fences() async -> [ServerID: Fence] {
-        await ask(application.servers.frontends.map(\.id), "channel.fence", []) { reader throws(PomeloError) in
+    func fences(of frontends: [ServerID]) async -> [ServerID: Fence] {
+        await ask(frontends, "channel.fence", [], none: .nobody) { reader throws(PomeloError) in
             Fence(instance: InstanceID(try reader.text()), tick: try reader.number())
         }
     }
@@ -179,8 +179,21 @@ extension GlobalChannelService {
 }
 
 extension GlobalChannelService: LeasePublisher {
-    /// The lease may have ended: then others may have told this server's users gone.
-    public func redisReturned() async { doubtPresence() }
+    /// The lease may have ended: then others may have told this server's users gone. And of a server that dies before it
+    /// has published again, nobody may know who was lost with it.
+    public func redisReturned() async {
+        doubtPresence()
+        storeReturned = application.clock.now
+    }
+
+    /// Clean-ups after a server that may have found less than it had published: all ask anew who is there.
+    func serversChanged(_ change: ServerChange) {
+        if case .added = change { return }
+        guard let storeReturned, let lease = application.membership?.lease,
+            application.clock.now < storeReturned &+ (lease * 3).clampedNanoseconds
+        else { return }
+        gaps.note(nil)
+    }
 
     func doubtPresence() {
         guard application.isFrontend, !listeners.returned.isEmpty else { return }

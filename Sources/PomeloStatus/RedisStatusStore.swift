@@ -184,7 +184,7 @@ public import PomeloRedis
         _ = try await redis.send(RedisCommand("SREM", revokedKey(own)).appending(uids.map(\.rawValue)))
     }
 
-    /// Removes each binding that this instance holds, then the users from its index.
+    /// Removes each binding that this instance holds, or one before it, then the users from its index.
     ///
     /// - Complexity: one round trip for 500 users.
     /// - Throws: `RedisError`; repeating is harmless.

@@ -35,6 +35,9 @@ import PomeloLoop
 
     /// Users whose status is not published.
     var count: Int { comparesAll ? max(1, dirty.count) : dirty.count }
+    var isBehind: Bool { comparesAll || !dirty.isEmpty || !claiming.isEmpty || undecided > 0 }
+    /// Claims that the store may grant yet, whether somebody waits for them or not.
+    var undecided = 0
     var hasChanges: Bool { comparesAll || !dirty.isSubset(of: claiming) }
 
     /// A user came or went.

@@ -43,6 +43,8 @@ extension StatusService: BindAuthority {
         let attempt = Attempt()
         do {
             let decided = try await application.clock.within(Self.claimDeadline) {
+                self.published.undecided += 1
+                defer { self.published.undecided -= 1 }
                 let isOurs = try await self.decide(uid, self.holder(session.id), attempt)
                 // Granted too late: nobody waits for it any more.
                 if isOurs, attempt.isOver { self.changed(uid) }

@@ -66,7 +66,8 @@ public struct PublishedStatus: Sendable, Equatable {
     func revoke(_ uid: UserID, from server: ServerID) async throws
     /// Removes revocations that this server knows of.
     func forget(revoked uids: [UserID]) async throws
-    /// Gives back what this instance holds of these user ids.
+    /// Gives back what this instance holds of these user ids; or one before it, as long as this one has the server's
+    /// id: a store that went back to older data may name it.
     func release(_ uids: [UserID]) async throws
     /// Who holds each user id.
     func holders(of uids: [UserID]) async throws -> [Holder?]
@@ -181,14 +182,12 @@ public struct PublishedStatus: Sendable, Equatable {
     /// Removes the notes for this server.
     public func forget(revoked uids: [UserID]) { entries.revoked[owner.server]?.subtract(uids) }
 
-    /// Removes the bindings that this instance holds.
+    /// Removes the bindings that this instance holds, or one before it.
     public func release(_ uids: [UserID]) {
+        let isOwner = entries.owners[owner.server] == owner.instance
         for uid in uids {
-            if let bound = entries.bindings[uid]?.holder, bound.server == owner.server,
-                bound.instance == owner.instance
-            {
-                entries.bindings[uid] = nil
-            }
+            guard let bound = entries.bindings[uid]?.holder, bound.server == owner.server else { continue }
+            if isOwner || bound.instance == owner.instance { entries.bindings[uid] = nil }
         }
     }
 

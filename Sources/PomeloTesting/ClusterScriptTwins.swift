@@ -30,6 +30,7 @@ extension FakeRedis {
         if holder != "", holder != args[2], holder != args[3] {
             return .array([.integer(0), .text(current ?? ""), .text(holder)])
         }
+        if let current, args[5] == "missing" { return .array([.integer(0), .text(current), .text(holder)]) }
 
         let now = try now(redis)
         let end = now + (Int(args[4]) ?? 0)

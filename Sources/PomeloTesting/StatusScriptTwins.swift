@@ -64,13 +64,13 @@ extension FakeRedis {
     static func release(
         _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
     ) throws(RedisError) -> RedisReply {
+        let (mark, written) = try LeaseMark.read(redis, keys[0], "status")
         var removed: Int64 = 0
         for key in keys.dropFirst(2) {
             let held = try redis(RedisCommand("HMGET", key, "sid", "inst")).array ?? []
-            guard held[0].string == args[0], held[1].string == args[1] else { continue }
+            guard held[0].string == args[0], held[1].string == args[1] || mark == args[1] else { continue }
             removed += Int64(try redis(RedisCommand("UNLINK", key)).int ?? 0)
         }
-        let (mark, written) = try LeaseMark.read(redis, keys[0], "status")
         if let mark, mark != args[1] { return .integer(removed) }
         if args.count > 2 { try redis(RedisCommand("SREM", keys[1]).appending(Array(args[2...]))) }
         if !written.isNull {

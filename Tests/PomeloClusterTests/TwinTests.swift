@@ -104,7 +104,7 @@ private struct ScriptCalls {
                 ClusterScripts.put, keys: registry + [Self.tag + "everServers", hint, born],
                 args: [
                     .text(id), .text(entry(id, inst)), .text(inst), .text(pick(Self.instances + [""])),
-                    lease(),
+                    lease(), .text(pick(["", "missing"])),
                 ])
         case 5..<8:
             return .script(

@@ -7,6 +7,7 @@ import Testing
 /// State is written behind, in order, again after a failure, and healed after a loss.
 @Suite struct WriteBehindTests {
     @Loop private final class Letters: PublishedState {
+        var isBehind: Bool { hasChanges }
         let name = "letters"
         var waiting: [String] = []
         /// What arrived at the store, in order.

@@ -38,11 +38,13 @@ extension ClusterSimulation {
     func tellPresence(_ app: Application) {
         let channels = app.globalChannel
         channels.onGone { gone in
+            self.note("\(app.serverID) tells that \(gone.uids) are gone from \(gone.channel)")
             do {
                 try await channels.tell("connector", Self.onLeave, gone) { Word(room: gone.channel, uid: $0) }
             } catch { self.fail("onLeave: \(error)") }
         }
         channels.onReturned { members in
+            self.note("\(app.serverID) tells that \(members.uids) are back in \(members.channel)")
             for uid in members.uids {
                 do {
                     _ = try await channels.pushMessage(
@@ -52,6 +54,7 @@ extension ClusterSimulation {
             }
         }
         channels.onGap { gap in
+            self.note("\(app.serverID) missed something in \(gap.channels)")
             for channel in gap.channels {
                 Loop.spawn {
                     do {
@@ -62,26 +65,40 @@ extension ClusterSimulation {
         }
     }
 
-    /// Clients that were told of a gap ask again who is there, and those whose question failed.
+    /// As pages do: who was told of a gap asks again who is there, who was refused a list asks once more, and whose
+    /// entrance failed enters again, for nobody may have been told of it.
     func listAgain() {
         for client in clients where !client.socket.isClosed && !paused.contains(client.frontend) {
-            let pushes = client.socket.pushes[client.seen...]
-            client.seen = client.socket.pushes.count
-            var rooms: Set<ChannelName> = []
-            for push in pushes where push.route == Self.onGap.route {
-                for room in Self.rooms where push.text.contains("\"\(room)\"") && client.lists[room] != nil {
-                    rooms.insert(room)
+            let rooms = gaps(of: client)
+            for (room, list) in client.lists.sorted(by: { $0.key < $1.key }) {
+                let isRefused = client.socket.answers[list.request] != nil && (try? client.listed(list)) == nil
+                if isRefused, let body = client.socket.answers[list.request]?.first {
+                    note("\(client.socket.remoteAddress) is refused \(room): \(String(decoding: body, as: UTF8.self))")
+                }
+                let isQuestion = client.questions.contains(list.request)
+                if isRefused, !isQuestion {
+                    guard client.socket.session?.uid != nil else { continue }
+                    client.list(room, request(client, "chat.room.join", ["room": .string(room.rawValue)]))
+                } else if isRefused || rooms.contains(room) {
+                    let id = request(client, "chat.room.list", ["room": .string(room.rawValue)])
+                    client.list(room, id)
+                    client.questions.insert(id)
                 }
             }
-            for (room, list) in client.lists where client.retries.contains(list.request) {
-                if client.socket.answers[list.request] != nil, (try? client.listed(list)) == nil { rooms.insert(room) }
-            }
-            for room in rooms.sorted() {
-                let id = request(client, "chat.room.list", ["room": .string(room.rawValue)])
-                client.list(room, id)
-                client.retries.insert(id)
-            }
         }
+    }
+
+    /// The client's rooms of which it was told since the last time that something may be missing.
+    private func gaps(of client: Client) -> Set<ChannelName> {
+        let pushes = client.socket.pushes[client.seen...]
+        client.seen = client.socket.pushes.count
+        var rooms: Set<ChannelName> = []
+        for push in pushes where push.route.hasPrefix("on") && push.route != Self.say.route {
+            note("\(client.socket.remoteAddress) hears \(push.route) \(push.text)")
+            guard push.route == Self.onGap.route else { continue }
+            rooms.formUnion(Self.rooms.filter { push.text.contains("\"\($0)\"") })
+        }
+        return rooms
     }
 
     /// In the end each list has exactly those who are in the room.

@@ -26,8 +26,8 @@ import PomeloWire
         var lists: [ChannelName: List] = [:]
         /// Pushes that were looked at for gaps.
         var seen = 0
-        /// Questions for a list that are asked again when they fail.
-        var retries: Set<UInt32> = []
+        /// Questions for a list, which are no entrance.
+        var questions: Set<UInt32> = []
         init(_ socket: TestSocket, _ frontend: ServerID) {
             self.socket = socket
             self.frontend = frontend
@@ -139,6 +139,7 @@ import PomeloWire
             pass(.seconds(1))
             listAgain()
         }
+        pass(.seconds(5))
     }
 
     // MARK: servers

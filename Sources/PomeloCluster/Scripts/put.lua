@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Writes a server's entry and lease: joins, takes over, changes its state, or comes back after Redis lost it.
+-- Writes a server's entry and lease: joins, takes over, changes its state, or comes back after Redis lost it; then
+-- others may write it, as they knew it.
 --
 -- KEYS[1] servers      hash    id -> entry
 -- KEYS[2] leases       zset    id -> end of its lease, Unix milliseconds
@@ -14,7 +15,8 @@
 -- ARGV[3] inst of the entry
 -- ARGV[4] another inst that may be replaced, or ""
 -- ARGV[5] length of the lease in milliseconds
--- Reply   {1, epoch} when written; {0, entry of the holder, its inst} when another instance holds the id
+-- ARGV[6] "missing": nothing is written over an entry, of whichever instance; or ""
+-- Reply   {1, epoch} when written; {0, entry that stays, its inst} when another instance holds the id
 
 -- An entry that nobody can read holds nothing.
 local function instance(text)
@@ -25,6 +27,7 @@ end
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 local holder = current and instance(current) or ''
 if holder ~= '' and holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, current, holder} end
+if current and ARGV[6] == 'missing' then return {0, current, holder} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

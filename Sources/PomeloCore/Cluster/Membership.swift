@@ -14,6 +14,8 @@ public import PomeloLoop
     var isViewComplete: Bool { get }
     /// How sure this server may be that the others count on it.
     var health: MembershipHealth { get }
+    /// How long a server may be silent before the others clean up after it.
+    var lease: Duration { get }
     /// Whether the registry says now that an instance has its server id and its lease lives; a view lags behind that.
     func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool
     /// The cluster's name, part of every key of its own.
@@ -58,4 +60,12 @@ public enum MembershipHealth: String, Sendable {
 @Loop public protocol LeasePublisher: AnyObject {
     /// Redis is back, or the lease was taken anew: compare and publish again what it has lost.
     func redisReturned() async
+    /// Whether the store holds something that should not be there, or may soon: a server that ends so must not leave
+    /// the registry, since nobody would clean up after it.
+    var isBehind: Bool { get }
+}
+
+extension LeasePublisher {
+    /// False: nothing of its own is published.
+    public var isBehind: Bool { false }
 }

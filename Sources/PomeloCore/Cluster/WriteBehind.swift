@@ -8,6 +8,8 @@ public import PomeloLoop
     var name: String { get }
     /// Whether the copy differs, and something can be written now.
     var hasChanges: Bool { get }
+    /// Whether the copy differs, or may soon, by what is not decided yet.
+    var isBehind: Bool { get }
     /// Writes some of what differs together with the sequence, and calls `written` with the sequence that the store
     /// held before, as soon as that is known; what could not be written differs still.
     func publish(_ sequence: UInt64, written: @Loop (UInt64?) -> Void) async throws
@@ -79,6 +81,9 @@ public import PomeloLoop
         await task?.value
         await run()
     }
+
+    /// Whether the copy differs from the truth, as far as is known here.
+    public var isBehind: Bool { state.isBehind }
 
     // MARK: writing
 
