@@ -21,6 +21,8 @@ import PomeloLoop
     private var sweepCursor: [UserID] = []
     /// Users whose binding is being claimed: their entry is not touched meanwhile.
     private var claiming: Set<UserID> = []
+    /// Users whose binding is being given back, and who waits for the end of that.
+    private var releasing: [UserID: [CheckedContinuation<Void, Never>]] = [:]
     /// Users whose binding the store may have lost, or given to another server.
     private var unclaimed: Set<UserID> = []
     /// Makes sure of the binding of a user who is here.
@@ -130,11 +132,22 @@ import PomeloLoop
             return
         }
         unclaimed.remove(uid)
+        try await releaseAlone(uid)
+        // Who came back meanwhile is to be published anew; a claim waits for the release to end.
+        if isHere(uid) || claiming.contains(uid) { dirty.insert(uid) }
+    }
+
+    private func releaseAlone(_ uid: UserID) async throws {
+        releasing[uid] = []
+        defer { for waiter in releasing.removeValue(forKey: uid) ?? [] { waiter.resume() } }
         try await store.release([uid])
-        guard isHere(uid) || claiming.contains(uid) else { return }
-        // A store may have executed the release after the claim that came meanwhile.
-        dirty.insert(uid)
-        unclaimed.insert(uid)
+    }
+
+    /// Suspends while a user id is being given back: a claim that overtook it would be undone by it.
+    func releaseHasEnded(_ uid: UserID) async {
+        await withCheckedContinuation { waiter in
+            if releasing[uid] == nil { waiter.resume() } else { releasing[uid]?.append(waiter) }
+        }
     }
 
     // MARK: healing

@@ -45,6 +45,7 @@ extension StatusService: BindAuthority {
             let decided = try await application.clock.within(Self.claimDeadline) {
                 self.published.undecided += 1
                 defer { self.published.undecided -= 1 }
+                await self.published.releaseHasEnded(uid)
                 let isOurs = try await self.decide(uid, self.holder(session.id), attempt)
                 // Granted too late: nobody waits for it any more.
                 if isOurs, attempt.isOver { self.changed(uid) }
