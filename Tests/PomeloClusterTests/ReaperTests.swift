@@ -23,6 +23,18 @@ import Testing
         #expect(left == .integer(0))
     }
 
+    /// A stop while Redis fails: nobody would clean up after a server that is not registered.
+    @Test @Loop func whoCouldNotRemoveItsStateIsCleanedUpAfter() async throws {
+        let cluster = MemoryCluster()
+        let members = try await cluster.started(["a", "b"])
+        members[1].notes.isBehind = true
+        try await cluster.clock.drive { await members[1].stop() }
+        await cluster.clock.pass(.seconds(1))
+        #expect(members[0].sees("b") != nil && !members[0].notes.cleaned.contains("b"))
+        await cluster.clock.pass(.seconds(12))
+        #expect(members[0].sees("b") == nil && members[0].notes.cleaned.filter { $0 == "b" } == ["b"])
+    }
+
     @Test @Loop func whoAnswersStays() async throws {
         let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])

@@ -221,6 +221,7 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     let name = "notes"
     private(set) var cleaned: [ServerID] = []
     private(set) var published = 0
+    var isBehind = false
     /// The work of the cleaner, when there is any.
     var work: (@Loop (_ server: ServerID, _ proceed: @Loop () async throws -> Void) async throws -> Void)?
 

@@ -135,6 +135,84 @@ import Testing
         #expect(journal.entries == [] && ann.words.last == "+bob", "\(ann.words)")
     }
 
+    /// A frontend that answers the second question and not the first is asked once more: without its fence it would not
+    /// be told.
+    @Test @Loop func aFrontendThatAnswersInTheMiddleIsTold() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        world.cluster.network.freeze("connector-1")
+        bob.disconnect()
+        let limit = world.cluster["chat-1"].limits.pushCall
+        await world.cluster.advance(by: limit + .milliseconds(100), step: .milliseconds(20))
+        world.cluster.network.thaw("connector-1")
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"])
+    }
+
+    /// Somebody comes and goes while the word about the coming is on its way: it does not have the last word.
+    @Test(arguments: 0..<40) @Loop func aWordAboutAComingThatComesLateIsJudgedAgain(seed: Int) async throws {
+        let world = try await World(connectors: 3, chats: 2, seed: UInt64(seed), tells: true) {
+            $0.goneServerType = "chat"
+        }
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await world.client("connector-2", "bob")
+        try await world.chat.add("room", "bob", "connector-2")
+        world.cluster.network.delay = .milliseconds(1) ... .milliseconds(60)
+        Loop.spawn {
+            _ = try? await world.chat.pushMessage(
+                "connector", Self.onAdd, "bob", "room", except: ["bob"], arrival: "bob")
+        }
+        await world.cluster.settle(turns: 3)
+        bob.disconnect()
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(1))
+        #expect(ann.words.last != "+bob", "\(ann.words)")
+    }
+
+    /// Who was told gone came back unseen, as the gap said: the next end is told as well.
+    @Test @Loop func whoCameDuringAGapIsToldGoneAgain() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        bob.disconnect()
+        await world.cluster.advance(by: .seconds(1), step: .milliseconds(10))
+        #expect(ann.words == ["+bob", "-bob"])
+        world.cluster.network.partition("chat-1", "connector-1")
+        let journal = Journal()
+        Loop.spawn {
+            do { journal.note("\(try await self.enter(world, "bob", "connector-2").isClosed)") } catch {
+                journal.note("\(error)")
+            }
+        }
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        world.cluster.network.heal("chat-1", "connector-1")
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob"] && ann.pushes.contains { $0.route == "onGap" })
+        #expect(journal.entries == ["false"])
+        for session in world.cluster["connector-2"].sessionService.get(byUid: "bob") {
+            world.cluster["connector-2"].sessionService.kick(session.id, reason: "test")
+        }
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "-bob", "-bob"])
+    }
+
+    /// Redis may have lost the members of a frontend that is gone before it has published them again.
+    @Test(arguments: [true, false]) @Loop func aFrontendGoneSoonAfterAnOutageIsAGap(wasAway: Bool) async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        _ = try await enter(world, "bob", "connector-2")
+        await world.cluster.advance(by: .seconds(1))
+        world.cluster.crash("connector-2")
+        if wasAway {
+            world.entries.removeAll()
+            world.cluster.redisReturned()
+        }
+        try await world.cluster.endLease(of: "connector-2")
+        await world.cluster.advance(by: .seconds(2), step: .milliseconds(100))
+        #expect(ann.words == (wasAway ? ["+bob"] : ["+bob", "-bob"]))
+        #expect(ann.pushes.count { $0.route == "onGap" } == (wasAway ? 1 : 0))
+    }
+
     /// For applications that know more of a closed session than its user id.
     @Test @Loop func anAbsenceCanBeAskedFor() async throws {
         let world = try await world()

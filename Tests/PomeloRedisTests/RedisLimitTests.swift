@@ -43,6 +43,18 @@ extension WithRedis {
             }
         }
 
+        /// A command that a script may not call: Redis tells its line only.
+        @Test @Loop func theErrorOfAScriptTellsTheLine() async throws {
+            try await withClient { _, redis in
+                let script = RedisScript(name: "test", source: "local x = 1\n  return redis.call('INCR', KEYS[1], x, x)")
+                let error = await failure { () throws(RedisError) in
+                    _ = try await redis.run(script, keys: ["k"], args: [])
+                }
+                let text = error.map(String.init(describing:)) ?? ""
+                #expect(text.hasSuffix("(script test, line 2: return redis.call('INCR', KEYS[1], x, x))"), "\(text)")
+            }
+        }
+
         @Test @Loop func aTransactionIsNeverCut() async throws {
             try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
                 let replies = try await redis.transaction((0..<300).map { _ in RedisCommand("INCR", "n") })
