@@ -179,8 +179,9 @@ extension GlobalChannelService {
 }
 
 extension GlobalChannelService: LeasePublisher {
-    /// The lease may have ended: then others may have told this server's users gone. And of a server that dies before it
-    /// has published again, nobody may know who was lost with it.
+    /// The lease may have ended: then others may have told this server's users gone.
+    ///
+    /// And of a server that dies before it has published again, nobody may know who was lost with it.
     public func redisReturned() async {
         doubtPresence()
         storeReturned = application.clock.now

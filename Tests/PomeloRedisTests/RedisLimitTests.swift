@@ -46,7 +46,8 @@ extension WithRedis {
         /// A command that a script may not call: Redis tells its line only.
         @Test @Loop func theErrorOfAScriptTellsTheLine() async throws {
             try await withClient { _, redis in
-                let script = RedisScript(name: "test", source: "local x = 1\n  return redis.call('INCR', KEYS[1], x, x)")
+                let source = "local x = 1\n  return redis.call('INCR', KEYS[1], x, x)"
+                let script = RedisScript(name: "test", source: source)
                 let error = await failure { () throws(RedisError) in
                     _ = try await redis.run(script, keys: ["k"], args: [])
                 }

@@ -17,10 +17,6 @@ import Testing
         return Array(1...max(1, count))
     }
 
-    /// Runs that break a rule, and whose cause is not mended: a list that has somebody too many (4), and a cut-off
-    /// server's members that stay published (9). A run that is mended fails here until it is taken out.
-    private static let open: Set<UInt64> = []
-
     init() {
         // The order of sets and dictionaries is part of what a seed decides; the children inherit this.
         unsafe setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
@@ -30,11 +26,7 @@ import Testing
         let output = await run(seed: seed)
         if Self.environment["POMELO_SIMULATION_SEED"] != nil { print(output) }
         let broken = output.split(separator: "\n").filter { $0.hasPrefix("broken: ") }
-        if Self.open.contains(seed) {
-            withKnownIssue { #expect(broken.isEmpty) }
-        } else {
-            #expect(broken.isEmpty, "repeat this run with POMELO_SIMULATION_SEED=\(seed)")
-        }
+        #expect(broken.isEmpty, "repeat this run with POMELO_SIMULATION_SEED=\(seed)")
         #expect(output.contains("finished"), "POMELO_SIMULATION_SEED=\(seed): \(output.suffix(2000))")
     }
 
