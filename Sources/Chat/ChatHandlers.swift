@@ -38,7 +38,7 @@ struct ChatHandler: Handler {
         do {
             let report = try await app.status.pushByUids([friend.uid], ChatAPI.onChat, said)
             guard report.queued > 0 else { throw Fault(404) }
-        } catch let error as PomeloError where error.code == .presenceUnknown {
+        } catch let error as PomeloError where [.presenceUnknown, .redisUnavailable].contains(error.code) {
             throw Fault(503, "presence unknown")
         }
     }

@@ -21,8 +21,8 @@ struct Located {
 /// status.here   user ids texts   → user ids texts, those with a session at the frontend
 /// ```
 ///
-/// An empty answer of the store is believed unless this server's place in the registry is missing, has just been put
-/// back, or the view lacks servers: then every frontend is asked, and one that does not answer leaves it open.
+/// An empty answer of the store is believed unless this server has just started, its place in the registry is missing or
+/// has just been put back, or the view lacks servers: then every frontend is asked, and one that does not answer leaves it open.
 @Loop final class Places: LeasePublisher {
     /// Answers about one user are used again within this time.
     static let cacheFor = Duration.seconds(5)
@@ -51,7 +51,8 @@ struct Located {
     /// Redis is back, or has lost this server.
     func redisReturned() async { doubt() }
 
-    private func doubt() { doubtUntil = application.clock.deadline(after: Self.doubtFor) }
+    /// What the store lacks may be online: also at the start, for nobody knows here what happened just before.
+    func doubt() { doubtUntil = application.clock.deadline(after: Self.doubtFor) }
 
     /// Users are not where they were thought to be.
     func forget(_ uids: Set<UserID>) {

@@ -25,8 +25,10 @@ import PomeloLoop
     private var releasing: [UserID: [CheckedContinuation<Void, Never>]] = [:]
     /// Users whose binding the store may have lost, or given to another server.
     private var unclaimed: Set<UserID> = []
-    /// Makes sure of the binding of a user who is here.
-    var reclaim: @Loop @Sendable (UserID) async throws -> Void = { _ in }
+    /// Users among them whom another server has taken, as it says, because this one did not answer.
+    private var taken: Set<UserID> = []
+    /// Makes sure of the binding of a user who is here; false when that cannot be decided now.
+    var reclaim: @Loop @Sendable (_ uid: UserID, _ isTaken: Bool) async throws -> Bool = { _, _ in true }
     /// Who should hold a user id, when this server should; nil when nobody holds any.
     var holder: (@Loop (UserID) -> Holder?)?
 
@@ -48,6 +50,7 @@ import PomeloLoop
         guard dirty.count > sessions.users.count + Self.spareMarks + compared else { return }
         dirty = []
         unclaimed = unclaimed.filter { isHere($0) }
+        taken.formIntersection(unclaimed)
         comparesAll = true
     }
 
@@ -99,6 +102,7 @@ import PomeloLoop
         guard !revoked.isEmpty else { return }
         let here = revoked.filter { isHere($0) }
         unclaimed.formUnion(here)
+        taken.formUnion(here)
         dirty.formUnion(here)
         try await store.forget(revoked: revoked)
     }
@@ -113,15 +117,18 @@ import PomeloLoop
         }
     }
 
-    /// Takes the binding of a user who is here back, or learns that another has it.
+    /// Takes the binding of a user who is here back, or learns that another has it; undecided, it waits for the sweep.
     private func settle(_ uid: UserID) async throws {
         unclaimed.remove(uid)
-        do {
-            try await reclaim(uid)
-        } catch {
-            unclaimed.insert(uid)
-            throw error
+        let wasTaken = taken.remove(uid) != nil
+        var isDecided = false
+        defer {
+            if !isDecided {
+                unclaimed.insert(uid)
+                if wasTaken { taken.insert(uid) }
+            }
         }
+        isDecided = try await reclaim(uid, wasTaken)
     }
 
     /// Gives up the binding of a user who is gone, and still is when its turn comes.
@@ -132,6 +139,7 @@ import PomeloLoop
             return
         }
         unclaimed.remove(uid)
+        taken.remove(uid)
         try await releaseAlone(uid)
         // Who came back meanwhile is to be published anew; a claim waits for the release to end.
         if isHere(uid) || claiming.contains(uid) { dirty.insert(uid) }

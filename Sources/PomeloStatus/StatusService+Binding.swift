@@ -17,6 +17,8 @@ extension StatusService: BindAuthority {
     /// What is known of a holder.
     private enum Standing {
         case holds
+        /// Alive by the registry; this server does not see it, and cannot ask it.
+        case unseen
         /// Its instance is no more, or it says that it does not hold the user id.
         case gone
         /// It does not answer, and may hold it yet.
@@ -46,10 +48,10 @@ extension StatusService: BindAuthority {
                 self.published.undecided += 1
                 defer { self.published.undecided -= 1 }
                 await self.published.releaseHasEnded(uid)
-                let isOurs = try await self.decide(uid, self.holder(session.id), attempt)
+                let verdict = try await self.decide(uid, self.holder(session.id), attempt)
                 // Granted too late: nobody waits for it any more.
-                if isOurs, attempt.isOver { self.changed(uid) }
-                return isOurs
+                if verdict == .ours, attempt.isOver { self.changed(uid) }
+                return verdict == .ours
             }
             attempt.isOver = true
             guard let decided else { throw PomeloError(.redisUnavailable, "\(uid) could not be claimed in time") }
@@ -66,15 +68,19 @@ extension StatusService: BindAuthority {
     public func release(_ uid: UserID, for session: ClientSession) { changed(uid) }
 
     /// Makes sure of the binding of a user who is here; the user's session ends when another server has it.
-    func reclaim(_ uid: UserID) async throws {
-        guard let session = application.sessionService.get(byUid: uid).first else { return }
-        // Not from a silent holder: two that cannot see each other would take it in turns.
-        if try await !decide(uid, holder(session.id), Attempt(), sparesTheSilent: true), session.uid == uid {
-            application.log.notice("\(uid) is bound elsewhere: its session here ends")
-            application.sessionService.kick(session.id, reason: "rebound")
-        } else if !session.isOpen {
-            changed(uid)
-        }
+    ///
+    /// A holder that cannot be asked is left alone, for two that cannot see each other would take it in turns: it has
+    /// the user when it took the binding from here. Else the store may have gone back in time, and names a holder of
+    /// yesterday: that is decided when it answers, or is gone.
+    func reclaim(_ uid: UserID, isTaken: Bool) async throws -> Bool {
+        guard let session = application.sessionService.get(byUid: uid).first else { return true }
+        let verdict = try await decide(uid, holder(session.id), Attempt(), sparesTheSilent: true)
+        if !session.isOpen { changed(uid) }
+        guard verdict != .ours, session.uid == uid, session.isOpen else { return true }
+        if verdict == .undecided, !isTaken { return false }
+        application.log.notice("\(uid) is bound elsewhere: its session here ends")
+        application.sessionService.kick(session.id, reason: "rebound")
+        return true
     }
 
     /// Whether a session of this server has a user id, or may be about to get it.
@@ -87,21 +93,30 @@ extension StatusService: BindAuthority {
         Holder(server: application.serverID, instance: application.instance, session: session)
     }
 
-    /// True when the claim is ours: nobody held it, or the holder has lost it.
+    /// Whose a user id is.
+    private enum Verdict {
+        /// Ours: nobody held it, or the holder has lost it.
+        case ours
+        case another
+        /// The holder is known by the store only.
+        case undecided
+    }
+
     private func decide(
         _ uid: UserID, _ holder: Holder, _ attempt: Attempt, sparesTheSilent: Bool = false
-    ) async throws -> Bool {
-        guard case .held(let other, let token) = try await store.claim(uid, holder, gone: nil) else { return true }
+    ) async throws -> Verdict {
+        guard case .held(let other, let token) = try await store.claim(uid, holder, gone: nil) else { return .ours }
         switch try await standing(of: other, uid) {
-        case .holds: return false
+        case .holds: return .another
+        case .unseen: return .undecided
         case .gone: break
         case .silent:
-            if sparesTheSilent { return false }
+            if sparesTheSilent { return .undecided }
             application.log.notice("\(other.server) does not answer for \(uid): its binding is void")
             try await store.revoke(uid, from: other.server)
         }
-        if attempt.isOver { return false }
-        return try await store.claim(uid, holder, gone: token) == .granted
+        if attempt.isOver { return .undecided }
+        return try await store.claim(uid, holder, gone: token) == .granted ? .ours : .another
     }
 
     private func standing(of other: Holder, _ uid: UserID) async throws -> Standing {
@@ -111,7 +126,7 @@ extension StatusService: BindAuthority {
         guard application.servers[other.server]?.instance == other.instance else {
             // The view may lag behind the registry, and who is not in it cannot be asked.
             let isAlive = try await application.membership?.isAlive(other.server, other.instance) ?? false
-            return isAlive ? .holds : .gone
+            return isAlive ? .unseen : .gone
         }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)

@@ -30,7 +30,7 @@ import PomeloWire
         application.membership?.addCleaner(self)
         if options.singleSession == .refuse {
             application.sessionService.authority = self
-            published.reclaim = { [unowned self] uid in try await self.reclaim(uid) }
+            published.reclaim = { [unowned self] uid, isTaken in try await self.reclaim(uid, isTaken: isTaken) }
             published.holder = { [unowned self] uid in
                 application.sessionService.get(byUid: uid).first.map { self.holder($0.id) }
             }
@@ -48,7 +48,10 @@ import PomeloWire
     /// Starts the store.
     ///
     /// - Throws: what the store throws.
-    public func start() async throws { try await store.start(application, application.membership) }
+    public func start() async throws {
+        try await store.start(application, application.membership)
+        places.doubt()
+    }
 
     /// Cleans the store when the options say so, and begins to publish at a frontend: not before what a former instance
     /// has left was removed.

@@ -172,6 +172,25 @@ import Testing
         #expect(try await world.holder(of: "ann") == "connector-2")
     }
 
+    /// Redis goes back to before the holder's server died, while that one starts again: it cannot be asked yet.
+    @Test @Loop func olderDataThatNamesAServerThatStartsDoesNotEndTheSession() async throws {
+        let world = try await RedisWorld()
+        #expect(try await world.bind("ann", "connector-1").1 == "none")
+        await world.pass(1)
+        let replica = world.redis.state
+        world.cluster.crash("connector-1")
+        world.clients["connector-1"]?.cut()
+        let (moved, outcome) = try await world.bind("ann", "connector-2", within: 1.2)
+        #expect(outcome == "none")
+        world.redis.failOver(to: replica)
+        await world.pass(4)
+        #expect(!moved.isClosed)
+        try await world.start("connector-1")
+        await world.pass(6)
+        #expect(!moved.isClosed)
+        #expect(try await world.holder(of: "ann") == "connector-2")
+    }
+
     // MARK: isolation
 
     @Test @Loop func anIsolatedServerRefusesBindsAtOnceAndComesBackByItself() async throws {

@@ -15,8 +15,9 @@ import Testing
     let faults: StoreFaults
     private let options: Status.Options
 
+    /// Unless it is `young`, nothing is in doubt any more.
     init(
-        connectors: Int = 2, seed: UInt64 = 1, policy: Status.SingleSession = .allow
+        connectors: Int = 2, seed: UInt64 = 1, policy: Status.SingleSession = .allow, isYoung: Bool = false
     ) async throws {
         cluster = TestCluster(TestCluster.records(connectors: connectors), seed: seed)
         faults = StoreFaults(clock: cluster.clock, random: RandomSource(seed: seed))
@@ -24,6 +25,7 @@ import Testing
         options.singleSession = policy
         self.options = options
         for record in cluster.records { try await start(record.id) }
+        if !isYoung { await cluster.advance(by: .seconds(11), step: .seconds(1)) }
     }
 
     func start(_ id: ServerID) async throws {
