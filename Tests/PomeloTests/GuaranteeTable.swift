@@ -50,6 +50,8 @@ let guaranteeTable = """
         ClaimTests.aHolderThatDoesNotAnswerLosesTheUserAfterHalfASecond
         ReboundTests.aHolderThatCouldNotBeAskedEndsItsSessionWhenItIsTaken
         ReboundTests.anEmptiedRedisLeavesTheUserToWhoeverHasTheBinding
+        ReboundTests.olderDataThatNamesAServerThatStartsDoesNotEndTheSession
+        CrossingTests.aClaimDoesNotOvertakeARelease
     server id
         JoinTests.aSecondProcessOfALiveServersId
         TakenTests.aSecondProcessNeverTakesTheIdOfALiveServer
@@ -58,6 +60,7 @@ let guaranteeTable = """
     view
         YoungRegistryTests.aServerThatStartsThenServesOnlyWithAWholeView
         YoungRegistryTests.aRegistryThatLostItsDataIsWholeAtTheNextLook
+        ViewTests.anEmptiedRedisIsFilledAgain
         YoungRegistryTests.aServerMissedByOneThatRunsMakesItsViewIncomplete
         YoungRegistryTests.aColdStartWaitsForNothing
     clean-up after an instance
@@ -66,6 +69,8 @@ let guaranteeTable = """
         CleanUpTests.twentyThousandUsersAreCleanedUpInTime
         CleanUpTests.twoThousandChannelsAreCleanedUpInTime
         SleepingReaperTests.nothingOfTheNextInstanceIsMissing
+    a stop
+        ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
     lost members
         LostTests.regression6MembersOfACrashedFrontendEnd
         LostTests.aListenerThatDoesNotAnswerIsReplacedByTheOneThatCleansUp
@@ -75,6 +80,9 @@ let guaranteeTable = """
         PresenceTests.oneAbsenceIsToldOnce
         PresenceTests.theOlderWordNeverFollowsTheNewer
         PresenceTests.nothingIsToldWhileALiveFrontendDoesNotAnswer
+        PresenceTests.aFrontendThatAnswersInTheMiddleIsTold
+        PresenceTests.aWordAboutAComingThatComesLateIsJudgedAgain
+        PresenceTests.whoCameDuringAGapIsToldGoneAgain
         PresenceTests.aConnectorThatRestartsAtOnceTellsOnlyOfThoseWhoAreNowhere
     offline
         StatusTests.whoIsOnlineIsFoundInAnEmptiedStore
@@ -83,6 +91,7 @@ let guaranteeTable = """
     missed pushes
         PresenceTests.aPauseIsAGapForTheChannelsThere
         PresenceTests.whatWasNotConfirmedIsAGap
+        PresenceTests.aFrontendGoneSoonAfterAnOutageIsAGap
         PresenceTests.whoMissedPushesInAPauseIsToldSo
     push to all
         PresenceTests.anIncompleteViewIsSaid
@@ -139,6 +148,7 @@ let guaranteeTable = """
     Redis commands waiting
         RedisConnectionTests.tooManyPendingAreRefused
         RedisLimitTests.aBatchBeyondTheBoundIsSentInParts
+        RedisLimitTests.partsWaitForRoomThatOthersHaveTaken
         RedisLimitTests.tooManyBytesPendingAreRefused
     a reply of Redis
         RedisLimitTests.aReplyBeyondTheBoundEndsTheConnection
