@@ -172,17 +172,18 @@ let guaranteeTable = """
     keys walked for a lost index
         CleanUpTests.channelsWithoutAnIndexAreFound
         CleanUpTests.usersWithoutAnIndexAreFound
+        BoundTests.aWalkEndsAfter10000Pages
     channel changes not in their store
         LocalChannelStoreTests.aLongOutageIsBoundedByChannelsAndMembers
     pushes on their way to a channel's members, by user id, or to all
         DeliveryQueueTests.whatWaitsIsBounded
         DeliveryQueueTests.longPushesGoInSlices
     users whose absence is being judged
-        PresenceTests.anAbsenceCanBeAskedFor
+        BoundTests.whoseAbsenceWaitsBehind50000OthersIsAGap
     what a frontend remembers of who came and went
-        PresenceTests.theOlderWordNeverFollowsTheNewer
+        BoundTests.theOldestOf65536WordsIsForgotten
     channels with unconfirmed pushes, for a frontend
-        PresenceTests.whatWasNotConfirmedIsAGap
+        BoundTests.beyond1024ChannelsAFrontendIsToldOfAll
     pushes a buffer scheduler keeps
         PushSchedulerTests.aFullBufferLeavesEarly
     a registry entry
