@@ -84,6 +84,23 @@ import Testing
         #expect(channel.getMembers().isEmpty)
     }
 
+    /// Left and added again while the session goes on: the word about its end is about the later membership.
+    @Test @Loop func aMembershipAfterAnotherEndsWithTheSession() async throws {
+        let world = try await ChannelWorld()
+        let ann = try await world.user("ann", "connector-1")
+        let channel = world.channel("room", ("ann", "connector-1"))
+        await world.cluster.settle()
+        for _ in 1...3 {
+            #expect(channel.leave("ann", "connector-1"))
+            await world.cluster.settle()
+            #expect(channel.add("ann", "connector-1"))
+            await world.cluster.settle()
+        }
+        ann.disconnect()
+        await world.cluster.advance(by: .milliseconds(500))
+        #expect(channel.getMembers().isEmpty)
+    }
+
     @Test @Loop func aQuestionThatFailsIsAskedAgain() async throws {
         let world = try await ChannelWorld()
         let ann = try await world.user("ann", "connector-1")

@@ -135,6 +135,23 @@ import Testing
         #expect(journal.entries == [] && ann.words.last == "+bob", "\(ann.words)")
     }
 
+    /// Whenever it stops to answer, a frontend that has the user is not passed over.
+    @Test(arguments: Array(stride(from: 0, to: 90, by: 3)))
+    @Loop func whoIsAtASilentFrontendIsNotToldGone(milliseconds: Int) async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await enter(world, "bob", "connector-2")
+        _ = try await enter(world, "bob", "connector-3")
+        world.cluster.network.delay = .milliseconds(10) ... .milliseconds(10)
+        bob.disconnect()
+        await world.cluster.advance(by: .milliseconds(milliseconds), step: .milliseconds(1))
+        world.cluster.network.freeze("connector-3")
+        await world.cluster.advance(by: .seconds(6), step: .milliseconds(100))
+        world.cluster.network.thaw("connector-3")
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(100))
+        #expect(ann.words == ["+bob", "+bob"])
+    }
+
     /// A frontend that answers the second question and not the first is asked once more: without its fence it would not
     /// be told.
     @Test @Loop func aFrontendThatAnswersInTheMiddleIsTold() async throws {
