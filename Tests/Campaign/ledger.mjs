@@ -144,6 +144,8 @@ export class Ledger {
     const age = Date.now() - theirs.enteredAt;
     setTimeout(() => {
       if (!visit.isOpen || !theirs.isOpen || this.#servers.faults(visit.connector, visit.openedAt).length > 0) return;
+      // Two connections are not read in the order in which the server wrote: of one who has just come, the list tells.
+      if (age < 1000 && visit.users.has(theirs.person.name)) return;
       this.count('misannounced', `${theirs}, there for ${age} ms, to ${visit}`);
     }, 2000).unref();
   }

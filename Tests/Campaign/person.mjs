@@ -102,6 +102,8 @@ export class Person {
     const { client } = visit;
     for (const route of pushes) {
       client.on(route, (body) => {
+        // Judged by who is there when it comes, not when the list before it has come.
+        if (route === 'onLeave') this.#world.ledger.heardLeave(visit, this.room.people.get(body.user));
         if (route === 'onChat' || visit.held === null) this.#hear(visit, route, body);
         else visit.held.push(() => this.#hear(visit, route, body));
       });
@@ -144,9 +146,7 @@ export class Person {
     switch (route) {
       case 'onChat': return ledger.received(visit, body.msg);
       case 'onAdd': return visit.users.add(body.user);
-      case 'onLeave':
-        visit.users.delete(body.user);
-        return ledger.heardLeave(visit, this.room.people.get(body.user));
+      case 'onLeave': return visit.users.delete(body.user);
       default: return this.#refresh(visit);
     }
   }
