@@ -156,6 +156,8 @@ extension ClusterMembership {
                 log.notice("the clean-up of the former instance took too long: once more")
             }
             await clock.sleep(for: Self.tokenPoll)
+            // Whoever is cancelled does not sleep, and would try again and again.
+            try Task.checkCancellation()
         }
         throw PomeloError(.redisUnavailable, "the clean-up after the former instance of \(id) does not end")
     }

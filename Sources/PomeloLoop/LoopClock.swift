@@ -28,6 +28,8 @@ extension LoopClock {
     }
 
     /// Suspends for `delay` without leaving the loop; returns early when the task is cancelled.
+    ///
+    /// A cancelled task does not sleep at all, so a loop with a sleep in it has to look for that.
     public func sleep(for delay: Duration) async {
         let waiter = Sleeper(clock: self)
         await withTaskCancellationHandler {

@@ -114,7 +114,7 @@ import PomeloWire
             do throws(RedisError) {
                 replies += try await exchange(part, CommandLoad(part), as: .part)
                 deadline = clock.deadline(after: limit)
-            } catch .overloaded where clock.now < deadline {
+            } catch .overloaded where clock.now < deadline && !Task.isCancelled {
                 // Its turn comes: nobody else takes the room that is kept for parts.
                 await clock.sleep(for: .milliseconds(5))
             } catch .overloaded where !replies.isEmpty {

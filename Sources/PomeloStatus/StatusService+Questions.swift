@@ -52,9 +52,9 @@ extension StatusService {
         }
     }
 
-    /// False when the time is up.
+    /// False when the time is up, or nobody waits any more.
     private func pause(until deadline: UInt64) async -> Bool {
-        guard application.clock.now < deadline else { return false }
+        guard application.clock.now < deadline, !Task.isCancelled else { return false }
         await application.clock.sleep(for: Self.retryAfter)
         return true
     }

@@ -34,6 +34,23 @@ import Testing
         #expect(c.application?.membership?.isViewComplete == true)
     }
 
+    /// It waits for another server's clean-up, and is told to end: at once, and not after hundreds of questions.
+    @Test @Loop func aStartThatWaitsEndsWhenItIsStopped() async throws {
+        let cluster = MemoryCluster()
+        let a = try cluster.server("a", port: 1, knows: Self.records)
+        _ = try await cluster.redis.send(RedisCommand("SET", "pomelo:{test/a}:reap", "another", "PX", 100_000))
+        var ended = false
+        Loop.spawn {
+            do { try await a.start() } catch { ended = true }
+        }
+        await cluster.clock.pass(.seconds(1))
+        #expect(!ended)
+        let calls = cluster.redis.calls
+        Loop.spawn { await a.stop() }
+        await cluster.clock.pass(.seconds(1))
+        #expect(ended && cluster.redis.calls < calls + 30)
+    }
+
     @Test @Loop func aColdStartWaitsForNothing() async throws {
         let cluster = MemoryCluster()
         let begin = cluster.clock.now

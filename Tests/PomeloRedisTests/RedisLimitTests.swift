@@ -43,6 +43,36 @@ extension WithRedis {
             }
         }
 
+        @Test @Loop func aBatchThatWaitsForRoomEndsWhenItIsCancelled() async throws {
+            try await withClient(configure: {
+                $0.maxPendingCommands = 16
+                $0.commandTimeoutSeconds = 30
+            }) { server, redis in
+                let (blockers, tally) = (Tally(), Tally())
+                server.pause()
+                for _ in 0..<16 {
+                    Loop.spawn {
+                        blockers.note(
+                            await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
+                    }
+                }
+                await Loop.yield()
+                let task = Loop.spawn {
+                    tally.note(
+                        await failure { () throws(RedisError) in
+                            _ = try await redis.pipeline((0..<100).map { _ in RedisCommand("INCR", "n") })
+                        })
+                }
+                await Loop.yield()
+                #expect(tally.ended == 0)
+                task.cancel()
+                await until("the batch has ended") { tally.ended == 1 }
+                #expect(tally.outcomes == [.overloaded(limit: 16)])
+                server.resume()
+                await until("the others have ended") { blockers.ended == 16 }
+            }
+        }
+
         /// A command that a script may not call: Redis tells its line only.
         @Test @Loop func theErrorOfAScriptTellsTheLine() async throws {
             try await withClient { _, redis in
