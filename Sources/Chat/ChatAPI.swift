@@ -40,6 +40,9 @@ enum ChatAPI {
     struct Roster: Body { var users: [String] }
 
     struct Say: Body {
+        /// Bytes of `content` as JSON.
+        static let contentLimit = 16_384
+
         var content: JSON?
         var target: JSON?
     }

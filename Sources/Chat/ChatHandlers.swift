@@ -16,6 +16,8 @@ struct ChatHandler: Handler {
     func send(_ say: ChatAPI.Say, _ session: Session) async throws -> Nothing {
         guard let guest = session.uid.flatMap(Guest.init) else { throw Fault(500) }
         guard let target = say.target?.string else { throw Fault(404) }
+        // Whoever may say anything may say so much that the others are given up as slow.
+        guard (say.content ?? .null).encoded().count <= ChatAPI.Say.contentLimit else { throw Fault(413) }
         let said = ChatAPI.Said(msg: say.content ?? .null, from: guest.name, target: target)
         if Text(target) == "*" {
             try await tell(said, to: guest.room)

@@ -76,9 +76,16 @@ extension HybridConnection: ClientSocket {
     }
 
     private func hasRoom(for count: Int) -> Bool {
-        let waiting = stream.queuedBytes
-        if waiting == 0 || waiting + count <= clients.options.maxOutboundBytes { return true }
+        if fits(count) { return true }
+        // Many long pushes in one turn say nothing about a client that was not offered any of them yet.
+        stream.flushEarly()
+        if fits(count) { return true }
         cut(.slowConsumer)
         return false
+    }
+
+    private func fits(_ count: Int) -> Bool {
+        let waiting = stream.queuedBytes
+        return waiting == 0 || waiting + count <= clients.options.maxOutboundBytes
     }
 }

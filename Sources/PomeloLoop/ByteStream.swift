@@ -92,6 +92,8 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     var peerHasHungUp: Bool { get }
     /// Queues bytes; all writes of one turn leave together at its end.
     func write(_ bytes: [UInt8])
+    /// Offers what is queued to the kernel before the end of the turn: a look at whether the peer takes it. No callback.
+    func flushEarly()
     /// Stops delivering bytes; the peer feels it through TCP.
     func pauseReading()
     /// Delivers bytes again after `pauseReading`.
@@ -105,6 +107,8 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 extension ByteStream {
     /// False: nobody can tell.
     public var peerHasHungUp: Bool { false }
+    /// Does nothing: what is queued leaves at the end of the turn.
+    public func flushEarly() {}
 }
 
 /// Something that accepts connections until it is closed.

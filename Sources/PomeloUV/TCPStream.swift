@@ -168,16 +168,29 @@ public import PomeloLoop
     public func flushTurn() {
         dirty = false
         guard !writing, phase == .open || phase == .flushing else { return }
+        switch offer() {
+        case 0: drained()
+        case UV_EAGAIN.rawValue: writeRest()
+        case let error: finish(.failed(NetworkError.name(error)))
+        }
+    }
+
+    /// Offers the queue and changes nothing else: the end of the turn finds what is left, or the error once more.
+    public func flushEarly() {
+        guard !writing, phase == .open else { return }
+        _ = offer()
+    }
+
+    /// Zero when the kernel has taken the whole queue, `UV_EAGAIN` when it is full, or another error.
+    private func offer() -> Int32 {
         while !queue.isEmpty {
             let offered = queue.count == 1 ? queue[0].count - offset : gather()
             let written = queue.count == 1 ? tryWriteFirst() : tryWrite(offered)
-            if written < 0 && written != UV_EAGAIN.rawValue {
-                return finish(.failed(NetworkError.name(written)))
-            }
-            consume(max(0, Int(written)))
-            if Int(written) < offered { return writeRest() }
+            if written < 0 { return written }
+            consume(Int(written))
+            if Int(written) < offered { return UV_EAGAIN.rawValue }
         }
-        drained()
+        return 0
     }
 
     private func tryWriteFirst() -> Int32 {

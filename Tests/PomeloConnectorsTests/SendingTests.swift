@@ -110,6 +110,18 @@ import Testing
         }
     }
 
+    /// All of it in one turn, before the client was offered any: nobody knows yet whether it reads.
+    @Test @Loop func aBurstInOneTurnIsOfferedBeforeTheClientIsGivenUp() throws {
+        let wired = try Wired()
+        wired.work()
+        wired.stream.stuck = true
+        wired.stream.takesEarly = 900_000
+        let socket = try #require(wired.host.session?.socket)
+        let message = try PushMessage(route: "on", body: Bytes(repeating: 0x20, count: 100_000))
+        for _ in 0..<19 { #expect(socket.push(message)) }
+        #expect(!socket.push(message) && wired.clients.statistics.slowConsumers == 1)
+    }
+
     @Test(arguments: Transport.allCases)
     @Loop func aSlowConsumerDisturbsNobody(_ transport: Transport) async throws {
         let frontend = try await Frontend.start()

@@ -107,6 +107,8 @@ import PomeloWire
     var queuedBytes = 0
     /// Whether bytes stay queued, as with a client that does not read.
     var stuck = false
+    /// How much of it the kernel takes when it is asked before the end of the turn.
+    var takesEarly = 0
     private(set) var written: Bytes = []
     private(set) var reading = true
     private(set) var closing: StreamEnd?
@@ -119,6 +121,11 @@ import PomeloWire
         guard closing == nil else { return }
         written += bytes
         if stuck { queuedBytes += bytes.count }
+    }
+
+    func flushEarly() {
+        queuedBytes -= min(takesEarly, queuedBytes)
+        takesEarly = 0
     }
 
     func pauseReading() { reading = false }

@@ -112,6 +112,7 @@ let guaranteeTable = """
     outbound bytes of a client
         SendingTests.aClientThatDoesNotReadIsClosed
         SendingTests.aFloodOfPingsIsBoundedToo
+        SendingTests.aBurstInOneTurnIsOfferedBeforeTheClientIsGivenUp
     a client's unanswered requests
         DispatchTests.aSessionWithTooManyRequestsIsNotReadUntilSomeEnd
         DispatchTests.requestsBeyondTheHardLimitAreRefusedAtOnce

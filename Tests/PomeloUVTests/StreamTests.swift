@@ -135,6 +135,27 @@ import Testing
         }
     }
 
+    /// What the kernel takes before the end of the turn counts as written, and the drain comes as always.
+    @Test(arguments: [1, 7, 40]) @Loop func whatIsFlushedEarlyArrivesOnceAndInOrder(pieces: Int) async throws {
+        try await withPair { pair in
+            var drains = 0
+            pair.clientSide.onDrain = { _ in drains += 1 }
+            var all: [UInt8] = []
+            for piece in 0..<pieces {
+                let bytes = seededBytes(100_000, seed: UInt64(piece))
+                pair.client.write(bytes)
+                all += bytes
+                let before = pair.client.queuedBytes
+                pair.client.flushEarly()
+                #expect(piece > 0 || pair.client.queuedBytes < before)
+            }
+            #expect(drains == 0)
+            await until("all arrived") { pair.serverSide.bytes.count >= all.count && drains > 0 }
+            expectSame(pair.serverSide.bytes, all)
+            #expect(drains == 1 && pair.client.queuedBytes == 0)
+        }
+    }
+
     @Test @Loop func bothDirectionsAtOnce() async throws {
         try await withPair { pair in
             let there = seededBytes(4 << 20, seed: 5)

@@ -89,6 +89,11 @@ import Testing
             #expect(
                 try await bob.request("chat.chatHandler.send", ["content": "x", "target": target]) == ["code": 404])
         }
+        let long = String(repeating: "x", count: 16_382)
+        #expect(try await bob.request("chat.chatHandler.send", ["content": .string(long), "target": "ann"]) == [:])
+        #expect(try await ann.next("onChat")["msg"]?.string == long)
+        let longer: JSON = ["content": .string(long + "x"), "target": "ann"]
+        #expect(try await bob.request("chat.chatHandler.send", longer) == ["code": 413])
         #expect(bob.pushes.isEmpty)
         for client in [ann, bob] { try await client.leave() }
     }
