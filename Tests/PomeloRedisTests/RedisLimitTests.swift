@@ -46,7 +46,8 @@ extension WithRedis {
         @Test @Loop func aBatchThatWaitsForRoomEndsWhenItIsCancelled() async throws {
             try await withClient(configure: {
                 $0.maxPendingCommands = 16
-                $0.commandTimeoutSeconds = 30
+                // Longer than any test waits.
+                $0.commandTimeoutSeconds = 600
             }) { server, redis in
                 let (blockers, tally) = (Tally(), Tally())
                 server.pause()
