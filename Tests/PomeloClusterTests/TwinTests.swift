@@ -9,7 +9,7 @@ import Testing
 extension WithRedis {
     @Suite("scripts and their twins") struct TwinTests {
         /// Random calls, the same on a real server and on the one in memory; replies and data must stay the same.
-        @Test(arguments: 1...4) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
+        @Test(arguments: 1...16) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
             let server = try await RedisServer.start()
             var patient = server.configuration
             patient.commandTimeoutSeconds = 20

@@ -10,7 +10,7 @@ import Testing
 /// Random calls, the same on a real server and on the one in memory; replies and data must stay the same.
 @Suite("scripts and their twins", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct ChannelTwinTests {
-    @Test(arguments: 1...4) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
+    @Test(arguments: 1...16) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
         let server = try await RedisServer.start()
         var patient = server.configuration
         patient.commandTimeoutSeconds = 20
