@@ -39,6 +39,8 @@ struct Located {
     init(_ application: Application, _ store: any StatusStore) {
         self.application = application
         self.store = store
+        // The membership tells of it later, and somebody may ask in between.
+        store.observeReturns { [weak self] in self?.doubt() }
         application.procedures.immediate("sys/status.here") { [unowned application] _, payload in
             var reader = PayloadReader(payload)
             var answer = PayloadWriter()

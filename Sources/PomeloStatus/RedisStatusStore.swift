@@ -46,6 +46,13 @@ public import PomeloRedis
         owner = StoreOwner(application, membership)
     }
 
+    /// Calls at each `up` of the connection but the first.
+    public func observeReturns(_ handler: @escaping @Loop () -> Void) {
+        redis.observe { event in
+            if case .up(_, reconnected: true) = event { handler() }
+        }
+    }
+
     private nonisolated static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
         RedisScript(name: "status.\(name)", source: String(decoding: source, as: UTF8.self))
     }

@@ -71,11 +71,18 @@ public struct PublishedStatus: Sendable, Equatable {
     func release(_ uids: [UserID]) async throws
     /// Who holds each user id.
     func holders(of uids: [UserID]) async throws -> [Holder?]
+    /// Calls back each time the store can be asked again, before anybody asks: it may have come back with less.
+    func observeReturns(_ handler: @escaping @Loop () -> Void)
     /// Removes the entries and bindings of a gone instance, or of one before it, and nothing of a later one: then it
     /// throws. At most 50 users go between two calls of `proceed`.
     func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void
     ) async throws
+}
+
+extension StatusStore {
+    /// Never calls: such a store is not away.
+    public func observeReturns(_ handler: @escaping @Loop () -> Void) {}
 }
 
 /// A store in this process's memory, for one process or for tests that share it between applications.

@@ -191,6 +191,24 @@ import Testing
         #expect(try await world.holder(of: "ann") == "connector-2")
     }
 
+    /// Asked in the moment in which Redis is back, with less than it had, and the membership has not told yet.
+    @Test @Loop func whoIsAskedForRightAfterAReturnIsNotSaidToBeOffline() async throws {
+        let world = try await RedisWorld()
+        await world.pass(1)
+        let replica = world.redis.state
+        #expect(try await world.bind("ann", "connector-1").1 == "none")
+        // Long enough for the doubt of the start to be over.
+        await world.pass(12)
+        let status = world.cluster["connector-2"].status
+        let journal = Journal()
+        world.redis.failOver(to: replica)
+        Loop.spawn {
+            do { journal.note("\(try await status.getStatusByUid("ann"))") } catch { journal.note("\(error)") }
+        }
+        await world.pass(1)
+        #expect(journal.entries == ["true"])
+    }
+
     // MARK: isolation
 
     @Test @Loop func anIsolatedServerRefusesBindsAtOnceAndComesBackByItself() async throws {
