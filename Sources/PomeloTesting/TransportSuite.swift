@@ -117,7 +117,7 @@ import PomeloWire
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }
     }
 
-    private func pinged(_ server: Server, _ other: ServerInfo, within limit: Duration = .seconds(5)) async -> Bool {
+    private func pinged(_ server: Server, _ other: ServerInfo, within limit: Duration = .seconds(10)) async -> Bool {
         await server.transport.ping(other, within: limit)
     }
 

@@ -32,7 +32,10 @@ import Testing
 
     func makeTransport(of server: ServerID) -> any RPCTransport {
         let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        let transport = TCPTransport(logger: quiet)
+        var options = RPCOptions()
+        // All rules at once, and a sanitizer perhaps, take longer than a network.
+        options.handshakeTimeout = .seconds(5)
+        let transport = TCPTransport(options: options, logger: quiet)
         transports.append(transport)
         return transport
     }
