@@ -117,8 +117,6 @@ import PomeloWire
             } catch .overloaded where clock.now < deadline && !Task.isCancelled {
                 // Its turn comes: nobody else takes the room that is kept for parts.
                 await clock.sleep(for: .milliseconds(5))
-            } catch .overloaded where !replies.isEmpty {
-                throw .timeout(milliseconds: Int(limit.clampedMilliseconds))
             } catch {
                 throw replies.isEmpty ? error : error.afterOthers
             }

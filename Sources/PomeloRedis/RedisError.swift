@@ -70,7 +70,9 @@ extension RedisError {
         switch self {
         case .connection(let text, _): .connection(text, maybeExecuted: true)
         case .closed: .connection("the redis client was stopped", maybeExecuted: true)
-        case .timeout, .reply, .protocolError, .overloaded: self
+        // Alone it says that nothing was executed.
+        case .overloaded: .connection("redis had no room for the rest of a batch: \(self)", maybeExecuted: true)
+        case .timeout, .reply, .protocolError: self
         }
     }
 }

@@ -96,6 +96,34 @@ extension WithRedis {
             }
         }
 
+        /// Between MULTI and EXEC nobody else may say anything: it would be queued with the transaction.
+        @Test @Loop func nobodyGetsIntoALongTransaction() async throws {
+            try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
+                let (tally, rest) = (Tally(), Tally())
+                var others: [RedisReply] = []
+                for _ in 0..<4 {
+                    Loop.spawn {
+                        while tally.ended == 0 {
+                            // Refused while the transaction takes all the room.
+                            do throws(RedisError) {
+                                others.append(try await redis.send(RedisCommand("PING")))
+                            } catch {
+                                await Loop.yield()
+                            }
+                        }
+                        rest.note(nil)
+                    }
+                }
+                for _ in 0..<20 {
+                    let replies = try await redis.transaction((0..<300).map { _ in RedisCommand("INCR", "n") })
+                    #expect(replies.count == 300)
+                }
+                tally.note(nil)
+                await until("the others have ended") { rest.ended == 4 }
+                #expect(!others.isEmpty && others.allSatisfy { $0 == .status("PONG") })
+            }
+        }
+
         @Test @Loop func tooManyBytesPendingAreRefused() async throws {
             try await withClient(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
                 let tally = Tally()

@@ -37,6 +37,13 @@ import Testing
         #expect(String(decoding: bytes, as: UTF8.self) == example.bytes.replacing("|", with: "\r\n"))
     }
 
+    /// A batch that was begun never says that nothing of it was executed.
+    @Test(arguments: [
+        RedisError.connection("lost"), .closed, .overloaded(limit: 16), .timeout(milliseconds: 5),
+    ]) func whatFailsBehindOthersMayBeExecuted(_ error: RedisError) {
+        #expect(error.afterOthers.maybeExecuted)
+    }
+
     @Test func repliesConvert() {
         #expect(RedisReply.text("42").int == 42)
         #expect(RedisReply.text("4x").int == nil)
