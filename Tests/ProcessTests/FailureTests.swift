@@ -30,7 +30,7 @@ import Testing
         let whisper = try await timed {
             try await ann.request("chat.chatHandler.send", ["content": "x", "target": "bob"])
         }
-        #expect(whisper.value == ["code": 500])
+        #expect(whisper.value == ["code": 503, "message": "presence unknown"])
         #expect(whisper.took < .seconds(2))
 
         try await chat.redis.restart(empty: true)
