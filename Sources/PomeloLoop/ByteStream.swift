@@ -92,7 +92,7 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     var peerHasHungUp: Bool { get }
     /// Queues bytes; all writes of one turn leave together at its end.
     func write(_ bytes: [UInt8])
-    /// Offers what is queued to the kernel before the end of the turn: a look at whether the peer takes it. No callback.
+    /// Offers what is queued to the kernel before the end of the turn, to see whether the peer takes it; no callback.
     func flushEarly()
     /// Stops delivering bytes; the peer feels it through TCP.
     func pauseReading()

@@ -21,8 +21,9 @@ struct Located {
 /// status.here   user ids texts   → user ids texts, those with a session at the frontend
 /// ```
 ///
-/// An empty answer of the store is believed unless this server has just started, its place in the registry is missing or
-/// has just been put back, or the view lacks servers: then every frontend is asked, and one that does not answer leaves it open.
+/// An empty answer of the store is believed unless this server has just started, the store was away a moment ago, this
+/// server's place in the registry is missing or has just been put back, or the view lacks servers: then every frontend
+/// is asked, and one that does not answer leaves it open.
 @Loop final class Places: LeasePublisher {
     /// Answers about one user are used again within this time.
     static let cacheFor = Duration.seconds(5)

@@ -176,12 +176,9 @@ public import PomeloLoop
     }
 
     /// Offers the queue and changes nothing else: the end of the turn finds what is left, or the error once more.
-    public func flushEarly() {
-        guard !writing, phase == .open else { return }
-        _ = offer()
-    }
+    public func flushEarly() { if !writing, phase == .open { _ = offer() } }
 
-    /// Zero when the kernel has taken the whole queue, `UV_EAGAIN` when it is full, or another error.
+    /// Zero when all is taken, `UV_EAGAIN` when the kernel is full, or another error.
     private func offer() -> Int32 {
         while !queue.isEmpty {
             let offered = queue.count == 1 ? queue[0].count - offset : gather()
