@@ -29,9 +29,7 @@ public import PomeloLoop
     }
 
     private var phase = Phase.open
-    private var reading = false
-    private var dirty = false
-    private var writing = false
+    private var (reading, dirty, writing) = (false, false, false)
     private var end = StreamEnd.closed
     private var queue: [[UInt8]] = []
     /// Bytes of `queue[0]` that are written already.
