@@ -44,7 +44,7 @@ import PomeloWire
     var isPending = false
 
     // +Backlog
-    /// The core wants nothing more for now.
+    /// The core wants nothing more until it says so (`resumeReading`).
     var paused = false
     /// This turn's share is used up.
     var throttled = false
