@@ -9,7 +9,7 @@ public struct GoneMembers: Sendable {
     public let channel: ChannelName
     /// Who is gone, sorted.
     public let uids: [UserID]
-    /// The frontend where they were members last.
+    /// The frontend where they were members last; the server that told of their coming, when it did so too late.
     public let server: ServerID
     /// What ended, for each user.
     let endings: [UserID: Ending]

@@ -119,9 +119,15 @@ extension GlobalChannelService {
         sum.close()
     }
 
-    /// The word about a coming may itself have come late, after the user had gone again.
+    /// The word about a coming may have come late, when the user had gone again.
     private func judgeAgain(_ channel: ChannelName, _ uid: UserID, _ ending: Ending) {
         departures.begin { await self.passOn(Departed(channel: channel, endings: [uid: ending])) }
+    }
+
+    /// The user may have gone before the word about its coming arrived, and then nobody else would say so.
+    func doubtArrival(_ channel: ChannelName, _ uid: UserID) {
+        guard options.goneServerType != nil || !listeners.gone.isEmpty else { return }
+        judgeAgain(channel, uid, ownEnding(channels.nextNumber()))
     }
 
     private func ownEnding(_ number: UInt64?) -> Ending {

@@ -69,9 +69,12 @@ extension GlobalChannelService {
     ) async -> PushReport {
         let push = ChannelPush(channel: channel, message: message, except: except, arrival: arrival)
         let payload = push.payload
-        return await toEach(frontends(type), channel, "channel.pushAll", here: { await self.deliver(push) }) { _ in
+        let targets = frontends(type)
+        let report = await toEach(targets, channel, "channel.pushAll", here: { await self.deliver(push) }) { _ in
             payload
         }
+        if let arrival, report.followsGone { doubtArrival(channel, arrival) }
+        return report
     }
 
     /// Sends one message to the members at this frontend only.
@@ -113,10 +116,15 @@ extension GlobalChannelService {
     func deliver(
         _ push: ChannelPush, done: @escaping @Loop @Sendable (PushReport) -> Void
     ) throws(PomeloError) {
-        if let uid = push.arrival { told.came(push.channel, uid) }
-        guard let owned = channels[push.channel] else { return done(PushReport()) }
+        var start = PushReport()
+        if let uid = push.arrival { start.followsGone = told.came(push.channel, uid) }
+        guard let owned = channels[push.channel] else { return done(start) }
         application.pushSchedulers.assign(push.message)
-        try owned.push(push.message, except: push.except, done: done)
+        try owned.push(push.message, except: push.except) { [start] report in
+            var whole = start
+            whole.merge(report)
+            done(whole)
+        }
     }
 
     /// Ends all memberships of a channel, everywhere; nobody is told gone for that.

@@ -62,7 +62,12 @@ struct PresenceLog {
     /// Whether a judgement that began then can still be checked.
     func reaches(_ tick: UInt64) -> Bool { tick >= floor }
 
-    mutating func came(_ channel: ChannelName, _ uid: UserID) { note(Key(channel: channel, uid: uid), nil) }
+    /// Notes that a user came; returns whether the word before was that it is gone.
+    @discardableResult mutating func came(_ channel: ChannelName, _ uid: UserID) -> Bool {
+        let followsGone = isGone(channel, uid)
+        note(Key(channel: channel, uid: uid), nil)
+        return followsGone
+    }
 
     /// Notes that a user is gone, judged at `began`; false when that is old, or told already.
     mutating func gone(_ channel: ChannelName, _ uid: UserID, _ ending: Ending, began: UInt64) -> Bool {

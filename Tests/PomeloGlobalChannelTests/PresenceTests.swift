@@ -186,6 +186,24 @@ import Testing
         #expect(ann.words.last != "+bob", "\(ann.words)")
     }
 
+    /// The word about a coming may be slow: the sender stood still, or the way to one frontend did.
+    @Test(arguments: [false, true]) @Loop func aComingThatIsToldAfterTheEndIsToldGoneAgain(isBack: Bool) async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        let bob = try await world.client("connector-2", "bob")
+        try await world.chat.add("room", "bob", "connector-2")
+        bob.disconnect()
+        await world.cluster.settle()
+        #expect(ann.words == ["-bob"])
+        if isBack {
+            _ = try await world.client("connector-3", "bob")
+            try await world.chat.add("room", "bob", "connector-3")
+        }
+        _ = try await world.chat.pushMessage("connector", Self.onAdd, "bob", "room", except: ["bob"], arrival: "bob")
+        await world.cluster.settle()
+        #expect(ann.words == (isBack ? ["-bob", "+bob"] : ["-bob", "+bob", "-bob"]))
+    }
+
     /// Who was told gone came back unseen, as the gap said: the next end is told as well.
     @Test @Loop func whoCameDuringAGapIsToldGoneAgain() async throws {
         let world = try await world()

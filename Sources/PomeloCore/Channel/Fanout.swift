@@ -6,7 +6,7 @@ public import PomeloWire
 ///
 /// ```
 /// call   route text | user ids texts | body to the end
-/// reply  queued u32 | slow u32 | user ids without a session, texts
+/// reply  queued u32 | slow u32 | follows gone u32: 1 or 0 | user ids without a session, texts
 /// ```
 @Loop public final class Fanout {
     private static let procedure = "channel.push"
@@ -127,6 +127,7 @@ public import PomeloWire
         var payload = PayloadWriter()
         payload.count(report.queued)
         payload.count(report.slow)
+        payload.count(report.followsGone ? 1 : 0)
         payload.texts(report.noSession.map(\.rawValue))
         return payload.bytes
     }
@@ -137,6 +138,7 @@ public import PomeloWire
             var reader = PayloadReader(try outcome.get())
             report.queued = try reader.count()
             report.slow = try reader.count()
+            report.followsGone = try reader.count() == 1
             report.noSession = try reader.texts().map { UserID($0) }
         } catch let error as RPCError {
             report.failed[server] = error

@@ -17,6 +17,9 @@ public struct PushReport: Sendable, Equatable {
     /// The view of the cluster was known to lack servers, or likely to, when this was sent to all: there may be
     /// frontends that got nothing.
     public var isIncomplete = false
+    /// A frontend passed the word that a user has come on behind the word that it is gone: as is usual when somebody
+    /// comes back, or because the first was slow.
+    package var followsGone = false
 
     /// The report of a push to nobody.
     public init() {}
@@ -34,5 +37,6 @@ public struct PushReport: Sendable, Equatable {
         failed.merge(other.failed) { first, _ in first }
         if !other.failedUids.isEmpty { failedUids = Set(failedUids + other.failedUids).sorted() }
         isIncomplete = isIncomplete || other.isIncomplete
+        followsGone = followsGone || other.followsGone
     }
 }
