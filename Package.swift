@@ -19,17 +19,21 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 
+/// Bytes, texts and JSON, which nearly every room reads and writes.
+let text: [Target.Dependency] = ["PomeloBytes", "PomeloJSON"]
+
 /// What a service on Redis may import; services never import each other.
-let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", "PomeloWire", log]
+let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", log] + text
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] = [
     "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
 ]
 
 /// What most tests work with.
-let bench: [Target.Dependency] = [
-    "PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
-]
+let bench: [Target.Dependency] =
+    [
+        "PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+    ] + text
 
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
@@ -71,22 +75,28 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
         // L1
-        room("PomeloWire", []),
+        room("PomeloBytes", []),
+        room("PomeloJSON", ["PomeloBytes"]),
+        room("PomeloWire", text),
         room("PomeloLoop", ["CLibuv", "CPomelo", collections]),
         // L2
         room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
-        room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),
+        room("PomeloCore", text + ["PomeloWire", "PomeloLoop", log, metrics, collections]),
         // L3
-        room("PomeloRedis", ["PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
-        room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
-        room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
+        room("PomeloRedis", ["PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
+        room("PomeloRPC", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloConnectors", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service, resources: lua),
         room("PomeloStatus", service, resources: lua),
         // L5
-        room("Pomelo", ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
-        room("PomeloTesting", service + ["PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
+        room(
+            "Pomelo",
+            text + ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
+        room(
+            "PomeloTesting",
+            service + ["PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
         // L6
         room("PomeloCommand", ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
@@ -94,7 +104,7 @@ let package = Package(
         program("ChatPage", [http, arguments], resources: [.copy("Page")]),
         // Tests
         tests("TidyTests", []),
-        tests("PomeloWireTests", ["PomeloWire"]),
+        tests("PomeloWireTests", text + ["PomeloWire"]),
         tests("PomeloLoopTests", ["PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),

@@ -33,6 +33,8 @@ let package = Package(
         .executableTarget(
             name: "Calls", dependencies: [.product(name: "Pomelo", package: "pomelo-swift")], swiftSettings: strict),
         .executableTarget(
+            name: "JSONCost", dependencies: [.product(name: "Pomelo", package: "pomelo-swift")], swiftSettings: strict),
+        .executableTarget(
             name: "Benchmarks", dependencies: ["BenchServer", "InProcess", "Load", "Reference"],
             swiftSettings: strict),
     ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloRedis
-import PomeloWire
 
 //  One entry of the stream:   <position>  e <epoch>  op put     id <server>  inst <instance>  entry <text>
 //                             <position>  e <epoch>  op remove  id <server>  inst <instance>  reason left|expired

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
-import PomeloWire
 
 /// A server as the registry lists it.
 public struct RegisteredServer: Sendable, Equatable {

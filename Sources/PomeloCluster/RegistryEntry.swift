@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
-import PomeloWire
+import PomeloJSON
 
 //  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1",
 //   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,"frontend":true,

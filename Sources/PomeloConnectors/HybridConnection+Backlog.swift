@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// What was read of a client and waits to be decoded.
 ///

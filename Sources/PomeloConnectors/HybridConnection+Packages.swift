@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloWire
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Crypto
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloWire

@@ -2,7 +2,6 @@
 public import Logging
 public import PomeloCore
 public import PomeloLoop
-import PomeloWire
 
 /// Serves pomelo clients over TCP and WebSocket on one port, told apart by their first bytes.
 ///

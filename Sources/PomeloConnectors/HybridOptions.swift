@@ -3,8 +3,8 @@
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: HybridOptions, +File, HybridState, HybridConnector, HybridClients, PendingConnections,
 // HybridConnection, +Packages, +Backlog, +Sending, +Timer, RouteCodes, ConnectorStatistics.
+public import PomeloJSON
 import PomeloLoop
-public import PomeloWire
 
 /// How the hybrid connector treats its clients; the defaults are safe on the open internet.
 ///

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloLoop
-public import PomeloWire
+import PomeloBytes
 
 /// What travels in a message body.
 public typealias Body = Codable & Sendable
@@ -13,7 +12,7 @@ public struct Nothing: Body, Equatable {
 
 /// A client's request, as a value shared by client, server and tests: route, query type, reply type.
 ///
-/// Served with `app.handle(call) { query, session in reply }`; a wrong payload does not compile.
+/// Served by a `Handler` whose routes have `on(call, method)`; a wrong payload does not compile.
 public struct Call<Query: Body, Reply: Body>: Sendable {
     /// What clients name when they ask.
     public let route: Route
@@ -68,51 +67,4 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     public static func == (a: Route, b: Route) -> Bool { Text(a.text) == Text(b.text) }
     /// Hashes the text alone.
     public func hash(into hasher: inout Hasher) { hasher.combine(Text(text)) }
-}
-
-/// A push, encoded once and framed once per kind of connection, then written to any number of sockets.
-@Loop public final class PushMessage {
-    /// What clients listen for.
-    public let route: String
-    /// The message, encoded.
-    public let body: Bytes
-    /// Sends it to this server's clients in its own time; nil sends at once.
-    var scheduler: (any PushScheduler)?
-    private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
-
-    /// A message whose body is encoded already.
-    ///
-    /// - Throws: `PomeloError` `.encoding` when no client could be sent it: the route is empty or over 255 bytes of
-    ///   UTF-8, or the whole over 16 MiB.
-    public init(route: String, body: Bytes) throws(PomeloError) {
-        do {
-            try Message.checkPush(route: route, body: body)
-        } catch {
-            let name = String(decoding: route.utf8.prefix(64), as: UTF8.self)
-            throw PomeloError(.encoding, "cannot frame the push \(name): \(error)", cause: error)
-        }
-        self.route = route
-        self.body = body
-    }
-
-    /// Encodes a typed message.
-    ///
-    /// - Throws: `PomeloError` `.encoding` naming the route.
-    public convenience init<Message>(_ push: Push<Message>, _ message: Message) throws {
-        let body: Bytes
-        do {
-            body = try JSONCoder.encode(message)
-        } catch {
-            throw PomeloError(.encoding, "cannot encode the push \(push.route): \(error)", cause: error)
-        }
-        try self.init(route: push.route, body: body)
-    }
-
-    /// The bytes for one kind of connection, made on first use; `key` is the object that stands for the kind.
-    public func encoded<E: Error>(for key: ObjectIdentifier, _ make: () throws(E) -> Bytes) throws(E) -> Bytes {
-        for entry in encodings where entry.key == key { return entry.bytes }
-        let bytes = try make()
-        encodings.append((key, bytes))
-        return bytes
-    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloJSON
 
 /// An error whose code, and message, the client may see: answered as `{"code":c,"message":m}`.
 ///

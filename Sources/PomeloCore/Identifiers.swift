@@ -16,7 +16,7 @@
 // FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, CleanUpSlices, WriteBehind.
-public import PomeloWire
+public import PomeloBytes
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// Memberships that ended at one server, in one channel, on their way to the server that judges and hears of it.
 ///

@@ -2,7 +2,6 @@
 import Logging
 public import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// Who hears of comings and goings.
 struct PresenceListeners {

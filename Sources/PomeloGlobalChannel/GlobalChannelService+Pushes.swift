@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// A push to a channel, as it travels.
 ///

@@ -2,7 +2,6 @@
 import Logging
 public import PomeloCore
 public import PomeloLoop
-import PomeloWire
 
 /// The members of a channel, and where they could not be asked for.
 public struct ChannelMembers: Sendable, Equatable {

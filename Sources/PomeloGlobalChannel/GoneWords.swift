@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// The words that users are gone from a channel, as they travel to one frontend.
 ///

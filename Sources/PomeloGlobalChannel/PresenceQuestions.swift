@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// What servers ask frontends about comings and goings.
 ///

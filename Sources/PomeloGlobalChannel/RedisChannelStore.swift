@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
-import PomeloWire
 
 /// The published copy in Redis, under the keys of pomelo's plugin.
 ///

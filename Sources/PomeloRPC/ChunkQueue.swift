@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
 
 /// Long replies on their way out, one piece of each in turn.
 struct ChunkQueue {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloWire
 
 // A sealed connection carries the same frames as an open one, each in one or more records (`RPCRecordDecoder`) of one

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Crypto
+import PomeloBytes
 import PomeloCore
-import PomeloWire
+import PomeloJSON
 
 // How two servers get to know each other. The secret never travels; each side sees a proof that binds both
 // names, both instances, the cluster and both nonces, so that nothing seen once is of use a second time.

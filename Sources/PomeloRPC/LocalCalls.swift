@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// Calls of a server to itself: no connection, the same bounds and outcomes.
 @Loop final class LocalCalls: CallHolder {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Crypto
-import PomeloWire
+import PomeloBytes
 
 /// Why a sealed message is not accepted, or none can be made.
 enum NoiseError: Error, Equatable {

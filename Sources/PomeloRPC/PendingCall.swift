@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// Holds a pending call; told when the caller's task is cancelled.
 @Loop protocol CallHolder: AnyObject {

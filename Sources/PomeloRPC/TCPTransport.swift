@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 public import Logging
+public import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
-public import PomeloWire
 
 /// Calls between servers over TCP: one connection per direction, which the caller dials.
 ///

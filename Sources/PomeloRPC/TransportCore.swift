@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloWire

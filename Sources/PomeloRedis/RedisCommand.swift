@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloBytes
 
 /// One argument of a command: text, a decimal number, or bytes as they are.
 public enum RedisArgument: Sendable, Hashable {

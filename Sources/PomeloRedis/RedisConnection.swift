@@ -5,9 +5,9 @@
 // RedisConnection, RedisConnection+Lifecycle, RedisBackoff, RedisHandshake, PendingCommands, RedisSubscriptions;
 // RedisSocket is the rim to C.
 public import Logging
+import PomeloBytes
 public import PomeloLoop
 public import PomeloUV
-import PomeloWire
 
 /// One connection that is made again whenever it is lost.
 ///

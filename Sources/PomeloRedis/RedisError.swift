@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
 
 /// Why a command has no reply, or why a connection could not be had.
 public enum RedisError: Error, Sendable, Equatable {

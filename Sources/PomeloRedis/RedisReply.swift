@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloBytes
 
 /// One reply of the server.
 ///

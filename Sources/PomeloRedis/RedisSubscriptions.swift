@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 
 /// The channels of one client on a connection of their own, subscribed again after every loss.
 @Loop final class RedisSubscriptions {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 import PomeloLoop
-import PomeloWire
 
 /// Who is online where, and pushes to users wherever they are.
 ///

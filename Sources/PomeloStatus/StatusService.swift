@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
-import PomeloWire
 
 /// Who is online and where, pushes to users wherever they are, and one identity in the whole cluster.
 ///

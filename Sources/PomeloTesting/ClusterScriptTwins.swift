@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCluster
+import PomeloJSON
 import PomeloLoop
 import PomeloRedis
-import PomeloWire
 
 extension FakeRedis {
     /// Teaches this server the scripts of the cluster's registry.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloLoop
 public import PomeloRedis
-import PomeloWire
 
 /// One participant's connections to a `FakeRedis`: commands in order, channels of its own, and its own outages.
 @Loop public final class FakeRedisClient: RedisPort, RedisMessages {

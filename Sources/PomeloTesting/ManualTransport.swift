@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
-public import PomeloWire
 
 /// Calls between servers of one process, without sockets: in order per pair, with delays, losses, partitions and
 /// frozen servers.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
-public import PomeloWire
 
 /// Channels of processes kept in memory, as long as the object lives: for tests of restarts.
 @Loop public final class MemoryLocalChannelStore: LocalChannelStore {

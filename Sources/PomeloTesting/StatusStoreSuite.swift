@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
 public import PomeloStatus
-import PomeloWire
 
 /// What every `StatusStore` must do; run all cases against a store of your own.
 @Loop public struct StatusStoreSuite {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
 public import PomeloWire
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloCore
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// The client side of a frontend without sockets: tests make its clients.
 @Loop public final class ManualConnector: Connector {

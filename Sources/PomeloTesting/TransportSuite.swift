@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
-import PomeloWire
 
 /// Where transports under test meet.
 @Loop public protocol TransportWorld: AnyObject {

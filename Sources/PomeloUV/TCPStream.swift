@@ -76,11 +76,6 @@ public import PomeloLoop
     /// This side's address, asked of the kernel each time.
     public var localAddress: SocketAddress { unsafe addressOf(handle, uv_tcp_getsockname) }
 
-    /// Sends TCP keep-alive probes after this much silence.
-    public func keepAlive(after delay: Duration) {
-        unsafe uv_tcp_keepalive(handle, 1, UInt32(clamping: delay.components.seconds))
-    }
-
     // MARK: reading
 
     /// Asks the kernel for the connection's state, in which a FIN shows before it is read; Linux only.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+import PomeloJSON
 
 /// Names the five kinds of package.
 ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Finds whole packages in a stream of bytes.
 ///

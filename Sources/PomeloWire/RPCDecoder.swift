@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Finds whole frames in the byte stream between two servers (the format is drawn at ``RPCFrame``).
 ///

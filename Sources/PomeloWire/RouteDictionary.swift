@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+import PomeloJSON
 
 /// Numbers the routes so that a message can carry two bytes instead of a name.
 ///

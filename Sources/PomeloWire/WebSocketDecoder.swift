@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// What a WebSocket peer said.
 public enum WebSocketEvent: Equatable, Sendable {

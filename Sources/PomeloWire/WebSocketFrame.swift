@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Names the frames of the WebSocket protocol.
 ///

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCluster
 import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Servers on one Redis in memory, on time that moves when told to.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloRedis
-import PomeloWire
 import Testing
 
 @testable import PomeloCluster

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCluster
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Everything that needs a real server; skipped where none is installed.

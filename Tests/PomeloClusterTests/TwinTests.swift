@@ -3,7 +3,6 @@ import PomeloCluster
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
-import PomeloWire
 import Testing
 
 extension WithRedis {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 @testable import PomeloConnectors

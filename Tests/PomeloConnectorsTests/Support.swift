@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloConnectors
 import PomeloLoop
 import PomeloTesting

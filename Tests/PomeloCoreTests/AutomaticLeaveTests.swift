@@ -2,7 +2,6 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Members of channels leave when their last session ends, wherever it is.

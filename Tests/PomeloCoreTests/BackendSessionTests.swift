@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Sessions found and acted on from another server than their own.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Pushes to all clients of a server type.

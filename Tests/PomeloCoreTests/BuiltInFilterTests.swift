@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 @testable import PomeloCore

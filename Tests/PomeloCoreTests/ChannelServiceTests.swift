@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Channels of one process, and pushes to users at known frontends.

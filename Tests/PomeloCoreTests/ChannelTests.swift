@@ -2,7 +2,6 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Members of a channel of one process: adding, leaving, destroying, and whom a push reaches.

@@ -2,7 +2,6 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// A cluster of connectors and chats, with users.

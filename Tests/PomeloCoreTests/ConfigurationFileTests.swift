@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloCore
+import PomeloJSON
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// What people get wrong in files, and what they are told.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// The files of a configuration folder, and what is said about those that are wrong.

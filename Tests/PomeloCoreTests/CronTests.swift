@@ -3,7 +3,6 @@ import Foundation
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// When crons run, and what they do when it is time.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Pushes to many sessions of one server: in slices, in order, and not without bound.

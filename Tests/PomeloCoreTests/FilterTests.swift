@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// The order of filters, and what an error does to it.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Plays the rows of FilterTranscripts.swift.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Channels that outlive their process: written behind, restored before clients come.

@@ -2,7 +2,6 @@
 import Logging
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Synchronization
 import Testing
 

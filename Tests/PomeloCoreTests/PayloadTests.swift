@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
-import PomeloWire
 import Testing
 
 /// Arguments of system procedures, from peers that may be broken.

@@ -2,7 +2,6 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// When pushes leave for the clients of a frontend.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 @testable import PomeloCore

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// What an application knows of itself, of its configuration, and of the servers around it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
-import PomeloWire
+import PomeloJSON
 import Testing
 
 /// Every field that pomelo knows in `servers.json`, and the command line above it.

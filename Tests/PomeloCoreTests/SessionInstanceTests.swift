@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Sessions of a frontend that was started anew: what was meant for the old ones reaches none of the new.

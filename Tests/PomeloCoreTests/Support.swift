@@ -3,7 +3,6 @@ import Foundation
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 
 /// A handler made of routes, for tests.
 @Loop struct Routes: Handler {

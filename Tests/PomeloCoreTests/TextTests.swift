@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloWire

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloBytes
 import PomeloCluster
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// What is left of a server that is gone, on a Redis in memory, under the plugins that servers use in earnest.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Who is a member, from when on, and until when.

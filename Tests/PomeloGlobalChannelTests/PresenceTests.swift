@@ -3,7 +3,6 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Who is told gone, when, and in which order with those who come.

@@ -3,7 +3,6 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Who gets a push, and what the sender is told.

@@ -3,7 +3,6 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Frontends and one backend whose channels share a store with faults.

@@ -2,7 +2,6 @@
 import PomeloCore
 import PomeloLoop
 import PomeloRPC
-import PomeloWire
 import Testing
 
 /// Servers that leave, are replaced, stop, freeze and come back.

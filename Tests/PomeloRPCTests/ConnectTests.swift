@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloUV

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
+import PomeloJSON
 import PomeloWire
 import Testing
 

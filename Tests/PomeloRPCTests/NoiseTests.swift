@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Crypto
 import Foundation
+import PomeloBytes
+import PomeloJSON
 import PomeloWire
 import Testing
 

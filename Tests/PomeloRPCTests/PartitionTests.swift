@@ -3,7 +3,6 @@ import PomeloCore
 import PomeloLoop
 import PomeloRPC
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Links that are slow, cut, or open in one direction only.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
-import PomeloWire
 import Testing
 
 @testable import PomeloRPC

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloUV
-import PomeloWire
 
 /// Stands between a caller and its callee, and does to the caller's bytes what a test says.
 ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloUV
-import PomeloWire
 import Testing
 
 @testable import PomeloRPC

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloRPC
-import PomeloWire
 
 /// One server of a test: its transport, its procedures, its view.
 @Loop final class TestServer {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 @testable import PomeloRPC

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 import Testing
 
 @testable import PomeloRedis

@@ -5,7 +5,6 @@ import PomeloLoop
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Frontends with the plugins for Redis, on a Redis in memory: leases, views and clean-up as in earnest.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// The rules of a status store, for the one in memory.

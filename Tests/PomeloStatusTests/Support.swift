@@ -3,7 +3,6 @@ import PomeloCore
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Frontends and one backend whose statuses share a store with faults.

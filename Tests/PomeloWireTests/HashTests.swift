@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
 import Testing
 
 @Suite("Hashes")

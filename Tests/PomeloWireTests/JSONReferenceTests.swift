@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
-import PomeloWire
+import PomeloBytes
+import PomeloJSON
 import Testing
 
 @Suite("JSON against references")

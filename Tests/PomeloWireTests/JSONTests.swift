@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
+import PomeloJSON
 import Testing
 
 func parsed(_ text: String) throws(WireError) -> JSON { try JSON.parse(utf8(text)) }

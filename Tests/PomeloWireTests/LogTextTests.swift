@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
 import Testing
 
 /// Text from outside stays one word of one line of a log.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloBytes
 
 /// Bytes from hexadecimal digits; everything else is skipped.
 func hex(_ text: String) -> Bytes {

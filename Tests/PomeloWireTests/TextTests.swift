@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloBytes
+import PomeloJSON
 import PomeloWire
 import Testing
 

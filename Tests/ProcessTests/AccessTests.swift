@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// README tells which rights a Redis user needs: exactly those that are used, and enough for everything.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import Glibc
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// What the environment asks for.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// The contract of the Chat example, on real processes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 
 /// Many people in one room of a Chat cluster, each of whom keeps the list of the others as a page does.
 @Loop final class Crowd {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// The `docker` section of the configuration, with every service's own command, run without containers: names resolve

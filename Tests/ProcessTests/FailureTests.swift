@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// What users see when a part of the Chat cluster dies, hangs or comes back.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// Chat servers that stand still while their users go on writing.

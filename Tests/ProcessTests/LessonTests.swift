@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// The contract of the LessonChat example, on real processes.

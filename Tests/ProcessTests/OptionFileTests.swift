@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// The option files that docstrings and README promise are read by the real program, strictly.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// A server that stood still finds its clients' heartbeats in its sockets.

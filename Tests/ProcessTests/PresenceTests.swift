@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// What people in a room are told about who is there, while servers die, stand still and lose their data; counted by

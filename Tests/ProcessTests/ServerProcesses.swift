@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import Glibc
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// A program of this package as real processes: one per server, on free ports, with a Redis of their own.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// The Chat cluster with a Redis that is far away.

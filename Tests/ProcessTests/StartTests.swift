@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import Glibc
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
-import PomeloWire
 import Testing
 
 /// A server that cannot start says why in one line and ends within 5 s.

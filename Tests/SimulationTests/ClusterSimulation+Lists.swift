@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloGlobalChannel
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 
 /// What clients know of who is in a room: by the answer to a request, and by what was pushed since it was sent.
 struct List {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
-import PomeloWire
 
 /// One step: something a client does, or something that breaks or is mended.
 extension ClusterSimulation {

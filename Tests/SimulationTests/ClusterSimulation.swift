@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloGlobalChannel
+import PomeloJSON
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
-import PomeloWire
 
 /// A chat of several servers under faults, decided by one seed: what clients do, how long everything takes, in which
 /// order ready tasks run, what breaks and when.

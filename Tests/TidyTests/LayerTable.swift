@@ -8,17 +8,17 @@ struct LayerTable {
     let allowed: [String: Set<String>]
 
     /// Reads rows of the form `| L2 | `PomeloUV` | … | Loop, CLibuv | `.
-    static func parsed() throws -> LayerTable {
+    init(_ architecture: String) {
         var allowed: [String: Set<String>] = [:]
-        for line in try Project.text("ARCHITECTURE.md").split(separator: "\n") where line.hasPrefix("| L") {
+        for line in architecture.split(separator: "\n") where line.hasPrefix("| L") {
             let cells = line.split(separator: "|", omittingEmptySubsequences: false).map {
                 $0.trimmingCharacters(in: .whitespaces)
             }
             guard cells.count >= 6 else { continue }
-            let targets = names(cells[2])
-            for target in targets { allowed[target] = Set(names(cells[4])) }
+            let targets = Self.names(cells[2])
+            for target in targets { allowed[target] = Set(Self.names(cells[4])) }
         }
-        return LayerTable(allowed: allowed)
+        self.allowed = allowed
     }
 
     private static func names(_ cell: String) -> [String] {

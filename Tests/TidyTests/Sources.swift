@@ -12,6 +12,9 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
     /// The target's name: the folder below `Sources`.
     var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
 
+    /// The file's name without its ending.
+    var name: String { path.split(separator: "/").last.map { String($0.dropLast(6)) } ?? "" }
+
     /// Lines without comments and without the text of string literals.
     var code: [(number: Int, text: String)] {
         lines.enumerated().compactMap { index, line in

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloJSON
 import PomeloTesting
-import PomeloWire
 
 /// One way in which our server behaves otherwise than the original, on purpose, and the recordings that show it.
 ///

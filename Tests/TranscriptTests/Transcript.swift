@@ -4,8 +4,9 @@
 // Reading order: Transcripts/README.md, TranscriptTests, Transcript, Differences, Player, Fixture, EntryHandler,
 // ChatHandler.
 import Foundation
+import PomeloBytes
+import PomeloJSON
 import PomeloTesting
-import PomeloWire
 import Testing
 
 /// One recorded conversation: what the client wrote, what came back, how it ended.

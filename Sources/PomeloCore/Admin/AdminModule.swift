@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// A task of administration that every server it is registered on can be asked for: what is slow, who is online.
 ///

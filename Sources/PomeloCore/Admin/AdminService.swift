@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// The modules of administration on this server, and the way to those of others.
 ///

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
-import PomeloWire
 
 extension Application: ConnectorHost {
     /// Makes a session for a new connection.

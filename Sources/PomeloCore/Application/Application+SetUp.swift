@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+public import PomeloJSON
 import PomeloLoop
-public import PomeloWire
 
 extension Application {
     /// Runs `body` now when this server is of the environment and type; both may be `all` or alternatives `a|b`.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 public import Logging
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// One server: what it is, what it serves, and its life from `start` to `stop`.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloJSON
 public import PomeloLoop
-import PomeloWire
 
 /// Adds components, event listeners, handlers and services to an application.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+public import PomeloJSON
 import PomeloLoop
-public import PomeloWire
 
 /// Whether a broadcast reaches a session of this frontend, for the parameter its sender gave.
 public typealias BroadcastFilter = @Loop (_ session: ClientSession, _ parameter: JSON) -> Bool

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 
 /// Keeps a store equal to the channels of this process: restored before clients come, then written behind.
 ///

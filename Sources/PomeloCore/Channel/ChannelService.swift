@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
+public import PomeloBytes
 public import PomeloLoop
-public import PomeloWire
 
 /// Channels of this process: groups of users at frontends, known here only.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloLoop
-public import PomeloWire
 
 /// Pushes to users at known frontends: one call per frontend, more only for very many users; the own one without.
 ///

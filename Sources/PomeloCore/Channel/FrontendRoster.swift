@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 
 /// The users of one frontend that are in channels of this process, and how the end of their sessions is heard of.
 ///

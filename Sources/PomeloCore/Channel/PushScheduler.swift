@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloLoop
-import PomeloWire
 
 /// Decides when pushes leave for the clients of this frontend.
 ///

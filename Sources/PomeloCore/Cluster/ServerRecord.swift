@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloJSON
 
 /// One server of `servers.json`: pomelo's fields, and the application's own keys beside them.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloJSON
 
 /// The files of a configuration folder, for one environment.
 ///

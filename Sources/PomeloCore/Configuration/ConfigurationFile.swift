@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
-import PomeloWire
+import PomeloBytes
+import PomeloJSON
 
 /// One file of a configuration folder, and the part of it that counts for an environment.
 struct ConfigurationFile {

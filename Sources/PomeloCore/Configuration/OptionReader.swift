@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloJSON
 import PomeloLoop
-public import PomeloWire
 
 /// Options of a part that a file of the configuration folder may set.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloJSON
 
 /// What a server process was told on its command line: pomelo's `key=value`, `--key value`, `--key=value` or `--flag`.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import PomeloWire
+import PomeloJSON
 
 /// Reads `servers.json` and `master.json`.
 struct ServerFileReader {

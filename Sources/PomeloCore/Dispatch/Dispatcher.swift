@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Metrics
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
-import PomeloWire
 
 /// The way of a client's message: own handler, or forward to a server of its type; exactly one answer.
 ///

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Metrics
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// A request on its way through filters and handler.
 @Loop public final class Request {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
-import PomeloWire
 
 /// Requests of one server type's clients, handled by servers of another.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// A group of routes that share what their methods need.
 ///

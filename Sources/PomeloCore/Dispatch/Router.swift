@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloLoop
-import PomeloWire
 
 /// Chooses the server of a type that serves a session.
 ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 public import PomeloLoop
-import PomeloWire
 
 /// Logs every call to another server under the label `rpc-log`: route, server, microseconds, and how it ended; beyond
 /// 1000 in a second only their number.

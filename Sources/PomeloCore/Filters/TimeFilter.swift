@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Metrics
+import PomeloBytes
+import PomeloJSON
 public import PomeloLoop
-import PomeloWire
 
 /// Measures how long requests take, from its `before` to its `after`.
 ///

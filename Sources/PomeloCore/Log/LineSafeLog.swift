@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 public import Logging
-import PomeloWire
+import PomeloBytes
 
 extension Logger {
     /// This logger, with lines that nobody can forge: text from outside stays inside its line, whoever logs it.

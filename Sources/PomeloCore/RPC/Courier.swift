@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 
 /// Users, each with the number of the question about it, as two servers send them to each other.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloWire
+public import PomeloBytes
 
 /// Writes the arguments of a system procedure.
 ///

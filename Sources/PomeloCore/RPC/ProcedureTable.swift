@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloLoop
-public import PomeloWire
 
 /// Who calls a procedure, and how long it may take.
 @Loop public struct RPCCaller {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// Calls to other servers, typed or by name, routed or addressed.
 @Loop public final class RPCClient {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// A call on its way through filters to another server.
 @Loop public final class RPCRequest {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 public import PomeloLoop
-public import PomeloWire
 
 /// Calls between servers.
 ///

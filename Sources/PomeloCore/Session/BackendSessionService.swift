@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
+import PomeloWire
 
 /// Sessions of any server's clients: found and acted on at the frontend that holds them, the own one without a call.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// A client's session at its frontend: the truth of which handlers see copies.
 @Loop public final class ClientSession {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+public import PomeloJSON
 public import PomeloLoop
-public import PomeloWire
 
 /// What a handler sees of its client's session: a copy, made per request; the truth stays at the frontend.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloJSON
 import PomeloLoop
-import PomeloWire
 
 /// What one start of a frontend answers to `BackendSessionService`.
 ///

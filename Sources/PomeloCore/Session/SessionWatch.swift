@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
-import PomeloWire
 
 /// A frontend's word to other servers: which of the users they ask about have no session here, now or later.
 ///

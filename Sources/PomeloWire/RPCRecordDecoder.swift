@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Finds whole records in the byte stream of a sealed connection between two servers.
 ///

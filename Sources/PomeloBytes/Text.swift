@@ -69,16 +69,25 @@ extension Text: Codable, CodingKeyRepresentable {
     }
 
     /// A dictionary with texts for keys is an object, as one with strings is.
-    public var codingKey: any CodingKey { JSONKey(stringValue: string) }
+    public var codingKey: any CodingKey { TextKey(stringValue: string) }
 
     /// The text of a key.
     public init?(codingKey: some CodingKey) { self.init(codingKey.stringValue) }
 }
 
+/// A text as the key of an object.
+private struct TextKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}
+
 extension Span<UInt8> {
     /// Whether the bytes are the same; blocks of 32, which the compiler compares at once.
-    @inline(__always)
-    func hasSameBytes(as other: Span<UInt8>) -> Bool {
+    @inlinable @inline(__always)
+    package func hasSameBytes(as other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
         var difference: UInt8 = 0
         var index = 0

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Turns JSON text into Swift values and back through `Codable`.
 public enum JSONCoder {

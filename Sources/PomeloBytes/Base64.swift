@@ -25,7 +25,7 @@ public enum Base64 {
     }
 
     /// Whether the text is Base64 for 16 bytes, such as a WebSocket key.
-    static func isSixteenBytes(_ text: String) -> Bool {
+    package static func isSixteenBytes(_ text: String) -> Bool {
         let bytes = Bytes(text.utf8)
         guard bytes.count == 24, bytes[22] == UInt8(ascii: "="), bytes[23] == UInt8(ascii: "=") else {
             return false

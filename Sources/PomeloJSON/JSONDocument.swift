@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// What all decoders and containers of one decoding share; they themselves are places in its tape.
 final class JSONDocument {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// What to answer to a request head.
 public enum UpgradeVerdict: Equatable, Sendable {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 extension JSON {
     /// The deepest nesting of arrays and objects that is read.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// A text that grows at its end: every value being written has a frame, the innermost last.
 struct JSONDraft {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 extension JSONCoder {
     /// Returns the compact JSON text of a value, keys in the order in which the value writes them.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 extension JSONReader {
     /// Reads a number: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 /// Describes where the parts of a message lie, without copying any of them.
 ///

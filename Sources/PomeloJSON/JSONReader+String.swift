@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 extension JSONReader {
     /// Reads a string; the current byte is its opening quote.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 
 extension JSON {
     /// Returns the value as compact JSON text.
@@ -46,8 +47,8 @@ extension JSON {
 }
 
 /// Writes the scalars of JSON.
-enum JSONWriter {
-    static func write(_ number: Int64, into bytes: inout Bytes) {
+package enum JSONWriter {
+    package static func write(_ number: Int64, into bytes: inout Bytes) {
         write(magnitude: number.magnitude, isNegative: number < 0, into: &bytes)
     }
 
@@ -163,7 +164,7 @@ enum JSONWriter {
     }
 
     /// Appends a quoted string; `escapeAstral` writes characters beyond U+FFFF as two escapes.
-    static func write(_ text: String, into bytes: inout Bytes, escapeAstral: Bool = true) {
+    package static func write(_ text: String, into bytes: inout Bytes, escapeAstral: Bool = true) {
         let span = text.utf8Span.span
         guard isPlain(span) else { return writeEscaped(span, into: &bytes, escapeAstral: escapeAstral) }
         bytes.append(addingCapacity: span.count &+ 2) { output in

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// The bytes of a string, its escapes replaced; they are UTF-8.
 struct JSONSlice {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// PomeloWire: bytes in, values out, and back. Pure: no input or output, no clock, no randomness, no
-// Foundation. Hashes (MD5, SHA-1) are given to it as functions. Reading order: Text, Packet,
-// PacketDecoder, Message, RouteDictionary, Handshake, JSON, WebSocketFrame, HTTPUpgrade, RPCFrame, Rendezvous,
-// LogText.
+// PomeloBytes: what every codec is made of. Pure: no input or output, no clock, no randomness, no Foundation.
+// Reading order: WireError, Text, ByteReading, ByteWriting, Base64, Rendezvous (with FNV1a), CRC32, LogText.
 
 /// A run of bytes as it travels between the rooms of a process.
 public typealias Bytes = [UInt8]
