@@ -29,7 +29,9 @@ import Testing
     ]
 
     /// What `import Pomelo` brings.
-    private static let reexported = ["PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire"]
+    private static let reexported = [
+        "PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire", "PomeloJSON", "PomeloBytes",
+    ]
 
     private static func article(_ name: String) throws -> String {
         try String(contentsOfFile: "\(catalogue)/\(name).md", encoding: .utf8)
