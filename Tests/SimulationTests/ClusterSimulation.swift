@@ -12,7 +12,7 @@ import PomeloTesting
 /// Clients connect, enter rooms, send, leave and go; servers crash and come back, freeze, and lose sight of each
 /// other; the store is slow, loses answers, goes away and comes back empty. Rules are checked after every step, and
 /// all of them again when everything has healed.
-@Loop final class ClusterSimulation {
+@Loop final class ClusterSimulation: Simulation {
     static let rooms: [ChannelName] = ["lobby", "attic", "cellar"]
     static let users: [UserID] = ["ann", "bob", "cid", "dan", "eve", "fay"]
     static let say = Push<String>("onSay")
@@ -86,14 +86,16 @@ import PomeloTesting
 
     // MARK: the whole run
 
-    func run(steps: Int) {
+    private static let steps = 300
+
+    func run() {
         if hasNetworkFaults {
             cluster.network.delay = .zero ... .milliseconds(Int64(random.next() % 80))
             cluster.network.lossPerMille = Int(random.next() % 30)
         }
         for record in cluster.records { start(record.id) }
         pass(.seconds(1))
-        for _ in 0..<steps {
+        for _ in 0..<Self.steps {
             act()
             pass(.milliseconds(Int64(random.next() % 250)))
             listAgain()
@@ -103,17 +105,7 @@ import PomeloTesting
         checkInTheEnd()
     }
 
-    /// Runs what is ready, then time passes timer by timer.
-    func pass(_ duration: Duration) {
-        let end = cluster.clock.deadline(after: duration)
-        settle()
-        while let next = cluster.clock.nextDeadline, next <= end {
-            cluster.clock.advance(to: next)
-            settle()
-        }
-        cluster.clock.advance(to: end)
-        settle()
-    }
+    func pass(_ duration: Duration) { cluster.clock.pass(duration, settle) }
 
     private func settle() {
         if !EventLoop.shared.runUntilIdle(limit: 1000) { fail("the cluster never comes to rest") }

@@ -77,7 +77,7 @@ import PomeloTesting
 /// The connector is back, its users log in again and enter rooms; then the sleeper wakes up.
 ///
 /// The seed decides the step, the delays of Redis, who comes back where and how long the sleep is.
-@Loop final class SleepingReaper {
+@Loop final class SleepingReaper: Simulation {
     let cluster: TestCluster
     let redis: FakeRedis
     var random: SplitMix64
@@ -86,6 +86,7 @@ import PomeloTesting
     /// Where it fell asleep.
     private(set) var step: Int
     private(set) var sleeper: ServerID?
+    var summary: String { sleeper?.rawValue ?? "nobody" }
     private var clients: [ServerID: GatedClient] = [:]
     private var sockets: [(uid: UserID, frontend: ServerID, socket: TestSocket)] = []
     private let users: [UserID]
@@ -110,16 +111,7 @@ import PomeloTesting
 
     private func note(_ event: String) { trail.append("\(cluster.clock.now / 1_000_000) \(event)") }
 
-    private func pass(_ milliseconds: Int64) {
-        let end = cluster.clock.deadline(after: .milliseconds(milliseconds))
-        settle()
-        while let next = cluster.clock.nextDeadline, next <= end {
-            cluster.clock.advance(to: next)
-            settle()
-        }
-        cluster.clock.advance(to: end)
-        settle()
-    }
+    private func pass(_ milliseconds: Int64) { cluster.clock.pass(.milliseconds(milliseconds), settle) }
 
     private func settle() {
         if !EventLoop.shared.runUntilIdle(limit: 4000) { fail("the cluster never comes to rest") }
