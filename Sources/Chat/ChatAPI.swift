@@ -37,7 +37,11 @@ enum ChatAPI {
         var rid: JSON?
     }
 
-    struct Roster: Body { var users: [String] }
+    struct Roster: Body {
+        var users: [String]
+        /// True when a connector did not answer: its guests are those of a moment ago, and are to be asked for again.
+        var stale: Bool?
+    }
 
     struct Say: Body {
         /// Bytes of `content` as JSON.

@@ -57,7 +57,7 @@ extension ChatAPI.Roster {
         let members = await app.globalChannel.getMembersByChannelName(.connector, guest.room)
         guard !members.isIncomplete, members.failed.isEmpty else { throw Fault(503) }
         let names = Set(members.uids.compactMap { Guest($0).map { Text($0.name) } }).union([Text(guest.name)])
-        return ChatAPI.Roster(users: names.sorted().map(\.string))
+        return ChatAPI.Roster(users: names.sorted().map(\.string), stale: members.stale.isEmpty ? nil : true)
     }
 }
 

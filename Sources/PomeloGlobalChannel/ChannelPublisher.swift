@@ -53,8 +53,10 @@ import PomeloLoop
 
     func publishedSequence() async throws -> UInt64? { try await store.publishedSequence() }
 
-    /// Every channel is written again that was written after the sequence the store still holds.
-    func lost(since held: UInt64?) {
+    /// Every channel is written again that was written after the sequence the store still holds, or that older data
+    /// has brought back.
+    func lost(since held: UInt64?) async throws {
+        for name in try await store.channels() where channels[name] == nil { backlog.rewrite(name) }
         for (channel, sequence) in written where sequence > held ?? 0 { backlog.rewrite(channel) }
         sweepCursor = []
     }

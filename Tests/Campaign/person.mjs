@@ -10,6 +10,7 @@ const pushes = ['onChat', 'onAdd', 'onLeave', 'onGap'];
 const answerSeconds = 35;
 const connectSeconds = 5;
 /** Who leaves stays away for longer than the news of it may take. */
+const staleSeconds = 2;
 const awaySeconds = 3;
 
 /** A room and who is in it, as the clients know. */
@@ -32,6 +33,7 @@ export class Room {
 /** One connection that is in a room. */
 class Visit {
   users = new Set();
+  isStale = false;
   /** What is heard while a list is on its way belongs behind it. */
   held = [];
   newest = new Map();
@@ -115,6 +117,7 @@ export class Person {
       if (!Array.isArray(answer?.users)) throw new Error(`answered ${JSON.stringify(answer)}`);
       if (!client.connected) throw new Error('lost while entering');
       visit.users = new Set(answer.users);
+      visit.isStale = answer.stale === true;
     } catch (error) {
       client.disconnect();
       throw error;
@@ -122,6 +125,7 @@ export class Person {
     visit.enteredAt = Date.now();
     this.visit = visit;
     release(visit);
+    if (visit.isStale) this.#refreshLater(visit);
     return visit;
   }
 
@@ -161,9 +165,17 @@ export class Person {
       const answer = await this.#ask(visit, 'chat.chatHandler.list', {});
       if (!Array.isArray(answer?.users)) continue;
       visit.users = new Set(answer.users);
+      visit.isStale = answer.stale === true;
       break;
     }
     release(visit);
+    if (visit.isStale) this.#refreshLater(visit);
+  }
+
+  /** A connector did not answer, so that the list may lack some of its guests. */
+  async #refreshLater(visit) {
+    await pause(staleSeconds * 1000);
+    if (visit.isOpen && visit.held === null) await this.#refresh(visit);
   }
 
   async #say() {

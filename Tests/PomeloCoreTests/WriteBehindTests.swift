@@ -179,6 +179,40 @@ import Testing
         #expect(world.letters.published == ["a", "b"] && world.letters.sweeps == 2)
     }
 
+    /// Older data may have brought back what this server, or a former start of it, had published.
+    @Test(arguments: [false, true]) @Loop func theStopHealsALossFirst(failsToHeal: Bool) async throws {
+        let world = try await World()
+        world.note("a")
+        await world.pass(20)
+        world.letters.held = nil
+        world.letters.failsToHeal = failsToHeal
+        await world.writer.redisReturned()
+        #expect(world.letters.losses == [] && world.writer.isBehind)
+        let stop = Loop.spawn { await world.writer.stop() }
+        await world.pass(0)
+        await stop.value
+        #expect(world.letters.losses == (failsToHeal ? [] : [nil]))
+        #expect(world.writer.isBehind == failsToHeal)
+        await world.pass(5000)
+        #expect(world.letters.losses.count == (failsToHeal ? 0 : 1))
+    }
+
+    /// Whether there is a loss is not known while the store does not answer.
+    @Test @Loop func theStopComparesWhatCouldNotBeCompared() async throws {
+        let world = try await World()
+        world.note("a")
+        await world.pass(20)
+        world.letters.isDown = true
+        await world.writer.redisReturned()
+        #expect(world.writer.isBehind)
+        world.letters.isDown = false
+        world.letters.held = nil
+        let stop = Loop.spawn { await world.writer.stop() }
+        await world.pass(0)
+        await stop.value
+        #expect(world.letters.losses == [nil] && !world.writer.isBehind)
+    }
+
     /// The store failed just before, and answers again: what is left is not dropped because a retry was due later.
     @Test @Loop func theStopAfterAFailureWritesWhatIsLeft() async throws {
         let world = try await World()

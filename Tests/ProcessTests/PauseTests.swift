@@ -30,4 +30,22 @@ import Testing
         for client in clients { client.close() }
         try await chat.stop()
     }
+
+    /// Who is at a connector that stands still is listed from the published copy, and the list says that it may be old.
+    @Test @Loop func aListWithoutAConnectorSaysSo() async throws {
+        let chat = try await ServerProcesses.start("Chat", config: "config")
+        let ann = try await chat.enter("ann", "hall", at: "connector-server-1")
+        let bob = try await chat.enter("bob", "hall", at: "connector-server-2")
+        try await eventually("bob is published", within: .seconds(5)) {
+            try await chat.redisHolds(["POMELO:CHANNEL:hall:connector-server-2": ["bob*hall"]])
+        }
+        chat["connector-server-2"].signal(SIGSTOP)
+        #expect(try await ann.request("chat.chatHandler.list", [:]) == ["users": ["ann", "bob"], "stale": true])
+        chat["connector-server-2"].signal(SIGCONT)
+        try await eventually("the list is whole", within: .seconds(5)) {
+            try await ann.request("chat.chatHandler.list", [:]) == ["users": ["ann", "bob"]]
+        }
+        for client in [ann, bob] { client.close() }
+        try await chat.stop()
+    }
 }

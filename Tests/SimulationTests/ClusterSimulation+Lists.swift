@@ -17,6 +17,12 @@ extension ClusterSimulation.Client {
         lists[room] = List(request: request, position: socket.pushes.count)
     }
 
+    /// Whether the answer says that it may lack somebody.
+    func isStale(_ list: List) -> Bool {
+        guard let body = socket.answers[list.request]?.first, let answer = try? JSON.parse(body) else { return false }
+        return answer["stale"]?.bool ?? false
+    }
+
     /// The answer's users; nil when there is none, or another answer.
     func listed(_ list: List) throws -> [String]? {
         guard let body = socket.answers[list.request]?.first else { return nil }
@@ -65,8 +71,8 @@ extension ClusterSimulation {
         }
     }
 
-    /// As pages do: who was told of a gap asks again who is there, who was refused a list asks once more, and whose
-    /// entrance failed enters again, for nobody may have been told of it.
+    /// As pages do: who was told of a gap asks again who is there, who was refused a list or got one that may lack
+    /// somebody asks once more, and whose entrance failed enters again, for nobody may have been told of it.
     func listAgain() {
         for client in clients where !client.socket.isClosed && !paused.contains(client.frontend) {
             let rooms = gaps(of: client)
@@ -79,7 +85,7 @@ extension ClusterSimulation {
                 if isRefused, !isQuestion {
                     guard client.socket.session?.uid != nil else { continue }
                     client.list(room, request(client, "chat.room.join", ["room": .string(room.rawValue)]))
-                } else if isRefused || rooms.contains(room) {
+                } else if isRefused || client.isStale(list) || rooms.contains(room) {
                     let id = request(client, "chat.room.list", ["room": .string(room.rawValue)])
                     client.list(room, id)
                     client.questions.insert(id)

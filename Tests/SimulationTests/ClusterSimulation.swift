@@ -335,6 +335,8 @@ import PomeloTesting
     private func list(_ room: ChannelName) async throws -> JSON {
         let members = await app.globalChannel.getMembersByChannelName("connector", room)
         guard !members.isIncomplete, members.failed.isEmpty else { throw Fault(503) }
-        return ["users": .array(members.uids.map { .string($0.rawValue) })]
+        return [
+            "users": .array(members.uids.map { .string($0.rawValue) }), "stale": .bool(!members.stale.isEmpty),
+        ]
     }
 }

@@ -36,7 +36,10 @@ enum SeededRun {
     static func play(seed: UInt64, _ make: @Loop () -> any Simulation) {
         // A run that never comes to rest takes all memory: it ends by a signal instead.
         _ = alarm(60)
-        LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
+        LoggingSystem.bootstrap { label -> any LogHandler in
+            guard only != nil else { return SwiftLogNoOpLogHandler() }
+            return StreamLogHandler.standardOutput(label: label)
+        }
         EventLoop.choose(.manual(.shuffled(seed: seed)))
         EventLoop.shared.runTurn()
         Loop.assumeIsolated {

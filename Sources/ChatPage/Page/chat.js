@@ -7,7 +7,7 @@ import { PomeloClient } from '/client.js';
 
 /** A lost session keeps its name taken until its server's lease has run out; then there is some slack. */
 const reentrySeconds = 10 + 4;
-const pauses = { first: 0.4, growth: 1.7, longest: 5, reentry: 1, list: 1 };
+const pauses = { first: 0.4, growth: 1.7, longest: 5, reentry: 1, list: 1, stale: 2 };
 /** While the servers find each other again after a loss, a room is closed for this long at most. */
 const settlingSeconds = 5;
 
@@ -74,12 +74,13 @@ class Visit {
       client.on('onLeave', whenListed(({ user }) => this.report.left(user)));
       client.on('onGap', whenListed(() => this.#listAgain(client)));
       client.on('kick', () => this.#stopTrying('The server closed your session.'));
-      const users = await this.#enterRoom(client, patienceSeconds);
+      const { users, stale } = await this.#enterRoom(client, patienceSeconds);
       if (!client.connected) throw new Error('lost while entering');
       client.on('disconnect', () => this.#lost());
       this.report.state('online');
       this.report.entered(users);
       this.#release();
+      if (stale) this.#listLater(client);
     } catch (error) {
       client.disconnect();
       throw error;
@@ -97,12 +98,14 @@ class Visit {
     if (this.#held !== null) return; // a list is on its way, and is newer than what was missed
     this.#held = [];
     this.report.gap();
+    let isStale = false;
     try {
       while (client === this.#client && client.connected) {
         await this.#pause(pauses.list * Math.random()); // spread out: everyone has the same gap
         const answer = await client.request('chat.chatHandler.list', {});
         if (Array.isArray(answer.users)) {
           this.report.listed(answer.users);
+          isStale = answer.stale === true;
           break;
         }
       }
@@ -110,6 +113,13 @@ class Visit {
       // The connection is lost, and with the next one comes a list.
     }
     if (client === this.#client || this.#client === null) this.#release();
+    if (isStale) this.#listLater(client);
+  }
+
+  /** A connector did not answer, so that the list may lack some of its guests: it is asked for again. */
+  async #listLater(client) {
+    await this.#pause(pauses.stale);
+    if (client === this.#client && client.connected) await this.#listAgain(client);
   }
 
   async #askGate() {
@@ -128,7 +138,7 @@ class Visit {
     const start = performance.now();
     for (;;) {
       const answer = await client.request('connector.entryHandler.enter', { username: this.name, rid: this.room });
-      if (Array.isArray(answer.users)) return answer.users;
+      if (Array.isArray(answer.users)) return answer;
       const patience = answer.code === 503 ? Math.max(patienceSeconds, settlingSeconds) : patienceSeconds;
       if (this.#over || performance.now() >= start + patience * 1000) {
         const message = `“${this.name}” cannot enter now; perhaps the name is taken in this room.`;

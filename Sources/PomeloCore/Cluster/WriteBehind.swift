@@ -43,6 +43,10 @@ public import PomeloLoop
     private var sweepTimer: TimerID?
     /// A comparison that failed is to be repeated.
     private var comparesAgain = false
+    /// Comparisons under way.
+    private var comparisons = 0
+    /// What the store lost and is not noted yet: all that was written after a sequence.
+    private var unhealed: UInt64?
     private var waiters: [CheckedContinuation<Bool, Never>] = []
 
     /// Writes nothing before something is noted.
@@ -72,18 +76,20 @@ public import PomeloLoop
         }
     }
 
-    /// Writes what is left, once, and nothing further.
+    /// Writes what is left, and what a loss has left, once, and nothing further.
     public func stop() async {
         isStopped = true
         if let sweepTimer { application.clock.cancel(sweepTimer) }
         if let retryTimer { application.clock.cancel(retryTimer) }
         retryTimer = nil
         await task?.value
+        if comparesAgain { await compare() }
+        if unhealed != nil { await rewrite() }
         await run()
     }
 
-    /// Whether the copy differs from the truth, as far as is known here.
-    public var isBehind: Bool { state.isBehind }
+    /// Whether the copy differs from the truth, as far as is known here, or may since the store has lost data.
+    public var isBehind: Bool { state.isBehind || unhealed != nil || comparisons > 0 || comparesAgain }
 
     // MARK: writing
 
@@ -131,22 +137,30 @@ public import PomeloLoop
     // MARK: healing
 
     /// Redis is back: nothing was lost when it holds the last confirmed sequence.
-    public func redisReturned() async {
+    public func redisReturned() async { await compare() }
+
+    private func compare() async {
+        comparisons += 1
+        defer { comparisons -= 1 }
         // REENTRANCY: what is confirmed during the await has looked for a loss by itself.
         let expected = acknowledged
         do {
             let held = try await state.publishedSequence()
+            comparesAgain = false
             // Without a sequence there may be a loss too, of what is not confirmed by one.
             if held.map({ $0 < expected }) ?? true { heal(since: held) } else { kick() }
         } catch {
             application.log.warning("\(state.name) cannot be compared", metadata: ["error": "\(error)"])
             guard !comparesAgain else { return }
-            comparesAgain =
-                later { writer in
-                    writer.comparesAgain = false
-                    Loop.spawn { await writer.redisReturned() }
-                } != nil
+            comparesAgain = true
+            later { writer in Loop.spawn { await writer.compareAgain() } }
         }
+    }
+
+    private func compareAgain() async {
+        guard comparesAgain else { return }
+        comparesAgain = false
+        await compare()
     }
 
     private func heal(since held: UInt64?) {
@@ -154,21 +168,29 @@ public import PomeloLoop
         application.log.log(
             level: acknowledged > 0 ? .notice : .debug, "\(state.name): the store has lost data",
             metadata: ["held": "\(held ?? 0)", "confirmed": "\(acknowledged)"])
-        guard held == nil else { return rewrite(since: held) }
+        unhealed = min(unhealed ?? .max, held ?? 0)
+        guard !isStopped else { return }
+        guard held == nil else {
+            Loop.spawn { await self.rewrite() }
+            return
+        }
         let pause = Duration.milliseconds(Int64(application.random.next() % Self.spreadMilliseconds))
-        _ = application.clock.schedule(after: pause) { [weak self] in self?.rewrite(since: nil) }
+        _ = application.clock.schedule(after: pause) { [weak self] in
+            if let self, !self.isStopped { Loop.spawn { await self.rewrite() } }
+        }
     }
 
-    private func rewrite(since held: UInt64?) {
-        Loop.spawn {
-            do {
-                try await self.state.lost(since: held)
-            } catch {
-                self.application.log.debug("\(self.state.name) is not healed yet: \(error)")
-                self.later { $0.rewrite(since: held) }
-            }
-            self.kick()
+    private func rewrite() async {
+        guard let held = unhealed else { return }
+        do {
+            try await state.lost(since: held == 0 ? nil : held)
+            // REENTRANCY: what was lost during the await is noted by a call of its own.
+            if unhealed == held { unhealed = nil }
+        } catch {
+            application.log.debug("\(state.name) is not healed yet: \(error)")
+            later { writer in Loop.spawn { await writer.rewrite() } }
         }
+        kick()
     }
 
     private func scheduleSweep() {
