@@ -18,21 +18,26 @@ enum Names {
 
     /// Declarations of `sources` that nothing in `sources` or `users` names.
     static func unused(_ sources: [SourceFile], users: [SourceFile]) -> [String] {
-        var mentions: [Substring: Int] = [:]
+        var mentions: [String: Int] = [:]
         for line in (sources + users).lazy.flatMap(\.lines) {
             let code = line.range(of: "//").map { line[..<$0.lowerBound] } ?? line[...]
-            for word in code.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" }) {
-                mentions[word, default: 0] += 1
+            for word in code.utf8.split(whereSeparator: { !isPartOfAName($0) }) {
+                mentions[String(Substring(word)), default: 0] += 1
             }
         }
         let declaration = /\b(?:func|var|let|case|struct|class|enum|protocol|typealias) (\w+)/
         return sources.flatMap { file in
             file.code.flatMap { number, text in
-                text.matches(of: declaration).map(\.1)
-                    .filter { mentions[$0, default: 0] < 2 && !asked.contains(String($0)) }
+                text.matches(of: declaration).map { String($0.1) }
+                    .filter { mentions[$0, default: 0] < 2 && !asked.contains($0) }
                     .map { "\(file.path):\(number): nothing names \($0)" }
             }
         }
+    }
+
+    private static func isPartOfAName(_ byte: UInt8) -> Bool {
+        byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z") || byte == UInt8(ascii: "_")
+            || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || byte >= 0x80
     }
 
     /// Whether the words of a file's name are words of what it declares or extends.

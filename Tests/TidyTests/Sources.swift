@@ -7,6 +7,18 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
     /// Relative to the project's root.
     let path: String
     let lines: [String]
+    /// Lines without comments and without the text of string literals.
+    let code: [(number: Int, text: String)]
+
+    init(path: String, lines: [String]) {
+        self.path = path
+        self.lines = lines
+        code = lines.enumerated().compactMap { index, line in
+            let text = Self.withoutStrings(line)
+            let code = text.range(of: "//").map { String(text[..<$0.lowerBound]) } ?? text
+            return code.utf8.allSatisfy { $0 == UInt8(ascii: " ") } ? nil : (index + 1, code)
+        }
+    }
 
     var testDescription: String { path }
     /// The target's name: the folder below `Sources`.
@@ -15,29 +27,21 @@ struct SourceFile: Sendable, CustomTestStringConvertible {
     /// The file's name without its ending.
     var name: String { path.split(separator: "/").last.map { String($0.dropLast(6)) } ?? "" }
 
-    /// Lines without comments and without the text of string literals.
-    var code: [(number: Int, text: String)] {
-        lines.enumerated().compactMap { index, line in
-            let text = Self.withoutStrings(line)
-            let code = text.range(of: "//").map { String(text[..<$0.lowerBound]) } ?? text
-            return code.allSatisfy(\.isWhitespace) ? nil : (index + 1, code)
-        }
-    }
-
     private static func withoutStrings(_ line: String) -> String {
-        var result = ""
+        guard line.utf8.contains(UInt8(ascii: "\"")) else { return line }
+        var result: [UInt8] = []
         var inside = false
-        var previous: Character = " "
-        for character in line {
-            if character == "\"" && previous != "\\" {
+        var previous = UInt8(ascii: " ")
+        for byte in line.utf8 {
+            if byte == UInt8(ascii: "\"") && previous != UInt8(ascii: "\\") {
                 inside.toggle()
-                result.append(character)
+                result.append(byte)
             } else if !inside {
-                result.append(character)
+                result.append(byte)
             }
-            previous = character
+            previous = byte
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 }
 
