@@ -78,9 +78,6 @@ public import PomeloUV
     /// Why a command cannot be sent now.
     var away: RedisError { lastFailure.flatMap(\.asNotSent) ?? .connection("\(place) is not connected") }
 
-    /// Commands sent and not yet answered.
-    public var pendingCommands: Int { pending.count }
-
     // MARK: commands
 
     /// Sends commands together, in the order of the calls; those of others do not come between.

@@ -8,8 +8,6 @@ import PomeloUV
 @Loop public final class RedisServer {
     /// The port, the same through all restarts.
     public private(set) var port = 0
-    /// Whether the process runs; a paused one does.
-    public var isRunning: Bool { child != nil }
 
     private let persistent: Bool
     private let options: [String]

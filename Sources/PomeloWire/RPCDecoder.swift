@@ -89,7 +89,6 @@ public struct RPCDecoder: Sendable {
         case .ping: frame = .ping(token: try fields.number(bytes), sent: try fields.number(bytes))
         case .pong: frame = .pong(token: try fields.number(bytes), instance: try fields.restText(bytes))
         case .goAway: frame = .goAway(lastID: try fields.number(bytes))
-        case .notify: frame = .notify(method: try fields.text(bytes), payload: fields.rest(bytes))
         }
         guard fields.offset == bytes.count else { throw .malformed("RPC: bytes after the frame") }
         return frame

@@ -17,8 +17,8 @@ public import PomeloBytes
 ///   4 welcome                                  11 ping        token u64 | sent u64
 ///   5 refused     code u16 | reason            12 pong        token u64 | instance
 ///   6 call        id u32 | sent u64            13 goAway      last id u32
-///                 | remaining ms u32           14 notify      length u16, method | payload
-///                 | length u16, method         15 noise       body
+///                 | remaining ms u32           15 noise       body
+///                 | length u16, method
 ///                 | payload
 ///   7 reply       id u32 | payload
 /// ```
@@ -52,8 +52,6 @@ public enum RPCFrame: Equatable, Sendable {
     case pong(token: UInt64, instance: String)
     /// No call with a higher id will be run: finish and connect anew.
     case goAway(lastID: UInt32)
-    /// Asks for a method to be run, without an answer.
-    case notify(method: String, payload: Bytes)
     /// A message of the handshake of a sealed connection, of up to 1 KiB.
     case noise(Bytes)
 
@@ -90,7 +88,6 @@ public enum RPCFrame: Equatable, Sendable {
         case .cancel, .goAway: return 5
         case .ping: return 17
         case .pong(_, let instance): return 9 &+ instance.utf8.count
-        case .notify(let method, let payload): return try 3 &+ Self.length(of: method) &+ payload.count
         }
     }
 
@@ -135,8 +132,6 @@ public enum RPCFrame: Equatable, Sendable {
         case .pong(let token, let instance):
             output.putBigEndian(token)
             output.put(instance)
-        case .notify(let method, let payload):
-            Self.put(method, payload, into: &output)
         }
     }
 
@@ -161,7 +156,6 @@ public enum RPCFrame: Equatable, Sendable {
         case .ping: .ping
         case .pong: .pong
         case .goAway: .goAway
-        case .notify: .notify
         case .noise: .noise
         }
     }
@@ -170,6 +164,6 @@ public enum RPCFrame: Equatable, Sendable {
 /// The numbers of the frames.
 enum RPCFrameType: UInt8 {
     case hello = 1
-    case challenge, proof, welcome, refused, call, reply, replyChunk, failure, cancel, ping, pong, goAway,
-        notify, noise
+    case challenge, proof, welcome, refused, call, reply, replyChunk, failure, cancel, ping, pong, goAway
+    case noise = 15
 }

@@ -29,7 +29,6 @@ struct RPCVector: CustomTestStringConvertible, Sendable {
             wire: "00000011 0b 0102030405060708 ffffffffffffffff"),
         RPCVector(frame: .pong(token: 1, instance: "x7"), wire: "0000000b 0c 0000000000000001 7837"),
         RPCVector(frame: .goAway(lastID: 5), wire: "00000005 0d 00000005"),
-        RPCVector(frame: .notify(method: "m", payload: [1, 2]), wire: "00000006 0e 0001 6d 0102"),
         RPCVector(frame: .noise([4, 5]), wire: "00000003 0f 0405"),
     ]
 }
@@ -121,7 +120,8 @@ struct RPCFrameTests {
                 == .tooLarge(limit: 1024))
         let method = String(repeating: "m", count: 65536)
         #expect(
-            wireError { () throws(WireError) in _ = try RPCFrame.notify(method: method, payload: []).encoded()
+            wireError { () throws(WireError) in
+                _ = try RPCFrame.call(id: 1, sent: 0, remainingMilliseconds: 1, method: method, payload: []).encoded()
             }
                 == .tooLarge(limit: 65535))
     }
