@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+import Logging
+public import PomeloLoop
+
+/// Publishes state in the background by a `ChangeFlusher`, and heals the copy.
+///
+/// What it has beside that: the copy hangs on a lease and may be lost, or go back in time. So each write carries a
+/// sequence, which tells a loss, and the copy is compared bit by bit, which tells what others have removed.
+@Loop public final class WriteBehind: LeasePublisher {
+    private static let retryAfter = Duration.milliseconds(500)
+    private static let sweepEvery = Duration.seconds(1)
+    /// All servers write everything at the same time when everything is gone: spread over so long.
+    private static let spreadMilliseconds: UInt64 = 2000
+
+    private let state: any PublishedState
+    private let membership: (any Membership)?
+    private let clock: any LoopClock
+    private let random: RandomSource
+    private let log: Logger
+    private lazy var flusher = ChangeFlusher(self, clock: clock, random: random, log: log)
+    private var sequence: UInt64 = 0
+    /// The last sequence the store confirmed: a lower one found there means that it has lost data.
+    private var acknowledged: UInt64 = 0
+    private var isStopped = false
+    private var sweepTimer: TimerID?
+    /// A comparison that failed is to be repeated.
+    private var comparesAgain = false
+
+    /// Writes nothing before something is noted.
+    public init(_ state: any PublishedState, of context: ServiceContext) {
+        self.state = state
+        membership = context.membership
+        clock = context.clock
+        random = context.random
+        log = context.log
+    }
+
+    /// Begins to sweep.
+    public func start() { scheduleSweep() }
+
+    /// Something may differ.
+    public func kick() { flusher.kick() }
+
+    /// Suspends until everything noted before is written; false when the store failed meanwhile.
+    public func flushed() async -> Bool { await flusher.flushed() }
+
+    /// Writes what is left, once, and nothing further.
+    public func stop() async {
+        isStopped = true
+        if let sweepTimer { clock.cancel(sweepTimer) }
+        do {
+            try await flusher.stop()
+        } catch {
+            log.warning("\(name) is not published", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Whether the copy differs from the truth, as far as is known here.
+    public var isBehind: Bool { state.isBehind }
+
+    // MARK: healing
+
+    /// Redis is back: nothing was lost when it holds the last confirmed sequence.
+    public func redisReturned() async {
+        // REENTRANCY: what is confirmed during the await has looked for a loss by itself.
+        let expected = acknowledged
+        do {
+            let held = try await state.publishedSequence()
+            // Without a sequence there may be a loss too, of what is not confirmed by one.
+            if held.map({ $0 < expected }) ?? true { heal(since: held) } else { kick() }
+        } catch {
+            log.warning("\(name) cannot be compared", metadata: ["error": "\(error)"])
+            guard !comparesAgain, !isStopped else { return }
+            comparesAgain = true
+            later { writer in
+                writer.comparesAgain = false
+                Loop.spawn { await writer.redisReturned() }
+            }
+        }
+    }
+
+    private func heal(since held: UInt64?) {
+        // A server that has published nothing has lost nothing.
+        log.log(
+            level: acknowledged > 0 ? .notice : .debug, "\(name): the store has lost data",
+            metadata: ["held": "\(held ?? 0)", "confirmed": "\(acknowledged)"])
+        guard held == nil else { return rewrite(since: held) }
+        let pause = Duration.milliseconds(Int64(random.next() % Self.spreadMilliseconds))
+        _ = clock.schedule(after: pause) { [weak self] in self?.rewrite(since: nil) }
+    }
+
+    private func rewrite(since held: UInt64?) {
+        Loop.spawn {
+            do {
+                try await self.state.lost(since: held)
+            } catch {
+                self.log.debug("\(self.name) is not healed yet: \(error)")
+                self.later { $0.rewrite(since: held) }
+            }
+            self.kick()
+        }
+    }
+
+    /// Does something after the pause of a failure, unless this is stopped by then.
+    private func later(_ action: @escaping @Loop (WriteBehind) -> Void) {
+        guard !isStopped else { return }
+        _ = clock.schedule(after: random.jittered(Self.retryAfter)) { [weak self] in
+            if let self, !self.isStopped { action(self) }
+        }
+    }
+
+    private func scheduleSweep() {
+        sweepTimer = clock.schedule(after: Self.sweepEvery) { [weak self] in
+            guard let self, !self.isStopped else { return }
+            Loop.spawn {
+                do {
+                    try await self.state.sweep()
+                } catch {
+                    self.log.debug("\(self.name) was not compared: \(error)")
+                }
+                self.kick()
+                self.scheduleSweep()
+            }
+        }
+    }
+}
+
+extension WriteBehind: PendingChanges {
+    package var name: String { state.name }
+    package var hasChanges: Bool { state.hasChanges }
+    /// False while another instance has this server's id: what is published under it is not ours then.
+    package var mayWrite: Bool { membership?.isJoined ?? true }
+
+    package func write() async throws {
+        sequence += 1
+        try await state.publish(sequence) { [sequence] held in
+            if held ?? 0 < acknowledged { heal(since: held) }
+            acknowledged = sequence
+        }
+    }
+}
