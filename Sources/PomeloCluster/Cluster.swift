@@ -60,12 +60,13 @@ public import PomeloRedis
             throw PomeloError(.configuration, "\(application.serverID) is a member of a cluster already")
         }
         let options = try application.options(options)
-        let membership = ClusterMembership(application, ports(application.transport), options)
-        let id = application.serverID
-        // Not weak: one weak reference makes every retain of an application, and there are some in each request, slow.
-        membership.onReplaced = { [weak self, unowned application] in
+        let membership = ClusterMembership(
+            application.context, application.record, configured: application.configuration.servers,
+            ports(application.transport), options)
+        // The context has the membership.
+        membership.onReplaced = { [weak self, unowned context = application.context] in
             self?.onReplaced?()
-            application.fail(PomeloError(.notRunning, "another instance has taken the id \(id)"))
+            context.fail(PomeloError(.notRunning, "another instance has taken the id \(context.serverID)"))
         }
         try application.load(membership)
         application.membership = membership

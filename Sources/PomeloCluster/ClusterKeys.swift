@@ -23,7 +23,7 @@ struct ClusterKeys {
     var everServers: String { "pomelo:{\(cluster)}:everServers" }
 
     /// Hash that lives as long as a server's lease: `inst`, `seq`.
-    func lease(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:lease" }
+    func lease(_ server: ServerID) -> String { StoreOwner.key("lease", of: server, in: cluster) }
     /// Token of whoever cleans up after a server.
-    func reap(_ server: ServerID) -> String { "pomelo:{\(cluster)/\(server)}:reap" }
+    func reap(_ server: ServerID) -> String { StoreOwner.key("reap", of: server, in: cluster) }
 }

@@ -12,8 +12,6 @@ import PomeloRedis
     public let name = "cluster"
     /// This start of this server.
     public let instance: InstanceID
-    /// The cluster's name.
-    public let clusterName: String
     /// Whether the registry holds this instance, as far as is known here.
     public internal(set) var isJoined = false
     /// False while a server of the configuration answers and is missing from the view; asked at the start, and when
@@ -62,24 +60,30 @@ import PomeloRedis
         case stopped
     }
 
-    init(_ application: Application, _ ports: ClusterPorts, _ options: ClusterOptions) {
-        let own = ServerInfo(record: application.record, instance: application.instance, state: .joining)
+    /// `configured` are the servers of the configuration, of which this may be one.
+    init(
+        _ context: ServiceContext, _ record: ServerRecord, configured: [ServerRecord], _ ports: ClusterPorts,
+        _ options: ClusterOptions
+    ) {
+        let own = ServerInfo(record: record, instance: context.instance, state: .joining)
         id = own.id
         instance = own.instance
-        clusterName = application.clusterName
         self.ports = ports
         self.options = options
-        clock = application.clock
-        random = application.random
-        log = application.log
+        clock = context.clock
+        random = context.random
+        log = context.log
         refusals = LimitedLog(log, clock, "redis refuses a part of the registry", lines: 2, per: .seconds(30))
-        servers = application.servers
-        registry = ClusterRegistry(ports.control, cluster: application.clusterName)
+        servers = context.servers
+        registry = ClusterRegistry(ports.control, cluster: context.clusterName)
         keeper = LeaseKeeper(registry, own, lease: options.lease)
         leaseHealth = LeaseHealth(lease: options.lease, clock, log)
-        view = ClusterView(registry, application.servers, clock: clock, lease: options.lease, log: log)
-        rollCall = RollCall(application, memory: options.lease)
-        limits = { [unowned application] in application.limits }
+        view = ClusterView(registry, context.servers, clock: clock, lease: options.lease, log: log)
+        rollCall = RollCall(
+            configured.filter { $0.id != own.id }, servers, ports.transport, clock: clock, log: log,
+            memory: options.lease)
+        // The context has the membership.
+        limits = { [unowned context] in context.limits }
         reaper = Reaper(
             registry, own: own, ports.transport, clock: clock, random: random, options: options, log: log)
         view.answers = { server in await ports.transport.ping(server, within: options.pingDeadline) }
@@ -100,9 +104,6 @@ import PomeloRedis
     public func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
         try await registry.isAlive(server, instance)
     }
-
-    /// The hash that lives as long as a server's lease: `inst`, and what publishers add.
-    public func leaseKey(of server: ServerID) -> String { registry.keys.lease(server) }
 
     /// Every server id there ever was, sorted.
     ///

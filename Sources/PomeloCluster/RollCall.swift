@@ -17,13 +17,16 @@ import PomeloLoop
     private let memory: Duration
     private var answered: [ServerID: UInt64] = [:]
 
-    init(_ application: Application, memory: Duration) {
+    init(
+        _ records: [ServerRecord], _ servers: ServerDirectory, _ transport: any RPCTransport, clock: any LoopClock,
+        log: Logger, memory: Duration
+    ) {
         // A port that is left open is known to nobody but the registry.
-        records = application.configuration.servers.filter { $0.id != application.serverID && $0.port != 0 }
-        servers = application.servers
-        transport = application.transport
-        clock = application.clock
-        log = application.log
+        self.records = records.filter { $0.port != 0 }
+        self.servers = servers
+        self.transport = transport
+        self.clock = clock
+        self.log = log
         self.memory = memory
     }
 

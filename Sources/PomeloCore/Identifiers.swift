@@ -3,7 +3,7 @@
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order: Identifiers, Contract, Errors.
 // Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Plugin, EventListener,
-// LifecycleHooks, LifeStep, Limits, World, PauseWatch.
+// LifecycleHooks, LifeStep, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Configuration/: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
@@ -13,9 +13,10 @@
 // Transaction/: Transaction, TransactionRun.
 // Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
 // Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
-// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper.
+// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
-// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases), PublishedStore, CleanUpSlices, WriteBehind.
+// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
+// Publication/: ChangeFlusher, PublishedState, WriteBehind, PublishedStore, StoreOwner, CleanUpSlices.
 public import PomeloBytes
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.

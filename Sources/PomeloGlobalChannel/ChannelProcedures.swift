@@ -34,13 +34,13 @@ import PomeloLoop
             try service.deliver(try ChannelPush(payload)) { reply(.success(Fanout.encode($0))) }
         }
         table.replying("sys/channel.gone") { _, payload, reply in
-            let own = service.application.serverID
+            let own = service.context.serverID
             let words = try GoneWords(payload, at: own)
             try service.passOn(words, words.fences[own]) { reply(.success(Fanout.encode($0))) }
         }
         table.immediate("sys/channel.missed") { _, payload in
             var reader = PayloadReader(payload)
-            guard InstanceID(try reader.text()) == service.application.instance else { return [] }
+            guard InstanceID(try reader.text()) == service.context.instance else { return [] }
             let isAll = try reader.count() == 1
             let names = try reader.texts().map { ChannelName($0) }
             service.gaps.note(isAll ? nil : names)

@@ -56,7 +56,7 @@ public struct GoneMembers: Sendable {
     }
 
     private unowned let service: GlobalChannelService
-    private let application: Application
+    private let context: ServiceContext
     private var questions: [Question] = []
     private var failures = 0
     private var isWorking = false
@@ -71,7 +71,7 @@ public struct GoneMembers: Sendable {
 
     init(_ service: GlobalChannelService) {
         self.service = service
-        application = service.application
+        context = service.context
     }
 
     /// Does something in the background that a stop waits for.
@@ -103,7 +103,7 @@ public struct GoneMembers: Sendable {
 
     /// Suspends until nothing is undecided, or the time is up: what is undecided then is a gap.
     func stop(within limit: Duration) async {
-        let clock = application.clock
+        let clock = context.clock
         let timer = clock.schedule(after: limit) {
             self.isStopped = true
             let left = self.questions
@@ -121,9 +121,9 @@ public struct GoneMembers: Sendable {
 
     private func giveUp(_ channel: ChannelName, _ count: Int) {
         givenUp += count
-        application.log.error(
+        context.log.error(
             "departures are not told", metadata: ["pomelo.channel": "\(channel)", "pomelo.users": "\(count)"])
-        service.hasMissed(channel, application.servers.frontends.map(\.id))
+        service.hasMissed(channel, context.servers.frontends.map(\.id))
     }
 
     private func giveUp(_ question: Question) {
@@ -157,7 +157,7 @@ public struct GoneMembers: Sendable {
             guard !isDecided else { continue }
             if isStopped { for question in batch { giveUp(question) } } else { questions += batch }
             let pause = min(Self.firstPause * (1 << min(failures - 1, 4)), Self.longestPause)
-            await application.clock.sleep(for: application.random.jittered(pause))
+            await context.clock.sleep(for: context.random.jittered(pause))
         }
         isWorking = false
         rest()
@@ -180,15 +180,15 @@ public struct GoneMembers: Sendable {
 
     /// Asks all frontends, and answers the questions; false when that is not possible now.
     private func decide(_ batch: [Question], _ gone: ServerID?) async -> Bool {
-        guard application.membership?.isViewComplete ?? true else { return false }
-        let isAway: (ServerID) -> Bool = { $0 == gone || self.application.servers[$0] == nil }
-        let first = application.servers.frontends.map(\.id)
+        guard context.isViewComplete else { return false }
+        let isAway: (ServerID) -> Bool = { $0 == gone || self.context.servers[$0] == nil }
+        let first = context.servers.frontends.map(\.id)
         let fences = await service.fences(of: first)
         // Without its fence a frontend would not be told. Who is in the view only now has no client to tell.
         guard first.allSatisfy({ fences[$0] != nil || isAway($0) }) else { return false }
-        let frontends = application.servers.frontends.map(\.id)
+        let frontends = context.servers.frontends.map(\.id)
         let answers = await service.present(batch.map { ($0.channel, Array($0.endings.keys)) }, at: frontends)
-        guard frontends.allSatisfy({ answers[$0] != nil || isAway($0) }), application.membership?.isViewComplete ?? true
+        guard frontends.allSatisfy({ answers[$0] != nil || isAway($0) }), context.isViewComplete
         else { return false }
         for (index, question) in batch.enumerated() {
             let present = answers.values.reduce(into: Set<UserID>()) { $0.formUnion($1[index]) }
@@ -198,7 +198,7 @@ public struct GoneMembers: Sendable {
                     ? nil
                     : GoneMembers(
                         channel: question.channel, uids: absent.keys.sorted(),
-                        server: absent.values.first?.server ?? application.serverID, endings: absent,
+                        server: absent.values.first?.server ?? context.serverID, endings: absent,
                         fences: fences.filter { $0.value != .nobody }))
         }
         return true

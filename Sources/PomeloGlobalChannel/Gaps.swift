@@ -31,17 +31,17 @@ public struct MissedPushes: Sendable {
         var isUnderWay = false
     }
 
-    private unowned let application: Application
+    private let context: ServiceContext
     private var notes: [ServerID: Note] = [:]
     private var isStopped = false
 
-    init(_ application: Application) { self.application = application }
+    init(_ context: ServiceContext) { self.context = context }
 
     /// Frontends that are to be told.
     var count: Int { notes.count }
 
     func note(_ channel: ChannelName, at server: ServerID) {
-        guard !isStopped, let instance = application.servers[server]?.instance else { return }
+        guard !isStopped, let instance = context.servers[server]?.instance else { return }
         if notes[server]?.instance != instance {
             notes[server] = Note(instance: instance, isUnderWay: notes[server]?.isUnderWay ?? false)
         }
@@ -60,12 +60,12 @@ public struct MissedPushes: Sendable {
         let left = notes
         notes = [:]
         await withTaskGroup(of: Void.self) { group in
-            for (server, note) in left where application.servers[server]?.instance == note.instance {
+            for (server, note) in left where context.servers[server]?.instance == note.instance {
                 group.addTask { @Loop @Sendable in
                     do throws(RPCError) {
                         try await self.call(server, note)
                     } catch {
-                        self.application.log.warning("\(server) was not told what it has missed: \(error)")
+                        self.context.log.warning("\(server) was not told what it has missed: \(error)")
                     }
                 }
             }
@@ -82,9 +82,9 @@ public struct MissedPushes: Sendable {
         while let note = notes[server] {
             // At once is too soon: it has just not answered.
             let pause = min(Self.firstPause * (1 << min(note.failures, 4)), Self.longestPause)
-            await application.clock.sleep(for: application.random.jittered(pause))
+            await context.clock.sleep(for: context.random.jittered(pause))
             guard let note = notes[server] else { return }
-            guard application.servers[server]?.instance == note.instance else { break }
+            guard context.servers[server]?.instance == note.instance else { break }
             notes[server]?.channels = []
             notes[server]?.isAll = false
             do throws(RPCError) {
@@ -108,8 +108,8 @@ public struct MissedPushes: Sendable {
         payload.text(note.instance.rawValue)
         payload.count(note.isAll ? 1 : 0)
         payload.texts(note.channels.map(\.rawValue))
-        _ = try await application.rpc.system(
-            server, "channel.missed", payload.bytes, within: application.limits.pushCall)
+        _ = try await context.rpc.system(
+            server, "channel.missed", payload.bytes, within: context.limits.pushCall)
     }
 }
 

@@ -3,8 +3,8 @@
 // PomeloGlobalChannel: channels whose members are connected to different servers.
 // Reading order: GlobalChannel, GlobalChannelService, +Members, +Pushes, ChannelProcedures, OwnedChannels,
 // OwnedChannel, MemberRoll. Who comes and goes: GlobalChannelService+Presence, +Lost, GoneWords, PresenceLog,
-// Departures, PresenceQuestions; Gaps. The published copy: ChannelStore, RedisChannelStore, +CleanUp, Scripts/*.lua,
-// ChannelPublisher, ChannelBacklog.
+// Departures, PresenceQuestions; Gaps. The published copy: ChannelStore, MemoryChannelStore, RedisChannelStore,
+// +CleanUp, Scripts/*.lua, ChannelPublisher, ChannelBacklog.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -51,8 +51,8 @@ public struct GlobalChannel: Plugin {
     public func install(into application: Application, _: inout PluginOptions) throws {
         let options = try application.options(options)
         let store = makeStore(options)
-        try store.check(options.prefix, for: name, in: application)
-        let service = GlobalChannelService(application, store, options)
+        try store.check(options.prefix, for: name, application.membership)
+        let service = GlobalChannelService(application.context, store, options)
         application.setService(service)
         try application.load(service)
     }

@@ -62,14 +62,14 @@ struct Departed {
 extension GlobalChannelService {
     /// One live server of the chosen type judges and hears of it; this one when there is none or it does not answer.
     func passOn(_ departed: Departed) async {
-        let choices = options.goneServerType.map { application.servers.choices($0) } ?? []
-        let target = choices.isEmpty ? application.serverID : Router.hashed(departed.channel.rawValue, choices)
-        guard target != application.serverID else { return await hear(departed) }
+        let choices = options.goneServerType.map { context.servers.choices($0) } ?? []
+        let target = choices.isEmpty ? context.serverID : Router.hashed(departed.channel.rawValue, choices)
+        guard target != context.serverID else { return await hear(departed) }
         do {
-            _ = try await application.rpc.system(target, "channel.departed", departed.payload)
+            _ = try await context.rpc.system(target, "channel.departed", departed.payload)
         } catch {
             // It may have begun: those who are told twice are told once by their frontend.
-            application.log.notice("departures are judged here", metadata: ["error": "\(error)"])
+            context.log.notice("departures are judged here", metadata: ["error": "\(error)"])
             await hear(departed)
         }
     }

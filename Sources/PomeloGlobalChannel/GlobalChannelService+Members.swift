@@ -30,8 +30,8 @@ extension GlobalChannelService {
             var payload = PayloadWriter()
             payload.text(channel.rawValue)
             payload.number(next)
-            let reply = try await application.rpc.system(
-                frontend, "channel.members", payload.bytes, within: application.limits.pushCall)
+            let reply = try await context.rpc.system(
+                frontend, "channel.members", payload.bytes, within: context.limits.pushCall)
             var reader = PayloadReader(reply)
             do {
                 next = try reader.number()

@@ -43,9 +43,9 @@ extension GlobalChannelService {
     /// second or more, or another server got no confirmation from here; and of all channels when a frontend is gone
     /// soon after Redis came back, since who was lost with it may be unknown.
     public func onGap(_ listener: @escaping @Loop (MissedPushes) -> Void) {
-        if gaps.listeners.isEmpty, application.isFrontend {
-            application.pauseWatch.on { [weak self] pause in self?.wasAway(pause) }
-            application.servers.observe { [weak self] change in self?.serversChanged(change) }
+        if gaps.listeners.isEmpty, context.isFrontend {
+            context.pauseWatch.on { [weak self] pause in self?.wasAway(pause) }
+            context.servers.observe { [weak self] change in self?.serversChanged(change) }
         }
         gaps.listeners.append(listener)
     }
@@ -81,9 +81,9 @@ extension GlobalChannelService {
     private func passOn(_ words: GoneWords) async -> PushReport {
         await withCheckedContinuation { continuation in
             do {
-                try passOn(words, words.fences[application.serverID]) { continuation.resume(returning: $0) }
+                try passOn(words, words.fences[context.serverID]) { continuation.resume(returning: $0) }
             } catch {
-                continuation.resume(returning: application.fanout.refusal(error))
+                continuation.resume(returning: context.fanout.refusal(error))
             }
         }
     }
@@ -93,7 +93,7 @@ extension GlobalChannelService {
         _ words: GoneWords, _ fence: Fence?, done: @escaping @Loop @Sendable (PushReport) -> Void
     ) throws(PomeloError) {
         // Nobody who is a client of this start can have heard of them.
-        guard let fence, fence.instance == application.instance else { return done(PushReport()) }
+        guard let fence, fence.instance == context.instance else { return done(PushReport()) }
         guard told.reaches(fence.tick) else { throw PomeloError(.overloaded, "more was told than is remembered") }
         let owned = channels[words.channel]
         let sum = ReportSum(done)
@@ -108,7 +108,7 @@ extension GlobalChannelService {
             sum.begin()
             do throws(PomeloError) {
                 let message = try PushMessage(route: words.route, body: body)
-                application.pushSchedulers.assign(message)
+                context.pushSchedulers.assign(message)
                 try owned.push(message) { sum.end($0) }
             } catch {
                 sum.end(PushReport())
@@ -130,7 +130,7 @@ extension GlobalChannelService {
     }
 
     private func ownEnding(_ number: UInt64?) -> Ending {
-        Ending(server: application.serverID, instance: application.instance, number: number)
+        Ending(server: context.serverID, instance: context.instance, number: number)
     }
 
     // MARK: endings here
@@ -166,12 +166,12 @@ extension GlobalChannelService {
     /// Servers did not confirm something that was sent to a channel's members.
     func hasMissed(_ channel: ChannelName, _ servers: [ServerID]) {
         for server in servers {
-            if server == application.serverID { gaps.note([channel]) } else { missed.note(channel, at: server) }
+            if server == context.serverID { gaps.note([channel]) } else { missed.note(channel, at: server) }
         }
     }
 
     private func wasAway(_ pause: Duration) {
-        application.log.notice("this server did not run for \(pause): its clients may have missed pushes")
+        context.log.notice("this server did not run for \(pause): its clients may have missed pushes")
         gaps.note(nil)
         doubtPresence()
     }

@@ -39,10 +39,10 @@ extension ChannelPush {
 
 /// Pushes to the members of a channel.
 extension GlobalChannelService {
-    var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
+    var isViewComplete: Bool { context.isViewComplete }
 
     func frontends(_ type: ServerType) -> [ServerID] {
-        application.servers.frontends.filter { $0.type == type }.map(\.id)
+        context.servers.frontends.filter { $0.type == type }.map(\.id)
     }
 
     /// Sends one message to every member at the frontends of a type, but for some users.
@@ -92,8 +92,8 @@ extension GlobalChannelService {
         here: @escaping @Loop () async -> PushReport, _ payload: (ServerID) -> Bytes
     ) async -> PushReport {
         let wasComplete = isViewComplete
-        let others = targets.filter { $0 != application.serverID }
-        var report = await application.fanout.callEach(
+        let others = targets.filter { $0 != context.serverID }
+        var report = await context.fanout.callEach(
             others, procedure, here: others.count == targets.count ? nil : here, payload)
         report.isIncomplete = !wasComplete || !isViewComplete
         if !report.failed.isEmpty { hasMissed(channel, Array(report.failed.keys)) }
@@ -105,7 +105,7 @@ extension GlobalChannelService {
             do throws(PomeloError) {
                 try deliver(push) { continuation.resume(returning: $0) }
             } catch {
-                continuation.resume(returning: application.fanout.refusal(error))
+                continuation.resume(returning: context.fanout.refusal(error))
             }
         }
     }
@@ -119,7 +119,7 @@ extension GlobalChannelService {
         var start = PushReport()
         if let uid = push.arrival { start.followsGone = told.came(push.channel, uid) }
         guard let owned = channels[push.channel] else { return done(start) }
-        application.pushSchedulers.assign(push.message)
+        context.pushSchedulers.assign(push.message)
         try owned.push(push.message, except: push.except) { [start] report in
             var whole = start
             whole.merge(report)
@@ -134,10 +134,10 @@ extension GlobalChannelService {
         var payload = PayloadWriter()
         payload.text(channel.rawValue)
         let bytes = payload.bytes
-        let frontends = application.servers.frontends.map(\.id)
-        let report = await application.fanout.callEach(frontends, "channel.destroy") { _ in bytes }
+        let frontends = context.servers.frontends.map(\.id)
+        let report = await context.fanout.callEach(frontends, "channel.destroy") { _ in bytes }
         do {
-            let ever = try await application.membership?.everServers() ?? []
+            let ever = try await context.membership?.everServers() ?? []
             try await store.destroy(channel, at: ever.filter { !frontends.contains($0) })
         } catch {
             throw PomeloError(.redisUnavailable, "the published copy of \(channel) remains: \(error)", cause: error)

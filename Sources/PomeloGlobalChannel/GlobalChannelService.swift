@@ -25,7 +25,7 @@ public struct ChannelMembers: Sendable, Equatable {
 @Loop public final class GlobalChannelService: Component {
     /// `globalChannel`.
     public let name = "globalChannel"
-    let application: Application
+    let context: ServiceContext
     let store: any ChannelStore
     let channels: OwnedChannels
     /// Publishes memberships in the background.
@@ -44,25 +44,25 @@ public struct ChannelMembers: Sendable, Equatable {
     /// When Redis was back, perhaps with less than it had.
     var storeReturned: UInt64?
 
-    init(_ application: Application, _ store: any ChannelStore, _ options: GlobalChannel.Options) {
-        self.application = application
+    init(_ context: ServiceContext, _ store: any ChannelStore, _ options: GlobalChannel.Options) {
+        self.context = context
         self.store = store
         self.options = options
-        channels = OwnedChannels(application.sessionService, application.clock, pendingFor: options.pending)
+        channels = OwnedChannels(context.sessions, context.clock, pendingFor: options.pending)
         published = ChannelPublisher(channels, store)
-        writer = WriteBehind(published, of: application)
-        missed = MissedNotes(application)
-        gaps = Gaps(channels, application.clock)
+        writer = WriteBehind(published, of: context)
+        missed = MissedNotes(context)
+        gaps = Gaps(channels, context.clock)
         gaps.raised = { [unowned self] names in self.told.hasGap(in: names) }
         channels.changed = { [published, writer] channel, uid in
             published.note(channel, uid)
             writer.kick()
         }
         channels.ended = { [unowned self] channel, uid, number in self.membershipEnded(channel, uid, number) }
-        ChannelProcedures(service: self).register(in: application.procedures)
-        application.membership?.addCleaner(self)
-        application.membership?.addPublisher(writer)
-        application.membership?.addPublisher(self)
+        ChannelProcedures(service: self).register(in: context.procedures)
+        context.membership?.addCleaner(self)
+        context.membership?.addPublisher(writer)
+        context.membership?.addPublisher(self)
     }
 
     /// Memberships not yet published, in channels.
@@ -75,7 +75,7 @@ public struct ChannelMembers: Sendable, Equatable {
     /// Starts the store.
     ///
     /// - Throws: what the store throws.
-    public func start() async throws { try await store.start(application, application.membership) }
+    public func start() async throws { try await store.start(context.owner) }
 
     /// Cleans the store when the options say so, and begins to publish at a frontend: not before what a former instance
     /// has left was told and removed.
@@ -83,7 +83,7 @@ public struct ChannelMembers: Sendable, Equatable {
     /// - Throws: what the store throws.
     public func afterStart() async throws {
         if options.cleanOnStartUp { try await store.clean() }
-        if application.isFrontend { writer.start() }
+        if context.isFrontend { writer.start() }
     }
 
     /// Tells who is gone with this server's clients, publishes what is left, once, and nothing further.
@@ -118,7 +118,7 @@ public struct ChannelMembers: Sendable, Equatable {
     public func leave(
         _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, instance: InstanceID? = nil, durable: Bool = false
     ) async throws {
-        guard application.servers[frontend] != nil else { return }
+        guard context.servers[frontend] != nil else { return }
         try await unlessReplaced {
             try await membership("channel.leave", channel, uid.rawValue, frontend, instance, durable: durable)
         }
@@ -126,7 +126,7 @@ public struct ChannelMembers: Sendable, Equatable {
 
     /// Ends one device's membership.
     public func leave(_ channel: ChannelName, session: Session) async throws {
-        guard application.servers[session.frontend] != nil else { return }
+        guard context.servers[session.frontend] != nil else { return }
         try await unlessReplaced {
             try await membership(
                 "channel.leaveDevice", channel, session.id.description, session.frontend, session.instance,
@@ -147,7 +147,7 @@ public struct ChannelMembers: Sendable, Equatable {
         _ procedure: String, _ channel: ChannelName, _ member: String, _ frontend: ServerID, _ instance: InstanceID?,
         durable: Bool
     ) async throws {
-        guard let info = application.servers[frontend] else {
+        guard let info = context.servers[frontend] else {
             throw PomeloError(.unknownServer, "\(frontend) is not in the cluster")
         }
         guard info.record.isFrontend else { throw PomeloError(.notAFrontend, "\(frontend) has no clients") }
@@ -156,9 +156,9 @@ public struct ChannelMembers: Sendable, Equatable {
         payload.text(member)
         do {
             let instance = instance ?? info.instance
-            _ = try await application.rpc.system(
-                frontend, instance: instance, procedure, payload.bytes, within: application.limits.pushCall)
-            if durable { _ = try await application.rpc.system(frontend, instance: instance, "channel.flush", []) }
+            _ = try await context.rpc.system(
+                frontend, instance: instance, procedure, payload.bytes, within: context.limits.pushCall)
+            if durable { _ = try await context.rpc.system(frontend, instance: instance, "channel.flush", []) }
         } catch .failed(_, let message) {
             throw PomeloError.told(message, otherwise: .noSession, at: "\(member) at \(frontend)")
         } catch {

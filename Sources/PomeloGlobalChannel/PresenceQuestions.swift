@@ -19,7 +19,7 @@ extension GlobalChannelService {
     func registerQuestions(in table: ProcedureTable) {
         table.immediate("sys/channel.fence") { [unowned self] _, _ in
             var payload = PayloadWriter()
-            payload.text(application.instance.rawValue)
+            payload.text(context.instance.rawValue)
             payload.number(told.tick)
             return payload.bytes
         }
@@ -95,8 +95,8 @@ extension GlobalChannelService {
     /// This server's users who were told gone elsewhere, and are here.
     func toldGoneWithThisServer() async -> [ChannelName: Set<UserID>] {
         var payload = PayloadWriter()
-        payload.text(application.instance.rawValue)
-        let others = application.servers.frontends.map(\.id).filter { $0 != application.serverID }
+        payload.text(context.instance.rawValue)
+        let others = context.servers.frontends.map(\.id).filter { $0 != context.serverID }
         let answers = await ask(others, "channel.toldGone", payload.bytes) { reader throws(PomeloError) in
             var gone: [(ChannelName, UserID)] = []
             for _ in 0..<(try reader.count()) {
@@ -121,14 +121,14 @@ extension GlobalChannelService {
             for server in servers {
                 group.addTask { @Loop @Sendable in
                     do {
-                        let reply = try await self.application.rpc.system(
-                            server, procedure, payload, within: self.application.limits.pushCall)
+                        let reply = try await self.context.rpc.system(
+                            server, procedure, payload, within: self.context.limits.pushCall)
                         var reader = PayloadReader(reply)
                         return (server, try read(&reader))
                     } catch RPCError.failed(code: 404, _) {
                         return none.map { (server, $0) }
                     } catch {
-                        self.application.log.debug("\(server) does not answer \(procedure): \(error)")
+                        self.context.log.debug("\(server) does not answer \(procedure): \(error)")
                         return nil
                     }
                 }
@@ -184,23 +184,23 @@ extension GlobalChannelService: LeasePublisher {
     /// And of a server that dies before it has published again, nobody may know who was lost with it.
     public func redisReturned() async {
         doubtPresence()
-        storeReturned = application.clock.now
+        storeReturned = context.clock.now
     }
 
     /// Clean-ups after a server that may have found less than it had published: all ask anew who is there.
     func serversChanged(_ change: ServerChange) {
         if case .added = change { return }
-        guard let storeReturned, let lease = application.membership?.lease,
-            application.clock.now < storeReturned &+ (lease * 3).clampedNanoseconds
+        guard let storeReturned, let lease = context.membership?.lease,
+            context.clock.now < storeReturned &+ (lease * 3).clampedNanoseconds
         else { return }
         gaps.note(nil)
     }
 
     func doubtPresence() {
-        guard application.isFrontend, !listeners.returned.isEmpty else { return }
+        guard context.isFrontend, !listeners.returned.isEmpty else { return }
         let check =
             returnCheck
-            ?? ReturnCheck(application.clock) { [weak self] in
+            ?? ReturnCheck(context.clock) { [weak self] in
                 guard let self else { return }
                 for (channel, uids) in await toldGoneWithThisServer() {
                     let members = ReturnedMembers(channel: channel, uids: uids.sorted())

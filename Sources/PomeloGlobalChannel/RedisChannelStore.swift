@@ -32,9 +32,9 @@ public import PomeloRedis
     /// True: entries are removed when their server's lease is over.
     public var needsMembership: Bool { true }
 
-    /// Takes the server's identity and its lease key; sends no command.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        owner = StoreOwner(application, membership)
+    /// Takes the server's identity and its cluster; sends no command.
+    public func start(_ owner: StoreOwner) async throws {
+        self.owner = owner
     }
 
     private nonisolated static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
@@ -48,7 +48,7 @@ public import PomeloRedis
 
     func membersKey(_ channel: ChannelName, _ server: ServerID) -> String { "\(prefix):\(channel):\(server)" }
     func channelsKey(_ server: ServerID) -> String { owner.key("channels", of: server) }
-    func leaseKey(_ server: ServerID) -> String { owner.key("lease", of: server) }
+    func leaseKey(_ server: ServerID) -> String { owner.leaseKey(of: server) }
 
     // MARK: writing
 

@@ -32,21 +32,21 @@ struct Located {
     /// spread of what is written then, and a retry.
     static let doubtFor = Duration.seconds(10)
 
-    private unowned let application: Application
+    private let context: ServiceContext
     private let store: any StatusStore
     private var cache: [UserID: (servers: [ServerID], until: UInt64)] = [:]
     private var doubtUntil: UInt64 = 0
 
-    init(_ application: Application, _ store: any StatusStore) {
-        self.application = application
+    init(_ context: ServiceContext, _ store: any StatusStore) {
+        self.context = context
         self.store = store
         // The membership tells of it later, and somebody may ask in between.
         store.observeReturns { [weak self] in self?.doubt() }
-        application.procedures.immediate("sys/status.here") { [unowned application] _, payload in
+        context.procedures.immediate("sys/status.here") { [unowned context] _, payload in
             var reader = PayloadReader(payload)
             var answer = PayloadWriter()
             answer.texts(
-                try reader.texts().filter { !application.sessionService.get(byUid: UserID($0)).isEmpty })
+                try reader.texts().filter { !context.sessions.get(byUid: UserID($0)).isEmpty })
             return answer.bytes
         }
     }
@@ -55,7 +55,7 @@ struct Located {
     func redisReturned() async { doubt() }
 
     /// What the store lacks may be online: also at the start, for nobody knows here what happened just before.
-    func doubt() { doubtUntil = application.clock.deadline(after: Self.doubtFor) }
+    func doubt() { doubtUntil = context.clock.deadline(after: Self.doubtFor) }
 
     /// Users are not where they were thought to be.
     func forget(_ uids: Set<UserID>) {
@@ -69,11 +69,11 @@ struct Located {
     /// - Throws: `PomeloError` `.redisUnavailable`.
     func locate(_ uids: Set<UserID>, suspected: Set<UserID> = [], cached: Bool = true) async throws -> Located {
         guard store.isUp else { throw PomeloError(.redisUnavailable, "status is unknown: redis is away") }
-        let now = application.clock.now
+        let now = context.clock.now
         var located = Located()
         for uid in uids where cached {
             guard let entry = cache[uid], entry.until > now else { continue }
-            let servers = entry.servers.filter { application.servers[$0] != nil }
+            let servers = entry.servers.filter { context.servers[$0] != nil }
             guard !servers.isEmpty else { continue }
             located.servers[uid] = servers
             located.remembered.insert(uid)
@@ -82,10 +82,10 @@ struct Located {
         if unknown.isEmpty { return located }
         let found = try await asked { try await self.store.servers(of: unknown) }
         if cache.count + unknown.count > Self.cacheLimit { cache = cache.filter { $0.value.until > now } }
-        let until = application.clock.deadline(after: Self.cacheFor)
+        let until = context.clock.deadline(after: Self.cacheFor)
         for (uid, servers) in zip(unknown, found) {
             // Servers that are gone had the user; nobody has cleaned up yet.
-            located.servers[uid] = servers.filter { application.servers[$0] != nil }
+            located.servers[uid] = servers.filter { context.servers[$0] != nil }
             // Who is offline is asked about anew each time.
             if !servers.isEmpty, cache[uid] != nil || cache.count < Self.cacheLimit { cache[uid] = (servers, until) }
         }
@@ -107,7 +107,7 @@ struct Located {
         var payload = PayloadWriter()
         payload.texts(absent.map(\.rawValue))
         let bytes = payload.bytes
-        let frontends = application.servers.frontends.map(\.id)
+        let frontends = context.servers.frontends.map(\.id)
         var located = Located()
         var silent = 0
         let answers = await withTaskGroup(of: (ServerID, [UserID]?).self) { group in
@@ -120,7 +120,7 @@ struct Located {
         }
         for (frontend, users) in answers {
             for uid in users ?? [] { located.servers[uid, default: []].append(frontend) }
-            if users == nil, application.servers[frontend] != nil { silent += 1 }
+            if users == nil, context.servers[frontend] != nil { silent += 1 }
         }
         if silent > 0 || !isViewComplete { located.unknown = Set(absent.filter { located.servers[$0] == nil }) }
         return located
@@ -128,7 +128,7 @@ struct Located {
 
     private func users(at frontend: ServerID, _ payload: [UInt8]) async -> [UserID]? {
         do {
-            let reply = try await application.rpc.system(
+            let reply = try await context.rpc.system(
                 frontend, "status.here", payload, within: StatusService.askDeadline)
             var reader = PayloadReader(reply)
             return try reader.texts().map { UserID($0) }
@@ -141,14 +141,14 @@ struct Located {
         }
     }
 
-    private var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
+    private var isViewComplete: Bool { context.isViewComplete }
 
     /// Whether the store may lack users who are online.
     private func isInDoubt() async throws -> Bool {
-        if application.clock.now < doubtUntil || !isViewComplete { return true }
-        guard let membership = application.membership else { return false }
+        if context.clock.now < doubtUntil || !isViewComplete { return true }
+        guard let membership = context.membership else { return false }
         // A registry without this server has lost more than that.
-        if try await asked({ try await membership.isAlive(self.application.serverID, membership.instance) }) {
+        if try await asked({ try await membership.isAlive(self.context.serverID, membership.instance) }) {
             return false
         }
         doubt()

@@ -41,9 +41,9 @@ public import PomeloRedis
     /// Whether Redis accepts commands now.
     public var isUp: Bool { redis.isUp }
 
-    /// Takes the server's identity and its lease key; sends no command.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        owner = StoreOwner(application, membership)
+    /// Takes the server's identity and its cluster; sends no command.
+    public func start(_ owner: StoreOwner) async throws {
+        self.owner = owner
     }
 
     /// Calls at each `up` of the connection but the first.
@@ -69,7 +69,7 @@ public import PomeloRedis
     func bindKey(_ uid: UserID) -> String { "{\(prefix):\(uid)}:bind" }
     func uidsKey(_ server: ServerID) -> String { owner.key("uids", of: server) }
     func revokedKey(_ server: ServerID) -> String { owner.key("revoked", of: server) }
-    func leaseKey(_ server: ServerID) -> String { owner.key("lease", of: server) }
+    func leaseKey(_ server: ServerID) -> String { owner.leaseKey(of: server) }
 
     // MARK: status
 
@@ -101,7 +101,7 @@ public import PomeloRedis
     ///
     /// - Throws: `RedisError`.
     public func publishedSequence() async throws -> UInt64? {
-        sequence(try await redis.send(RedisCommand("HGET", owner.leaseKey, "status")))
+        sequence(try await redis.send(RedisCommand("HGET", leaseKey(own), "status")))
     }
 
     private func sequence(_ reply: RedisReply) -> UInt64? {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloStatus: who is online, and where; one identity in the whole cluster.
-// Reading order: Status, StatusService, +Questions, Places, +Binding, StatusPublisher, StatusStore, RedisStatusStore,
-// +CleanUp, Scripts/*.lua.
+// Reading order: Status, StatusService, +Questions, Places, +Binding, StatusPublisher, StatusStore, MemoryStatusStore,
+// RedisStatusStore, +CleanUp, Scripts/*.lua.
 public import PomeloCore
 import PomeloLoop
 public import PomeloRedis
@@ -55,8 +55,8 @@ public struct Status: Plugin {
     public func install(into application: Application, _: inout PluginOptions) throws {
         let options = try application.options(options)
         let store = makeStore(options)
-        try store.check(options.prefix, for: name, in: application)
-        let service = StatusService(application, store, options)
+        try store.check(options.prefix, for: name, application.membership)
+        let service = StatusService(application.context, store, options)
         application.setService(service)
         try application.load(service)
     }

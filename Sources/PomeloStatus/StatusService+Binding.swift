@@ -32,10 +32,10 @@ extension StatusService: BindAuthority {
     /// - Throws: `PomeloError` `.binding` when another session holds it; `.redisUnavailable` when that is not decided
     ///   within 1.8 s, at once when this server is isolated.
     public func claim(_ uid: UserID, for session: ClientSession) async throws {
-        guard application.membership?.health != .isolated else {
+        guard context.membership?.health != .isolated else {
             throw PomeloError(.redisUnavailable, "\(uid) cannot be claimed: this server is isolated")
         }
-        guard application.sessionService.get(byUid: uid).isEmpty, published.beginClaim(uid) else {
+        guard context.sessions.get(byUid: uid).isEmpty, published.beginClaim(uid) else {
             throw Self.refused(uid)
         }
         defer {
@@ -44,7 +44,7 @@ extension StatusService: BindAuthority {
         }
         let attempt = Attempt()
         do {
-            let decided = try await application.clock.within(Self.claimDeadline) {
+            let decided = try await context.clock.within(Self.claimDeadline) {
                 self.published.undecided += 1
                 defer { self.published.undecided -= 1 }
                 await self.published.releaseHasEnded(uid)
@@ -73,24 +73,24 @@ extension StatusService: BindAuthority {
     /// the user when it took the binding from here. Else the store may have gone back in time, and names a holder of
     /// yesterday: that is decided when it answers, or is gone.
     func reclaim(_ uid: UserID, isTaken: Bool) async throws -> Bool {
-        guard let session = application.sessionService.get(byUid: uid).first else { return true }
+        guard let session = context.sessions.get(byUid: uid).first else { return true }
         let verdict = try await decide(uid, holder(session.id), Attempt(), sparesTheSilent: true)
         if !session.isOpen { changed(uid) }
         guard verdict != .ours, session.uid == uid, session.isOpen else { return true }
         if verdict == .undecided, !isTaken { return false }
-        application.log.notice("\(uid) is bound elsewhere: its session here ends")
-        application.sessionService.kick(session.id, reason: "rebound")
+        context.log.notice("\(uid) is bound elsewhere: its session here ends")
+        context.sessions.kick(session.id, reason: "rebound")
         return true
     }
 
     /// Whether a session of this server has a user id, or may be about to get it.
     func holds(_ uid: UserID, _ id: SessionID) -> Bool {
-        let session = application.sessionService.get(id)
+        let session = context.sessions.get(id)
         return session?.uid == uid || session?.binding == true
     }
 
     func holder(_ session: SessionID) -> Holder {
-        Holder(server: application.serverID, instance: application.instance, session: session)
+        Holder(server: context.serverID, instance: context.instance, session: session)
     }
 
     /// Whose a user id is.
@@ -112,7 +112,7 @@ extension StatusService: BindAuthority {
         case .gone: break
         case .silent:
             if sparesTheSilent { return .undecided }
-            application.log.notice("\(other.server) does not answer for \(uid): its binding is void")
+            context.log.notice("\(other.server) does not answer for \(uid): its binding is void")
             try await store.revoke(uid, from: other.server)
         }
         if attempt.isOver { return .undecided }
@@ -120,19 +120,19 @@ extension StatusService: BindAuthority {
     }
 
     private func standing(of other: Holder, _ uid: UserID) async throws -> Standing {
-        if other.server == application.serverID {
-            return other.instance == application.instance && holds(uid, other.session) ? .holds : .gone
+        if other.server == context.serverID {
+            return other.instance == context.instance && holds(uid, other.session) ? .holds : .gone
         }
-        guard application.servers[other.server]?.instance == other.instance else {
+        guard context.servers[other.server]?.instance == other.instance else {
             // The view may lag behind the registry, and who is not in it cannot be asked.
-            let isAlive = try await application.membership?.isAlive(other.server, other.instance) ?? false
+            let isAlive = try await context.membership?.isAlive(other.server, other.instance) ?? false
             return isAlive ? .unseen : .gone
         }
         var payload = PayloadWriter()
         payload.text(uid.rawValue)
         payload.number(other.session.rawValue)
         do throws(RPCError) {
-            let answer = try await application.rpc.system(
+            let answer = try await context.rpc.system(
                 other.server, instance: other.instance, "status.holds", payload.bytes, within: Self.askDeadline)
             return answer.first == 1 ? .holds : .gone
         } catch let error where error.isReplaced {

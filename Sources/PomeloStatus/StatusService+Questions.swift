@@ -43,8 +43,8 @@ extension StatusService {
 
     /// Asks until there is an answer, or the time is up.
     private func known<Answer>(_ uids: [UserID], _ question: @Loop () async throws -> Answer?) async throws -> Answer {
-        let clock = application.clock
-        let deadline = clock.deadline(after: application.limits.pushCall)
+        let clock = context.clock
+        let deadline = clock.deadline(after: context.limits.pushCall)
         while true {
             if let answer = try await question() { return answer }
             guard await pause(until: deadline) else { throw Self.unknown(uids) }
@@ -53,8 +53,8 @@ extension StatusService {
 
     /// False when the time is up, or nobody waits any more.
     private func pause(until deadline: UInt64) async -> Bool {
-        guard application.clock.now < deadline, !Task.isCancelled else { return false }
-        await application.clock.sleep(for: Self.retryAfter)
+        guard context.clock.now < deadline, !Task.isCancelled else { return false }
+        await context.clock.sleep(for: Self.retryAfter)
         return true
     }
 
@@ -75,7 +75,7 @@ extension StatusService {
         _ uids: [UserID], _ push: Push<Message>, _ message: Message
     ) async throws -> PushReport {
         let search = Search(Set(uids), try PushMessage(push, message))
-        let deadline = application.clock.deadline(after: application.limits.pushCall)
+        let deadline = context.clock.deadline(after: context.limits.pushCall)
         while !search.open.isEmpty {
             if try await look(search) || search.open.isEmpty { continue }
             guard await pause(until: deadline) else { break }
@@ -100,7 +100,7 @@ extension StatusService {
                 further[server, default: []].append(uid)
             }
         }
-        for (server, part) in await application.fanout.pushEach(search.message, to: further) {
+        for (server, part) in await context.fanout.pushEach(search.message, to: further) {
             search.note(part, from: server, of: further[server] ?? [])
         }
         places.forget(search.open)

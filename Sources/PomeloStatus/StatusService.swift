@@ -9,7 +9,7 @@ public import PomeloLoop
 @Loop public final class StatusService: Component, SessionObserver {
     /// `status`.
     public let name = "status"
-    let application: Application
+    let context: ServiceContext
     let store: any StatusStore
     let published: StatusPublisher
     /// Publishes status in the background.
@@ -17,25 +17,25 @@ public import PomeloLoop
     private let options: Status.Options
     let places: Places
 
-    init(_ application: Application, _ store: any StatusStore, _ options: Status.Options) {
-        self.application = application
+    init(_ context: ServiceContext, _ store: any StatusStore, _ options: Status.Options) {
+        self.context = context
         self.store = store
         self.options = options
-        published = StatusPublisher(application.sessionService, store)
-        places = Places(application, store)
-        writer = WriteBehind(published, of: application)
-        application.sessionService.addObserver(self)
-        application.membership?.addPublisher(places)
-        application.membership?.addPublisher(writer)
-        application.membership?.addCleaner(self)
+        published = StatusPublisher(context.sessions, store)
+        places = Places(context, store)
+        writer = WriteBehind(published, of: context)
+        context.sessions.addObserver(self)
+        context.membership?.addPublisher(places)
+        context.membership?.addPublisher(writer)
+        context.membership?.addCleaner(self)
         if options.singleSession == .refuse {
-            application.sessionService.authority = self
+            context.sessions.authority = self
             published.reclaim = { [unowned self] uid, isTaken in try await self.reclaim(uid, isTaken: isTaken) }
             published.holder = { [unowned self] uid in
-                application.sessionService.get(byUid: uid).first.map { self.holder($0.id) }
+                context.sessions.get(byUid: uid).first.map { self.holder($0.id) }
             }
         }
-        application.procedures.immediate("sys/status.holds", addressed: true) { [unowned self] _, payload in
+        context.procedures.immediate("sys/status.holds", addressed: true) { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let uid = UserID(try reader.text())
             return [self.holds(uid, SessionID(try reader.number())) ? 1 : 0]
@@ -49,7 +49,7 @@ public import PomeloLoop
     ///
     /// - Throws: what the store throws.
     public func start() async throws {
-        try await store.start(application, application.membership)
+        try await store.start(context.owner)
         places.doubt()
     }
 
@@ -59,7 +59,7 @@ public import PomeloLoop
     /// - Throws: what the store throws.
     public func afterStart() async throws {
         if options.cleanOnStartUp { try await store.clean() }
-        if application.isFrontend { writer.start() }
+        if context.isFrontend { writer.start() }
     }
 
     /// Publishes what is left, once, and nothing further.

@@ -20,7 +20,7 @@ public struct SuiteFailure: Error, CustomStringConvertible {
         case successor, lateCleaner, lateInstance, slices, manyServers
     }
 
-    private let cluster = TestCluster(TestCluster.records(connectors: 3, chats: 0))
+    private let starts = ServerStarts()
     private let make: @Loop (String) -> any ChannelStore
     private let took: @Loop (ServerID, InstanceID) async throws -> Void
 
@@ -68,14 +68,14 @@ public struct SuiteFailure: Error, CustomStringConvertible {
 
     func store(_ server: ServerID = "connector-1", prefix: String = "game") async throws -> any ChannelStore {
         let store = make(prefix)
-        let application = try cluster.make(server)
-        try await store.start(application, application.membership)
-        try await took(server, application.instance)
+        let owner = starts.start(server)
+        try await store.start(owner)
+        try await took(server, owner.instance)
         return store
     }
 
     /// The last one that was started.
-    func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
+    func instance(of server: ServerID) -> InstanceID { starts.instance(of: server) }
 
     func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }

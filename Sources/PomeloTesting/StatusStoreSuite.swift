@@ -13,7 +13,7 @@ public import PomeloStatus
         case holders, lateCleaner, lateInstance, successor, slices
     }
 
-    private let cluster = TestCluster(TestCluster.records(connectors: 3, chats: 0))
+    private let starts = ServerStarts()
     private let make: @Loop (String) -> any StatusStore
     private let took: @Loop (ServerID, InstanceID) async throws -> Void
 
@@ -67,14 +67,14 @@ public import PomeloStatus
         _ server: ServerID = "connector-1", prefix: String = "game"
     ) async throws -> (store: any StatusStore, holder: Holder) {
         let store = make(prefix)
-        let application = try cluster.make(server)
-        try await store.start(application, application.membership)
-        try await took(server, application.instance)
-        return (store, Holder(server: server, instance: application.instance, session: SessionID(1)))
+        let owner = starts.start(server)
+        try await store.start(owner)
+        try await took(server, owner.instance)
+        return (store, Holder(server: server, instance: owner.instance, session: SessionID(1)))
     }
 
     /// The last one that was started.
-    func instance(of server: ServerID) -> InstanceID { cluster[server].instance }
+    func instance(of server: ServerID) -> InstanceID { starts.instance(of: server) }
 
     func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }

@@ -66,9 +66,7 @@ public import PomeloStatus
     public var needsMembership: Bool { store.needsMembership }
 
     /// Starts the store inside.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        try await store.start(application, membership)
-    }
+    public func start(_ owner: StoreOwner) async throws { try await store.start(owner) }
 
     /// Publishes, unless a fault strikes.
     public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
@@ -129,9 +127,7 @@ public import PomeloStatus
     public var isUp: Bool { store.isUp && !faults.isDown }
 
     /// Starts the store inside.
-    public func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        try await store.start(application, membership)
-    }
+    public func start(_ owner: StoreOwner) async throws { try await store.start(owner) }
 
     /// Publishes, unless a fault strikes.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {

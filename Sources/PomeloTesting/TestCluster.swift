@@ -67,7 +67,7 @@ public import PomeloLoop
                 transport: network.transport(of: id)))
         var membership: TestMembership?
         if hasRegistry {
-            let own = TestMembership(application, self)
+            let own = TestMembership(application.context, application.record, self)
             application.membership = own
             try application.load(own)
             membership = own
@@ -257,7 +257,9 @@ public import PomeloLoop
 /// A place in the registry of a `TestCluster`.
 @Loop final class TestMembership: Membership, Component {
     let name = "testMembership"
-    private unowned let application: Application
+    private let record: ServerRecord
+    /// Has this membership.
+    private unowned let context: ServiceContext
     private let cluster: TestCluster
     private var cleaners: [any LeaseCleaner] = []
     private var publishers: [any LeasePublisher] = []
@@ -266,14 +268,13 @@ public import PomeloLoop
     let lease = Duration.seconds(10)
     var isViewComplete: Bool { cluster.isViewComplete }
 
-    init(_ application: Application, _ cluster: TestCluster) {
-        self.application = application
+    init(_ context: ServiceContext, _ record: ServerRecord, _ cluster: TestCluster) {
+        self.context = context
+        self.record = record
         self.cluster = cluster
     }
 
-    var instance: InstanceID { application.instance }
-    var clusterName: String { application.clusterName }
-    func leaseKey(of server: ServerID) -> String { "pomelo:{\(clusterName)/\(server)}:lease" }
+    var instance: InstanceID { context.instance }
     func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
         !cluster.hasForgottenAll && cluster.view.contains { $0.id == server && $0.instance == instance }
     }
@@ -282,13 +283,13 @@ public import PomeloLoop
     func addPublisher(_ publisher: any LeasePublisher) { publishers.append(publisher) }
 
     func start() async throws {
-        application.servers.add(cluster.view)
+        context.servers.add(cluster.view)
         enter(.joining)
         isJoined = true
     }
 
     /// When every service is there, as the cluster plugin does it.
-    func afterStart() async throws { try await cleanUp(application.serverID, instance) }
+    func afterStart() async throws { try await cleanUp(context.serverID, instance) }
 
     func didStart() async throws { enter(.up) }
     func willStop() async { enter(.draining) }
@@ -310,6 +311,6 @@ public import PomeloLoop
     private func enter(_ state: ServerState) { cluster.register(info(state)) }
 
     private func info(_ state: ServerState) -> ServerInfo {
-        ServerInfo(record: application.record, instance: application.instance, state: state)
+        ServerInfo(record: record, instance: context.instance, state: state)
     }
 }

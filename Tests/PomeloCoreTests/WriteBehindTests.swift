@@ -62,7 +62,7 @@ import Testing
 
         init() async throws {
             letters = Letters(cluster.clock)
-            writer = WriteBehind(letters, of: try await cluster.start("connector-1"))
+            writer = WriteBehind(letters, of: try await cluster.start("connector-1").context)
         }
 
         func note(_ text: String) {

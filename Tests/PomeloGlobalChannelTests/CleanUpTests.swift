@@ -103,9 +103,9 @@ import Testing
         let count = isLong ? 2000 : 500
         let clock = ManualClock()
         let redis = FakeRedis(clock: clock)
-        let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 0))
         let gone = RedisChannelStore(redis: redis.client())
-        try await gone.start(try cluster.make("connector-1"), nil)
+        let instance: InstanceID = "9f00"
+        try await gone.start(StoreOwner(server: "connector-1", instance: instance, cluster: "pomelo"))
         for start in stride(from: 0, to: count, by: 500) {
             let changes = (start..<start + 500).map { number in
                 ChannelBatch.Change(
@@ -116,10 +116,9 @@ import Testing
         }
         redis.delay = .milliseconds(1) ... .milliseconds(1)
         let live = RedisChannelStore(redis: redis.client())
-        try await live.start(try cluster.make("connector-2"), nil)
+        try await live.start(StoreOwner(server: "connector-2", instance: "a111", cluster: "pomelo"))
         let control = redis.client()
         let told = Journal()
-        let instance = cluster["connector-1"].instance
         let outcome = Journal()
         let begin = clock.now
         Loop.spawn {
@@ -149,7 +148,7 @@ import Testing
         await world.pass(1)
         let client = world.redis.client()
         let old = RedisChannelStore(redis: client)
-        try await old.start(world.cluster["connector-1"], world.cluster["connector-1"].membership)
+        try await old.start(world.cluster["connector-1"].context.owner)
         world.crash("connector-1")
         try await world.start("connector-1")
         try await world.member("bob", "room")

@@ -287,7 +287,7 @@ import Testing
     private(set) var batches: [ChannelBatch] = []
     private(set) var cleans = 0
 
-    func start(_ application: Application, _ membership: (any Membership)?) async throws {
+    func start(_ owner: StoreOwner) async throws {
         if let startError { throw startError }
     }
 

@@ -37,13 +37,14 @@ struct RedisStoreTests {
     }
 
     @Loop private func started(
-        _ client: RedisClient, _ cluster: TestCluster, _ server: ServerID = "connector-1", prefix: String = "game"
+        _ client: RedisClient, prefix: String = "game"
     ) async throws -> RedisChannelStore {
         let store = RedisChannelStore(redis: client, prefix: prefix)
-        let application = try cluster.make(server)
-        try await store.start(application, application.membership)
+        try await store.start(Self.owner)
         return store
     }
+
+    private static let owner = StoreOwner(server: "connector-1", instance: "9f00", cluster: "pomelo")
 
     private func adding(_ channel: ChannelName, _ uids: UserID..., sequence: UInt64 = 1) -> ChannelBatch {
         ChannelBatch(changes: [.init(channel: channel, added: uids, count: uids.count)], sequence: sequence)
@@ -64,10 +65,8 @@ struct RedisStoreTests {
 
     @Test @Loop func theKeysArePomelos() async throws {
         try await withRedis { _, client in
-            let cluster = TestCluster(TestCluster.records())
             let store = RedisChannelStore(redis: client)
-            let application = try cluster.make("connector-1")
-            try await store.start(application, application.membership)
+            try await store.start(Self.owner)
             _ = try await store.publish(adding("lobby", "ann", "bob", sequence: 4))
             let keys = try await client.send(RedisCommand("KEYS", "*")).strings?.sorted()
             #expect(
@@ -78,7 +77,7 @@ struct RedisStoreTests {
             let members = try await client.send(RedisCommand("SMEMBERS", "POMELO:CHANNEL:lobby:connector-1")).strings
             #expect(members?.sorted() == ["ann", "bob"])
             let sequence = try await client.send(RedisCommand("HGET", "pomelo:{pomelo/connector-1}:lease", "seq"))
-            #expect(sequence.string == "\(application.instance)/4")
+            #expect(sequence.string == "9f00/4")
             _ = try await store.publish(
                 ChannelBatch(
                     changes: [.init(channel: "lobby", added: [], removed: ["ann", "bob"], count: 0)], sequence: 5))
@@ -89,8 +88,7 @@ struct RedisStoreTests {
     /// Cleaning takes the own server's members under the own prefix, and nothing that only looks alike.
     @Test @Loop func regression5CleaningTakesNothingOfOthers() async throws {
         try await withRedis { _, client in
-            let cluster = TestCluster(TestCluster.records())
-            let store = try await started(client, cluster, prefix: "g[a]me*")
+            let store = try await started(client, prefix: "g[a]me*")
             _ = try await store.publish(adding("lobby", "ann"))
             let others = [
                 "g[a]me*2:lobby:connector-1", "game*:lobby:connector-1", "g[a]me*:lobby:connector-2",
@@ -105,8 +103,7 @@ struct RedisStoreTests {
 
     @Test @Loop func anotherInstanceInTheLeaseIsNotWrittenOverAsIfNothingWere() async throws {
         try await withRedis { _, client in
-            let cluster = TestCluster(TestCluster.records())
-            let store = try await started(client, cluster)
+            let store = try await started(client)
             _ = try await store.publish(adding("lobby", "ann"))
             _ = try await client.send(RedisCommand("HSET", "pomelo:{pomelo/connector-1}:lease", "inst", "another"))
             await #expect(throws: PomeloError.self) {
@@ -118,8 +115,7 @@ struct RedisStoreTests {
 
     @Test @Loop func aKeyOfAnotherKindIsAnError() async throws {
         try await withRedis { _, client in
-            let cluster = TestCluster(TestCluster.records())
-            let store = try await started(client, cluster)
+            let store = try await started(client)
             _ = try await client.send(RedisCommand("SET", "game:lobby:connector-1", "text"))
             await #expect(throws: RedisError.self) { _ = try await store.publish(self.adding("lobby", "ann")) }
             await #expect(throws: RedisError.self) { _ = try await store.members(of: "lobby", at: "connector-1") }

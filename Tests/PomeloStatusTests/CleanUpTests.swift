@@ -37,10 +37,9 @@ import Testing
         let count = isLong ? 20_000 : 2000
         let clock = ManualClock()
         let redis = FakeRedis(clock: clock)
-        let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 0))
         let gone = RedisStatusStore(redis: redis.client())
-        try await gone.start(try cluster.make("connector-1"), nil)
-        let instance = cluster["connector-1"].instance
+        let instance: InstanceID = "9f00"
+        try await gone.start(StoreOwner(server: "connector-1", instance: instance, cluster: "pomelo"))
         let holder = Holder(server: "connector-1", instance: instance, session: SessionID(1))
         for start in stride(from: 0, to: count, by: 500) {
             let users = (start..<start + 500).map { UserID("u\($0)") }
@@ -49,7 +48,7 @@ import Testing
         }
         redis.delay = .milliseconds(1) ... .milliseconds(1)
         let live = RedisStatusStore(redis: redis.client())
-        try await live.start(try cluster.make("connector-2"), nil)
+        try await live.start(StoreOwner(server: "connector-2", instance: "a111", cluster: "pomelo"))
         let control = redis.client()
         let outcome = Journal()
         let begin = clock.now
@@ -82,7 +81,7 @@ import Testing
         world.cluster.crash("connector-1")
         world.clients["connector-1"]?.cut()
         let reaper = RedisStatusStore(redis: world.redis.client())
-        try await reaper.start(world.cluster["connector-2"], world.cluster["connector-2"].membership)
+        try await reaper.start(world.cluster["connector-2"].context.owner)
         let (gate, outcome) = (Journal(), Journal())
         Loop.spawn {
             outcome.note(

@@ -31,9 +31,7 @@ import Testing
     }
 
     var isUp: Bool { true }
-    func start(_ application: Application, _ membership: (any Membership)?) async throws {
-        try await store.start(application, membership)
-    }
+    func start(_ owner: StoreOwner) async throws { try await store.start(owner) }
     func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
         try await enter("publish")
         return try store.publish(online: online, offline: offline, sequence: sequence)
@@ -179,7 +177,7 @@ import Testing
         await world.cluster.advance(by: .milliseconds(100))
         // Nothing but the binding: neither the sequence nor the status says that something is missing.
         let low = MemoryStatusStore(world.entries)
-        try await low.start(world.cluster["connector-1"], nil)
+        try await low.start(world.cluster["connector-1"].context.owner)
         low.release(["ann"])
         let thief = Holder(
             server: "connector-2", instance: world.cluster["connector-2"].instance, session: SessionID(99))

@@ -99,7 +99,7 @@ import Testing
         let ann = try await world.client("connector-2", "ann")
         await world.cluster.settle()
         let behind = MemoryStatusStore(world.entries)
-        try await behind.start(world.cluster["connector-1"], nil)
+        try await behind.start(world.cluster["connector-1"].context.owner)
         _ = try behind.publish(online: ["ann", "bob"], offline: [], sequence: 1000)
         #expect(try await world.chat.getSidsByUid("ann") == ["connector-1", "connector-2"])
         let report = try await world.push("hello", "ann", "bob")

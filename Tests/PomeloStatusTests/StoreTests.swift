@@ -38,12 +38,11 @@ struct RedisStoreTests {
     }
 
     @Loop private func started(
-        _ client: RedisClient, _ cluster: TestCluster, _ server: ServerID = "connector-1"
+        _ client: RedisClient, _ server: ServerID = "connector-1"
     ) async throws -> (store: RedisStatusStore, holder: Holder) {
         let store = RedisStatusStore(redis: client)
-        let application = try cluster.make(server)
-        try await store.start(application, application.membership)
-        return (store, Holder(server: server, instance: application.instance, session: SessionID(3)))
+        try await store.start(StoreOwner(server: server, instance: "9f00", cluster: "pomelo"))
+        return (store, Holder(server: server, instance: "9f00", session: SessionID(3)))
     }
 
     @Test(arguments: StatusStoreSuite.Case.allCases)
@@ -61,7 +60,7 @@ struct RedisStoreTests {
 
     @Test @Loop func theKeysArePomelos() async throws {
         try await withRedis { client in
-            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            let (store, holder) = try await started(client)
             _ = try await store.publish(online: ["ann"], offline: [], sequence: 8)
             _ = try await store.claim("ann", holder, gone: nil)
             #expect(
@@ -82,7 +81,7 @@ struct RedisStoreTests {
 
     @Test @Loop func tokensGrowAlsoAfterTheClockWasSetBack() async throws {
         try await withRedis { client in
-            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            let (store, holder) = try await started(client)
             let future = "9000000000000000"
             _ = try await client.send(
                 RedisCommand(
@@ -95,7 +94,7 @@ struct RedisStoreTests {
 
     @Test @Loop func errorsOfRedisAreErrors() async throws {
         try await withRedis { client in
-            let (store, holder) = try await started(client, TestCluster(TestCluster.records()))
+            let (store, holder) = try await started(client)
             _ = try await client.send(RedisCommand("SET", "POMELO:STATUS:ann", "text"))
             _ = try await client.send(RedisCommand("SET", "{POMELO:STATUS:ann}:bind", "text"))
             await #expect(throws: RedisError.self) { _ = try await store.servers(of: ["ann"]) }

@@ -73,8 +73,7 @@ import Testing
     private static let seconds = ProcessInfo.processInfo.environment["POMELO_FUZZ_SECONDS"].flatMap(UInt64.init) ?? 0
 
     @Test @Loop func noReplyIsTooStrange() async throws {
-        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
-        let app = try cluster.make("connector-1")
+        let owner = StoreOwner(server: "connector-1", instance: "9f00", cluster: "c")
         let end = SystemClock.shared.now + Self.seconds * 1_000_000_000
         var (seed, calls) = (UInt64(0), 0)
         repeat {
@@ -84,8 +83,8 @@ import Testing
                 if Self.seconds > 0, seed % 10_000 == 1 { print("from seed \(seed)") }
                 let redis = NonsenseRedis(seed: seed)
                 await registry(ClusterRegistry(redis, cluster: "c"))
-                try await channels(RedisChannelStore(redis: redis), app)
-                try await status(RedisStatusStore(redis: redis), app)
+                try await channels(RedisChannelStore(redis: redis), owner)
+                try await status(RedisStatusStore(redis: redis), owner)
                 calls += redis.calls
             }
         } while SystemClock.shared.now < end
@@ -125,8 +124,8 @@ import Testing
         await attempt { try await registry.finish("connector-1", "t") }
     }
 
-    @Loop private func channels(_ store: RedisChannelStore, _ app: Application) async throws {
-        try await store.start(app, nil)
+    @Loop private func channels(_ store: RedisChannelStore, _ owner: StoreOwner) async throws {
+        try await store.start(owner)
         await attempt { try await store.publishedSequence() }
         await attempt { try await store.members(of: "room", at: "connector-1") }
         await attempt { try await store.channels() }
@@ -135,8 +134,8 @@ import Testing
         await attempt { try await store.clean() }
     }
 
-    @Loop private func status(_ store: RedisStatusStore, _ app: Application) async throws {
-        try await store.start(app, nil)
+    @Loop private func status(_ store: RedisStatusStore, _ owner: StoreOwner) async throws {
+        try await store.start(owner)
         await attempt { try await store.publishedSequence() }
         await attempt { try await store.servers(of: ["ann", "bob"]) }
         await attempt { try await store.areOnline(["ann", "bob"]) }

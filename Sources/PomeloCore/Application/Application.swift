@@ -33,7 +33,10 @@ public import PomeloLoop
     /// How far this application is in its life.
     public internal(set) var state = State.created
     /// Bounds and deadlines; set them before `start`.
-    public var limits = Limits()
+    public var limits: Limits {
+        get { context.limits }
+        set { context.limits = newValue }
+    }
     /// The client side of a frontend; required when the record says it is one.
     public var connector: (any Connector)?
     /// Shared by all servers of the cluster.
@@ -50,7 +53,10 @@ public import PomeloLoop
     /// Chooses servers for sessions.
     public let router: Router
     /// The cluster, when a plugin for it is used.
-    public var membership: (any Membership)?
+    public var membership: (any Membership)? {
+        get { context.membership }
+        set { context.membership = newValue }
+    }
 
     /// Carries the calls between servers.
     public let transport: any RPCTransport
@@ -75,12 +81,16 @@ public import PomeloLoop
     private(set) lazy var forwarding = Forwarding(self)
     /// Calls to other servers.
     public private(set) lazy var rpc = RPCClient(self, transport)
+    /// What services are given.
+    public private(set) lazy var context = ServiceContext(self)
     /// Channels of this process.
-    public private(set) lazy var channelService = ChannelService(self)
+    public private(set) lazy var channelService = ChannelService(
+        context, watch: isFrontend ? SessionWatch(self) : nil
+    ) { [unowned self] frontend in Courier(self, to: frontend, "session.watch") }
     /// Jobs that run at their times.
     public private(set) lazy var crons = CronService(self)
     /// Pushes to users at known frontends.
-    public private(set) lazy var fanout = Fanout(self)
+    public var fanout: Fanout { context.fanout }
     /// Tells when this process did not run for a while.
     public private(set) lazy var pauseWatch = PauseWatch(clock)
     /// Modules of administration.

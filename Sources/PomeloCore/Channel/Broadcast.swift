@@ -56,8 +56,8 @@ extension ChannelService {
     ) async throws -> PushReport {
         let message = try PushMessage(push, message)
         let broadcast = Broadcast(isBound: bound, filter: filter)
-        let own = application.serverID
-        let frontends = application.servers.frontends.filter { $0.type == type }.map(\.id)
+        let own = context.serverID
+        let frontends = context.servers.frontends.filter { $0.type == type }.map(\.id)
         var report = PushReport()
         report.isIncomplete = !fanout.isViewComplete
         let bytes = broadcast.payload(message)
@@ -69,7 +69,7 @@ extension ChannelService {
     }
 
     func serveBroadcasts() {
-        application.procedures.replying("sys/channel.broadcast") { [unowned self] _, payload, reply in
+        context.procedures.replying("sys/channel.broadcast") { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let broadcast = try Broadcast(&reader)
             let message = try PushMessage(route: reader.text(), body: reader.rest())
@@ -93,12 +93,12 @@ extension ChannelService {
         var serves: (@Loop (ClientSession) -> Bool)?
         if let (name, parameter) = broadcast.filter {
             guard let filter = broadcastFilters[Text(name)] else {
-                throw PomeloError(.configuration, "\(application.serverID) has no broadcast filter \(name)")
+                throw PomeloError(.configuration, "\(context.serverID) has no broadcast filter \(name)")
             }
             serves = { filter($0, parameter) }
         }
-        application.pushSchedulers.assign(message)
-        let sessions = application.sessionService
+        context.pushSchedulers.assign(message)
+        let sessions = context.sessions
         let audience = broadcast.isBound ? Array(sessions.bound) : Array(sessions.all)
         try fanout.queue.push(message, to: audience, where: serves, done: done)
     }

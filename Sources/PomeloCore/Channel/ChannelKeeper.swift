@@ -3,48 +3,39 @@ import Logging
 import PomeloBytes
 import PomeloLoop
 
-/// Keeps a store equal to the channels of this process: restored before clients come, then written behind.
+/// Keeps a store equal to the channels of this process: restored before clients come, then written by a
+/// `ChangeFlusher`.
 ///
-/// What waits is not a log but what differs: a mark per changed member, and beyond a bound "all of the channel", or
-/// "all". One call is made at a time, so an older state is never written over a newer one.
+/// Unlike published state (`WriteBehind`) its entries hang on no lease: they are the truth after a restart. So they are
+/// read before anything is written, carry no sequence, and are not compared with the memory again.
 @Loop final class ChannelKeeper {
-    private struct Change {
-        /// What the store has of the channel goes first.
-        var replaces = false
-        var members: Set<ChannelMember> = []
-    }
-
     /// Values written in one call.
     private static let batchLength = 512
-    /// Marks of one channel beyond its members.
-    private static let spareMarks = 1024
-    /// Changed channels beyond those that are there.
-    private static let spareChannels = 10_000
 
+    let name = "channels of this process"
     private let store: any LocalChannelStore
     private let index: String
     private weak var service: ChannelService?
-    private let clock: any LoopClock
-    private let random: RandomSource
     private let log: Logger
-    private var changes: [ChannelName: Change] = [:]
-    private var comparesAll = false
+    private let context: ServiceContext
+    private lazy var flusher = ChangeFlusher(self, clock: context.clock, random: context.random, log: log)
+    private var changes = ChannelChanges()
     /// Nothing is written before everything was read.
     private var isRestored = false
     private var isReading = false
-    private var isStopped = false
-    private var task: Task<Void, Never>?
-    private var retryTimer: TimerID?
 
     init(_ store: any LocalChannelStore, prefix: String, _ service: ChannelService) {
         self.store = store
         self.service = service
-        let application = service.application
-        index = "\(prefix):\(application.serverID)"
-        clock = application.clock
-        random = application.random
-        log = application.log
+        context = service.context
+        index = "\(prefix):\(context.serverID)"
+        log = context.log
     }
+
+    /// Writes what is left, once.
+    ///
+    /// - Throws: what the store throws.
+    func stop() async throws { try await flusher.stop() }
 
     // MARK: restoring
 
@@ -62,7 +53,7 @@ import PomeloLoop
             throw PomeloError(.unreachable, "the channels of \(index) cannot be restored: \(error)", cause: error)
         }
         isRestored = true
-        begin()
+        flusher.kick()
     }
 
     private func restore(_ value: String, _ channel: Channel) {
@@ -89,82 +80,46 @@ import PomeloLoop
     // MARK: marks
 
     /// A channel was made.
-    func note(_ name: ChannelName) { mark(name) { _ in } }
+    func note(_ name: ChannelName) { note { $0.note(name, channels: $1) } }
 
     /// A channel was destroyed, or was there before the store.
-    func rewrite(_ name: ChannelName) { mark(name) { $0 = Change(replaces: true) } }
+    func rewrite(_ name: ChannelName) { note { $0.note(name, replaces: true, channels: $1) } }
 
     /// A membership has changed.
     func note(_ name: ChannelName, _ member: ChannelMember) {
-        let limit = (service?.getChannel(name)?.count ?? 0) + Self.spareMarks
-        mark(name) { change in
-            if !change.replaces { change.members.insert(member) }
-            if change.members.count > limit { change = Change(replaces: true) }
+        let members = service?.getChannel(name)?.count ?? 0
+        note { $0.note(name, member, members: members, channels: $1) }
+    }
+
+    private func note(_ mark: (inout ChannelChanges, _ channels: Int) -> Void) {
+        guard !isReading else { return }
+        mark(&changes, service?.count ?? 0)
+        flusher.kick()
+    }
+}
+
+// MARK: writing
+
+extension ChannelKeeper: PendingChanges {
+    var hasChanges: Bool { !changes.isEmpty }
+    var mayWrite: Bool { isRestored }
+
+    /// Writes one channel.
+    func write() async throws {
+        if changes.comparesAll {
+            let known = try await store.load(index).compactMap(name)
+            changes.compared(known + (service?.names ?? []))
+        }
+        guard let (name, change) = changes.take() else { return }
+        do {
+            try await write(name, change)
+        } catch {
+            changes.putBack(change, of: name)
+            throw error
         }
     }
 
-    private func mark(_ name: ChannelName, _ edit: (inout Change) -> Void) {
-        guard !isReading, !comparesAll else { return }
-        edit(&changes[name, default: Change()])
-        if changes.count > Self.spareChannels + (service?.count ?? 0) {
-            changes = [:]
-            comparesAll = true
-        }
-        begin()
-    }
-
-    // MARK: writing
-
-    /// Writes what is left, once.
-    ///
-    /// - Throws: what the store throws.
-    func stop() async throws {
-        isStopped = true
-        if let retryTimer { clock.cancel(retryTimer) }
-        await task?.value
-        if isRestored { try await write() }
-    }
-
-    private func begin() {
-        guard isRestored, !isStopped, task == nil, retryTimer == nil else { return }
-        task = Loop.spawn {
-            do {
-                try await self.write()
-            } catch {
-                self.retry(error)
-            }
-            self.task = nil
-            if self.comparesAll || !self.changes.isEmpty { self.begin() }
-        }
-    }
-
-    private func retry(_ error: any Error) {
-        log.warning("channels are not written to their store", metadata: ["error": "\(error)"])
-        guard !isStopped else { return }
-        retryTimer = clock.schedule(after: random.jittered(.milliseconds(500))) { [weak self] in
-            self?.retryTimer = nil
-            self?.begin()
-        }
-    }
-
-    private func write() async throws {
-        while comparesAll || !changes.isEmpty {
-            if comparesAll { try await markAll() }
-            guard let (name, change) = changes.first else { return }
-            changes[name] = nil
-            do {
-                try await write(name, change)
-            } catch {
-                // REENTRANCY: what was marked meanwhile stays marked.
-                let later = changes[name] ?? Change()
-                let replaces = change.replaces || later.replaces
-                changes[name] = Change(replaces: replaces, members: change.members.union(later.members))
-                throw error
-            }
-        }
-    }
-
-    private func write(_ name: ChannelName, _ change: Change) async throws {
+    private func write(_ name: ChannelName, _ change: ChannelChanges.Change) async throws {
         let channel = service?.getChannel(name)
         let members = channel.map { Self.members(of: $0) } ?? []
         let added = change.replaces ? members : change.members.intersection(members)
@@ -175,13 +130,6 @@ import PomeloLoop
         try await store.add([key], to: index)
         for batch in Self.batches(added) { try await store.add(batch, to: key) }
         for batch in Self.batches(removed) { try await store.remove(batch, from: key) }
-    }
-
-    /// Marks every channel that is here or in the store.
-    private func markAll() async throws {
-        let known = try await store.load(index).compactMap(name)
-        comparesAll = false
-        for name in known + (service?.names ?? []) { changes[name] = Change(replaces: true) }
     }
 
     private static func members(of channel: Channel) -> Set<ChannelMember> {

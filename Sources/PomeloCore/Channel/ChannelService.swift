@@ -10,12 +10,14 @@ public import PomeloLoop
     /// Members at other frontends are asked about again this often, in case the question was forgotten there.
     private static let sweepInterval = Duration.seconds(60)
 
-    unowned let application: Application
+    let context: ServiceContext
     private var channels: [ChannelName: Channel] = [:]
     private var rosters: [ServerID: FrontendRoster] = [:]
     private var lastGeneration: UInt64 = 0
     private var sweepTimer: TimerID?
     private let watch: SessionWatch?
+    /// Asks a frontend about its users.
+    private let courier: @Loop (ServerID) -> Courier
     private var keeper: ChannelKeeper?
     /// Where channels and members are kept over a restart of this server, when set before `start`.
     public var store: (any LocalChannelStore)?
@@ -24,20 +26,21 @@ public import PomeloLoop
     /// At a frontend, by name: which sessions a broadcast with that filter reaches.
     public var broadcastFilters: [Text: BroadcastFilter] = [:]
 
-    init(_ application: Application) {
-        self.application = application
-        watch = application.isFrontend ? SessionWatch(application) : nil
-        let own = application.serverID
+    init(_ context: ServiceContext, watch: SessionWatch?, courier: @escaping @Loop (ServerID) -> Courier) {
+        self.context = context
+        self.watch = watch
+        self.courier = courier
+        let own = context.serverID
         watch?.ended = { [weak self] uid in self?.rosters[own]?.end(uid) }
-        application.servers.observe { [weak self] change in self?.follow(change) }
-        application.procedures.immediate("sys/channel.ended", addressed: true) { [unowned self] caller, payload in
+        context.servers.observe { [weak self] change in self?.follow(change) }
+        context.procedures.immediate("sys/channel.ended", addressed: true) { [unowned self] caller, payload in
             self.ended(try WatchList(payload), at: caller.server)
             return []
         }
         serveBroadcasts()
     }
 
-    var fanout: Fanout { application.fanout }
+    var fanout: Fanout { context.fanout }
 
     // MARK: channels
 
@@ -99,17 +102,17 @@ public import PomeloLoop
 
     /// Writes what is left to the store, and asks about members no more.
     func stop() async {
-        if let sweepTimer { application.clock.cancel(sweepTimer) }
+        if let sweepTimer { context.clock.cancel(sweepTimer) }
         for roster in rosters.values { roster.stop() }
         watch?.stop()
         guard let keeper else { return }
         do {
-            let written: Void? = try await application.clock.within(application.limits.stopPhase) {
+            let written: Void? = try await context.clock.within(context.limits.stopPhase) {
                 try await keeper.stop()
             }
             if written == nil { throw PomeloError(.unreachable, "the store did not answer in time") }
         } catch {
-            application.log.warning("the last changes of channels are not in their store: \(error)")
+            context.log.warning("the last changes of channels are not in their store: \(error)")
         }
     }
 
@@ -117,8 +120,8 @@ public import PomeloLoop
 
     /// Whether a user can be a member at this server.
     func accepts(_ uid: UserID, _ frontend: ServerID) -> Bool {
-        if frontend == application.serverID { return !application.sessionService.get(byUid: uid).isEmpty }
-        return application.servers[frontend]?.record.isFrontend ?? true
+        if frontend == context.serverID { return !context.sessions.get(byUid: uid).isEmpty }
+        return context.servers[frontend]?.record.isFrontend ?? true
     }
 
     func joined(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
@@ -145,7 +148,7 @@ public import PomeloLoop
     // MARK: frontends
 
     private func roster(of frontend: ServerID) -> FrontendRoster {
-        let instance = application.servers[frontend]?.instance
+        let instance = context.servers[frontend]?.instance
         if let known = rosters[frontend] {
             if known.instance == instance || instance == nil { return known }
             // What was known of another start is void.
@@ -157,9 +160,8 @@ public import PomeloLoop
     }
 
     private func makeRoster(of frontend: ServerID) -> FrontendRoster {
-        let isOwn = frontend == application.serverID
-        let courier = isOwn ? nil : Courier(application, to: frontend, "session.watch")
-        let roster = FrontendRoster(courier) { [weak self] uid, channel in
+        let isOwn = frontend == context.serverID
+        let roster = FrontendRoster(isOwn ? nil : courier(frontend)) { [weak self] uid, channel in
             self?.channels[channel]?.leave(uid, frontend)
         }
         rosters[frontend] = roster
@@ -184,7 +186,7 @@ public import PomeloLoop
     }
 
     private func scheduleSweep() {
-        sweepTimer = application.clock.schedule(after: application.random.jittered(Self.sweepInterval)) { [weak self] in
+        sweepTimer = context.clock.schedule(after: context.random.jittered(Self.sweepInterval)) { [weak self] in
             guard let self else { return }
             self.sweepTimer = nil
             for roster in self.rosters.values { roster.askAll() }

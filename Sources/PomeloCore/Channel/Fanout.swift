@@ -12,13 +12,14 @@ public import PomeloLoop
     private static let procedure = "channel.push"
     /// Users named in one call, so that reading them is no long turn.
     private static let batchLength = 4096
-    private unowned let application: Application
+    /// Owns this.
+    private unowned let context: ServiceContext
     /// Pushes by user id and broadcasts on their way to this server's clients.
     let queue = DeliveryQueue()
 
-    init(_ application: Application) {
-        self.application = application
-        application.procedures.replying("sys/" + Self.procedure) { [unowned self] _, payload, reply in
+    init(_ context: ServiceContext) {
+        self.context = context
+        context.procedures.replying("sys/" + Self.procedure) { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let route = try reader.text()
             let uids = try reader.texts().map { UserID($0) }
@@ -28,7 +29,7 @@ public import PomeloLoop
     }
 
     /// Whether this server knows of everybody whom a push to all is for.
-    var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
+    var isViewComplete: Bool { context.isViewComplete }
 
     /// Pushes one message to users, grouped by the frontend that holds them.
     ///
@@ -42,7 +43,7 @@ public import PomeloLoop
     /// Pushes as `push` does, and tells of each frontend apart.
     public func pushEach(_ message: PushMessage, to users: [ServerID: [UserID]]) async -> [ServerID: PushReport] {
         var calls: [(server: ServerID, payload: Bytes)] = []
-        for (server, uids) in users where server != application.serverID {
+        for (server, uids) in users where server != context.serverID {
             for start in stride(from: 0, to: uids.count, by: Self.batchLength) {
                 var payload = PayloadWriter()
                 payload.text(message.route)
@@ -53,7 +54,7 @@ public import PomeloLoop
         }
         let gathering = begin(calls, Self.procedure)
         var reports: [ServerID: PushReport] = [:]
-        if let own = users[application.serverID] { reports[application.serverID] = await deliver(message, to: own) }
+        if let own = users[context.serverID] { reports[context.serverID] = await deliver(message, to: own) }
         reports.merge(await gathering.reports()) { own, _ in own }
         for server in reports.keys where reports[server]?.failed.isEmpty == false {
             reports[server]?.failedUids = (users[server] ?? []).sorted()
@@ -75,15 +76,15 @@ public import PomeloLoop
     /// The report of this frontend's part when it could not be begun.
     public func refusal(_ error: any Error) -> PushReport {
         var report = PushReport()
-        report.failed[application.serverID] = .failed(code: 500, message: "\(error)")
+        report.failed[context.serverID] = .failed(code: 500, message: "\(error)")
         return report
     }
 
     private func deliver(
         _ message: PushMessage, to uids: [UserID], done: @escaping @Loop @Sendable (PushReport) -> Void
     ) throws(PomeloError) {
-        application.pushSchedulers.assign(message)
-        let sessions = application.sessionService
+        context.pushSchedulers.assign(message)
+        let sessions = context.sessions
         let bytes = message.body.count + uids.reduce(0) { $0 + MemoryLayout<UserID>.stride + $1.rawValue.utf8.count }
         var next = 0
         try queue.run(holding: bytes, done: done) { report in
@@ -113,9 +114,9 @@ public import PomeloLoop
 
     private func begin(_ calls: [(server: ServerID, payload: Bytes)], _ procedure: String) -> Gathering {
         let gathering = Gathering(expected: calls.count)
-        let deadline = application.limits.pushCall
+        let deadline = context.limits.pushCall
         for (server, payload) in calls {
-            application.rpc.system(server, procedure, payload, within: deadline) { outcome in
+            context.rpc.system(server, procedure, payload, within: deadline) { outcome in
                 gathering.add(Self.decode(outcome, server), of: server)
             }
         }

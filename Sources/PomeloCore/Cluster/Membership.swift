@@ -18,10 +18,6 @@ public import PomeloLoop
     var lease: Duration { get }
     /// Whether the registry says now that an instance has its server id and its lease lives; a view lags behind that.
     func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool
-    /// The cluster's name, part of every key of its own.
-    var clusterName: String { get }
-    /// The hash that lives as long as the lease of a server (fields `inst`, `seq`).
-    func leaseKey(of server: ServerID) -> String
     /// Every server id ever seen by this cluster: also those that are gone now.
     func everServers() async throws -> [ServerID]
     /// Registers what must be removed when a server is gone; order of registration is order of call.

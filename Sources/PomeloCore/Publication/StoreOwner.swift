@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+/// Whose entries a store writes: one start of one server, in one cluster.
+public struct StoreOwner: Sendable, Equatable {
+    /// The server.
+    public var server: ServerID
+    /// This start of the server.
+    public var instance: InstanceID
+    /// Part of the keys that hang on a lease.
+    public var cluster: String
+
+    /// Nobody, unless it is said who: what a store has before it starts.
+    public init(server: ServerID = "", instance: InstanceID = "", cluster: String = "") {
+        self.server = server
+        self.instance = instance
+        self.cluster = cluster
+    }
+
+    /// A key that hangs on a server's lease: all of one server share a slot of Redis Cluster.
+    public func key(_ name: String, of server: ServerID) -> String { Self.key(name, of: server, in: cluster) }
+
+    /// A key that hangs on the lease of a server of a cluster.
+    public static func key(_ name: String, of server: ServerID, in cluster: String) -> String {
+        "pomelo:{\(cluster)/\(server)}:\(name)"
+    }
+
+    /// The hash that lives as long as a server's lease.
+    public func leaseKey(of server: ServerID) -> String { key("lease", of: server) }
+}
+
+extension PomeloError {
+    /// What a store throws that is asked to write or remove what another instance of the server has by now.
+    public static func replaced(_ server: ServerID, by instance: InstanceID) -> PomeloError {
+        PomeloError(.notRunning, "another instance has \(server): \(instance)")
+    }
+}
