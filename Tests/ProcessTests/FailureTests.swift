@@ -167,8 +167,11 @@ import Testing
         }
         #expect(String(decoding: answer.value, as: UTF8.self) == "{}")
         #expect(answer.took < .seconds(3))
-        let logs = ["chat-server-1", "chat-server-2"].flatMap { chat[$0].lines }
-        #expect(logs.contains { $0.contains("not confirmed by") && $0.contains("connector-server-2") })
+        try await eventually("the log says who has not confirmed", within: .seconds(3)) {
+            ["chat-server-1", "chat-server-2"].contains { id in
+                chat[id].lines.contains { $0.contains("not confirmed by") && $0.contains("connector-server-2") }
+            }
+        }
         try await gateAvoids("connector-server-2", chat, within: .seconds(3))
         chat["connector-server-2"].signal(SIGCONT)
         try await chat.stop()
