@@ -20,7 +20,7 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 
 /// What a service on Redis may import; services never import each other.
-let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", "PomeloWire", log]
+let service: [Target.Dependency] = ["PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloLoop", "PomeloWire", log]
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] = [
     "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
@@ -28,7 +28,7 @@ let example: [Target.Dependency] = [
 
 /// What most tests work with.
 let bench: [Target.Dependency] = [
-    "PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+    "PomeloTesting", "PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
 ]
 
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -79,6 +79,7 @@ let package = Package(
         // L3
         room("PomeloRedis", ["PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloPublication", ["PomeloCore", "PomeloLoop", log]),
         room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),

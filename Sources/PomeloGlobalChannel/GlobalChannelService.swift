@@ -2,6 +2,7 @@
 import Logging
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 import PomeloWire
 
 /// The members of a channel, and where they could not be asked for.

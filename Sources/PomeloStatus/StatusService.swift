@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 import PomeloWire
 
 /// Who is online and where, pushes to users wherever they are, and one identity in the whole cluster.

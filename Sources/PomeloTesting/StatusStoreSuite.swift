@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 public import PomeloStatus
 import PomeloWire
 

@@ -4,6 +4,7 @@ import PomeloCluster
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloTesting
 import PomeloWire

@@ -2,6 +2,7 @@
 import Logging
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
