@@ -23,7 +23,7 @@ let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 let text: [Target.Dependency] = ["PomeloBytes", "PomeloJSON"]
 
 /// What a service on Redis may import; services never import each other.
-let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", log] + text
+let service: [Target.Dependency] = ["PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloLoop", log] + text
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] = [
     "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
@@ -32,7 +32,7 @@ let example: [Target.Dependency] = [
 /// What most tests work with.
 let bench: [Target.Dependency] =
     [
-        "PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+        "PomeloTesting", "PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
     ] + text
 
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -85,6 +85,7 @@ let package = Package(
         // L3
         room("PomeloRedis", ["PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloPublication", ["PomeloCore", "PomeloLoop", log]),
         room("PomeloConnectors", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloPublication
 
 /// Every key of a cluster's registry, and of what hangs on the lease of one server.
 ///

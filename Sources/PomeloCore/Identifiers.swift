@@ -16,7 +16,7 @@
 // FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
 // RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
-// Publication/: ChangeFlusher, PublishedState, WriteBehind, PublishedStore, StoreOwner, CleanUpSlices.
+// Publication/: ChangeFlusher.
 public import PomeloBytes
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.

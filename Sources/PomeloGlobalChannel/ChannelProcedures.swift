@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 
 /// What frontends answer about their channels; beside it `PresenceQuestions`.
 ///

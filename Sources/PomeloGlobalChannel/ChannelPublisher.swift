@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 
 /// The published memberships of this server's channels: what differs, and how it is written and compared.
 @Loop final class ChannelPublisher: PublishedState {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+// Whoever writes a store needs it.
+@_exported public import PomeloPublication
 
 /// What changed in the owner's memory since the last flush, channel by channel.
 public struct ChannelBatch: Sendable, Equatable {

@@ -7,6 +7,7 @@
 // +CleanUp, Scripts/*.lua, ChannelPublisher, ChannelBacklog.
 public import PomeloCore
 import PomeloLoop
+import PomeloPublication
 public import PomeloRedis
 
 /// The plugin: gives an application its `globalChannel`.

@@ -2,6 +2,7 @@
 import Logging
 public import PomeloCore
 import PomeloLoop
+import PomeloPublication
 
 /// Who hears of comings and goings.
 struct PresenceListeners {

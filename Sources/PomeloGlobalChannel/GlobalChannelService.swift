@@ -2,6 +2,7 @@
 import Logging
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 
 /// The members of a channel, and where they could not be asked for.
 public struct ChannelMembers: Sendable, Equatable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+public import PomeloPublication
 
 /// A store in this process's memory, for one process or for tests of several servers in one.
 @Loop public final class MemoryChannelStore: ChannelStore {

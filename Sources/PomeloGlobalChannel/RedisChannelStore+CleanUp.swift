@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 
 /// How the sets of a server that is gone are removed.

@@ -2,6 +2,7 @@
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
+public import PomeloPublication
 public import PomeloRedis
 
 /// The published copy in Redis, under the keys of pomelo's plugin.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+public import PomeloPublication
 
 /// A store in this process's memory, for one process or for tests that share it between applications.
 @Loop public final class MemoryStatusStore: StatusStore {

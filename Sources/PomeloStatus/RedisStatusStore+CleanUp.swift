@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 
 /// How status and bindings of a server that is gone are removed.

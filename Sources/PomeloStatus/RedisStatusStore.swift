@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+public import PomeloPublication
 public import PomeloRedis
 
 /// Status and bindings in Redis, the status under the keys of pomelo's plugin.

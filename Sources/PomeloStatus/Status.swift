@@ -5,6 +5,7 @@
 // RedisStatusStore, +CleanUp, Scripts/*.lua.
 public import PomeloCore
 import PomeloLoop
+import PomeloPublication
 public import PomeloRedis
 
 /// The plugin: gives an application its `status`.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 
 /// The published status and the bindings of this server's users: what differs, and how it is written and compared.
 @Loop final class StatusPublisher: PublishedState {

@@ -2,6 +2,7 @@
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 
 /// Who is online and where, pushes to users wherever they are, and one identity in the whole cluster.
 ///

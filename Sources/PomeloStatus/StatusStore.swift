@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+// Whoever writes a store needs it.
+@_exported public import PomeloPublication
 
 /// Who holds a user id: one session of one start of one server.
 public struct Holder: Sendable, Hashable {

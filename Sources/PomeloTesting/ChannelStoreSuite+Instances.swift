@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
+import PomeloPublication
 
 /// One server id, several instances: a cleaner or an instance that is late touches nothing of the next one.
 extension ChannelStoreSuite {

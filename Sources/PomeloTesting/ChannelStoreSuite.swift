@@ -2,6 +2,7 @@
 public import PomeloCore
 public import PomeloGlobalChannel
 public import PomeloLoop
+import PomeloPublication
 
 /// A rule that a store broke.
 public struct SuiteFailure: Error, CustomStringConvertible {

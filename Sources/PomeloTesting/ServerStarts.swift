@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 
 /// Starts of servers of one cluster, as far as a store needs them: each with an instance of its own.
 @Loop final class ServerStarts {

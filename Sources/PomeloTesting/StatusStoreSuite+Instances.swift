@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloStatus
 
 /// One server id, several instances: a cleaner or an instance that is late touches nothing of the next one.

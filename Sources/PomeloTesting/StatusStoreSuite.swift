@@ -2,6 +2,7 @@
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
+import PomeloPublication
 public import PomeloStatus
 
 /// What every `StatusStore` must do; run all cases against a store of your own.

@@ -2,6 +2,7 @@
 public import PomeloCore
 public import PomeloGlobalChannel
 public import PomeloLoop
+public import PomeloPublication
 import PomeloRedis
 public import PomeloStatus
 

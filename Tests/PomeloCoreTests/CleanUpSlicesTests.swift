@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import Testing
 
 /// How long a cleaner works before it looks whether it still is one.

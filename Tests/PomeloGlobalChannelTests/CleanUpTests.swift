@@ -5,6 +5,7 @@ import PomeloCluster
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloTesting
 import Testing

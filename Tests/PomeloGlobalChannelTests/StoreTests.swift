@@ -3,6 +3,7 @@ import Logging
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloTesting
 import Testing

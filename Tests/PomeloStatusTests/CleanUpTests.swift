@@ -3,6 +3,7 @@ import Foundation
 import PomeloCluster
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting

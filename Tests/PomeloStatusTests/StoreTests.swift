@@ -3,6 +3,7 @@ import Logging
 import PomeloBytes
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import PomeloCore
 import PomeloLoop
+import PomeloPublication
 import PomeloRedis
 import PomeloTesting
 import Testing

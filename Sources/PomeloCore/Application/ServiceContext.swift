@@ -63,7 +63,4 @@ public import PomeloLoop
 
     /// Whether this server knows of every server that lives, as far as is known here; true without a cluster.
     public var isViewComplete: Bool { membership?.isViewComplete ?? true }
-
-    /// Whose entries this server's stores write.
-    public var owner: StoreOwner { StoreOwner(server: serverID, instance: instance, cluster: clusterName) }
 }

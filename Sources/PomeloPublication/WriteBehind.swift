@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+public import PomeloCore
 public import PomeloLoop
 
 /// Publishes state in the background by a `ChangeFlusher`, and heals the copy.

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloPublication: state that a server owns and a store has a copy of, under the server's lease.
+// Reading order: PublishedStore, StoreOwner, PublishedState, WriteBehind, CleanUpSlices.
+public import PomeloCore
 public import PomeloLoop
 
 /// Where a service publishes state under its server's lease.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+public import PomeloCore
+import PomeloLoop
 
 /// Whose entries a store writes: one start of one server, in one cluster.
 public struct StoreOwner: Sendable, Equatable {
@@ -26,6 +28,11 @@ public struct StoreOwner: Sendable, Equatable {
 
     /// The hash that lives as long as a server's lease.
     public func leaseKey(of server: ServerID) -> String { key("lease", of: server) }
+}
+
+extension ServiceContext {
+    /// Whose entries this server's stores write.
+    public var owner: StoreOwner { StoreOwner(server: serverID, instance: instance, cluster: clusterName) }
 }
 
 extension PomeloError {
