@@ -16,8 +16,8 @@ let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["CommandLine"]))
 
 /// What a service on Redis may import; services never import each other.
 let service: [Target.Dependency] = ["PomeloCore", "PomeloRedis", "PomeloLoop", "PomeloWire", log]
@@ -55,7 +55,10 @@ let package = Package(
         .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
         .executable(name: "Chat", targets: ["Chat"]),
         .executable(name: "LessonChat", targets: ["LessonChat"]),
-        .executable(name: "ChatPage", targets: ["ChatPage"]),
+    ],
+    traits: [
+        .trait(name: "CommandLine", description: "PomeloCommand, and swift-argument-parser with it."),
+        .default(enabledTraits: ["CommandLine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -63,21 +66,21 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // L0: C
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
+        room("PomeloLibc", []),
         // L1
         room("PomeloWire", []),
-        room("PomeloLoop", ["CLibuv", "CPomelo", collections]),
+        room("PomeloLoop", ["PomeloLibc", "CLibuv", "CPomelo", collections]),
         // L2
-        room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
         room("PomeloCore", ["PomeloWire", "PomeloLoop", log, metrics, collections]),
         // L3
-        room("PomeloRedis", ["PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
+        room("PomeloRedis", ["PomeloLibc", "PomeloWire", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloConnectors", ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
@@ -86,12 +89,13 @@ let package = Package(
         room("PomeloStatus", service, resources: lua),
         // L5
         room("Pomelo", ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
-        room("PomeloTesting", service + ["PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
+        room(
+            "PomeloTesting",
+            service + ["PomeloLibc", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
         // L6
         room("PomeloCommand", ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
         program("LessonChat", example),
-        program("ChatPage", [http, arguments], resources: [.copy("Page")]),
         // Tests
         tests("TidyTests", []),
         tests("PomeloWireTests", ["PomeloWire"]),
