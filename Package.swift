@@ -16,8 +16,8 @@ let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let http = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["CommandLine"]))
 
 /// Bytes, texts and JSON, which nearly every room reads and writes.
 let text: [Target.Dependency] = ["PomeloBytes", "PomeloJSON"]
@@ -59,7 +59,10 @@ let package = Package(
         .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
         .executable(name: "Chat", targets: ["Chat"]),
         .executable(name: "LessonChat", targets: ["LessonChat"]),
-        .executable(name: "ChatPage", targets: ["ChatPage"]),
+    ],
+    traits: [
+        .trait(name: "CommandLine", description: "PomeloCommand, and swift-argument-parser with it."),
+        .default(enabledTraits: ["CommandLine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -67,23 +70,23 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // L0: C
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
+        room("PomeloLibc", []),
         // L1
         room("PomeloBytes", []),
         room("PomeloJSON", ["PomeloBytes"]),
         room("PomeloWire", text),
-        room("PomeloLoop", ["CLibuv", "CPomelo", collections]),
+        room("PomeloLoop", ["PomeloLibc", "CLibuv", "CPomelo", collections]),
         // L2
-        room("PomeloUV", ["PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
         room("PomeloCore", text + ["PomeloWire", "PomeloLoop", log, metrics, collections]),
         // L3
-        room("PomeloRedis", ["PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
+        room("PomeloRedis", ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", ["PomeloCore", "PomeloLoop", log]),
         room("PomeloConnectors", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
@@ -97,12 +100,11 @@ let package = Package(
             text + ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
         room(
             "PomeloTesting",
-            service + ["PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
+            service + ["PomeloLibc", "PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
         // L6
         room("PomeloCommand", ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
         program("LessonChat", example),
-        program("ChatPage", [http, arguments], resources: [.copy("Page")]),
         // Tests
         tests("TidyTests", []),
         tests("PomeloWireTests", text + ["PomeloWire"]),

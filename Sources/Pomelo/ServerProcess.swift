@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import Foundation
-import Glibc
 import Logging
 import PomeloUV
 

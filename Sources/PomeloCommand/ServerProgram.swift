@@ -6,6 +6,10 @@ import ArgumentParser
 public import Pomelo
 public import PomeloRedis
 
+#if !CommandLine
+    #error("PomeloCommand needs the trait CommandLine of pomelo-swift, which is on by default")
+#endif
+
 /// A program whose processes are the servers of one `servers.json`.
 ///
 /// ```swift

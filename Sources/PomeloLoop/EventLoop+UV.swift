@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import CLibuv
 import CPomelo
-import Glibc
+import PomeloLibc
 
 /// The libuv side of the loop: its thread, its four handles, its one timer.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CPomelo
-import Glibc
+import PomeloLibc
 import Synchronization
 
 /// The process's event loop: one thread that waits in libuv and runs Swift jobs, as serial and as task executor.

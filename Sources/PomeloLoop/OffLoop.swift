@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Glibc
+import PomeloLibc
 
 /// Why blocking work could not be taken.
 public enum OffLoopError: Error, Sendable, Equatable {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Glibc
+import PomeloLibc
 
 /// A pthread mutex around a value.
 ///

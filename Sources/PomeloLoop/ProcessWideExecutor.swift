@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
 import CPomelo
-import Glibc
+import PomeloLibc
 
 /// The switch that brings users' own `Task {}`, `Task.detached`, default actors and `Task.sleep` onto the loop.
 ///
@@ -58,7 +58,7 @@ public enum ProcessWideExecutor {
         switch number {
         case 2: CLOCK_MONOTONIC
         case 3: CLOCK_REALTIME
-        default: CLOCK_BOOTTIME
+        default: bootClock
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
 import CPomelo
-import Glibc
+import PomeloLibc
 import Synchronization
 
 /// A thread that notices when the loop does not turn and says where it hangs.

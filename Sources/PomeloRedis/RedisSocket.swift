@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CHiredis
 import CPomelo
-import Glibc
+import PomeloLibc
 import PomeloLoop
 import PomeloUV
 
@@ -57,7 +57,7 @@ struct SocketEnd: Sendable, Equatable {
         self.owner = owner
         self.maxReplyBytes = maxReplyBytes
         guard let context = unsafe redisConnectFd(connected.descriptor) else {
-            Glibc.close(connected.descriptor)
+            PomeloLibc.close(connected.descriptor)
             throw NetworkError(code: "ENOMEM", description: "no memory for a connection")
         }
         // From 1.0 on it takes the descriptor of another for a blocking one.
@@ -115,7 +115,7 @@ struct SocketEnd: Sendable, Equatable {
 
     private func read() {
         guard let context = unsafe context else { return }
-        let count = unsafe Glibc.read(context.pointee.fd, Self.input.baseAddress, Self.input.count)
+        let count = unsafe PomeloLibc.read(context.pointee.fd, Self.input.baseAddress, Self.input.count)
         if count == 0 { return end(.network, "Server closed the connection") }
         if count < 0 {
             if [EAGAIN, EWOULDBLOCK, EINTR].contains(errno) { return }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Glibc
+import PomeloLibc
 public import PomeloLoop
 public import PomeloRedis
 import PomeloUV

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import Glibc
+import PomeloLibc
 public import PomeloLoop
 
 /// A child process whose output lines and end are reported on the loop.
@@ -155,7 +155,7 @@ public import PomeloLoop
     }
 
     func free() {
-        for index in unsafe 0..<count { unsafe Glibc.free(pointers[index]) }
+        for index in unsafe 0..<count { unsafe PomeloLibc.free(pointers[index]) }
         unsafe pointers.deallocate()
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import Glibc
+import PomeloLibc
 
 /// The descriptors this process may have: sockets, files, pipes.
 public enum Descriptors {
@@ -15,7 +15,7 @@ public enum Descriptors {
         let wanted = min(limits.rlim_max, rlim_t(most))
         if limits.rlim_cur < wanted {
             limits.rlim_cur = wanted
-            _ = unsafe setrlimit(resource, &limits)
+            _ = unsafe setrlimit(descriptorLimit, &limits)
         }
         return limit
     }
@@ -31,10 +31,8 @@ public enum Descriptors {
         return max(1, limit - min(1024, max(64, limit / 4)))
     }
 
-    private static var resource: __rlimit_resource_t { __rlimit_resource_t(RLIMIT_NOFILE.rawValue) }
-
     private static func read() -> rlimit? {
         var limits = rlimit()
-        return unsafe getrlimit(resource, &limits) == 0 ? limits : nil
+        return unsafe getrlimit(descriptorLimit, &limits) == 0 ? limits : nil
     }
 }

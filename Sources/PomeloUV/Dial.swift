@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import Glibc
+import PomeloLibc
 public import PomeloLoop
 
 /// A connected socket of the kernel, non-blocking and without Nagle's delay; whoever has it closes it.
@@ -163,10 +163,9 @@ public struct ConnectedSocket: Sendable {
     private func connect() -> Int32 {
         var code: Int32 = 0
         let status = unsafe withKernelAddress(address) { kernel, length in
-            let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-            descriptor = unsafe socket(Int32(kernel.pointee.sa_family), kind, 0)
+            descriptor = unsafe streamSocket(Int32(kernel.pointee.sa_family))
             guard descriptor >= 0 else { return -errno }
-            code = unsafe Glibc.connect(descriptor, kernel, length) == 0 ? 0 : errno
+            code = unsafe PomeloLibc.connect(descriptor, kernel, length) == 0 ? 0 : errno
             return 0
         }
         guard status == 0 else { return status }
@@ -199,7 +198,7 @@ public struct ConnectedSocket: Sendable {
 
     func close() {
         poll?.close()
-        if descriptor >= 0 { Glibc.close(descriptor) }
+        if descriptor >= 0 { PomeloLibc.close(descriptor) }
         descriptor = -1
     }
 }

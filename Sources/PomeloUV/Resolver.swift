@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import Glibc
+import PomeloLibc
 public import PomeloLoop
 
 /// Names to addresses: a map of fixed answers, then the system's resolver, with a deadline and the last good answer.
@@ -139,7 +139,7 @@ public import PomeloLoop
         let request = UnsafeMutablePointer<uv_getaddrinfo_t>.allocate(capacity: 1)
         unsafe request.pointee.data = Unmanaged.passRetained(self).toOpaque()
         var hints = unsafe addrinfo()
-        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_socktype = streamKind
         unsafe hints.ai_family = AF_UNSPEC
         let status = unsafe uv_getaddrinfo(
             driver.loop, request,

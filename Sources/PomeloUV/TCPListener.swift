@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import Glibc
+import PomeloLibc
 import PomeloLoop
 
 /// A listening TCP socket.
@@ -39,7 +39,7 @@ import PomeloLoop
         do throws(NetworkError) {
             poll = try DescriptorPoll(descriptor: descriptor) { _ in self.acceptSome() }
         } catch {
-            Glibc.close(descriptor)
+            PomeloLibc.close(descriptor)
             throw error
         }
         watch()
@@ -60,7 +60,7 @@ import PomeloLoop
         if let retry { SystemClock.shared.cancel(retry) }
         self.poll = nil
         poll.close()
-        Glibc.close(descriptor)
+        PomeloLibc.close(descriptor)
     }
 
     private func watch() { poll?.watch(paused || retry != nil ? [] : .readable) }
@@ -74,7 +74,7 @@ import PomeloLoop
         }
         while share > 0, poll != nil, !paused {
             share -= 1
-            let client = Glibc.accept(descriptor, nil, nil)
+            let client = PomeloLibc.accept(descriptor, nil, nil)
             if client >= 0 {
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 adopt(client)
@@ -91,7 +91,7 @@ import PomeloLoop
             let stream = try TCPStream(driver: driver, descriptor: client)
             accept(stream)
         } catch {
-            Glibc.close(client)
+            PomeloLibc.close(client)
         }
     }
 
@@ -112,17 +112,16 @@ import PomeloLoop
         var descriptor: Int32 = -1
         var status = unsafe withKernelAddress(address) { kernel, size in
             let family = unsafe Int32(kernel.pointee.sa_family)
-            let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-            descriptor = socket(family, kind, 0)
+            descriptor = streamSocket(family)
             guard descriptor >= 0 else { return -errno }
             set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
             // One socket for both families, whatever the system's default is.
             if family == AF_INET6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
             return unsafe bind(descriptor, kernel, size) == 0 ? 0 : -errno
         }
-        if status == 0, Glibc.listen(descriptor, backlog) != 0 { status = -errno }
+        if status == 0, PomeloLibc.listen(descriptor, backlog) != 0 { status = -errno }
         guard status == 0 else {
-            if descriptor >= 0 { Glibc.close(descriptor) }
+            if descriptor >= 0 { PomeloLibc.close(descriptor) }
             throw NetworkError(status: status, "cannot listen on \(address)")
         }
         return descriptor

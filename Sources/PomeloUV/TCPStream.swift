@@ -3,7 +3,7 @@
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
 // Reading order: TCPStream, TCPListener, UVNetwork, Dial, Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
-import Glibc
+import PomeloLibc
 public import PomeloLoop
 
 /// A TCP connection on the loop.
@@ -60,7 +60,7 @@ public import PomeloLoop
         do throws(NetworkError) {
             try self.init(driver: driver, descriptor: socket.descriptor)
         } catch {
-            Glibc.close(socket.descriptor)
+            PomeloLibc.close(socket.descriptor)
             throw error
         }
     }
@@ -379,7 +379,7 @@ extension SocketAddress {
         var text = [CChar](repeating: 0, count: 64)
         let raw = unsafe UnsafeRawPointer(address)
         var port: UInt16 = 0
-        if unsafe address.pointee.sa_family == UInt16(AF_INET6) {
+        if unsafe address.pointee.sa_family == sa_family_t(AF_INET6) {
             let v6 = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self)
             unsafe uv_ip6_name(v6, &text, text.count)
             port = unsafe UInt16(bigEndian: v6.pointee.sin6_port)

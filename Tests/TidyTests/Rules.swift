@@ -45,11 +45,11 @@ enum Rules {
             return ["\(file.path): \(file.target) has no row in ARCHITECTURE.md's layer table: add it"]
         }
         return file.code.filter { $0.text.contains("import ") }.compactMap { number, text in
-            guard let match = text.firstMatch(of: /^(?:@\w+ )*(?:public |package |internal |private )?import (\w+)/)
+            guard let match = text.firstMatch(of: /^ *(?:@\w+ )*(?:public |package |internal |private )?import (\w+)/)
             else { return nil }
             let module = String(match.1)
-            let isAllowed = allowed.contains(module) || module == "Glibc" && unsafeTargets.contains(file.target)
-            return isAllowed ? nil : "\(file.path):\(number): not in the layer table: \(file.target) imports \(module)"
+            return allowed.contains(module)
+                ? nil : "\(file.path):\(number): not in the layer table: \(file.target) imports \(module)"
         }
     }
 

@@ -29,7 +29,9 @@ import Testing
 
     @Test func theProjectSpeaksOfItselfAlone() {
         let texts =
-            Project.files(in: "Sources", ["swift", "c", "h", "lua", "js", "html", "css"])
+            ["Sources", "ChatPage", "Template", ".github"].flatMap {
+                Project.files(in: $0, ["swift", "c", "h", "lua", "js", "html", "css", "json", "md", "yml"])
+            }
             + Project.files(in: "Tests", ["swift", "mjs", "py", "md"]).filter { !$0.path.hasPrefix("Tests/TidyTests") }
         expectNone(texts.flatMap(Rules.outsidePages))
     }

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const startSeconds = 30;
@@ -37,7 +37,7 @@ export class Cluster {
     const ids = [master, ...Object.values(servers).flat()].map((server) => server.id);
     await Promise.all([
       ...ids.map((id) => this.startServer(id)),
-      this.#run('page', join(this.bin, 'ChatPage'), [
+      this.#run('page', join(this.bin, '..', 'page', basename(this.bin), 'ChatPage'), [
         '--port', String(this.pagePort), '--gate-port', String(gate.clientPort),
       ], 'up page'),
     ]);
@@ -118,7 +118,7 @@ export class Cluster {
 const given = new Set();
 
 /** A port below the range from which the system serves outgoing connections, so nobody gets it meanwhile. */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     if (given.has(port) || !(await canListen(port))) continue;

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { NodeWebSocket } from './websocket.mjs';
 
-const source = readFileSync(new URL('../../../Sources/ChatPage/Page/client.js', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../../../ChatPage/Sources/Page/client.js', import.meta.url), 'utf8');
 
 // Served to browsers as a module; Node 18 takes a .js file outside a package for CommonJS, so import the text.
 const { PomeloClient } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
