@@ -13,7 +13,7 @@ enum Names {
     static let subjects: Set = [
         "Exports", "Contract", "ByteReading", "ByteWriting", "ServerProcess", "FrameCoder", "HandshakeStates",
         "PresenceQuestions", "UVError", "ManualTransport", "RedisScan",
-        "TestCluster+Clients",
+        "TestCluster+Clients", "Libc", "Libc+Systems",
     ]
 
     /// Declarations of `sources` that nothing in `sources` or `users` names.
