@@ -41,9 +41,7 @@ extension ChannelPush {
 extension GlobalChannelService {
     var isViewComplete: Bool { application.membership?.isViewComplete ?? true }
 
-    func frontends(_ type: ServerType) -> [ServerID] {
-        application.servers.frontends.filter { $0.type == type }.map(\.id)
-    }
+    func frontends(_ type: ServerType) -> [ServerID] { application.servers.frontendIDs(type) }
 
     /// Sends one message to every member at the frontends of a type, but for some users.
     ///

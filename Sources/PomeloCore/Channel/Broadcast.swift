@@ -56,7 +56,7 @@ extension ChannelService {
         let message = try PushMessage(push, message)
         let broadcast = Broadcast(isBound: bound, filter: filter)
         let own = application.serverID
-        let frontends = application.servers.frontends.filter { $0.type == type }.map(\.id)
+        let frontends = application.servers.frontendIDs(type)
         var report = PushReport()
         report.isIncomplete = !fanout.isViewComplete
         let bytes = broadcast.payload(message)
