@@ -15,14 +15,14 @@ public import PomeloLoop
 
     /// The component's name.
     public let name = "admin"
-    private unowned let application: Application
+    private let context: ServiceContext
     private var modules: [any AdminModule] = []
     private var timers: [String: TimerID] = [:]
     private var running: Set<String> = []
     private var isStopped = false
 
-    init(_ application: Application) {
-        self.application = application
+    init(_ context: ServiceContext) {
+        self.context = context
         serve(Self.request) { module, message, _ in try await module.monitorHandler(message) }
         serve(Self.notify) { module, message, server in try await module.masterHandler(message, from: server) }
     }
@@ -55,14 +55,14 @@ public import PomeloLoop
     /// Ends the intervals and stops the modules, in reverse order.
     public func stop() async {
         isStopped = true
-        for timer in timers.values { application.clock.cancel(timer) }
+        for timer in timers.values { context.clock.cancel(timer) }
         timers = [:]
         for module in modules.reversed() { module.stop() }
     }
 
     private func schedule(_ module: any AdminModule) {
         guard let interval = module.interval, !isStopped else { return }
-        timers[module.moduleID] = application.clock.schedule(after: interval) { [weak self] in
+        timers[module.moduleID] = context.clock.schedule(after: interval) { [weak self] in
             self?.tick(module)
             self?.schedule(module)
         }
@@ -72,7 +72,7 @@ public import PomeloLoop
     private func tick(_ module: any AdminModule) {
         let id = module.moduleID
         guard running.insert(id).inserted else { return }
-        let log = application.log
+        let log = context.log
         Loop.spawn { [weak self] in
             do {
                 _ = try await module.monitorHandler(.null)
@@ -85,7 +85,7 @@ public import PomeloLoop
 
     // MARK: calls
 
-    fileprivate func masters() -> [ServerID] { application.servers.up(.master).map(\.id) }
+    fileprivate func masters() -> [ServerID] { context.servers.up(.master).map(\.id) }
 
     func notifyMaster(_ module: String, _ message: JSON) async throws -> [ServerID: JSON] {
         guard !masters().isEmpty else { throw RPCError.notSent("no master is up") }
@@ -100,14 +100,14 @@ public import PomeloLoop
         var payload = PayloadWriter()
         payload.text(module)
         payload.rest(message.encoded())
-        return try JSON.parse(try await application.rpc.system(server, procedure, payload.bytes))
+        return try JSON.parse(try await context.rpc.system(server, procedure, payload.bytes))
     }
 
     private func serve(
         _ procedure: String,
         _ body: @escaping @Loop @Sendable (any AdminModule, JSON, ServerID) async throws -> JSON
     ) {
-        application.procedures.suspending("sys/" + procedure) { [weak self] caller, payload in
+        context.procedures.suspending("sys/" + procedure) { [weak self] caller, payload in
             var reader = PayloadReader(payload)
             let id = try reader.text()
             guard let module = self?.modules.first(where: { Text($0.moduleID) == Text(id) }) else {

@@ -114,7 +114,7 @@ extension Application {
         }
         try checkSecret(for: configuration.servers)
         try checkDeclaredRoutes()
-        try crons.load()
+        try crons.load(isMaster ? [] : try CronFile.crons(of: serverType, in: configuration))
     }
 
     /// Without a secret anybody can call a server that other machines reach.

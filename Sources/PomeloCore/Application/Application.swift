@@ -88,13 +88,13 @@ public import PomeloLoop
         context, watch: isFrontend ? SessionWatch(self) : nil
     ) { [unowned self] frontend in Courier(self, to: frontend, "session.watch") }
     /// Jobs that run at their times.
-    public private(set) lazy var crons = CronService(self)
+    public private(set) lazy var crons = CronService(context)
     /// Pushes to users at known frontends.
     public var fanout: Fanout { context.fanout }
     /// Tells when this process did not run for a while.
     public private(set) lazy var pauseWatch = PauseWatch(clock)
     /// Modules of administration.
-    public private(set) lazy var admin = AdminService(self)
+    public private(set) lazy var admin = AdminService(context)
     /// Sessions of other servers' clients.
     public private(set) lazy var backendSessionService = BackendSessionService(self)
 

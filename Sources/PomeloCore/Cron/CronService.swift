@@ -19,7 +19,7 @@ public import PomeloLoop
     private static let horizon: Int64 = 60_000
     private static let longStepBack: Int64 = 3_600_000
 
-    private unowned let application: Application
+    private let context: ServiceContext
     /// The zone that cron texts are read in; set it before `start`.
     public var zone = CronZone.system
     private var jobs: [String: Job] = [:]
@@ -32,9 +32,9 @@ public import PomeloLoop
     private let skipped = Counter(label: "pomelo.cron.skipped")
     private let failed = Counter(label: "pomelo.cron.failed")
 
-    init(_ application: Application) { self.application = application }
+    init(_ context: ServiceContext) { self.context = context }
 
-    private var clock: any LoopClock { application.clock }
+    private var clock: any LoopClock { context.clock }
 
     /// The crons of this server, in the order they were added.
     public var all: [Cron] { entries.map(\.cron) }
@@ -56,7 +56,7 @@ public import PomeloLoop
             }
             if isRunning { try checkServed(cron) }
         }
-        for cron in crons where cron.server == nil || cron.server == application.serverID {
+        for cron in crons where cron.server == nil || cron.server == context.serverID {
             var entry = CronEntry(cron)
             if isRunning { plan(&entry) }
             entries.append(entry)
@@ -66,7 +66,7 @@ public import PomeloLoop
 
     func remove(_ ids: [CronID]) {
         for id in ids where !entries.contains(where: { $0.cron.id == id }) {
-            application.log.warning("there is no such cron to remove", metadata: ["pomelo.cron": "\(id)"])
+            context.log.warning("there is no such cron to remove", metadata: ["pomelo.cron": "\(id)"])
         }
         entries.removeAll { ids.contains($0.cron.id) }
         if isRunning { arm() }
@@ -79,11 +79,9 @@ public import PomeloLoop
 
     // MARK: life
 
-    /// Reads `crons.json`, if there is one, and checks that every action is served.
-    func load() throws {
-        if !application.isMaster {
-            try add(try CronFile.crons(of: application.serverType, in: application.configuration))
-        }
+    /// Takes the crons of `crons.json`, and checks that every action is served.
+    func load(_ configured: [Cron]) throws {
+        try add(configured)
         for entry in entries { try checkServed(entry.cron) }
     }
 
@@ -107,7 +105,7 @@ public import PomeloLoop
 
     private func giveUp() {
         for run in runs {
-            application.log.error("a cron did not end in time", metadata: ["pomelo.cron": "\(run.cron.id)"])
+            context.log.error("a cron did not end in time", metadata: ["pomelo.cron": "\(run.cron.id)"])
             run.task?.cancel()
         }
         runs = []
@@ -120,7 +118,7 @@ public import PomeloLoop
     private func plan(_ entry: inout CronEntry) {
         entry.plan(clock.wallMilliseconds, zone)
         guard entry.next == nil else { return }
-        application.log.warning("the only time of a cron has passed", metadata: ["pomelo.cron": "\(entry.cron.id)"])
+        context.log.warning("the only time of a cron has passed", metadata: ["pomelo.cron": "\(entry.cron.id)"])
     }
 
     private func arm() {
@@ -158,7 +156,7 @@ public import PomeloLoop
         guard let job = jobs[cron.action] else { return false }
         guard !runs.contains(where: { $0.cron.id == cron.id }) else {
             skipped.increment()
-            application.log.warning("a cron is still running: skipped", metadata: ["pomelo.cron": "\(cron.id)"])
+            context.log.warning("a cron is still running: skipped", metadata: ["pomelo.cron": "\(cron.id)"])
             return false
         }
         let run = CronRun(cron)
@@ -176,7 +174,7 @@ public import PomeloLoop
 
     private func noteFailure(of cron: Cron, _ error: any Error) {
         failed.increment()
-        application.log.error("a cron failed", metadata: ["pomelo.cron": "\(cron.id)", "error": "\(error)"])
+        context.log.error("a cron failed", metadata: ["pomelo.cron": "\(cron.id)", "error": "\(error)"])
     }
 
     private func end(_ run: CronRun) {

@@ -22,7 +22,7 @@ public import PomeloLoop
 
     private let timeout: Duration
     private let maxWaiting: Int
-    private weak var application: Application?
+    private var clock: (any LoopClock)?
     private var queues: [Key: Queue] = [:]
     private let refused = Counter(label: "pomelo.filter.serial.refused")
 
@@ -37,8 +37,8 @@ public import PomeloLoop
 
     /// Follows the sessions that close: what they have waiting is dropped.
     public func install(into application: Application) {
-        guard self.application == nil else { return }
-        self.application = application
+        guard clock == nil else { return }
+        clock = application.clock
         let frontend = application.serverID
         application.sessionService.on { [weak self] event in
             if case .closed(let session, _) = event { self?.drop(Key(frontend: frontend, session: session.id)) }
@@ -49,7 +49,7 @@ public import PomeloLoop
     ///
     /// - Throws: `Fault` 429 when too many wait; `PomeloError` `.noSession` when the session closes meanwhile.
     public func before(_ request: Request) async throws {
-        guard let application else { return }
+        guard let clock else { return }
         let key = Self.key(request)
         let turn = Turn(request)
         if let waiting = queues[key]?.waiting.count {
@@ -59,11 +59,11 @@ public import PomeloLoop
             }
             queues[key]?.waiting.append(turn)
         } else {
-            begin(turn, Queue(current: turn), key, application.clock)
+            begin(turn, Queue(current: turn), key, clock)
         }
         guard await turn.comes() else { throw SessionService.noSession(request.session.id) }
         // Nobody waits for its answer any more.
-        guard application.clock.now < request.deadline else { throw TimeoutFilter.late }
+        guard clock.now < request.deadline else { throw TimeoutFilter.late }
         request.limit(to: timeout, else: TimeoutFilter.late)
     }
 
@@ -82,7 +82,7 @@ public import PomeloLoop
     }
 
     private func end(_ turn: Turn, _ key: Key) {
-        guard var queue = queues[key], queue.current === turn, let clock = application?.clock else { return }
+        guard var queue = queues[key], queue.current === turn, let clock else { return }
         if let timer = turn.timer { clock.cancel(timer) }
         guard !queue.waiting.isEmpty else {
             queues[key] = nil
