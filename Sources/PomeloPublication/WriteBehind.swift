@@ -30,6 +30,8 @@ public import PomeloLoop
     private var comparisons = 0
     /// What the store lost and is not noted yet: all that was written after a sequence.
     private var unhealed: UInt64?
+    /// Losses found.
+    private var losses = 0
 
     /// Writes nothing before something is noted.
     public init(_ state: any PublishedState, of context: ServiceContext) {
@@ -100,16 +102,18 @@ public import PomeloLoop
             level: acknowledged > 0 ? .notice : .debug, "\(name): the store has lost data",
             metadata: ["held": "\(held ?? 0)", "confirmed": "\(acknowledged)"])
         unhealed = min(unhealed ?? .max, held ?? 0)
+        losses += 1
         let spread = Duration.milliseconds(Int64(random.next() % Self.spreadMilliseconds))
         later(after: held == nil ? spread : .zero) { await $0.rewrite() }
     }
 
     private func rewrite() async {
         guard let held = unhealed else { return }
+        let found = losses
         do {
             try await state.lost(since: held == 0 ? nil : held)
             // REENTRANCY: what was lost during the await is noted by a call of its own.
-            if unhealed == held { unhealed = nil }
+            if losses == found { unhealed = nil }
         } catch {
             log.debug("\(name) is not healed yet: \(error)")
             later { await $0.rewrite() }

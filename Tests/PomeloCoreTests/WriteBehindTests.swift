@@ -20,6 +20,7 @@ import Testing
         var held: UInt64?
         var isDown = false
         var failsToHeal = false
+        var healingTakes = Duration.zero
         var delay = Duration.milliseconds(10)
         private let clock: any LoopClock
 
@@ -50,6 +51,7 @@ import Testing
 
         func lost(since held: UInt64?) async throws {
             if failsToHeal { throw PomeloError(.redisUnavailable, "down") }
+            if healingTakes > .zero { await clock.sleep(for: healingTakes) }
             losses.append(held)
         }
 
@@ -196,6 +198,21 @@ import Testing
         #expect(world.writer.isBehind == failsToHeal)
         await world.pass(5000)
         #expect(world.letters.losses.count == (failsToHeal ? 0 : 1))
+    }
+
+    @Test @Loop func aLossDuringAHealingIsHealedToo() async throws {
+        let world = try await World()
+        world.note("a")
+        await world.pass(20)
+        world.letters.held = nil
+        world.letters.healingTakes = .seconds(5)
+        await world.writer.redisReturned()
+        await world.pass(3000)
+        await world.writer.redisReturned()
+        await world.pass(3500)
+        #expect(world.letters.losses.count == 1 && world.writer.isBehind)
+        await world.pass(4000)
+        #expect(world.letters.losses == [nil, nil] && !world.writer.isBehind)
     }
 
     /// Whether there is a loss is not known while the store does not answer.
