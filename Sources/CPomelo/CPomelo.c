@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: MIT
-#define _GNU_SOURCE
 #include "CPomelo.h"
 
-#include <execinfo.h>
 #include <hiredis/hiredis.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 static _Thread_local void *current_loop;
 
@@ -58,54 +51,6 @@ int pomelo_install_executor_hooks(pomelo_enqueue_fn now, pomelo_enqueue_delay_fn
     swift_task_enqueueGlobalWithDelay_hook = after_hook;
     swift_task_enqueueGlobalWithDeadline_hook = at_hook;
     return 1;
-}
-
-// MARK: backtrace of a stalled thread
-
-enum { MAX_FRAMES = 48 };
-static pthread_t armed_thread;
-static atomic_int armed, frame_count;
-static void *frames[MAX_FRAMES];
-
-static void sample(int signal_number) {
-    (void)signal_number;
-    atomic_store(&frame_count, backtrace(frames, MAX_FRAMES));
-}
-
-void pomelo_arm_backtrace(void) {
-    void *warm_up[1];
-    backtrace(warm_up, 1); // loads libgcc now: the first call allocates and must not happen in a signal handler
-    struct sigaction action = {.sa_handler = sample, .sa_flags = SA_RESTART};
-    sigaction(SIGURG, &action, NULL); // ignored by default and unused by libuv
-    sigset_t sampled; // a thread inherits its creator's mask, and Dispatch's workers block every signal
-    sigemptyset(&sampled);
-    sigaddset(&sampled, SIGURG);
-    pthread_sigmask(SIG_UNBLOCK, &sampled, NULL);
-    armed_thread = pthread_self();
-    atomic_store(&armed, 1);
-}
-
-size_t pomelo_sample_backtrace(char *text, size_t capacity) {
-    if (!atomic_load(&armed) || capacity == 0) return 0;
-    atomic_store(&frame_count, 0);
-    if (pthread_kill(armed_thread, SIGURG) != 0) return 0;
-    for (int tries = 0; tries < 100 && atomic_load(&frame_count) == 0; tries++)
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    int count = atomic_load(&frame_count);
-    if (count == 0) return 0;
-    char **names = backtrace_symbols(frames, count);
-    if (!names) return 0;
-    size_t used = 0;
-    for (int i = 0; i < count; i++) {
-        size_t length = strlen(names[i]);
-        if (used + length + 2 > capacity) break;
-        memcpy(text + used, names[i], length);
-        used += length;
-        text[used++] = '\n';
-    }
-    text[used] = 0;
-    free(names);
-    return used;
 }
 
 void pomelo_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }

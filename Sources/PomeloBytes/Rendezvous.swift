@@ -19,7 +19,7 @@ public enum Rendezvous {
 
     /// Returns the element whose id has the highest weight for `key`, or nil when there is none.
     public static func pick<Element>(
-        key: String, among elements: [Element], id: (Element) -> String
+        key: String, among elements: some Collection<Element>, id: (Element) -> String
     ) -> Element? {
         let prefix = FNV1a.step(FNV1a.hash64(key), 0xFF)
         var best: (element: Element, id: String, weight: UInt64)?

@@ -53,12 +53,16 @@ public struct Route: Hashable, Sendable, CustomStringConvertible {
     /// Cuts the text at its dots; any text is accepted, and `isComplete` tells whether it can be served.
     public init(_ text: String) {
         self.text = text
-        // By bytes: a dot and a mark after it are one character. Of a fourth part it is enough that there is one.
-        let parts = text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-            .map { String(Substring($0)) }
-        serverType = ServerType(parts.count > 1 ? parts[0] : "")
-        isComplete = parts.count == 3 && !parts.contains { $0.isEmpty }
-        method = isComplete ? parts[2] : ""
+        // By bytes: a dot and a mark after it are one character.
+        let (bytes, dot) = (text.utf8, UInt8(ascii: "."))
+        let first = bytes.firstIndex(of: dot)
+        let middle = first.map { bytes[bytes.index(after: $0)...] }
+        let second = middle?.firstIndex(of: dot)
+        let last = second.map { bytes[bytes.index(after: $0)...] }
+        serverType = ServerType(first.map { String(Substring(bytes[..<$0])) } ?? "")
+        let hasParts = first != bytes.startIndex && second != middle?.startIndex && last?.isEmpty == false
+        isComplete = hasParts && last?.contains(dot) == false
+        method = isComplete ? last.map { String(Substring($0)) } ?? "" : ""
     }
 
     /// The whole route.

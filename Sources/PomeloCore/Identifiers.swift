@@ -6,9 +6,9 @@
 // LifecycleHooks, LifeStep, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Configuration/: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
-// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, BackendSessionService,
-// SessionProcedures, SessionWatch, ConnectionStatistics.
-// Dispatch/: Dispatcher, Handler, Filter, Router, Forwarding.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
+// BackendSessionService, SessionProcedures, SessionWatch, ConnectionStatistics.
+// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
 // Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.

@@ -41,9 +41,7 @@ extension ChannelPush {
 extension GlobalChannelService {
     var isViewComplete: Bool { context.isViewComplete }
 
-    func frontends(_ type: ServerType) -> [ServerID] {
-        context.servers.frontends.filter { $0.type == type }.map(\.id)
-    }
+    func frontends(_ type: ServerType) -> [ServerID] { context.servers.frontendIDs(type) }
 
     /// Sends one message to every member at the frontends of a type, but for some users.
     ///

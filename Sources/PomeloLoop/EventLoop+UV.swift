@@ -67,12 +67,20 @@ import PomeloLibc
         let workIsLeft = EventLoop.shared.beginTurn()
         let timersAreDue = timers.pollBegins(at: uv_hrtime)
         if workIsLeft || timersAreDue { keepTurning() } else { rest() }
+        EventLoop.shared.noteRest()
     }
 
-    private func woken() { EventLoop.shared.drain() }
+    /// When the poll ended, in libuv's milliseconds; loop thread only.
+    var pollEnd: UInt64 { unsafe uv_now(loop) }
+
+    private func woken() {
+        EventLoop.shared.noteWork()
+        EventLoop.shared.drain()
+    }
 
     /// After the poll: the jobs of what was read come first, for they may cancel timers.
     private func polled() {
+        EventLoop.shared.noteWork()
         EventLoop.shared.drain()
         guard let instant = timers.pollEnded(at: uv_hrtime) else { return }
         // What they start runs when the next turn begins, which is before the next poll.

@@ -47,6 +47,7 @@ import Synchronization
     private let inboxSignalled = Atomic<Bool>(false)
     private let turnCounter = Atomic<Int>(0)
     private let processFlag = Atomic<Bool>(false)
+    private let workBegan = Atomic<UInt64>(0)
 
     // Loop thread only.
     private var ready = JobRing()
@@ -58,6 +59,8 @@ import Synchronization
     /// What must be written at the end of this turn.
     @Loop public var flushList: FlushList { list }
     private let list = FlushList()
+    @Loop var runner: Runner { bodies }
+    private let bodies = Runner()
 
     private init(driver: Driver) {
         pomelo_ignore_sigpipe()
@@ -86,6 +89,21 @@ import Synchronization
 
     /// Turns begun so far; readable from any thread.
     public var turns: Int { turnCounter.load(ordering: .relaxed) }
+
+    // MARK: whether it works
+
+    /// When the poll ended that the loop has not returned to since, in milliseconds of `uv_hrtime`; 0 while it polls.
+    ///
+    /// Readable from any thread: who watches the loop need not wake it.
+    var busySince: UInt64 { workBegan.load(ordering: .relaxed) }
+
+    /// The poll has ended; the first one to notice says so.
+    @inline(__always)
+    func noteWork() {
+        if workBegan.load(ordering: .relaxed) == 0 { workBegan.store(uv?.pollEnd ?? 0, ordering: .relaxed) }
+    }
+
+    func noteRest() { workBegan.store(0, ordering: .relaxed) }
 
     // MARK: executor
 
@@ -138,7 +156,7 @@ import Synchronization
         let task = unsafe asUnownedTaskExecutor()
         let preferring = !ownsProcess
         repeat {
-            while budget > 0, let job = ready.pop() {
+            while budget > 0, let job = nextJob() {
                 // The variant must match how tasks were created, else every hop costs an extra enqueue.
                 if preferring {
                     unsafe job.runSynchronously(isolatedTo: serial, taskExecutor: task)
@@ -149,6 +167,17 @@ import Synchronization
             }
             resumeDeferred()
         } while budget > 0 && !ready.isEmpty
+    }
+
+    /// Bodies that need no task have their turn before each job, some of them at a time.
+    @inline(__always)
+    private func nextJob() -> UnownedJob? {
+        Loop.fromCallback {
+            repeat {
+                if bodies.needsLoop { bodies.runSynchronous() }
+            } while ready.isEmpty && bodies.needsLoop && budget > 0
+        }
+        return budget > 0 ? ready.pop() : nil
     }
 
     /// Counts one more piece of work done inside a job, as if it were a job; false when the turn has had enough.
@@ -194,7 +223,8 @@ import Synchronization
     }
 
     var hasWork: Bool {
-        !ready.isEmpty || !deferred.isEmpty || !later.isEmpty || Loop.fromCallback { !list.isEmpty }
+        !ready.isEmpty || !deferred.isEmpty || !later.isEmpty
+            || Loop.fromCallback { !list.isEmpty || bodies.needsLoop }
             || inboxSignalled.load(ordering: .relaxed)
     }
 

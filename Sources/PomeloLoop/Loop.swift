@@ -28,6 +28,7 @@
     @inline(__always)
     public nonisolated static func fromCallback<T>(_ body: @Loop () throws -> T) rethrows -> T {
         assert(EventLoop.shared.isOnLoop)
+        EventLoop.shared.noteWork()
         return try unsafe entered(body)
     }
 
@@ -53,9 +54,16 @@
 
     /// Runs a body soon: bodies begin in the order of the calls, each outside the turn's current job.
     ///
-    /// - Isolation: as `spawn`, but bodies that do not wait share a task: nobody but the body itself may cancel it.
-    @Loop public static func enqueue(_ body: @escaping @Loop @Sendable () async -> Void) {
-        Runner.shared.enqueue(body)
+    /// - Isolation: as `spawn`, but bodies that do not wait share a task; `queued` cancels this body alone.
+    @Loop public static func enqueue(
+        _ queued: QueuedBody? = nil, _ body: @escaping @Loop @Sendable () async -> Void
+    ) {
+        EventLoop.shared.runner.enqueue(queued, body)
+    }
+
+    /// Runs a body soon, in order with those that may wait, and without a task: the cheapest way out of a callback.
+    @Loop public static func enqueueSynchronous(_ body: @escaping @Loop () -> Void) {
+        EventLoop.shared.runner.enqueueSynchronous(body)
     }
 
     /// Suspends until the jobs queued now have run.

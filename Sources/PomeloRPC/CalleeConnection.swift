@@ -20,7 +20,7 @@ import PomeloWire
         let deadline: UInt64
         private(set) var isOver = false
         /// Of a procedure that may await.
-        var task: Task<Void, Never>?
+        var queued: QueuedBody?
 
         init(_ id: UInt32, _ deadline: UInt64) {
             self.id = id
@@ -30,8 +30,8 @@ import PomeloWire
         /// Nobody waits for it any more; what still runs of it is cancelled.
         func end() {
             isOver = true
-            task?.cancel()
-            task = nil
+            queued?.cancel()
+            queued = nil
         }
     }
 
@@ -201,7 +201,7 @@ import PomeloWire
         running += 1
         let call = Served(taken.id, taken.deadline)
         let caller = RPCCaller(server: peer.server, instance: peer.instance, deadline: call.deadline)
-        call.task = core.context.procedures.run(taken.method, caller, taken.payload) { outcome in
+        call.queued = core.context.procedures.run(taken.method, caller, taken.payload) { outcome in
             self.finish(call, outcome)
         }
         if !call.isOver {

@@ -8,7 +8,7 @@ import PomeloLoop
     private let core: TransportCore
     private var calls: [UInt32: PendingCall] = [:]
     /// Of procedures that may await; cancelled when nobody waits for them any more.
-    private var tasks: [UInt32: Task<Void, Never>] = [:]
+    private var queued: [UInt32: QueuedBody] = [:]
     /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
     private var running = 0
     private var lastID: UInt32 = 0
@@ -29,7 +29,7 @@ import PomeloLoop
             server: core.context.own.id, instance: core.context.own.instance, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
-        let task = core.context.procedures.run(call.method, caller, payload) { outcome in
+        let body = core.context.procedures.run(call.method, caller, payload) { outcome in
             self.running -= 1
             if outcome.isLate {
                 self.core.counters.late += 1
@@ -37,22 +37,22 @@ import PomeloLoop
             }
             self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
         }
-        if call.outcome == nil { hold(call, task) }
+        if call.outcome == nil { hold(call, body) }
     }
 
-    private func hold(_ call: PendingCall, _ task: Task<Void, Never>?) {
+    private func hold(_ call: PendingCall, _ body: QueuedBody?) {
         repeat { lastID &+= 1 } while calls[lastID] != nil
         call.id = lastID
         call.holder = self
         calls[lastID] = call
-        tasks[lastID] = task
+        queued[lastID] = body
         sweep.note(call.deadline)
     }
 
     private func end(_ call: PendingCall, _ outcome: Result<Bytes, RPCError>) {
         call.complete(outcome)
         guard let id = call.id, calls.removeValue(forKey: id) != nil else { return }
-        tasks.removeValue(forKey: id)?.cancel()
+        queued.removeValue(forKey: id)?.cancel()
         core.settled()
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
 import PomeloTesting
 import Testing
@@ -17,11 +18,12 @@ import Testing
             try await cluster.start("chat-1")
             socket = try #require(cluster.connect("connector-1"))
             let door = door
-            try app.dispatcher.serve(Route("connector.test.slow")) { [weak self] body, _ in
+            let slow: @Loop @Sendable (Bytes, Session) async -> Bytes = { [weak self] body, _ in
                 self?.started.append(String(decoding: body, as: UTF8.self))
                 await door.pass()
                 return body
             }
+            try app.dispatcher.serve(Route("connector.test.slow"), .asynchronous(slow))
         }
     }
 
@@ -105,7 +107,7 @@ import Testing
         try await cluster.start("connector-1") { $0.limits.clientRequest = .seconds(10) }
         let chat = try await cluster.start("chat-1")
         chat.before(Note { left.append(($0.deadline - cluster.clock.now + 500_000_000) / 1_000_000_000) })
-        try chat.dispatcher.serve(Route("chat.test.raw")) { body, _ in body }
+        try chat.dispatcher.serve(Route("chat.test.raw"), .synchronous { body, _ in body })
         let socket = try #require(cluster.connect("connector-1"))
         let session = try #require(socket.session)
         await cluster.advance(by: .seconds(5))

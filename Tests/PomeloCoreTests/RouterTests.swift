@@ -164,6 +164,37 @@ import Testing
         #expect(journal.entries.suffix(2) == ["removed [\"a\"]", "replaced [\"c\"]"])
     }
 
+    /// Views are kept between changes.
+    @Test @Loop func everyViewFollowsEveryChange() {
+        @Loop func frontend(_ id: String, _ type: String, _ state: ServerState = .up) -> ServerInfo {
+            let record = ServerRecord(id: ServerID(id), type: ServerType(type), port: 1, isFrontend: true)
+            return ServerInfo(record: record, instance: "1", state: state)
+        }
+        let directory = ServerDirectory()
+        @Loop func views() -> [[ServerID]] {
+            [
+                directory.all.map(\.id), directory.frontends.map(\.id), directory.frontendIDs(),
+                directory.frontendIDs("connector"), directory.up("chat").map(\.id), directory.choices("chat").map(\.id),
+            ]
+        }
+        #expect(views() == [[], [], [], [], [], []])
+        directory.add([info("a"), frontend("d", "connector"), frontend("c", "gate")])
+        directory.add([frontend("b", "connector", .joining)])
+        #expect(views() == [["a", "b", "c", "d"], ["c", "d"], ["c", "d"], ["d"], ["a"], ["a"]])
+        directory.add([frontend("b", "connector"), info("e")])
+        #expect(
+            views() == [
+                ["a", "b", "c", "d", "e"], ["b", "c", "d"], ["b", "c", "d"], ["b", "d"], ["a", "e"], ["a", "e"],
+            ])
+        directory.setSuspect("a", true)
+        #expect(views().suffix(2) == [["a", "e"], ["e"]])
+        directory.setSuspect("a", false)
+        directory.remove(["e", "d"])
+        #expect(views() == [["a", "b", "c"], ["b", "c"], ["b", "c"], ["b"], ["a"], ["a"]])
+        directory.replace([])
+        #expect(views() == [[], [], [], [], [], []])
+    }
+
     @Test @Loop func suspectsAreNotChosenUnlessNobodyElseIsLeft() {
         let directory = ServerDirectory()
         directory.add([info("a"), info("b")])

@@ -63,6 +63,22 @@ import Testing
         }
     }
 
+    @Test func synchronousBodiesCountTooAndLetTasksHaveTheirTurn() async {
+        await #expect(processExitsWith: .success) {
+            let turnOf = Journal<Int>()
+            let before = await inSpawnedTask {
+                for _ in 0..<5000 { Loop.enqueueSynchronous { turnOf.note(EventLoop.shared.turns) } }
+                return await withCheckedContinuation { continuation in
+                    Loop.spawn { continuation.resume(returning: turnOf.entries.count) }
+                }
+            }
+            #expect(before <= 32, "a task waits for two handfuls at most")
+            await until("all ran") { turnOf.entries.count == 5000 }
+            let perTurn = await Dictionary(grouping: turnOf.entries) { $0 }.values.map(\.count)
+            #expect(perTurn.allSatisfy { $0 <= 3 * EventLoop.jobBudget }, "\(perTurn)")
+        }
+    }
+
     @Test @Loop func whatIsLeftForTheNextTurnRunsInIt() async {
         let turn = EventLoop.shared.turns
         let ran = Journal<Int>()

@@ -12,6 +12,51 @@ import Testing
         #expect(journal.entries == Array(0..<1000))
     }
 
+    @Test @Loop func bodiesBeginInTheOrderOfTheCallsWaitOrNot() async {
+        let journal = Journal<Int>()
+        let gate = Gate()
+        for number in 0..<1000 {
+            switch number % 3 {
+            case 0: Loop.enqueueSynchronous { journal.note(number) }
+            case 1: Loop.enqueue { journal.note(number) }
+            default:
+                Loop.enqueue {
+                    journal.note(number)
+                    await gate.pass()
+                }
+            }
+        }
+        #expect(journal.entries.isEmpty, "none runs inside the call")
+        await until("all began") { journal.entries.count == 1000 }
+        #expect(journal.entries == Array(0..<1000))
+        gate.open()
+    }
+
+    @Test @Loop func aBodyIsCancelledAlone() async {
+        let journal = Journal<String>()
+        let gate = Gate()
+        let bodies = (0..<4).map { _ in QueuedBody() }
+        let wait: @Loop @Sendable (Int) async -> Void = { number in
+            await gate.pass()
+            journal.note("\(number) \(Task.isCancelled)")
+        }
+        for number in 0..<2 { Loop.enqueue(bodies[number]) { await wait(number) } }
+        Loop.enqueue(bodies[2]) { journal.note("2 \(bodies[2].isCancelled)") }
+        bodies[2].cancel()
+        await until("two wait") { gate.count == 2 && journal.entries == ["2 true"] }
+        bodies[0].cancel()
+        // Its task must not run others.
+        Loop.enqueue(bodies[3]) { await wait(3) }
+        await until("three wait") { gate.count == 3 }
+        gate.open()
+        // The task of the cancelled one goes on before any other does.
+        Loop.enqueue { journal.note("4 \(Task.isCancelled)") }
+        await until("all ended") { journal.entries.count == 5 }
+        #expect(journal.entries.sorted() == ["0 true", "1 false", "2 true", "3 false", "4 false"])
+        bodies[1].cancel()
+        #expect(bodies[1].isCancelled)
+    }
+
     @Test @Loop func tasksOfAForeignThreadStartInTheOrderOfItsCalls() async {
         let journal = Journal<Int>()
         onForeignThread {
@@ -136,6 +181,23 @@ import Testing
         #expect(first == nil)
         #expect(journal.entries.count == 50 * 256)
         #expect(journal.entries.last == "flush 42.199")
+    }
+}
+
+/// Something that bodies wait at.
+@Loop private final class Gate {
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var isOpen = false
+    var count: Int { waiting.count }
+
+    func pass() async {
+        await withCheckedContinuation { if isOpen { $0.resume() } else { waiting.append($0) } }
+    }
+
+    func open() {
+        isOpen = true
+        for one in waiting { one.resume() }
+        waiting = []
     }
 }
 

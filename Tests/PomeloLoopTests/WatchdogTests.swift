@@ -23,13 +23,69 @@ import Testing
                 #expect(!stall.backtrace.isEmpty)
             }
             #expect(seen.contains { $0.backtrace.contains("usleep") })
+            #expect(seen.contains { $0.backtrace.contains("expectOneReport") }, "\(seen.map(\.backtrace))")
+        }
+    }
+
+    @Test func aSystemCallOfTheLoopIsNotInterrupted() async {
+        await #expect(processExitsWith: .success) {
+            let stalls = PosixMutex<[Watchdog.Stall]>([])
+            let watchdog = Watchdog(limitMilliseconds: 50) { stall in stalls.withLock { $0.append(stall) } }
+            let (slept, polled) = await inSpawnedTask { (sleeping(600_000), polling(600)) }
+            watchdog.stop()
+            #expect(slept == 0 && polled == 0, "nanosleep and poll were not interrupted")
+            #expect(stalls.withLock { !$0.isEmpty })
+        }
+    }
+
+    @Test func whatComputesIsFoundToo() async {
+        await #expect(processExitsWith: .success) {
+            let stalls = PosixMutex<[Watchdog.Stall]>([])
+            let watchdog = Watchdog(limitMilliseconds: 50) { stall in stalls.withLock { $0.append(stall) } }
+            _ = await inSpawnedTask { computing(until: { stalls.withLock { !$0.isEmpty } }) }
+            watchdog.stop()
+            let seen = stalls.withLock { $0 }
+            #expect(seen.contains { $0.backtrace.contains("computing") }, "\(seen.map(\.backtrace))")
+        }
+    }
+
+    /// Who watches a loop that sleeps must not wake it: that was most of what an idle process cost.
+    @Test func anIdleLoopIsNotWoken() async {
+        await #expect(processExitsWith: .success) {
+            let watchdog = Watchdog(limitMilliseconds: 20) { _ in }
+            // The loop's own turns end; then it polls, and the turns stand still while the watchdog looks on.
+            var turns = -1
+            for _ in 0..<50 where turns != EventLoop.shared.turns {
+                turns = EventLoop.shared.turns
+                usleep(200_000)
+            }
+            #expect(turns == EventLoop.shared.turns && EventLoop.shared.busySince == 0)
+            watchdog.stop()
         }
     }
 }
 
 /// Nothing else can end the stall while `hang` runs, so whatever is reported meanwhile is about this one.
+@inline(never)
 @Loop private func expectOneReport(of stalls: PosixMutex<[Watchdog.Stall]>, _ hang: () -> Void) {
     let before = stalls.withLock(\.count)
     hang()
     #expect(stalls.withLock(\.count) - before <= 1)
+}
+
+/// The time that is left when it returns, as the kernel says; 0 when it was not interrupted.
+@Loop private func sleeping(_ microseconds: Int) -> Int {
+    var wanted = timespec(tv_sec: 0, tv_nsec: microseconds * 1000)
+    var left = timespec()
+    return unsafe nanosleep(&wanted, &left) == 0 ? 0 : max(1, left.tv_nsec)
+}
+
+/// What `poll` returns: 0 for its time being up.
+@Loop private func polling(_ milliseconds: Int32) -> Int32 { poll(nil, 0, milliseconds) }
+
+@inline(never)
+@Loop private func computing(until isEnough: () -> Bool) -> Int {
+    var sum = 0
+    while !isEnough() { sum &+= 1 }
+    return sum
 }

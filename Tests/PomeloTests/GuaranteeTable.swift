@@ -20,6 +20,10 @@ let guaranteeTable = """
         DispatchTests.aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce
         DispatchTests.aServerThatDiesIsAnsweredForAtOnce
         OrderTests.tasksStartInTheOrderOfTheCalls
+        OrderTests.bodiesBeginInTheOrderOfTheCallsWaitOrNot
+        ForwardingTests.requestsOfASessionBeginInOrderWhetherTheirHandlersWaitOrNot
+        ForwardingTests.aSessionStaysWithTheServerThatHasItsRequestsWhenOnlyTheChoicesChange
+        ForwardingTests.aForwardedRequestOutlivesItsClient
         ArrivalTests.whatWasHeldBackIsAnsweredAtItsDeadlineFromArrival
     a server that stood still
         PauseTests.whatCameWhileTheLoopStoodStillIsReadBeforeTimersFire

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Pomelo
 
-/// What load generators may call; the two `echo` routes answer their bytes as they are.
+/// What load generators may call; the `echo` routes answer their bytes as they are.
 enum BenchAPI {
     static let login = Call<Login, Done>("connector.entryHandler.login")
     static let bindOnly = Call<Login, Done>("connector.entryHandler.bindOnly")
@@ -11,6 +11,7 @@ enum BenchAPI {
     static let send = Call<Say, Done>("chat.chatHandler.send")
     static let onMessage = Push<Say>("onMessage")
     static let rawEcho = "connector.entryHandler.echo"
+    static let rawEchoWaiting = "connector.entryHandler.echoWaiting"
     static let forwardedEcho = "chat.chatHandler.echo"
 
     struct Login: Body {

@@ -13,6 +13,7 @@ struct EntryHandler: Handler {
         on(BenchAPI.echoTyped) { line, _ in line }
         on(BenchAPI.connectorLag) { query, _ in lag.answer(query) }
         on(raw: BenchAPI.rawEcho) { body, _ in body }
+        on(raw: BenchAPI.rawEchoWaiting) { (body, _) async in body }
     }
 
     func login(_ login: BenchAPI.Login, _ session: Session) async throws -> BenchAPI.Done {

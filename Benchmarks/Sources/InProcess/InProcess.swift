@@ -25,6 +25,7 @@ import Pomelo
     /// What each case asks for.
     private static let routes = [
         "raw": "connector.entryHandler.echo",
+        "waiting": "connector.entryHandler.echoWaiting",
         "typed": "connector.chatHandler.line",
         "filtered": "connector.chatHandler.send",
     ]
@@ -106,6 +107,7 @@ struct ChatHandler: Handler {
 
     var routes: [ServedRoute] {
         on(raw: "connector.entryHandler.echo") { body, _ in body }
+        on(raw: "connector.entryHandler.echoWaiting") { (body, _) async in body }
         on(Call<Line, Line>("connector.chatHandler.line")) { line, _ in line }
         on(Call<Line, Said>("connector.chatHandler.send")) { line, _ in
             guard !line.text.isEmpty else { throw Fault(400) }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, a signal-safe backtrace,
+// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, where a thread is,
 // one bound that hiredis before 1.0 has no option for.
 #ifndef CPOMELO_H
 #define CPOMELO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,13 @@ typedef void (*pomelo_enqueue_deadline_fn)(int64_t seconds, int64_t nanoseconds,
 int pomelo_install_executor_hooks(pomelo_enqueue_fn now, pomelo_enqueue_delay_fn after,
                                   pomelo_enqueue_deadline_fn at);
 
-/// Makes this thread answer `pomelo_sample_backtrace` (one thread per process).
+/// Makes the calling thread the one that `pomelo_backtrace` looks at (one per process).
 void pomelo_arm_backtrace(void);
-/// Writes the armed thread's stack, one frame a line, into `text`; returns the length, 0 when it did not answer.
-size_t pomelo_sample_backtrace(char *text, size_t capacity);
+/// Where the armed thread is, innermost first, by another thread; returns how many addresses, 0 when nobody can tell.
+/// A thread that waits in the kernel is left alone: a signal would end its wait.
+int pomelo_backtrace(void **addresses, int capacity);
+/// Writes the name of the function at an address, as text that ends in a zero byte; false when it has none.
+bool pomelo_symbol(const void *address, char *text, size_t capacity);
 
 /// SIGPIPE would kill the process when hiredis or libuv writes to a closed socket.
 void pomelo_ignore_sigpipe(void);

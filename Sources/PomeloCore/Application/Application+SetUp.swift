@@ -75,17 +75,12 @@ extension Application {
         }
     }
 
-    private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+    private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.RemoteAnswer) throws {
         let name = RPCClient.userName(route.text)
         guard route.serverType == serverType, !procedures.serves(name) else {
             throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
         }
-        procedures.suspending(name) { [unowned self] caller, payload in
-            let session = Session(
-                id: SessionID(0), frontend: caller.server, instance: caller.instance, uid: nil,
-                settings: JSONObject(), keeper: self.backendSessionService)
-            return try await answer(payload, session)
-        }
+        procedures.preparing(name) { _, payload in answer(payload) }
     }
 
     /// Routes of this server, sorted.

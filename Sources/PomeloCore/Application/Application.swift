@@ -191,7 +191,7 @@ public import PomeloLoop
 
     func sessionCopy(_ session: ClientSession) -> Session {
         Session(
-            id: session.id, frontend: serverID, instance: instance, uid: session.uid, settings: session.settings,
+            id: session.id, frontend: serverID, instance: instance, uid: session.uid, settings: session.snapshot,
             keeper: backendSessionService)
     }
 }

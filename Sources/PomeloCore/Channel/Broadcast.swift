@@ -57,7 +57,7 @@ extension ChannelService {
         let message = try PushMessage(push, message)
         let broadcast = Broadcast(isBound: bound, filter: filter)
         let own = context.serverID
-        let frontends = context.servers.frontends.filter { $0.type == type }.map(\.id)
+        let frontends = context.servers.frontendIDs(type)
         var report = PushReport()
         report.isIncomplete = !fanout.isViewComplete
         let bytes = broadcast.payload(message)

@@ -15,9 +15,18 @@ public enum ServerChange: Sendable {
 ///
 /// Written by cluster membership, or by hand where there is none; read by routing, RPC and channels.
 @Loop public final class ServerDirectory {
+    /// What pushes and calls ask for each time, made when it is first asked for; a change forgets it.
+    private struct Views {
+        var all: [ServerInfo]?
+        var frontends: [ServerInfo]?
+        var frontendIDs: [ServerType?: [ServerID]] = [:]
+        var up: [ServerType: [ServerInfo]] = [:]
+        var answering: [ServerType: [ServerInfo]] = [:]
+    }
+
     private var servers: [ServerID: ServerInfo] = [:]
-    private var routable: [ServerType: [ServerInfo]] = [:]
     private var suspects: Set<ServerID> = []
+    private var views = Views()
     private var observers: [@Loop (ServerChange) -> Void] = []
     /// Grows with every change of the view or of a suspicion.
     public private(set) var version = 0
@@ -26,22 +35,32 @@ public enum ServerChange: Sendable {
     public init() {}
 
     /// Everyone in the view, in any state, sorted by id.
-    public var all: [ServerInfo] { servers.values.sorted { $0.id < $1.id } }
+    public var all: [ServerInfo] {
+        if let known = views.all { return known }
+        let list = servers.values.sorted { $0.id < $1.id }
+        views.all = list
+        return list
+    }
 
     /// One server of the view.
     public subscript(_ id: ServerID) -> ServerInfo? { servers[id] }
 
     /// The servers of a type that are up, sorted by id: the same order in every process.
     public func up(_ type: ServerType) -> [ServerInfo] {
-        if let known = routable[type] { return known }
-        let list = servers.values.filter { $0.type == type && $0.state == .up }.sorted { $0.id < $1.id }
-        routable[type] = list
+        if let known = views.up[type] { return known }
+        let list = all.filter { $0.type == type && $0.state == .up }
+        // A type that nobody has is not kept: clients name types.
+        if !list.isEmpty { views.up[type] = list }
         return list
     }
 
     /// The servers of a type that are up and answer, as far as this process knows; sorted by id.
     public func answering(_ type: ServerType) -> [ServerInfo] {
-        suspects.isEmpty ? up(type) : up(type).filter { !suspects.contains($0.id) }
+        if suspects.isEmpty { return up(type) }
+        if let known = views.answering[type] { return known }
+        let list = up(type).filter { !suspects.contains($0.id) }
+        if !list.isEmpty { views.answering[type] = list }
+        return list
     }
 
     /// Those that answer; all that are up when nobody does, for the suspicion may be ours alone.
@@ -51,7 +70,20 @@ public enum ServerChange: Sendable {
     }
 
     /// The frontends that hold sessions: up or draining, sorted by id.
-    public var frontends: [ServerInfo] { all.filter { $0.record.isFrontend && $0.state != .joining } }
+    public var frontends: [ServerInfo] {
+        if let known = views.frontends { return known }
+        let list = all.filter { $0.record.isFrontend && $0.state != .joining }
+        views.frontends = list
+        return list
+    }
+
+    /// The ids of the frontends, of all types or of one; sorted.
+    public func frontendIDs(_ type: ServerType? = nil) -> [ServerID] {
+        if let known = views.frontendIDs[type] { return known }
+        let list = frontends.filter { type == nil || $0.type == type }.map(\.id)
+        if !list.isEmpty { views.frontendIDs[type] = list }
+        return list
+    }
 
     /// Whether a server has stopped answering; a local opinion.
     public func isSuspect(_ id: ServerID) -> Bool { suspects.contains(id) }
@@ -59,7 +91,9 @@ public enum ServerChange: Sendable {
     /// Notes whether a server answers; called by the RPC transport.
     public func setSuspect(_ id: ServerID, _ suspect: Bool) {
         let changed = suspect ? suspects.insert(id).inserted : suspects.remove(id) != nil
-        if changed { version += 1 }
+        guard changed else { return }
+        views.answering = [:]
+        version += 1
     }
 
     /// Calls back after each change, in the turn it happens; for the life of the directory.
@@ -96,7 +130,7 @@ public enum ServerChange: Sendable {
     }
 
     private func changed() {
-        routable = [:]
+        views = Views()
         version += 1
     }
 

@@ -44,7 +44,7 @@ import PomeloLoop
     /// Adds a route.
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
-    func serve(_ route: Route, _ answer: @escaping ServedRoute.Answer) throws {
+    func serve(_ route: Route, _ answer: ServedRoute.Answer) throws {
         guard route.isComplete, route.serverType == serverType else {
             throw PomeloError(
                 .configuration, "\(application.serverID) cannot serve \(route): its type is \(serverType)")
@@ -69,10 +69,10 @@ import PomeloLoop
     }
 
     /// Whether a route is served here or was announced: one of a bounded number.
-    func knows(_ route: Route) -> Bool { interned[Self.hash(Array(route.text.utf8).span)] == route }
+    func knows(_ route: Route) -> Bool { interned[Self.hash(route.text.utf8Span.span)] == route }
 
     /// Remembers the routes of other server types that clients may address.
-    func intern(_ route: Route) { interned[Self.hash(Array(route.text.utf8).span)] = route }
+    func intern(_ route: Route) { interned[Self.hash(route.text.utf8Span.span)] = route }
 
     private static func hash(_ bytes: borrowing Span<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -119,13 +119,35 @@ import PomeloLoop
         request.client = client
         open.insert(request)
         begin(client, limits)
-        // The application is held while the request is under way, also when everyone else has dropped it.
-        Loop.enqueue { await self.serve(request, application) }
+        enqueue(request, application)
     }
 
+    /// Queues a request behind all that came before; one that waits for nothing here needs no task.
+    ///
+    /// The application is held while the request is under way, also when everyone else has dropped it.
+    private func enqueue(_ request: Request, _ application: Application) {
+        let isOwn = request.route.serverType == serverType
+        if global.isEmpty, isOwn, let method = synchronousMethod(of: request.route) {
+            Loop.enqueueSynchronous {
+                guard self.isDue(request) else { return }
+                self.answer(request, Result { try method(request.body, request.session) })
+                _ = application
+            }
+        } else if global.isEmpty, !isOwn, application.rpc.filters.isEmpty {
+            Loop.enqueueSynchronous {
+                guard self.isDue(request) else { return }
+                application.forwarding.relay(request) { self.answer(request, $0) }
+            }
+        } else {
+            Loop.enqueue { await self.serve(request, application) }
+        }
+    }
+
+    /// Whether a request is still to be begun: one that waited long was answered already, or is about to be.
+    private func isDue(_ request: Request) -> Bool { request.client != nil && clock.now < request.deadline }
+
     private func serve(_ request: Request, _ application: Application) async {
-        // A body may begin late: then it was answered already, or is about to be.
-        guard request.client != nil, clock.now < request.deadline else { return }
+        guard isDue(request) else { return }
         if global.isEmpty {
             do {
                 answer(request, .success(try await perform(request, application)))
@@ -147,11 +169,25 @@ import PomeloLoop
     @inline(__always)
     func handle(_ request: Request) async throws -> Bytes {
         let answer = handlers[request.route]
-        if local.isEmpty, let answer { return try await answer(request.body, request.session) }
+        if local.isEmpty, let answer { return try await Self.run(answer, request) }
         return try await local.run(request) {
             guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route.text.forLog)") }
-            return try await answer(request.body, request.session)
+            return try await Self.run(answer, request)
         }.get()
+    }
+
+    @inline(__always)
+    private static func run(_ answer: ServedRoute.Answer, _ request: Request) async throws -> Bytes {
+        switch answer {
+        case .synchronous(let method): try method(request.body, request.session)
+        case .asynchronous(let method): try await method(request.body, request.session)
+        }
+    }
+
+    /// The handler of a route, if neither it nor a local filter can wait.
+    func synchronousMethod(of route: Route) -> (@Loop @Sendable (Bytes, Session) throws -> Bytes)? {
+        guard local.isEmpty, case .synchronous(let method) = handlers[route] else { return nil }
+        return method
     }
 
     /// Gives a request its one answer: whoever comes first, handler or deadline.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-public import PomeloBytes
-public import PomeloJSON
+import PomeloBytes
+import PomeloJSON
 public import PomeloLoop
 
 /// A group of routes that share what their methods need.
@@ -12,6 +12,8 @@ public import PomeloLoop
 ///     func send(_ say: ChatAPI.Say, _ session: Session) async throws -> Nothing { … }
 /// }
 /// ```
+///
+/// A method that is not `async` is served without a task, which costs more than most methods; in the same order.
 @Loop public protocol Handler {
     /// Everything the group serves, read once by `Application.handle`.
     @RouteList var routes: [ServedRoute] { get }
@@ -25,74 +27,23 @@ public import PomeloLoop
 
 /// One route and what answers it.
 @Loop public struct ServedRoute {
-    typealias Answer = @Loop @Sendable (_ body: Bytes, _ session: Session) async throws -> Bytes
+    /// What answers a client's call.
+    enum Answer {
+        case synchronous(@Loop @Sendable (_ body: Bytes, _ session: Session) throws -> Bytes)
+        case asynchronous(@Loop @Sendable (_ body: Bytes, _ session: Session) async throws -> Bytes)
+    }
+
+    /// What answers a call of another server.
+    typealias RemoteAnswer = @Loop (_ body: Bytes) -> ProcedureTable.Work
 
     enum Kind {
         case call(Answer)
-        case remote(Answer)
+        case remote(RemoteAnswer)
         case cron(CronService.Job)
     }
 
     let route: Route
     let kind: Kind
-}
-
-extension Handler {
-    /// Serves a client call with a typed method.
-    ///
-    /// A body that is no JSON object is refused before the method; `null` and text that does not parse count as `{}`.
-    public func on<Query, Reply>(
-        _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Reply
-    ) -> ServedRoute {
-        ServedRoute(
-            route: call.route,
-            kind: .call { body, session in
-                try JSONCoder.encode(try await method(try RequestBody.decode(Query.self, from: body), session))
-            })
-    }
-
-    /// Serves a client call with the body as JSON; as in pomelo the object also carries `__route__`.
-    public func on(
-        json route: String, _ method: @escaping @Loop @Sendable (JSON, Session) async throws -> JSON
-    ) -> ServedRoute {
-        ServedRoute(
-            route: Route(route),
-            kind: .call { body, session in
-                var object = try RequestBody.object(from: body)
-                object["__route__"] = .string(route)
-                return try await method(.object(object), session).encoded()
-            })
-    }
-
-    /// Serves a client call with the bytes as they came; nothing is decoded.
-    public func on(
-        raw route: String, _ method: @escaping @Loop @Sendable (Bytes, Session) async throws -> Bytes
-    ) -> ServedRoute {
-        ServedRoute(route: Route(route), kind: .call(method))
-    }
-
-    /// Serves a call of other servers with a typed method.
-    public func on<Query, Reply>(
-        _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) async throws -> Reply
-    ) -> ServedRoute {
-        ServedRoute(
-            route: remote.route,
-            kind: .remote { body, _ in
-                try JSONCoder.encode(try await method(try JSONCoder.decode(Query.self, from: body)))
-            })
-    }
-
-    /// Serves a call of other servers with JSON.
-    public func on(
-        remote route: String, _ method: @escaping @Loop @Sendable (JSON) async throws -> JSON
-    ) -> ServedRoute {
-        ServedRoute(route: Route(route), kind: .remote { body, _ in try await method(try JSON.parse(body)).encoded() })
-    }
-
-    /// Serves the crons whose `action` is this: a file and a method, such as `chatCron.sendMoney`.
-    public func on(cron action: String, _ job: @escaping CronService.Job) -> ServedRoute {
-        ServedRoute(route: Route(action), kind: .cron(job))
-    }
 }
 
 /// The rules for a client's body: what pomelo accepts, without its traps.
@@ -107,6 +58,13 @@ enum RequestBody {
         case .null: return JSONObject()
         default: throw Fault(500)
         }
+    }
+
+    /// What a handler of JSON gets: the object and its route.
+    static func json(from body: Bytes, of route: String) throws -> JSON {
+        var object = try object(from: body)
+        object["__route__"] = .string(route)
+        return .object(object)
     }
 
     /// Decodes a typed query; the fast path reads an object straight into the type.

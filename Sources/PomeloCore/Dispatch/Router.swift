@@ -14,7 +14,7 @@ public import PomeloLoop
     private var rules: [ServerType: Rule] = [:]
     /// Used for types without a rule of their own.
     public var defaultRule: Rule = { session, servers in
-        Router.hashed(session.uid?.rawValue ?? "\(session.frontend)/\(session.id)", servers)
+        Router.hashed(session.uid?.rawValue ?? session.frontend.rawValue + "/" + String(session.id.rawValue), servers)
     }
 
     init(_ servers: ServerDirectory) { self.servers = servers }
@@ -26,14 +26,22 @@ public import PomeloLoop
     ///
     /// - Throws: `RPCError.notSent` when no server of the type is up; what the rule throws.
     public func pick(_ type: ServerType, for session: Session) throws -> ServerID {
+        try pick(type, for: session, among: choices(type))
+    }
+
+    func choices(_ type: ServerType) throws(RPCError) -> [ServerInfo] {
         let choices = servers.choices(type)
-        guard !choices.isEmpty else { throw RPCError.notSent("no \(type) server is up") }
-        return try (rules[type] ?? defaultRule)(session, choices)
+        guard !choices.isEmpty else { throw .notSent("no \(type) server is up") }
+        return choices
+    }
+
+    func pick(_ type: ServerType, for session: Session, among choices: [ServerInfo]) throws -> ServerID {
+        try (rules[type] ?? defaultRule)(session, choices)
     }
 
     /// Highest random weight (rendezvous) hashing of a key over servers.
     public nonisolated static func hashed(_ key: String, _ servers: [ServerInfo]) -> ServerID {
-        let id = Rendezvous.pick(key: key, among: servers.map(\.id.rawValue))
-        return id.map { ServerID($0) } ?? servers[0].id
+        let best = Rendezvous.pick(key: key, among: servers.indices) { servers[$0].record.id.rawValue }
+        return servers[best ?? 0].id
     }
 }

@@ -10,8 +10,8 @@ public struct PayloadWriter: Sendable {
     /// What was written so far.
     public private(set) var bytes: Bytes = []
 
-    /// An empty payload.
-    public init() {}
+    /// An empty payload, with room for so many bytes.
+    public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
     /// Appends a number of eight bytes.
     public mutating func number(_ value: UInt64) {
@@ -86,6 +86,9 @@ public struct PayloadReader: Sendable {
     public mutating func text() throws(PomeloError) -> String {
         String(decoding: try take(try count()), as: UTF8.self)
     }
+
+    /// The next text, as its bytes.
+    mutating func textBytes() throws(PomeloError) -> ArraySlice<UInt8> { try take(try count()) }
 
     /// The next bytes that have a length.
     ///

@@ -27,7 +27,7 @@ public import PomeloLoop
 @Loop public final class ProcedureTable {
     /// Applied in arrival order, in the turn the call arrived.
     public typealias Immediate = @Loop (RPCCaller, Bytes) throws -> Bytes
-    /// Started in arrival order as a task of its own.
+    /// Begun in arrival order, soon, and cancelled alone.
     public typealias Suspending = @Loop @Sendable (RPCCaller, Bytes) async throws -> Bytes
 
     /// Begins in the turn the call arrived and replies later, exactly once.
@@ -35,10 +35,18 @@ public import PomeloLoop
     /// Takes the one outcome of a call.
     public typealias Reply = @Loop @Sendable (Result<Bytes, RPCError>) -> Void
 
+    /// What is left to do of a call that was read, when its turn has come.
+    enum Work {
+        case synchronous(@Loop () throws -> Bytes)
+        case asynchronous(@Loop @Sendable () async throws -> Bytes)
+    }
+    /// Reads a call in the turn it arrived, and does nothing else.
+    typealias Preparing = @Loop (RPCCaller, Bytes) throws -> Work
+
     private enum Body {
         case immediate(Immediate)
         case replying(Replying)
-        case suspending(Suspending)
+        case preparing(Preparing)
     }
 
     private struct Procedure {
@@ -70,7 +78,14 @@ public import PomeloLoop
 
     /// Registers a procedure that may await.
     public func suspending(_ name: String, addressed: Bool = false, _ body: @escaping Suspending) {
-        procedures[Text(name)] = Procedure(body: .suspending(body), isAddressed: addressed)
+        preparing(name, addressed: addressed) { caller, payload in
+            .asynchronous { try await body(caller, payload) }
+        }
+    }
+
+    /// Registers a procedure that is begun in arrival order with those that may await, and need not.
+    func preparing(_ name: String, addressed: Bool = false, _ body: @escaping Preparing) {
+        procedures[Text(name)] = Procedure(body: .preparing(body), isAddressed: addressed)
     }
 
     /// Whether a procedure of this name is served.
@@ -78,15 +93,15 @@ public import PomeloLoop
 
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
-    /// The transport answers at the caller's deadline by itself when a suspending procedure has not. One whose task
-    /// starts when its deadline has passed, or after it was cancelled, is not begun: `RPCError.late`.
+    /// The transport answers at the caller's deadline by itself when a suspending procedure has not. One whose turn
+    /// comes when its deadline has passed, or after it was cancelled, is not begun: `RPCError.late`.
     ///
-    /// - Returns: the task of a suspending procedure, to be cancelled when nobody waits for the reply any more.
+    /// - Returns: a suspending procedure in the queue, to be cancelled when nobody waits for the reply any more.
     @discardableResult
     public func run(
         _ name: String, _ caller: RPCCaller, _ payload: Bytes,
         reply: @escaping Reply
-    ) -> Task<Void, Never>? {
+    ) -> QueuedBody? {
         if let procedure = procedures[Text(name)], !procedure.isAddressed {
             return run(procedure.body, caller, payload, reply)
         }
@@ -106,23 +121,42 @@ public import PomeloLoop
 
     private func run(
         _ body: Body, _ caller: RPCCaller, _ payload: Bytes, _ reply: @escaping Reply
-    ) -> Task<Void, Never>? {
+    ) -> QueuedBody? {
         switch body {
         case .immediate(let body):
             reply(Result(catching: { try body(caller, payload) }).mapError(Self.rpcError))
         case .replying(let body):
             do { try body(caller, payload, reply) } catch { reply(.failure(Self.rpcError(error))) }
-        case .suspending(let body):
-            return Loop.spawn { [clock] in
-                if Task.isCancelled || caller.deadline <= clock?.now ?? 0 { return reply(.failure(.late)) }
+        case .preparing(let body):
+            do {
+                return enqueue(try body(caller, payload), until: caller.deadline, reply)
+            } catch {
+                reply(.failure(Self.rpcError(error)))
+            }
+        }
+        return nil
+    }
+
+    private func enqueue(_ work: Work, until deadline: UInt64, _ reply: @escaping Reply) -> QueuedBody {
+        let queued = QueuedBody()
+        let isLate: @Loop () -> Bool = { [clock] in queued.isCancelled || deadline <= clock?.now ?? 0 }
+        switch work {
+        case .synchronous(let body):
+            Loop.enqueueSynchronous {
+                if isLate() { return reply(.failure(.late)) }
+                reply(Result(catching: { try body() }).mapError(Self.rpcError))
+            }
+        case .asynchronous(let body):
+            Loop.enqueue(queued) {
+                if isLate() { return reply(.failure(.late)) }
                 do {
-                    reply(.success(try await body(caller, payload)))
+                    reply(.success(try await body()))
                 } catch {
                     reply(.failure(Self.rpcError(error)))
                 }
             }
         }
-        return nil
+        return queued
     }
 
     /// What of an error crosses the wire: a fault's code and message, else only that it failed.

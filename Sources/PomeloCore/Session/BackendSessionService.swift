@@ -203,7 +203,7 @@ import PomeloWire
         return try sessions.map { id, uid, settings in
             Session(
                 id: id, frontend: frontend, instance: instance, uid: uid.isEmpty ? nil : UserID(uid),
-                settings: try JSON.parse(settings).object ?? JSONObject(), keeper: self)
+                settings: SettingsSnapshot(try JSON.parse(settings).object ?? JSONObject()), keeper: self)
         }
     }
 }

@@ -14,6 +14,10 @@ public import PomeloLoop
     public internal(set) var boundAt: Int64?
     /// What the application keeps with the session.
     public private(set) var settings = JSONObject()
+    /// The settings as copies see them; nil when none was made since they changed.
+    private var shared: SettingsSnapshot?
+    /// Where its requests go, one for each type of server that it has asked.
+    var lanes: [ForwardLane] = []
     /// Set once, when it closes.
     public internal(set) var end: SessionEnd?
     /// Requests that are not answered yet.
@@ -36,9 +40,24 @@ public import PomeloLoop
     /// A setting, or nil.
     public func get(_ key: String) -> JSON? { settings[key] }
     /// Changes a setting; copies made before keep what they have.
-    public func set(_ key: String, _ value: JSON) { settings[key] = value }
+    public func set(_ key: String, _ value: JSON) {
+        // First, so that the object is not copied for it.
+        shared = nil
+        settings[key] = value
+    }
     /// Removes a setting.
-    public func remove(_ key: String) { settings[key] = nil }
+    public func remove(_ key: String) {
+        shared = nil
+        settings[key] = nil
+    }
+
+    var snapshot: SettingsSnapshot {
+        if settings.isEmpty { return .none }
+        if let shared { return shared }
+        let snapshot = SettingsSnapshot(settings)
+        shared = snapshot
+        return snapshot
+    }
 
     /// Sends a push, or gives it to its route's scheduler; false when the client cannot take it.
     @inline(__always)

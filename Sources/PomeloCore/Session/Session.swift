@@ -20,19 +20,22 @@ public import PomeloLoop
     /// The user when the copy was made, then as `bind` and `unbind` of this copy left it.
     public private(set) var uid: UserID?
     /// All settings of the copy.
-    public private(set) var settings: JSONObject
+    public var settings: JSONObject { changed ?? snapshot.object }
+    private let snapshot: SettingsSnapshot
+    /// The settings since this copy was changed.
+    private var changed: JSONObject?
     private var removed: Set<Text> = []
     private let keeper: BackendSessionService
 
     init(
-        id: SessionID, frontend: ServerID, instance: InstanceID, uid: UserID?, settings: JSONObject,
+        id: SessionID, frontend: ServerID, instance: InstanceID, uid: UserID?, settings: SettingsSnapshot,
         keeper: BackendSessionService
     ) {
         self.id = id
         self.frontend = frontend
         self.instance = instance
         self.uid = uid
-        self.settings = settings
+        snapshot = settings
         self.keeper = keeper
     }
 
@@ -41,15 +44,26 @@ public import PomeloLoop
 
     /// Changes the copy.
     public func set(_ key: String, _ value: JSON) {
-        settings[key] = value
+        change { $0[key] = value }
         removed.remove(Text(key))
     }
 
     /// Removes a setting from the copy; `push` of its key and `pushAll` remove it at the frontend.
     public func remove(_ key: String) {
-        settings[key] = nil
+        change { $0[key] = nil }
         removed.insert(Text(key))
     }
+
+    private func change(_ body: (inout JSONObject) -> Void) {
+        var object = settings
+        // So that the object is not copied for each change.
+        changed = nil
+        body(&object)
+        changed = object
+    }
+
+    /// The settings as they travel: JSON, or nothing when there are none.
+    var encodedSettings: Bytes { changed.map { SettingsSnapshot($0).bytes } ?? snapshot.bytes }
 
     /// Binds the session to a user.
     ///

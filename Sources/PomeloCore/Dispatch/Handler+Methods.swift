@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+public import PomeloBytes
+public import PomeloJSON
+import PomeloLoop
+
+/// Methods that may await.
+extension Handler {
+    /// Serves a client call with a typed method.
+    ///
+    /// A body that is no JSON object is refused before the method; `null` and text that does not parse count as `{}`.
+    public func on<Query, Reply>(
+        _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Reply
+    ) -> ServedRoute {
+        .call(
+            call.route,
+            .asynchronous { body, session in
+                try JSONCoder.encode(try await method(try RequestBody.decode(Query.self, from: body), session))
+            })
+    }
+
+    /// Serves a client call with the body as JSON; as in pomelo the object also carries `__route__`.
+    public func on(
+        json route: String, _ method: @escaping @Loop @Sendable (JSON, Session) async throws -> JSON
+    ) -> ServedRoute {
+        .call(
+            Route(route),
+            .asynchronous { body, session in
+                try await method(try RequestBody.json(from: body, of: route), session).encoded()
+            })
+    }
+
+    /// Serves a client call with the bytes as they came; nothing is decoded.
+    public func on(
+        raw route: String, _ method: @escaping @Loop @Sendable (Bytes, Session) async throws -> Bytes
+    ) -> ServedRoute {
+        .call(Route(route), .asynchronous(method))
+    }
+
+    /// Serves a call of other servers with a typed method.
+    public func on<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) async throws -> Reply
+    ) -> ServedRoute {
+        .remote(remote.route) { body in
+            .asynchronous { try JSONCoder.encode(try await method(try JSONCoder.decode(Query.self, from: body))) }
+        }
+    }
+
+    /// Serves a call of other servers with JSON.
+    public func on(
+        remote route: String, _ method: @escaping @Loop @Sendable (JSON) async throws -> JSON
+    ) -> ServedRoute {
+        .remote(Route(route)) { body in .asynchronous { try await method(try JSON.parse(body)).encoded() } }
+    }
+
+    /// Serves the crons whose `action` is this: a file and a method, such as `chatCron.sendMoney`.
+    public func on(cron action: String, _ job: @escaping CronService.Job) -> ServedRoute {
+        ServedRoute(route: Route(action), kind: .cron(job))
+    }
+}
+
+/// Methods that do not await: each runs at its turn, without a task and outside every callback of a socket.
+///
+/// Within filters it runs in their task. As long as it runs nothing else does, as ever on the loop.
+extension Handler {
+    /// Serves a client call with a typed method.
+    ///
+    /// A body that is no JSON object is refused before the method; `null` and text that does not parse count as `{}`.
+    public func on<Query, Reply>(
+        _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) throws -> Reply
+    ) -> ServedRoute {
+        .call(
+            call.route,
+            .synchronous { body, session in
+                try JSONCoder.encode(try method(try RequestBody.decode(Query.self, from: body), session))
+            })
+    }
+
+    /// Serves a client call with the body as JSON; as in pomelo the object also carries `__route__`.
+    public func on(
+        json route: String, _ method: @escaping @Loop @Sendable (JSON, Session) throws -> JSON
+    ) -> ServedRoute {
+        .call(
+            Route(route),
+            .synchronous { body, session in
+                try method(try RequestBody.json(from: body, of: route), session).encoded()
+            })
+    }
+
+    /// Serves a client call with the bytes as they came; nothing is decoded.
+    public func on(
+        raw route: String, _ method: @escaping @Loop @Sendable (Bytes, Session) throws -> Bytes
+    ) -> ServedRoute {
+        .call(Route(route), .synchronous(method))
+    }
+
+    /// Serves a call of other servers with a typed method.
+    public func on<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) throws -> Reply
+    ) -> ServedRoute {
+        .remote(remote.route) { body in
+            .synchronous { try JSONCoder.encode(try method(try JSONCoder.decode(Query.self, from: body))) }
+        }
+    }
+
+    /// Serves a call of other servers with JSON.
+    public func on(
+        remote route: String, _ method: @escaping @Loop @Sendable (JSON) throws -> JSON
+    ) -> ServedRoute {
+        .remote(Route(route)) { body in .synchronous { try method(try JSON.parse(body)).encoded() } }
+    }
+}
+
+extension ServedRoute {
+    fileprivate static func call(_ route: Route, _ answer: Answer) -> ServedRoute {
+        ServedRoute(route: route, kind: .call(answer))
+    }
+
+    fileprivate static func remote(_ route: Route, _ answer: @escaping RemoteAnswer) -> ServedRoute {
+        ServedRoute(route: route, kind: .remote(answer))
+    }
+}
