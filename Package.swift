@@ -119,7 +119,7 @@ let package = Package(
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),
         tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
         tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
-        tests("PomeloTests", bench + ["Pomelo"]),
+        tests("PomeloTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"]),
         tests("ProcessTests", bench + ["Chat", "LessonChat"]),
     ]
 )

@@ -25,7 +25,7 @@ public enum Rendezvous {
         var best: (element: Element, id: String, weight: UInt64)?
         for element in elements {
             let name = id(element)
-            let weight = finalize(FNV1a.hash64(name, from: prefix))
+            let weight = finalize(FNV1a.hash64(name.utf8Span.span, from: prefix))
             if let best {
                 let wins = weight == best.weight ? Text(name) < Text(best.id) : weight > best.weight
                 guard wins else { continue }
@@ -47,19 +47,17 @@ public enum Rendezvous {
 ///
 /// - Source: the FNV hash, draft-eastlake-fnv, parameters for 64 bits.
 public enum FNV1a {
-    static let basis: UInt64 = 0xCBF2_9CE4_8422_2325
+    package static let basis: UInt64 = 0xCBF2_9CE4_8422_2325
     static let prime: UInt64 = 0x100_0000_01B3
 
     /// Hashes the UTF-8 of a text.
-    public static func hash64(_ text: String) -> UInt64 {
-        hash64(text, from: basis)
-    }
+    public static func hash64(_ text: String) -> UInt64 { hash64(text.utf8Span.span) }
 
-    static func hash64(_ text: String, from state: UInt64) -> UInt64 {
+    /// Hashes bytes, or goes on with them.
+    @inline(__always)
+    package static func hash64(_ bytes: borrowing Span<UInt8>, from state: UInt64 = basis) -> UInt64 {
         var state = state
-        for byte in text.utf8 {
-            state = step(state, byte)
-        }
+        for index in bytes.indices { state = step(state, bytes[index]) }
         return state
     }
 

@@ -120,6 +120,8 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     case maybeExecuted(String)
     /// The peer answered with an error; `code` is the peer's, 500 when it has none.
     case failed(code: Int, message: String)
+    /// The peer does not serve the procedure, being of another version or without the plugin: it was not executed.
+    case unimplemented(String)
 
     /// What a procedure answers that was not begun because nobody waited for it any more.
     public static let late = RPCError.failed(code: 504, message: "given up before it began")
@@ -130,12 +132,19 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
         return PomeloError.told(message, otherwise: .unreachable).code == .replaced
     }
 
-    /// Which of the three outcomes it was, and why.
+    /// The error as the caller of a procedure hears it that threw it: what became of a further call is not what became
+    /// of this one.
+    var ofFurtherCall: RPCError {
+        if case .failed = self { self } else { .failed(code: 500, message: description) }
+    }
+
+    /// Which of the outcomes it was, and why.
     public var description: String {
         switch self {
         case .notSent(let reason): "not sent: \(reason)"
         case .maybeExecuted(let reason): "no answer (may have executed): \(reason)"
         case .failed(let code, let message): "failed with \(code): \(message)"
+        case .unimplemented(let what): "not served there: \(what)"
         }
     }
 }

@@ -14,7 +14,7 @@
 // Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
 // Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
 // FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
-// RPC/: RPCTransport (the seam to servers), ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
+// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
 // Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
 // Publication/: ChangeFlusher.
 public import PomeloBytes

@@ -19,27 +19,27 @@ import PomeloPublication
     let service: GlobalChannelService
 
     func register(in table: ProcedureTable) {
-        membership(table, "sys/channel.add") { try service.channels.add(UserID($1), to: $0) }
-        membership(table, "sys/channel.leave") { service.channels.leave(UserID($1), $0) }
-        membership(table, "sys/channel.addDevice") {
+        membership(table, .channelAdd) { try service.channels.add(UserID($1), to: $0) }
+        membership(table, .channelLeave) { service.channels.leave(UserID($1), $0) }
+        membership(table, .channelAddDevice) {
             try service.channels.add(device: SessionID(UInt64($1) ?? 0), to: $0)
         }
-        membership(table, "sys/channel.leaveDevice") {
+        membership(table, .channelLeaveDevice) {
             service.channels.leave(device: SessionID(UInt64($1) ?? 0), $0)
         }
-        table.immediate("sys/channel.members") { _, payload in
+        table.immediate(.channelMembers) { _, payload in
             var reader = PayloadReader(payload)
             return page(ChannelName(try reader.text()), after: try reader.number())
         }
-        table.replying("sys/channel.pushAll") { _, payload, reply in
+        table.replying(.channelPushAll) { _, payload, reply in
             try service.deliver(try ChannelPush(payload)) { reply(.success(Fanout.encode($0))) }
         }
-        table.replying("sys/channel.gone") { _, payload, reply in
+        table.replying(.channelGone) { _, payload, reply in
             let own = service.context.serverID
             let words = try GoneWords(payload, at: own)
             try service.passOn(words, words.fences[own]) { reply(.success(Fanout.encode($0))) }
         }
-        table.immediate("sys/channel.missed") { _, payload in
+        table.immediate(.channelMissed) { _, payload in
             var reader = PayloadReader(payload)
             guard InstanceID(try reader.text()) == service.context.instance else { return [] }
             let isAll = try reader.count() == 1
@@ -47,19 +47,19 @@ import PomeloPublication
             service.gaps.note(isAll ? nil : names)
             return []
         }
-        table.immediate("sys/channel.destroy") { _, payload in
+        table.immediate(.channelDestroy) { _, payload in
             var reader = PayloadReader(payload)
             service.channels.destroy(ChannelName(try reader.text()))
             return Fanout.encode(PushReport())
         }
-        table.suspending("sys/channel.flush", addressed: true) { _, _ in
+        table.suspending(.channelFlush, addressed: true) { _, _ in
             guard await service.writer.flushed() else {
                 throw PomeloError(.redisUnavailable, "the memberships are not published yet")
             }
             return []
         }
         // Not a task of the call's: it goes on when the caller waits no longer.
-        table.replying("sys/channel.departed") { _, payload, reply in
+        table.replying(.channelDeparted) { _, payload, reply in
             let departed = try Departed(payload)
             service.departures.begin {
                 await service.hear(departed)
@@ -70,9 +70,9 @@ import PomeloPublication
     }
 
     private func membership(
-        _ table: ProcedureTable, _ name: String, _ body: @escaping @Loop (ChannelName, String) throws -> Void
+        _ table: ProcedureTable, _ procedure: Procedure, _ body: @escaping @Loop (ChannelName, String) throws -> Void
     ) {
-        table.immediate(name, addressed: true) { _, payload in
+        table.immediate(procedure, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let channel = ChannelName(try reader.text())
             try body(channel, try reader.text())
@@ -87,4 +87,23 @@ import PomeloPublication
         payload.texts(page.uids.map(\.rawValue))
         return payload.bytes
     }
+}
+
+/// The numbers of this room.
+extension Procedure {
+    static let channelAdd = Procedure(64, "channel.add")
+    static let channelLeave = Procedure(65, "channel.leave")
+    static let channelAddDevice = Procedure(66, "channel.addDevice")
+    static let channelLeaveDevice = Procedure(67, "channel.leaveDevice")
+    static let channelMembers = Procedure(68, "channel.members")
+    static let channelPushAll = Procedure(69, "channel.pushAll")
+    static let channelGone = Procedure(70, "channel.gone")
+    static let channelMissed = Procedure(71, "channel.missed")
+    static let channelDestroy = Procedure(72, "channel.destroy")
+    static let channelFlush = Procedure(73, "channel.flush")
+    static let channelDeparted = Procedure(74, "channel.departed")
+    static let channelFence = Procedure(75, "channel.fence")
+    static let channelPresent = Procedure(76, "channel.present")
+    static let channelTold = Procedure(77, "channel.told")
+    static let channelToldGone = Procedure(78, "channel.toldGone")
 }

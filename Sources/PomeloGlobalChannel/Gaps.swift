@@ -109,7 +109,7 @@ public struct MissedPushes: Sendable {
         payload.count(note.isAll ? 1 : 0)
         payload.texts(note.channels.map(\.rawValue))
         _ = try await context.rpc.system(
-            server, "channel.missed", payload.bytes, within: context.limits.pushCall)
+            server, .channelMissed, payload.bytes, within: context.limits.pushCall)
     }
 }
 

@@ -66,7 +66,7 @@ extension GlobalChannelService {
         let target = choices.isEmpty ? context.serverID : Router.hashed(departed.channel.rawValue, choices)
         guard target != context.serverID else { return await hear(departed) }
         do {
-            _ = try await context.rpc.system(target, "channel.departed", departed.payload)
+            _ = try await context.rpc.system(target, .channelDeparted, departed.payload)
         } catch {
             // It may have begun: those who are told twice are told once by their frontend.
             context.log.notice("departures are judged here", metadata: ["error": "\(error)"])

@@ -31,7 +31,7 @@ extension GlobalChannelService {
             payload.text(channel.rawValue)
             payload.number(next)
             let reply = try await context.rpc.system(
-                frontend, "channel.members", payload.bytes, within: context.limits.pushCall)
+                frontend, .channelMembers, payload.bytes, within: context.limits.pushCall)
             var reader = PayloadReader(reply)
             do {
                 next = try reader.number()

@@ -72,7 +72,7 @@ extension GlobalChannelService {
         var words = GoneWords(gone, route: push.route)
         for uid in gone.uids { words.bodies.append((uid, try PushMessage(push, message(uid)).body)) }
         let targets = frontends(type).filter { gone.fences[$0] != nil }
-        return await toEach(targets, gone.channel, "channel.gone", here: { await self.passOn(words) }) {
+        return await toEach(targets, gone.channel, .channelGone, here: { await self.passOn(words) }) {
             words.payload(for: $0)
         }
     }

@@ -68,7 +68,7 @@ extension GlobalChannelService {
         let push = ChannelPush(channel: channel, message: message, except: except, arrival: arrival)
         let payload = push.payload
         let targets = frontends(type)
-        let report = await toEach(targets, channel, "channel.pushAll", here: { await self.deliver(push) }) { _ in
+        let report = await toEach(targets, channel, .channelPushAll, here: { await self.deliver(push) }) { _ in
             payload
         }
         if let arrival, report.followsGone { doubtArrival(channel, arrival) }
@@ -86,7 +86,7 @@ extension GlobalChannelService {
 
     /// Does something at frontends, of which this may be one, and notes who has missed it.
     func toEach(
-        _ targets: [ServerID], _ channel: ChannelName, _ procedure: String,
+        _ targets: [ServerID], _ channel: ChannelName, _ procedure: Procedure,
         here: @escaping @Loop () async -> PushReport, _ payload: (ServerID) -> Bytes
     ) async -> PushReport {
         let wasComplete = isViewComplete
@@ -133,7 +133,7 @@ extension GlobalChannelService {
         payload.text(channel.rawValue)
         let bytes = payload.bytes
         let frontends = context.servers.frontends.map(\.id)
-        let report = await context.fanout.callEach(frontends, "channel.destroy") { _ in bytes }
+        let report = await context.fanout.callEach(frontends, .channelDestroy) { _ in bytes }
         do {
             let ever = try await context.membership?.everServers() ?? []
             try await store.destroy(channel, at: ever.filter { !frontends.contains($0) })

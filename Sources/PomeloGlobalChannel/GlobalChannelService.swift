@@ -104,13 +104,13 @@ public struct ChannelMembers: Sendable, Equatable {
     public func add(
         _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, instance: InstanceID? = nil, durable: Bool = false
     ) async throws {
-        try await membership("channel.add", channel, uid.rawValue, frontend, instance, durable: durable)
+        try await membership(.channelAdd, channel, uid.rawValue, frontend, instance, durable: durable)
     }
 
     /// Makes one session's device a member; its user's other devices are not.
     public func add(_ channel: ChannelName, session: Session) async throws {
         try await membership(
-            "channel.addDevice", channel, session.id.description, session.frontend, session.instance, durable: false)
+            .channelAddDevice, channel, session.id.description, session.frontend, session.instance, durable: false)
     }
 
     /// Ends a user's membership at one frontend; one that is no member, or a frontend that is gone, is fine.
@@ -121,7 +121,7 @@ public struct ChannelMembers: Sendable, Equatable {
     ) async throws {
         guard context.servers[frontend] != nil else { return }
         try await unlessReplaced {
-            try await membership("channel.leave", channel, uid.rawValue, frontend, instance, durable: durable)
+            try await membership(.channelLeave, channel, uid.rawValue, frontend, instance, durable: durable)
         }
     }
 
@@ -130,7 +130,7 @@ public struct ChannelMembers: Sendable, Equatable {
         guard context.servers[session.frontend] != nil else { return }
         try await unlessReplaced {
             try await membership(
-                "channel.leaveDevice", channel, session.id.description, session.frontend, session.instance,
+                .channelLeaveDevice, channel, session.id.description, session.frontend, session.instance,
                 durable: false)
         }
     }
@@ -145,7 +145,7 @@ public struct ChannelMembers: Sendable, Equatable {
     }
 
     private func membership(
-        _ procedure: String, _ channel: ChannelName, _ member: String, _ frontend: ServerID, _ instance: InstanceID?,
+        _ procedure: Procedure, _ channel: ChannelName, _ member: String, _ frontend: ServerID, _ instance: InstanceID?,
         durable: Bool
     ) async throws {
         guard let info = context.servers[frontend] else {
@@ -158,8 +158,8 @@ public struct ChannelMembers: Sendable, Equatable {
         do {
             let instance = instance ?? info.instance
             _ = try await context.rpc.system(
-                frontend, instance: instance, procedure, payload.bytes, within: context.limits.pushCall)
-            if durable { _ = try await context.rpc.system(frontend, instance: instance, "channel.flush", []) }
+                frontend, procedure.at(instance), payload.bytes, within: context.limits.pushCall)
+            if durable { _ = try await context.rpc.system(frontend, .channelFlush.at(instance), []) }
         } catch .failed(_, let message) {
             throw PomeloError.told(message, otherwise: .noSession, at: "\(member) at \(frontend)")
         } catch {

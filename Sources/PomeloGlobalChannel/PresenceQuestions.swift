@@ -17,13 +17,13 @@ extension GlobalChannelService {
     private static let answerLength = 4096
 
     func registerQuestions(in table: ProcedureTable) {
-        table.immediate("sys/channel.fence") { [unowned self] _, _ in
+        table.immediate(.channelFence) { [unowned self] _, _ in
             var payload = PayloadWriter()
             payload.text(context.instance.rawValue)
             payload.number(told.tick)
             return payload.bytes
         }
-        table.immediate("sys/channel.present") { [unowned self] _, payload in
+        table.immediate(.channelPresent) { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             var answer = PayloadWriter()
             for _ in 0..<(try reader.count()) {
@@ -32,14 +32,14 @@ extension GlobalChannelService {
             }
             return answer.bytes
         }
-        table.immediate("sys/channel.told") { [unowned self] _, payload in
+        table.immediate(.channelTold) { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let channel = ChannelName(try reader.text())
             var answer = PayloadWriter()
             answer.texts(try reader.texts().filter { told.isGone(channel, UserID($0)) })
             return answer.bytes
         }
-        table.immediate("sys/channel.toldGone") { [unowned self] caller, payload in
+        table.immediate(.channelToldGone) { [unowned self] caller, payload in
             var reader = PayloadReader(payload)
             let gone = told.gone(
                 with: caller.server, InstanceID(try reader.text()), limit: Self.answerLength)
@@ -57,7 +57,7 @@ extension GlobalChannelService {
 
     /// How far each frontend is with what it tells; those that do not answer are left out.
     func fences(of frontends: [ServerID]) async -> [ServerID: Fence] {
-        await ask(frontends, "channel.fence", [], none: .nobody) { reader throws(PomeloError) in
+        await ask(frontends, .channelFence, [], none: .nobody) { reader throws(PomeloError) in
             Fence(instance: InstanceID(try reader.text()), tick: try reader.number())
         }
     }
@@ -73,7 +73,7 @@ extension GlobalChannelService {
             payload.texts(uids.map(\.rawValue))
         }
         let none = questions.map { _ in Set<UserID>() }
-        return await ask(frontends, "channel.present", payload.bytes, none: none) { reader throws(PomeloError) in
+        return await ask(frontends, .channelPresent, payload.bytes, none: none) { reader throws(PomeloError) in
             var answers: [Set<UserID>] = []
             for _ in questions { answers.append(Set(try reader.texts().map { UserID($0) })) }
             return answers
@@ -86,7 +86,7 @@ extension GlobalChannelService {
         var payload = PayloadWriter()
         payload.text(channel.rawValue)
         payload.texts(uids.map(\.rawValue))
-        let answers = await ask(frontends, "channel.told", payload.bytes) { reader throws(PomeloError) in
+        let answers = await ask(frontends, .channelTold, payload.bytes) { reader throws(PomeloError) in
             try reader.texts().map { UserID($0) }
         }
         return Set(answers.values.joined())
@@ -97,7 +97,7 @@ extension GlobalChannelService {
         var payload = PayloadWriter()
         payload.text(context.instance.rawValue)
         let others = context.servers.frontends.map(\.id).filter { $0 != context.serverID }
-        let answers = await ask(others, "channel.toldGone", payload.bytes) { reader throws(PomeloError) in
+        let answers = await ask(others, .channelToldGone, payload.bytes) { reader throws(PomeloError) in
             var gone: [(ChannelName, UserID)] = []
             for _ in 0..<(try reader.count()) {
                 gone.append((ChannelName(try reader.text()), UserID(try reader.text())))
@@ -114,7 +114,7 @@ extension GlobalChannelService {
     /// Asks servers at once; one that does not answer, or not in this form, is left out; one that does not know the
     /// question, a gate for instance, has no members and answers `none`.
     private func ask<Answer: Sendable>(
-        _ servers: [ServerID], _ procedure: String, _ payload: Bytes, none: Answer? = nil,
+        _ servers: [ServerID], _ procedure: Procedure, _ payload: Bytes, none: Answer? = nil,
         _ read: @escaping @Loop @Sendable (inout PayloadReader) throws(PomeloError) -> Answer
     ) async -> [ServerID: Answer] {
         await withTaskGroup(of: (ServerID, Answer)?.self) { group in
@@ -125,7 +125,7 @@ extension GlobalChannelService {
                             server, procedure, payload, within: self.context.limits.pushCall)
                         var reader = PayloadReader(reply)
                         return (server, try read(&reader))
-                    } catch RPCError.failed(code: 404, _) {
+                    } catch RPCError.unimplemented {
                         return none.map { (server, $0) }
                     } catch {
                         self.context.log.debug("\(server) does not answer \(procedure): \(error)")

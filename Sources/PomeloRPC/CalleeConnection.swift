@@ -39,7 +39,7 @@ import PomeloWire
     private struct Held {
         let id: UInt32
         let deadline: UInt64
-        let method: String
+        let procedure: Procedure
         let payload: Bytes
     }
 
@@ -129,8 +129,8 @@ import PomeloWire
             let step = handshake.receive(frame)
             phase = .shaking(handshake)
             shake(step)
-        case (.open, .call(let id, let sent, let remaining, let method, let payload)):
-            take(id, age(of: sent), remaining, method, payload)
+        case (.open, .call(let id, let sent, let remaining, let target, let payload)):
+            take(id, age(of: sent), remaining, Procedure(target), payload)
         // The caller learns from the goAway frame that later calls are not run.
         case (.draining, .call): break
         case (_, .cancel(let id)): cancel(id)
@@ -177,7 +177,7 @@ import PomeloWire
 
     // MARK: calls
 
-    private func take(_ id: UInt32, _ age: UInt64, _ remaining: UInt32, _ method: String, _ payload: Bytes) {
+    private func take(_ id: UInt32, _ age: UInt64, _ remaining: UInt32, _ procedure: Procedure, _ payload: Bytes) {
         guard id > lastID else { return broke("call numbers must grow") }
         lastID = id
         let left = UInt64(remaining) * 1_000_000
@@ -185,7 +185,7 @@ import PomeloWire
         guard running + held.count < core.options.maxInFlightPerPeer else {
             return notExecuted(id, "overloaded: \(running) calls are being run")
         }
-        let call = Held(id: id, deadline: core.clock.now &+ (left - age), method: method, payload: payload)
+        let call = Held(id: id, deadline: core.clock.now &+ (left - age), procedure: procedure, payload: payload)
         guard isConfirming else { return begin(call) }
         guard held.isEmpty || heldBytes + payload.count <= core.options.maxQueuedBytesPerPeer else {
             return notExecuted(id, "overloaded: \(heldBytes) bytes of calls wait")
@@ -201,7 +201,7 @@ import PomeloWire
         running += 1
         let call = Served(taken.id, taken.deadline)
         let caller = RPCCaller(server: peer.server, instance: peer.instance, deadline: call.deadline)
-        call.queued = core.context.procedures.run(taken.method, caller, taken.payload) { outcome in
+        call.queued = core.context.procedures.run(taken.procedure, caller, taken.payload) { outcome in
             self.finish(call, outcome)
         }
         if !call.isOver {
@@ -286,7 +286,7 @@ import PomeloWire
     }
 
     private func notExecuted(_ id: UInt32, _ reason: String) {
-        write(.failure(id: id, kind: CallerConnection.notExecuted, code: 503, message: reason))
+        fail(id, 503, reason, .notExecuted)
     }
 
     // MARK: replies
@@ -306,15 +306,16 @@ import PomeloWire
                 sendChunks()
             }
         case .failure(.failed(let code, let message)): fail(id, code, message)
+        case .failure(.unimplemented(let what)): fail(id, 501, what, .unimplemented)
         case .failure(let error): fail(id, 500, error.description)
         }
         limitOutput()
     }
 
-    private func fail(_ id: UInt32, _ code: Int, _ message: String) {
+    private func fail(_ id: UInt32, _ code: Int, _ message: String, _ kind: FailureKind = .failed) {
         // Messages are for people; a longer one would only cost memory on both sides.
         let short = message.utf8.count <= 4096 ? message : String(message.prefix(1024))
-        write(.failure(id: id, kind: 0, code: Int32(clamping: code), message: short))
+        write(.failure(id: id, kind: kind.rawValue, code: Int32(clamping: code), message: short))
     }
 
     private func sendChunks() {

@@ -17,9 +17,6 @@ import PomeloWire
 @Loop final class CallerConnection: ByteStreamDelegate, CallHolder {
     private enum Phase { case shaking, open, leaving, ended }
 
-    /// Failures of this kind were not executed; all others may have been.
-    static let notExecuted: UInt8 = 1
-
     private let core: TransportCore
     private let stream: any ByteStream
     private let serial: Int
@@ -119,8 +116,8 @@ import PomeloWire
         let id = lastID + 1
         let frame = RPCFrame.call(
             id: id, sent: core.clock.now, remainingMilliseconds: UInt32(clamping: milliseconds),
-            method: call.method, payload: call.payload)
-        guard write(frame) else { return call.fail(.notSent("the method name is too long")) }
+            RPCFrameTarget(call.procedure), payload: call.payload)
+        guard write(frame) else { return call.fail(.notSent("the name of the procedure is too long")) }
         lastID = id
         core.counters.sent += 1
         call.payload = []
@@ -171,7 +168,11 @@ import PomeloWire
 
     private func failed(_ id: UInt32, _ kind: UInt8, _ code: Int32, _ message: String) {
         let error: RPCError =
-            kind == Self.notExecuted ? .notSent(message) : .failed(code: Int(code), message: message)
+            switch FailureKind(rawValue: kind) {
+            case .notExecuted: .notSent(message)
+            case .unimplemented: .unimplemented(message)
+            case .failed, nil: .failed(code: Int(code), message: message)
+            }
         settle(id, .failure(error))
     }
 

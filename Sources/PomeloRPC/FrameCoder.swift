@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
+import PomeloCore
 import PomeloWire
 
 // A sealed connection carries the same frames as an open one, each in one or more records (`RPCRecordDecoder`) of one
@@ -78,4 +79,29 @@ struct FrameReader {
     private static func maxRecordBytes(of decoder: RPCDecoder) -> Int {
         min(NoiseCipher.maxMessageBytes, decoder.maxFrameBytes &+ 4 &+ NoiseCipher.tagBytes)
     }
+}
+
+/// What became of a call that failed, as a failure frame says it; of an unknown kind it failed like any other.
+enum FailureKind: UInt8 {
+    case failed = 0
+    /// Safe to try again.
+    case notExecuted = 1
+    /// The procedure is not served.
+    case unimplemented = 2
+}
+
+extension RPCFrameTarget {
+    init(_ procedure: Procedure) {
+        self.init(
+            procedure: procedure.number, instance: procedure.instance?.rawValue ?? "", name: procedure.name.string)
+    }
+}
+
+extension Procedure {
+    init(_ target: RPCFrameTarget) {
+        self.init(number: target.procedure, name: target.name, instance: target.instance)
+    }
+
+    /// An upper bound of what it adds to its frame.
+    var frameBytes: Int { name.string.utf8.count + (instance?.rawValue.utf8.count ?? 0) + 64 }
 }

@@ -42,7 +42,7 @@ enum Refusal: UInt16 {
 
 /// What the caller says first.
 struct Hello: Equatable {
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     var version = Hello.version
     var cluster: String

@@ -29,7 +29,7 @@ import PomeloLoop
             server: core.context.own.id, instance: core.context.own.instance, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
-        let body = core.context.procedures.run(call.method, caller, payload) { outcome in
+        let body = core.context.procedures.run(call.procedure, caller, payload) { outcome in
             self.running -= 1
             if outcome.isLate {
                 self.core.counters.late += 1

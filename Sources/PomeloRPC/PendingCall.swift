@@ -10,7 +10,7 @@ import PomeloLoop
 
 /// One call from its start to its only outcome.
 @Loop final class PendingCall {
-    let method: String
+    let procedure: Procedure
     /// Monotonic nanoseconds.
     let deadline: UInt64
     /// Emptied once it is on its way.
@@ -23,8 +23,8 @@ import PomeloLoop
     private(set) var outcome: Result<Bytes, RPCError>?
     private var reply: ProcedureTable.Reply?
 
-    init(_ method: String, _ payload: Bytes, deadline: UInt64, reply: ProcedureTable.Reply? = nil) {
-        self.method = method
+    init(_ procedure: Procedure, _ payload: Bytes, deadline: UInt64, reply: ProcedureTable.Reply? = nil) {
+        self.procedure = procedure
         self.payload = payload
         self.deadline = deadline
         self.reply = reply

@@ -115,36 +115,36 @@ public import PomeloLoop
     /// - Throws: `RPCError`; `.notSent` at once for an unknown server, a suspect, an overload, or a call over
     ///   `maxFrameBytes`. A cancelled task gets its outcome at once, and the callee's answer is dropped.
     public func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
         if Task.isCancelled { throw .notSent("the caller was cancelled") }
-        return try await submit(server, method, payload, deadline, reply: nil).result()
+        return try await submit(server, procedure, payload, deadline, reply: nil).result()
     }
 
     /// Calls a procedure as above; the outcome comes by `reply`.
     public func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration,
         reply: @escaping ProcedureTable.Reply
     ) {
         do throws(RPCError) {
-            _ = try submit(server, method, payload, deadline, reply: reply)
+            _ = try submit(server, procedure, payload, deadline, reply: reply)
         } catch {
             reply(.failure(error))
         }
     }
 
     private func submit(
-        _ server: ServerID, _ method: String, _ payload: Bytes, _ deadline: Duration, reply: ProcedureTable.Reply?
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, _ deadline: Duration, reply: ProcedureTable.Reply?
     ) throws(RPCError) -> PendingCall {
         guard let core, phase == .running || phase == .draining else {
             throw .notSent("the RPC transport is not running")
         }
-        guard payload.count + method.utf8.count + 64 <= options.maxFrameBytes else {
+        guard payload.count + procedure.frameBytes <= options.maxFrameBytes else {
             throw .notSent("the call has \(payload.count) bytes, the limit is \(options.maxFrameBytes)")
         }
         let isOwn = server == core.context.own.id
         let peer = isOwn ? nil : try peer(server, core)
-        let call = PendingCall(method, payload, deadline: core.clock.deadline(after: deadline), reply: reply)
+        let call = PendingCall(procedure, payload, deadline: core.clock.deadline(after: deadline), reply: reply)
         if let peer { peer.submit(call) } else { local?.submit(call) }
         return call
     }

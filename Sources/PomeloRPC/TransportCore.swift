@@ -167,8 +167,7 @@ extension Result where Success == Bytes, Failure == RPCError {
         switch self {
         case .success(let reply) where reply.count > limit:
             .failure(.failed(code: 500, message: "the reply has more than \(limit) bytes"))
-        case .success, .failure(.failed): self
-        case .failure(let error): .failure(.failed(code: 500, message: error.description))
+        case .success, .failure: self
         }
     }
 }

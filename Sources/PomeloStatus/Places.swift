@@ -42,7 +42,7 @@ struct Located {
         self.store = store
         // The membership tells of it later, and somebody may ask in between.
         store.observeReturns { [weak self] in self?.doubt() }
-        context.procedures.immediate("sys/status.here") { [unowned context] _, payload in
+        context.procedures.immediate(.statusHere) { [unowned context] _, payload in
             var reader = PayloadReader(payload)
             var answer = PayloadWriter()
             answer.texts(
@@ -129,10 +129,10 @@ struct Located {
     private func users(at frontend: ServerID, _ payload: [UInt8]) async -> [UserID]? {
         do {
             let reply = try await context.rpc.system(
-                frontend, "status.here", payload, within: StatusService.askDeadline)
+                frontend, .statusHere, payload, within: StatusService.askDeadline)
             var reader = PayloadReader(reply)
             return try reader.texts().map { UserID($0) }
-        } catch RPCError.failed(code: 404, _) {
+        } catch RPCError.unimplemented {
             // A frontend without this service, such as a gate.
             return []
         } catch {

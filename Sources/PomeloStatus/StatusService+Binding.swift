@@ -133,7 +133,7 @@ extension StatusService: BindAuthority {
         payload.number(other.session.rawValue)
         do throws(RPCError) {
             let answer = try await context.rpc.system(
-                other.server, instance: other.instance, "status.holds", payload.bytes, within: Self.askDeadline)
+                other.server, .statusHolds.at(other.instance), payload.bytes, within: Self.askDeadline)
             return answer.first == 1 ? .holds : .gone
         } catch let error where error.isReplaced {
             return .gone

@@ -36,7 +36,7 @@ import PomeloPublication
                 context.sessions.get(byUid: uid).first.map { self.holder($0.id) }
             }
         }
-        context.procedures.immediate("sys/status.holds", addressed: true) { [unowned self] _, payload in
+        context.procedures.immediate(.statusHolds, addressed: true) { [unowned self] _, payload in
             var reader = PayloadReader(payload)
             let uid = UserID(try reader.text())
             return [self.holds(uid, SessionID(try reader.number())) ? 1 : 0]
@@ -91,4 +91,10 @@ extension StatusService: LeaseCleaner {
     ) async throws {
         try await store.cleanUp(server, instance: instance, proceed: proceed)
     }
+}
+
+/// The numbers of this room.
+extension Procedure {
+    static let statusHolds = Procedure(96, "status.holds")
+    static let statusHere = Procedure(97, "status.here")
 }

@@ -192,12 +192,12 @@ public import PomeloLoop
 
     /// Delivers the call after the link's delay, unless a fault says otherwise.
     public func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
         guard let context else { throw .notSent("the transport of \(self.server) is not running") }
         let target = try server == self.server ? self : target(server, context)
         let limit = network.clock.deadline(after: deadline)
-        let call = LoopbackCall(network, self.server, context.own.instance, method, payload, deadline: limit)
+        let call = LoopbackCall(network, self.server, context.own.instance, procedure, payload, deadline: limit)
         hold(call)
         call.timer = network.clock.schedule(at: limit) {
             call.finish(.failure(.maybeExecuted("no answer within the deadline")))
@@ -244,7 +244,8 @@ public import PomeloLoop
     /// What the process at an address says of itself; nil when nobody answers in time.
     private func shakeHands(with server: ServerInfo, within deadline: Duration) async -> RPCContext? {
         guard let target = network.listener(server) else { return nil }
-        let probe = LoopbackCall(network, self.server, "", "", [], deadline: network.clock.deadline(after: deadline))
+        let probe = LoopbackCall(
+            network, self.server, "", Procedure(remote: ""), [], deadline: network.clock.deadline(after: deadline))
         probe.timer = network.clock.schedule(at: probe.deadline) { probe.finish(.failure(.maybeExecuted("silent"))) }
         var answer: RPCContext?
         network.send(from: self.server, to: target.server) { [network] in
@@ -282,21 +283,13 @@ public import PomeloLoop
         network.noteExecution()
         hold(call)
         let caller = RPCCaller(server: call.caller, instance: call.instance, deadline: call.deadline)
-        context.procedures.run(call.method, caller, call.payload) { result in
-            if call.isAnswered { self.network.noteViolation("\(call.method) was answered twice") }
+        context.procedures.run(call.procedure, caller, call.payload) { result in
+            if call.isAnswered { self.network.noteViolation("\(call.procedure) was answered twice") }
             call.isAnswered = true
             let lost = self.network.drawsLoss()
             self.network.send(from: self.server, to: call.caller) {
-                call.finish(lost ? .failure(.maybeExecuted("the connection broke")) : Self.crossing(result))
+                call.finish(lost ? .failure(.maybeExecuted("the connection broke")) : result)
             }
-        }
-    }
-
-    /// What of an outcome crosses the wire: bytes, or that it failed.
-    private static func crossing(_ result: Result<Bytes, RPCError>) -> Result<Bytes, RPCError> {
-        switch result {
-        case .success, .failure(.failed): result
-        case .failure(let error): .failure(.failed(code: 500, message: "\(error)"))
         }
     }
 }
@@ -305,7 +298,7 @@ public import PomeloLoop
 @Loop private final class LoopbackCall {
     let caller: ServerID
     let instance: InstanceID
-    let method: String
+    let procedure: Procedure
     let payload: Bytes
     let deadline: UInt64
     let number: Int
@@ -317,13 +310,13 @@ public import PomeloLoop
     private var ending: [@Loop () -> Void] = []
 
     init(
-        _ network: LoopbackNetwork, _ caller: ServerID, _ instance: InstanceID, _ method: String, _ payload: Bytes,
-        deadline: UInt64
+        _ network: LoopbackNetwork, _ caller: ServerID, _ instance: InstanceID, _ procedure: Procedure,
+        _ payload: Bytes, deadline: UInt64
     ) {
         self.network = network
         self.caller = caller
         self.instance = instance
-        self.method = method
+        self.procedure = procedure
         self.payload = payload
         self.deadline = deadline
         network.noteCall()

@@ -27,8 +27,8 @@ public import PomeloLoop
         case pingOwnInstance, pingOwnIDElsewhere, pingOwnIDOfADeadInstance, addressInUse
         case proofAccepted, proofOfAnyInstance, proofRefused, proofOtherCluster, proofOtherServer
         case proofNobodyThere, proofSilent, proofNotRunning
-        case callReplies, callFails, callOfOwn, callUnknown, callNobodyThere, callOtherInstance, callSilent
-        case callNotRunning, callOrder
+        case callReplies, callFails, callUnimplemented, callNested, callOfOwn, callUnknown, callNobodyThere
+        case callOtherInstance, callSilent, callNotRunning, callOrder
     }
 
     private let world: any TransportWorld
@@ -65,23 +65,26 @@ public import PomeloLoop
         init(_ transport: any RPCTransport, _ info: ServerInfo) {
             self.transport = transport
             self.info = info
-            procedures.immediate("echo") { [unowned self] _, payload in
+            procedures.immediate(.echo) { [unowned self] _, payload in
                 seen.append(payload)
                 return payload
             }
-            procedures.immediate("fault") { _, _ in throw Fault(1001, "no such room") }
+            procedures.immediate(.fault) { _, _ in throw Fault(1001, "no such room") }
+            procedures.immediate(.nested) { _, _ in throw RPCError.unimplemented("a further call") }
         }
 
         func outcome(
-            _ server: ServerID, _ method: String = "echo", _ payload: Bytes = [7], within limit: Duration = .seconds(5)
+            _ server: ServerID, _ procedure: Procedure = .echo, _ payload: Bytes = [7],
+            within limit: Duration = .seconds(5)
         ) async -> String {
             do throws(RPCError) {
-                return "\(try await transport.call(server, method, payload, within: limit))"
+                return "\(try await transport.call(server, procedure, payload, within: limit))"
             } catch {
                 switch error {
                 case .notSent: return "notSent"
                 case .maybeExecuted: return "maybeExecuted"
                 case .failed(let code, _): return "failed \(code)"
+                case .unimplemented: return "unimplemented"
                 }
             }
         }
@@ -204,7 +207,10 @@ public import PomeloLoop
         a.directory.add([a.info, b.info])
         switch name {
         case .callReplies: try expect("a call", await a.outcome("b"), "[7]")
-        case .callFails: try expect("a procedure that fails", await a.outcome("b", "fault"), "failed 1001")
+        case .callFails: try expect("a procedure that fails", await a.outcome("b", .fault), "failed 1001")
+        case .callUnimplemented:
+            try expect("a procedure nobody serves", await a.outcome("b", .missing), "unimplemented")
+        case .callNested: try expect("a further call that fails", await a.outcome("b", .nested), "failed 500")
         case .callOfOwn: try expect("a call to itself", await a.outcome("a"), "[7]")
         case .callUnknown: try expect("a call of a server no view has", await a.outcome("c"), "notSent")
         case .callNobodyThere:
@@ -223,7 +229,7 @@ public import PomeloLoop
             await a.transport.stop(within: .zero)
             try expect("a call by a stopped transport", await a.outcome("b"), "notSent")
         default:
-            let calls = (0..<20).map { number in Loop.spawn { _ = await a.outcome("b", "echo", [UInt8(number)]) } }
+            let calls = (0..<20).map { number in Loop.spawn { _ = await a.outcome("b", .echo, [UInt8(number)]) } }
             for call in calls { await call.value }
             try expect("the order of calls", b.seen, (0..<20).map { [UInt8($0)] })
         }
@@ -237,4 +243,12 @@ public import PomeloLoop
             return error as? PomeloError
         }
     }
+}
+
+extension Procedure {
+    fileprivate static let echo = Procedure(remote: "echo")
+    fileprivate static let fault = Procedure(remote: "fault")
+    fileprivate static let nested = Procedure(remote: "nested")
+    /// Of a newer version.
+    fileprivate static let missing = Procedure(40_000, "missing")
 }

@@ -75,8 +75,7 @@ public struct RPCDecoder: Sendable {
         case .call:
             frame = .call(
                 id: try fields.number(bytes), sent: try fields.number(bytes),
-                remainingMilliseconds: try fields.number(bytes), method: try fields.text(bytes),
-                payload: fields.rest(bytes))
+                remainingMilliseconds: try fields.number(bytes), try fields.target(bytes), payload: fields.rest(bytes))
         case .reply: frame = .reply(id: try fields.number(bytes), fields.rest(bytes))
         case .replyChunk:
             frame = .replyChunk(
@@ -123,6 +122,13 @@ private struct RPCFields {
         }
         offset = end
         return text
+    }
+
+    mutating func target(_ bytes: Span<UInt8>) throws(WireError) -> RPCFrameTarget {
+        let procedure: UInt16 = try number(bytes)
+        let instance = try text(bytes)
+        return RPCFrameTarget(
+            procedure: procedure, instance: instance, name: procedure == 0 ? try text(bytes) : "")
     }
 
     mutating func rest(_ bytes: Span<UInt8>) -> Bytes {

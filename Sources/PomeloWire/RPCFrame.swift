@@ -18,7 +18,9 @@ public import PomeloBytes
 ///   5 refused     code u16 | reason            12 pong        token u64 | instance
 ///   6 call        id u32 | sent u64            13 goAway      last id u32
 ///                 | remaining ms u32           15 noise       body
-///                 | length u16, method
+///                 | procedure u16
+///                 | length u16, instance
+///                 | length u16, name: only of procedure 0
 ///                 | payload
 ///   7 reply       id u32 | payload
 /// ```
@@ -36,8 +38,8 @@ public enum RPCFrame: Equatable, Sendable {
     case welcome
     /// The listener refuses the caller and will close.
     case refused(code: UInt16, reason: String)
-    /// Asks for a method to be run and answered within the time that remained when it was sent.
-    case call(id: UInt32, sent: UInt64, remainingMilliseconds: UInt32, method: String, payload: Bytes)
+    /// Asks for a procedure to be run and answered within the time that remained when it was sent.
+    case call(id: UInt32, sent: UInt64, remainingMilliseconds: UInt32, RPCFrameTarget, payload: Bytes)
     /// The whole answer to a call.
     case reply(id: UInt32, Bytes)
     /// A part of a long answer; parts of different answers may alternate.
@@ -61,8 +63,8 @@ public enum RPCFrame: Equatable, Sendable {
     /// Returns the whole frame.
     ///
     /// - Complexity: one allocation; a payload is copied once.
-    /// - Throws: ``WireError/tooLarge(limit:)`` for a hello or noise over 1 KiB, a method over 65535 bytes, a frame
-    ///   over 32 bits.
+    /// - Throws: ``WireError/tooLarge(limit:)`` for a hello or noise over 1 KiB, a name or an instance over 65535
+    ///   bytes, a frame over 32 bits.
     public func encoded() throws(WireError) -> Bytes {
         let rest = try length()
         guard rest <= Int(UInt32.max) else { throw .tooLarge(limit: Int(UInt32.max)) }
@@ -81,7 +83,7 @@ public enum RPCFrame: Equatable, Sendable {
         case .challenge(let body), .proof(let body): return 1 &+ body.count
         case .welcome: return 1
         case .refused(_, let reason): return 3 &+ reason.utf8.count
-        case .call(_, _, _, let method, let payload): return try 19 &+ Self.length(of: method) &+ payload.count
+        case .call(_, _, _, let target, let payload): return try 17 &+ target.length() &+ payload.count
         case .reply(_, let payload): return 5 &+ payload.count
         case .replyChunk(_, _, let payload): return 6 &+ payload.count
         case .failure(_, _, _, let message): return 10 &+ message.utf8.count
@@ -89,12 +91,6 @@ public enum RPCFrame: Equatable, Sendable {
         case .ping: return 17
         case .pong(_, let instance): return 9 &+ instance.utf8.count
         }
-    }
-
-    private static func length(of method: String) throws(WireError) -> Int {
-        let count = method.utf8.count
-        guard count <= Int(UInt16.max) else { throw .tooLarge(limit: Int(UInt16.max)) }
-        return count
     }
 
     private func write(into output: inout OutputSpan<UInt8>) {
@@ -107,11 +103,12 @@ public enum RPCFrame: Equatable, Sendable {
         case .refused(let code, let reason):
             output.putBigEndian(code)
             output.put(reason)
-        case .call(let id, let sent, let remaining, let method, let payload):
+        case .call(let id, let sent, let remaining, let target, let payload):
             output.putBigEndian(id)
             output.putBigEndian(sent)
             output.putBigEndian(remaining)
-            Self.put(method, payload, into: &output)
+            target.write(into: &output)
+            output.put(payload.span)
         case .reply(let id, let payload):
             output.putBigEndian(id)
             output.put(payload.span)
@@ -133,12 +130,6 @@ public enum RPCFrame: Equatable, Sendable {
             output.putBigEndian(token)
             output.put(instance)
         }
-    }
-
-    private static func put(_ method: String, _ payload: Bytes, into output: inout OutputSpan<UInt8>) {
-        output.putBigEndian(UInt16(truncatingIfNeeded: method.utf8.count))
-        output.put(method)
-        output.put(payload.span)
     }
 
     private var type: RPCFrameType {
@@ -166,4 +157,38 @@ enum RPCFrameType: UInt8 {
     case hello = 1
     case challenge, proof, welcome, refused, call, reply, replyChunk, failure, cancel, ping, pong, goAway
     case noise = 15
+}
+
+/// What a call asks for, in its frame.
+public struct RPCFrameTarget: Equatable, Sendable {
+    /// The number of a procedure; 0 for one that is called by name.
+    public let procedure: UInt16
+    /// The start of the server that is meant; empty for any.
+    public let instance: String
+    /// Empty unless the number is 0; another one does not travel.
+    public let name: String
+
+    /// What a call asks for.
+    public init(procedure: UInt16, instance: String = "", name: String = "") {
+        self.procedure = procedure
+        self.instance = instance
+        self.name = procedure == 0 ? name : ""
+    }
+
+    fileprivate func length() throws(WireError) -> Int {
+        let longest = Int(UInt16.max)
+        guard instance.utf8.count <= longest, name.utf8.count <= longest else { throw .tooLarge(limit: longest) }
+        return 4 &+ instance.utf8.count &+ (procedure == 0 ? 2 &+ name.utf8.count : 0)
+    }
+
+    fileprivate func write(into output: inout OutputSpan<UInt8>) {
+        output.putBigEndian(procedure)
+        Self.put(instance, into: &output)
+        if procedure == 0 { Self.put(name, into: &output) }
+    }
+
+    private static func put(_ text: String, into output: inout OutputSpan<UInt8>) {
+        output.putBigEndian(UInt16(truncatingIfNeeded: text.utf8.count))
+        output.put(text)
+    }
 }

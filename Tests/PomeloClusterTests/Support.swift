@@ -130,7 +130,7 @@ var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler
     }
 
     func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes { throw .notSent("no calls here") }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {

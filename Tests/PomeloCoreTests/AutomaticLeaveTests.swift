@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
 import PomeloLoop
 import PomeloTesting
 import Testing
+
+@testable import PomeloCore
 
 /// Members of channels leave when their last session ends, wherever it is.
 @Suite struct AutomaticLeaveTests {
@@ -194,14 +195,14 @@ import Testing
         word.number(1)
         let rpc = world["connector-1"].rpc
         let refused = await #expect(throws: RPCError.self) {
-            try await rpc.system("chat-1", instance: "another", "channel.ended", word.bytes)
+            try await rpc.system("chat-1", .channelEnded.at("another"), word.bytes)
         }
         #expect(refused?.isReplaced == true)
         await #expect(throws: RPCError.self, "to nobody in particular") {
-            try await rpc.system("chat-1", "channel.ended", word.bytes)
+            try await rpc.system("chat-1", .channelEnded, word.bytes)
         }
         #expect(channel.getMembers() == ["ann"])
-        _ = try await rpc.system("chat-1", instance: world["chat-1"].instance, "channel.ended", word.bytes)
+        _ = try await rpc.system("chat-1", .channelEnded.at(world["chat-1"].instance), word.bytes)
         #expect(channel.getMembers().isEmpty)
     }
 

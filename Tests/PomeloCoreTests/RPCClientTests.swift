@@ -106,7 +106,7 @@ import Testing
             outcome: "no answer (may have executed): no answer within the deadline"),
         Failure(
             testDescription: "a method that nobody serves", server: "chat-2", method: "none",
-            outcome: "failed with 404: no such procedure: user/chat.remote.none"),
+            outcome: "not served there: chat.remote.none"),
         Failure(
             testDescription: "a fault", server: "chat-2", method: "fault", outcome: "failed with 1001: no such room"),
         Failure(testDescription: "an error", server: "chat-2", method: "error", outcome: "failed with 500: Opaque()"),

@@ -109,19 +109,26 @@ import Testing
     }
 
     @Test(arguments: [
-        ("sys/a", "[1]"), ("sys/a@i1", "[1]"), ("sys/a@i2", "replaced"), ("sys/a@", "replaced"), ("sys/b@i1", "404"),
-        ("@i1", "404"), ("", "404"), ("sys/c", "404"), ("sys/c@i1", "[2]"), ("sys/c@i2", "replaced"),
+        (Procedure(1, "a"), "[1]"), (Procedure(1, "a").at("i1"), "[1]"), (Procedure(1, "a").at("i2"), "replaced"),
+        (Procedure(1, "a").at(""), "[1]"), (Procedure(3, "c").at(""), "400"),
+        (Procedure(2, "b").at("i1"), "unimplemented"),
+        (Procedure(2, "b").at("i2"), "unimplemented"), (Procedure(remote: "a"), "unimplemented"),
+        (Procedure(remote: ""), "unimplemented"), (Procedure(3, "c"), "400"), (Procedure(3, "c").at("i1"), "[2]"),
+        (Procedure(3, "another word").at("i1"), "[2]"), (Procedure(3, "c").at("i2"), "replaced"),
+        (Procedure(remote: "d"), "[3]"), (Procedure(remote: "d").at("i2"), "replaced"),
     ])
-    @Loop func aProcedureIsAskedOfOneStartOfItsServer(_ name: String, _ expected: String) {
+    @Loop func aProcedureIsAskedOfOneStartOfItsServer(_ procedure: Procedure, _ expected: String) {
         let table = ProcedureTable(instance: "i1")
-        table.immediate("sys/a") { _, _ in [1] }
-        table.immediate("sys/c", addressed: true) { _, _ in [2] }
+        table.immediate(Procedure(1, "a")) { _, _ in [1] }
+        table.immediate(Procedure(3, "c"), addressed: true) { _, _ in [2] }
+        table.immediate(Procedure(remote: "d")) { _, _ in [3] }
         let journal = Journal()
-        table.run(name, RPCCaller(server: "x", instance: "x1", deadline: .max), []) { outcome in
+        table.run(procedure, RPCCaller(server: "x", instance: "x1", deadline: .max), []) { outcome in
             switch outcome {
             case .success(let reply): journal.note("\(reply)")
             case .failure(let error) where error.isReplaced: journal.note("replaced")
             case .failure(.failed(let code, _)): journal.note("\(code)")
+            case .failure(.unimplemented): journal.note("unimplemented")
             case .failure(let error): journal.note("\(error)")
             }
         }

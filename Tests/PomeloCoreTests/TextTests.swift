@@ -69,11 +69,11 @@ private let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
 
     @Test @Loop func proceduresOfTwoSpellingsAreTwo() async {
         let table = ProcedureTable()
-        table.immediate(composed) { _, _ in [1] }
-        table.immediate(spelled) { _, _ in [2] }
+        table.immediate(Procedure(remote: composed)) { _, _ in [1] }
+        table.immediate(Procedure(remote: spelled)) { _, _ in [2] }
         var replies: [Bytes] = []
         for name in [composed, spelled] {
-            table.run(name, RPCCaller(server: "a", instance: "i", deadline: 0), []) {
+            table.run(Procedure(remote: name), RPCCaller(server: "a", instance: "i", deadline: 0), []) {
                 if case .success(let bytes) = $0 { replies.append(bytes) }
             }
         }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
 import PomeloCore
-import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
 import Testing
+
+@testable import PomeloGlobalChannel
 
 /// Who is a member, from when on, and until when.
 @Suite struct MembershipTests {
@@ -84,7 +85,7 @@ import Testing
             case .closed, .unbound:
                 // In the turn of the event: what others see is gone already.
                 let caller = RPCCaller(server: "chat-1", instance: "c", deadline: .max)
-                app.procedures.run("sys/channel.members", caller, Self.page) { journal.note("\($0)") }
+                app.procedures.run(.channelMembers, caller, Self.page) { journal.note("\($0)") }
             case .bound: break
             }
         }

@@ -23,7 +23,7 @@ import Testing
             method: "broken", expected: .failure(.failed(code: 500, message: "encoding: cannot be decoded"))),
         Outcomes(
             method: "nested", expected: .failure(.failed(code: 500, message: "not sent: a further call"))),
-        Outcomes(method: "none", expected: .failure(.failed(code: 404, message: "no such procedure: none"))),
+        Outcomes(method: "none", expected: .failure(.unimplemented("none"))),
     ])
     @Loop func outcomesAreTheSameNearAndFar(_ outcomes: Outcomes) async throws {
         let cluster = MemoryCluster()
@@ -149,7 +149,7 @@ import Testing
         var ended: [Bool] = []
         let (endless, source) = AsyncStream<Void>.makeStream()
         defer { source.finish() }
-        target.procedures.suspending("work") { _, _ in
+        target.procedures.suspending(Procedure(remote: "work")) { _, _ in
             // Ends only when this task is cancelled.
             for await _ in endless {}
             ended.append(Task.isCancelled)

@@ -204,7 +204,7 @@ import Testing
         Strange(testDescription: "hello lacks its keys", frames: [.hello(Bytes("{\"v\":1}".utf8))]),
         Strange(
             testDescription: "a call first",
-            frames: [.call(id: 1, sent: 0, remainingMilliseconds: 9, method: "m", payload: [])]),
+            frames: [.call(id: 1, sent: 0, remainingMilliseconds: 9, .init(procedure: 0, name: "m"), payload: [])]),
         Strange(testDescription: "proof first", frames: [.proof([])]),
         Strange(testDescription: "hello twice", frames: [.hello(hello.encoded()), .hello(hello.encoded())]),
         Strange(testDescription: "noise after hello", frames: [.hello(hello.encoded()), .noise([2])]),
@@ -221,12 +221,12 @@ import Testing
     }
 
     /// By their first byte and the number of zeros that follow it; -1 is an empty message.
-    @Test(arguments: [(0, -1), (1, 0), (3, 1), (2, 0), (2, 31), (2, 999)])
+    @Test(arguments: [(0, -1), (1, 0), (2, 1), (3, 0), (3, 31), (3, 999)])
     func firstMessagesThatAreNoneAreRefused(first: UInt8, zeros: Int) {
         let body = zeros < 0 ? [] : [first] + Bytes(repeating: 0, count: zeros)
         var callee = callee()
         guard case .refuse(let refusal, _) = callee.receive(.noise(body)) else { return #expect(Bool(false)) }
-        #expect(refusal == (body.first == 2 ? .secret : .version))
+        #expect(refusal == (body.first == 3 ? .secret : .version))
     }
 
     @Test func aHelloFitsItsFrame() throws {

@@ -20,7 +20,7 @@ import Testing
     @Loop func whatACutConnectionBroughtIsNotBegunOnWaking(_ method: String) async throws {
         let cluster = MemoryCluster()
         let (a, b) = try await cluster.pair()
-        b.procedures.suspending("later") { _, payload in
+        b.procedures.suspending(Procedure(remote: "later")) { _, payload in
             b.seen.append(payload)
             return payload
         }
@@ -46,7 +46,7 @@ import Testing
     @Loop func whatIsLateIsDroppedAndTheRestRunsInOrder(_ method: String) async throws {
         let cluster = MemoryCluster()
         let (a, b) = try await cluster.pair(Self.patient)
-        b.procedures.suspending("later") { _, payload in
+        b.procedures.suspending(Procedure(remote: "later")) { _, payload in
             b.seen.append(payload)
             return payload
         }
@@ -116,12 +116,12 @@ import Testing
         let table = ProcedureTable(clock: clock)
         var begun = 0
         var outcomes: [Result<Bytes, RPCError>] = []
-        table.suspending("work") { _, _ in
+        table.suspending(Procedure(1, "work")) { _, _ in
             begun += 1
             return [1]
         }
         let caller = RPCCaller(server: "a", instance: "a1", deadline: clock.deadline(after: .seconds(1)))
-        let task = table.run("work", caller, []) { outcomes.append($0) }
+        let task = table.run(Procedure(1, "work"), caller, []) { outcomes.append($0) }
         switch what {
         case "overdue": clock.advance(by: .seconds(1))
         case "cancelled": task?.cancel()

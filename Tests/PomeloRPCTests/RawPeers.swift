@@ -33,7 +33,7 @@ import PomeloWire
             cluster: "c", server: "z", instance: "z1", callee: "b", expected: "b1", nonce: "0123456789abcdef")
         let frames: [RPCFrame] = [
             .hello(hello.encoded()), .proof(Bytes(repeating: 7, count: 32)),
-            .call(id: 1, sent: 0, remainingMilliseconds: 1000, method: "echo", payload: [1, 2, 3]),
+            .call(id: 1, sent: 0, remainingMilliseconds: 1000, .init(procedure: 0, name: "echo"), payload: [1, 2, 3]),
             .ping(token: 9, sent: 0), .cancel(id: 1),
         ]
         var bytes: Bytes = []

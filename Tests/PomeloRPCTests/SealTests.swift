@@ -72,7 +72,7 @@ import Testing
     private static var evil: Bytes {
         get throws {
             let frame = RPCFrame.call(
-                id: 4_000_000, sent: 0, remainingMilliseconds: .max, method: "echo", payload: [66])
+                id: 4_000_000, sent: 0, remainingMilliseconds: .max, .init(procedure: 0, name: "echo"), payload: [66])
             return try frame.encoded()
         }
     }

@@ -23,21 +23,21 @@ import PomeloRPC
         info = ServerInfo(
             record: ServerRecord(id: ServerID(id), type: "test", host: host, port: 0),
             instance: InstanceID(instance), state: .up)
-        procedures.immediate("echo") { [unowned self] _, payload in
+        procedures.immediate(Procedure(remote: "echo")) { [unowned self] _, payload in
             seen.append(payload)
             return payload
         }
-        procedures.immediate("fault") { _, _ in throw Fault(1001, "no such room") }
-        procedures.immediate("broken") { _, _ in throw PomeloError(.encoding, "cannot be decoded") }
-        procedures.immediate("nested") { _, _ in throw RPCError.notSent("a further call") }
-        procedures.immediate("zeros") { _, payload in
+        procedures.immediate(Procedure(remote: "fault")) { _, _ in throw Fault(1001, "no such room") }
+        procedures.immediate(Procedure(remote: "broken")) { _, _ in throw PomeloError(.encoding, "cannot be decoded") }
+        procedures.immediate(Procedure(remote: "nested")) { _, _ in throw RPCError.notSent("a further call") }
+        procedures.immediate(Procedure(remote: "zeros")) { _, payload in
             Bytes(repeating: 0, count: Int(String(decoding: payload, as: UTF8.self)) ?? 0)
         }
-        procedures.suspending("later") { _, payload in
+        procedures.suspending(Procedure(remote: "later")) { _, payload in
             await nextTurn()
             return payload
         }
-        procedures.suspending("hold") { [unowned self] _, payload in
+        procedures.suspending(Procedure(remote: "hold")) { [unowned self] _, payload in
             seen.append(payload)
             return try await withCheckedThrowingContinuation { self.held.append($0) }
         }
@@ -69,7 +69,7 @@ import PomeloRPC
         _ id: ServerID, _ method: String, _ payload: Bytes, within: Duration = .seconds(5)
     ) async -> Result<Bytes, RPCError> {
         do throws(RPCError) {
-            return .success(try await transport.call(id, method, payload, within: within))
+            return .success(try await transport.call(id, Procedure(remote: method), payload, within: within))
         } catch {
             return .failure(error)
         }
@@ -109,6 +109,7 @@ import PomeloRPC
         case .failure(.notSent): "notSent"
         case .failure(.maybeExecuted): "maybeExecuted"
         case .failure(.failed(let code, _)): "failed \(code)"
+        case .failure(.unimplemented): "unimplemented"
         }
     }
 }

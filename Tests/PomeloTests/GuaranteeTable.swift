@@ -11,6 +11,10 @@ let guaranteeTable = """
         SocketTests.tenThousandCallsInBothDirections
         LateTests.whatIsLateIsDroppedAndTheRestRunsInOrder
         LateTests.aProcedureThatBeginsLateIsNotBegun
+    servers of two versions
+        CallTests.outcomesAreTheSameNearAndFar
+        ProcedureNumberTests.numbersNeverChange
+        SessionInstanceTests.aProcedureIsAskedOfOneStartOfItsServer
     connection between servers
         SealTests.aRelayCannotChangeWhatIsSaid
         SealTests.betweenHostsEverythingIsSealed

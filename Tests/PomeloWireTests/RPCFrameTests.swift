@@ -15,8 +15,15 @@ struct RPCVector: CustomTestStringConvertible, Sendable {
         RPCVector(frame: .welcome, wire: "00000001 04"),
         RPCVector(frame: .refused(code: 0x0102, reason: "no"), wire: "00000005 05 0102 6e6f"),
         RPCVector(
-            frame: .call(id: 1, sent: 0x0102_0304_0506_0708, remainingMilliseconds: 5000, method: "a.b", payload: [9]),
-            wire: "00000017 06 00000001 0102030405060708 00001388 0003 612e62 09"),
+            frame: .call(
+                id: 1, sent: 0x0102_0304_0506_0708, remainingMilliseconds: 5000, .init(procedure: 0, name: "a.b"),
+                payload: [9]),
+            wire: "0000001b 06 00000001 0102030405060708 00001388 0000 0000 0003 612e62 09"),
+        RPCVector(
+            frame: .call(
+                id: 2, sent: 3, remainingMilliseconds: 4, .init(procedure: 258, instance: "i1", name: "not sent"),
+                payload: []),
+            wire: "00000017 06 00000002 0000000000000003 00000004 0102 0002 6931"),
         RPCVector(frame: .reply(id: 0xFFFF_FFFF, []), wire: "00000005 07 ffffffff"),
         RPCVector(frame: .replyChunk(id: 2, last: false, [7]), wire: "00000007 08 00000002 00 07"),
         RPCVector(frame: .replyChunk(id: 2, last: true, []), wire: "00000006 08 00000002 01"),
@@ -118,12 +125,13 @@ struct RPCFrameTests {
         #expect(
             wireError { () throws(WireError) in _ = try frames([hex("00000402 01") + hello]) }
                 == .tooLarge(limit: 1024))
-        let method = String(repeating: "m", count: 65536)
-        #expect(
-            wireError { () throws(WireError) in
-                _ = try RPCFrame.call(id: 1, sent: 0, remainingMilliseconds: 1, method: method, payload: []).encoded()
-            }
-                == .tooLarge(limit: 65535))
+        let tooLong = String(repeating: "m", count: 65536)
+        for target in [RPCFrameTarget(procedure: 0, name: tooLong), RPCFrameTarget(procedure: 1, instance: tooLong)] {
+            #expect(
+                wireError { () throws(WireError) in
+                    _ = try RPCFrame.call(id: 1, sent: 0, remainingMilliseconds: 1, target, payload: []).encoded()
+                } == .tooLarge(limit: 65535))
+        }
     }
 
     @Test func theLimitCanChangeBetweenTwoFramesOfOneInput() throws {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
-import PomeloGlobalChannel
 import PomeloJSON
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
+
+@testable import PomeloGlobalChannel
 
 /// A chat of several servers under faults, decided by one seed: what clients do, how long everything takes, in which
 /// order ready tasks run, what breaks and when.
@@ -246,7 +247,7 @@ import PomeloTesting
         payload.number(0)
         let result = Box<[UserID]>([])
         let caller = RPCCaller(server: frontend, instance: cluster[frontend].instance, deadline: .max)
-        cluster[frontend].procedures.run("sys/channel.members", caller, payload.bytes) { answer in
+        cluster[frontend].procedures.run(.channelMembers, caller, payload.bytes) { answer in
             guard case .success(let bytes) = answer else { return }
             var reader = PayloadReader(bytes)
             do {

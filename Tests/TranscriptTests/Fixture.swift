@@ -158,9 +158,9 @@ private var quiet: Logger { Logger(label: "transcript", factory: { _ in SwiftLog
     }
 
     func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes {
-        try await tcp.call(server, method, payload, within: deadline)
+        try await tcp.call(server, procedure, payload, within: deadline)
     }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {

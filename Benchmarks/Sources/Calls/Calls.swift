@@ -32,7 +32,7 @@ import PomeloUV
         var infos: [ServerInfo] = []
         for (index, transport) in transports.enumerated() {
             let procedures = ProcedureTable()
-            procedures.immediate("echo") { _, payload in payload }
+            procedures.immediate(Procedure(remote: "echo")) { _, payload in payload }
             let record = ServerRecord(id: ServerID("s\(index)"), type: "test", port: 0)
             var info = ServerInfo(record: record, instance: InstanceID("i\(index)"), state: .up)
             try await transport.start(
@@ -58,7 +58,7 @@ import PomeloUV
             for _ in 0..<window {
                 group.addTask { @Loop @Sendable in
                     for _ in 0..<count / window {
-                        _ = try await transport.call("s1", "echo", payload, within: .seconds(10))
+                        _ = try await transport.call("s1", Procedure(remote: "echo"), payload, within: .seconds(10))
                     }
                 }
             }

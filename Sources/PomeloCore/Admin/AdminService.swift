@@ -10,8 +10,6 @@ public import PomeloLoop
 /// call   module text | message as JSON, to the end      reply  JSON
 /// ```
 @Loop public final class AdminService: Component {
-    private static let request = "admin.request"
-    private static let notify = "admin.notify"
 
     /// The component's name.
     public let name = "admin"
@@ -23,15 +21,15 @@ public import PomeloLoop
 
     init(_ context: ServiceContext) {
         self.context = context
-        serve(Self.request) { module, message, _ in try await module.monitorHandler(message) }
-        serve(Self.notify) { module, message, server in try await module.masterHandler(message, from: server) }
+        serve(.adminRequest) { module, message, _ in try await module.monitorHandler(message) }
+        serve(.adminNotify) { module, message, server in try await module.masterHandler(message, from: server) }
     }
 
     /// Asks a module on one server.
     ///
     /// - Throws: `RPCError`; `.failed` with code 404 when the server has no such module.
     public func request(_ server: ServerID, _ module: String, _ message: JSON = .null) async throws -> JSON {
-        try await call(server, Self.request, module, message)
+        try await call(server, .adminRequest, module, message)
     }
 
     /// The ids of the modules registered here, in order of registration.
@@ -90,12 +88,12 @@ public import PomeloLoop
     func notifyMaster(_ module: String, _ message: JSON) async throws -> [ServerID: JSON] {
         guard !masters().isEmpty else { throw RPCError.notSent("no master is up") }
         var answers: [ServerID: JSON] = [:]
-        for master in masters() { answers[master] = try await call(master, Self.notify, module, message) }
+        for master in masters() { answers[master] = try await call(master, .adminNotify, module, message) }
         return answers
     }
 
     private func call(
-        _ server: ServerID, _ procedure: String, _ module: String, _ message: JSON
+        _ server: ServerID, _ procedure: Procedure, _ module: String, _ message: JSON
     ) async throws -> JSON {
         var payload = PayloadWriter()
         payload.text(module)
@@ -104,10 +102,10 @@ public import PomeloLoop
     }
 
     private func serve(
-        _ procedure: String,
+        _ procedure: Procedure,
         _ body: @escaping @Loop @Sendable (any AdminModule, JSON, ServerID) async throws -> JSON
     ) {
-        context.procedures.suspending("sys/" + procedure) { [weak self] caller, payload in
+        context.procedures.suspending(procedure) { [weak self] caller, payload in
             var reader = PayloadReader(payload)
             let id = try reader.text()
             guard let module = self?.modules.first(where: { Text($0.moduleID) == Text(id) }) else {

@@ -76,11 +76,11 @@ extension Application {
     }
 
     private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.RemoteAnswer) throws {
-        let name = RPCClient.userName(route.text)
-        guard route.serverType == serverType, !procedures.serves(name) else {
+        let procedure = Procedure(remote: route.text)
+        guard route.serverType == serverType, !procedures.serves(procedure) else {
             throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
         }
-        procedures.preparing(name) { _, payload in answer(payload) }
+        procedures.preparing(procedure) { _, payload in answer(payload) }
     }
 
     /// Routes of this server, sorted.
@@ -121,7 +121,7 @@ extension Application {
         let served = Set(dispatcher.servedRoutes.map { Text($0) })
         let missing = declaredRoutes.filter { route in
             route.serverType == serverType && !served.contains(Text(route.text))
-                && !procedures.serves(RPCClient.userName(route.text))
+                && !procedures.serves(Procedure(remote: route.text))
         }
         guard missing.isEmpty else {
             let list = missing.map(\.text).sorted().joined(separator: ", ")

@@ -86,7 +86,7 @@ public import PomeloLoop
     /// Channels of this process.
     public private(set) lazy var channelService = ChannelService(
         context, watch: isFrontend ? SessionWatch(self) : nil
-    ) { [unowned self] frontend in Courier(self, to: frontend, "session.watch") }
+    ) { [unowned self] frontend in Courier(self, to: frontend, .sessionWatch) }
     /// Jobs that run at their times.
     public private(set) lazy var crons = CronService(context)
     /// Pushes to users at known frontends.

@@ -64,12 +64,12 @@ extension ChannelService {
         let others = frontends.filter { $0 != own }
         let isHere = others.count < frontends.count
         let here: @Loop () async -> PushReport = { await self.deliver(broadcast, message) }
-        report.merge(await fanout.callEach(others, "channel.broadcast", here: isHere ? here : nil) { _ in bytes })
+        report.merge(await fanout.callEach(others, .channelBroadcast, here: isHere ? here : nil) { _ in bytes })
         return report
     }
 
     func serveBroadcasts() {
-        context.procedures.replying("sys/channel.broadcast") { [unowned self] _, payload, reply in
+        context.procedures.replying(.channelBroadcast) { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let broadcast = try Broadcast(&reader)
             let message = try PushMessage(route: reader.text(), body: reader.rest())

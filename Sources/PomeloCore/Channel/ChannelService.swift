@@ -33,7 +33,7 @@ public import PomeloLoop
         let own = context.serverID
         watch?.ended = { [weak self] uid in self?.rosters[own]?.end(uid) }
         context.servers.observe { [weak self] change in self?.follow(change) }
-        context.procedures.immediate("sys/channel.ended", addressed: true) { [unowned self] caller, payload in
+        context.procedures.immediate(.channelEnded, addressed: true) { [unowned self] caller, payload in
             self.ended(try WatchList(payload), at: caller.server)
             return []
         }

@@ -9,7 +9,6 @@ public import PomeloLoop
 /// reply  queued u32 | slow u32 | follows gone u32: 1 or 0 | user ids without a session, texts
 /// ```
 @Loop public final class Fanout {
-    private static let procedure = "channel.push"
     /// Users named in one call, so that reading them is no long turn.
     private static let batchLength = 4096
     /// Owns this.
@@ -19,7 +18,7 @@ public import PomeloLoop
 
     init(_ context: ServiceContext) {
         self.context = context
-        context.procedures.replying("sys/" + Self.procedure) { [unowned self] _, payload, reply in
+        context.procedures.replying(.channelPush) { [unowned self] _, payload, reply in
             var reader = PayloadReader(payload)
             let route = try reader.text()
             let uids = try reader.texts().map { UserID($0) }
@@ -52,7 +51,7 @@ public import PomeloLoop
                 calls.append((server, payload.bytes))
             }
         }
-        let gathering = begin(calls, Self.procedure)
+        let gathering = begin(calls, .channelPush)
         var reports: [ServerID: PushReport] = [:]
         if let own = users[context.serverID] { reports[context.serverID] = await deliver(message, to: own) }
         reports.merge(await gathering.reports()) { own, _ in own }
@@ -103,7 +102,7 @@ public import PomeloLoop
     ///
     /// This server's part, if there is one, is done while the calls are on their way.
     public func callEach(
-        _ servers: [ServerID], _ procedure: String, here: (@Loop () async -> PushReport)? = nil,
+        _ servers: [ServerID], _ procedure: Procedure, here: (@Loop () async -> PushReport)? = nil,
         _ payload: (ServerID) -> Bytes
     ) async -> PushReport {
         let gathering = begin(servers.map { ($0, payload($0)) }, procedure)
@@ -112,7 +111,7 @@ public import PomeloLoop
         return report
     }
 
-    private func begin(_ calls: [(server: ServerID, payload: Bytes)], _ procedure: String) -> Gathering {
+    private func begin(_ calls: [(server: ServerID, payload: Bytes)], _ procedure: Procedure) -> Gathering {
         let gathering = Gathering(expected: calls.count)
         let deadline = context.limits.pushCall
         for (server, payload) in calls {

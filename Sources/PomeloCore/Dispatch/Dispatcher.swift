@@ -61,31 +61,15 @@ import PomeloLoop
 
     /// Interned routes; unknown ones are made anew each time, so a client cannot grow the table.
     func route(utf8 bytes: borrowing Span<UInt8>) -> Route? {
-        if let known = interned[Self.hash(bytes)], Self.equal(known.text, bytes) { return known }
-        var copy: Bytes = []
-        for index in bytes.indices { copy.append(bytes[index]) }
-        guard let text = String(validating: copy, as: UTF8.self) else { return nil }
-        return Route(text)
+        if let known = interned[FNV1a.hash64(bytes)], known.text.utf8Span.span.hasSameBytes(as: bytes) { return known }
+        return bytes.text().map { Route($0) }
     }
 
     /// Whether a route is served here or was announced: one of a bounded number.
-    func knows(_ route: Route) -> Bool { interned[Self.hash(route.text.utf8Span.span)] == route }
+    func knows(_ route: Route) -> Bool { interned[FNV1a.hash64(route.text)] == route }
 
     /// Remembers the routes of other server types that clients may address.
-    func intern(_ route: Route) { interned[Self.hash(route.text.utf8Span.span)] = route }
-
-    private static func hash(_ bytes: borrowing Span<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
-        return hash
-    }
-
-    private static func equal(_ text: String, _ bytes: borrowing Span<UInt8>) -> Bool {
-        let known = text.utf8Span.span
-        guard known.count == bytes.count else { return false }
-        for index in bytes.indices where known[index] != bytes[index] { return false }
-        return true
-    }
+    func intern(_ route: Route) { interned[FNV1a.hash64(route.text)] = route }
 
     // MARK: a client's message, at its frontend
 

@@ -16,12 +16,11 @@ import PomeloLoop
 @Loop final class Forwarding {
     private enum Ending: UInt8 { case reply, fault, failed }
 
-    static let procedure = "sys/forward"
     private unowned let application: Application
 
     init(_ application: Application) {
         self.application = application
-        application.procedures.preparing(Self.procedure) { [unowned self] caller, payload in
+        application.procedures.preparing(.forward) { [unowned self] caller, payload in
             try self.prepare(caller, payload)
         }
     }
@@ -33,7 +32,7 @@ import PomeloLoop
         let lane: ForwardLane
         do { lane = try self.lane(of: request) } catch { return answer(.failure(error)) }
         lane.begin()
-        application.transport.call(lane.server, Self.procedure, payload(request, request.body), within: left(request)) {
+        application.transport.call(lane.server, .forward, payload(request, request.body), within: left(request)) {
             [application] outcome in
             // The transport is in the middle of its work.
             Loop.enqueueSynchronous {
@@ -69,7 +68,7 @@ import PomeloLoop
         do throws(RPCError) {
             outcome = .success(
                 try await application.transport.call(
-                    server, Self.procedure, payload(request, body), within: left(request)))
+                    server, .forward, payload(request, body), within: left(request)))
         } catch {
             outcome = .failure(error)
         }

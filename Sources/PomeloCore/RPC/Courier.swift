@@ -46,7 +46,7 @@ struct WatchList {
     private unowned let application: Application
     private let clock: any LoopClock
     private let server: ServerID
-    private let procedure: String
+    private let procedure: Procedure
     private let instance: InstanceID?
     private var waiting: [UserID: UInt64] = [:]
     private var failures = 0
@@ -59,7 +59,7 @@ struct WatchList {
     var gaveUp: @Loop () -> Void = {}
 
     /// Without an `instance`, the start of the server that is in the view when a call is made.
-    init(_ application: Application, to server: ServerID, _ procedure: String, _ instance: InstanceID? = nil) {
+    init(_ application: Application, to server: ServerID, _ procedure: Procedure, _ instance: InstanceID? = nil) {
         self.application = application
         clock = application.clock
         self.server = server
@@ -93,7 +93,7 @@ struct WatchList {
                     throw .notSent("\(server) is not in the view")
                 }
                 let reply = try await application.rpc.system(
-                    server, instance: target, procedure, WatchList(batch).encoded, within: application.limits.pushCall)
+                    server, procedure.at(target), WatchList(batch).encoded, within: application.limits.pushCall)
                 failures = 0
                 if !isOver { delivered(batch, reply) }
             } catch {

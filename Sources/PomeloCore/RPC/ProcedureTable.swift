@@ -19,11 +19,11 @@ public import PomeloLoop
     }
 }
 
-/// The procedures a server answers, by name (`namespace/name`).
+/// The procedures a server answers.
 ///
-/// A name may be called as `name@instance`: then only that start of the server answers, and another one refuses with
-/// `PomeloError` `.replaced`. Procedures that act on a session, a binding or a membership can only be called so: they
-/// are registered as `addressed`.
+/// A call may name the start of the server that it is for (`Procedure.at`): another one refuses with `PomeloError`
+/// `.replaced`. Procedures that act on a session, a binding or a membership can only be called so: they are registered
+/// as `addressed`.
 @Loop public final class ProcedureTable {
     /// Applied in arrival order, in the turn the call arrived.
     public typealias Immediate = @Loop (RPCCaller, Bytes) throws -> Bytes
@@ -43,53 +43,74 @@ public import PomeloLoop
     /// Reads a call in the turn it arrived, and does nothing else.
     typealias Preparing = @Loop (RPCCaller, Bytes) throws -> Work
 
+    private enum Key: Hashable {
+        case number(UInt16)
+        case name(Text)
+
+        init(_ procedure: Procedure) {
+            self = procedure.number == 0 ? .name(procedure.name) : .number(procedure.number)
+        }
+    }
+
     private enum Body {
         case immediate(Immediate)
         case replying(Replying)
         case preparing(Preparing)
     }
 
-    private struct Procedure {
+    private struct Entry {
+        let procedure: Procedure
         let body: Body
         let isAddressed: Bool
     }
 
-    private var procedures: [Text: Procedure] = [:]
+    private var entries: [Key: Entry] = [:]
     private let instance: InstanceID
     private let clock: (any LoopClock)?
 
-    /// A table without procedures, where every call fails with code 404; the clock is that of the callers' deadlines.
+    /// A table without procedures, where calls fail as `unimplemented`; the clock is that of the callers' deadlines.
     public init(instance: InstanceID = "", clock: (any LoopClock)? = nil) {
         self.instance = instance
         self.clock = clock
     }
 
-    static func name(_ name: String, at instance: InstanceID) -> String { name + "@" + instance.rawValue }
-
     /// Registers a procedure that answers at once.
-    public func immediate(_ name: String, addressed: Bool = false, _ body: @escaping Immediate) {
-        procedures[Text(name)] = Procedure(body: .immediate(body), isAddressed: addressed)
+    public func immediate(_ procedure: Procedure, addressed: Bool = false, _ body: @escaping Immediate) {
+        register(procedure, addressed, .immediate(body))
     }
 
     /// Registers a procedure that begins at once and calls back with its reply.
-    public func replying(_ name: String, addressed: Bool = false, _ body: @escaping Replying) {
-        procedures[Text(name)] = Procedure(body: .replying(body), isAddressed: addressed)
+    public func replying(_ procedure: Procedure, addressed: Bool = false, _ body: @escaping Replying) {
+        register(procedure, addressed, .replying(body))
     }
 
     /// Registers a procedure that may await.
-    public func suspending(_ name: String, addressed: Bool = false, _ body: @escaping Suspending) {
-        preparing(name, addressed: addressed) { caller, payload in
+    public func suspending(_ procedure: Procedure, addressed: Bool = false, _ body: @escaping Suspending) {
+        preparing(procedure, addressed: addressed) { caller, payload in
             .asynchronous { try await body(caller, payload) }
         }
     }
 
     /// Registers a procedure that is begun in arrival order with those that may await, and need not.
-    func preparing(_ name: String, addressed: Bool = false, _ body: @escaping Preparing) {
-        procedures[Text(name)] = Procedure(body: .preparing(body), isAddressed: addressed)
+    func preparing(_ procedure: Procedure, addressed: Bool = false, _ body: @escaping Preparing) {
+        register(procedure, addressed, .preparing(body))
     }
 
-    /// Whether a procedure of this name is served.
-    public func serves(_ name: String) -> Bool { procedures[Text(name)] != nil }
+    private func register(_ procedure: Procedure, _ isAddressed: Bool, _ body: Body) {
+        let key = Key(procedure)
+        if let other = entries[key]?.procedure {
+            precondition(other.name == procedure.name, "\(other) and \(procedure) have one number")
+        }
+        entries[key] = Entry(procedure: procedure, body: body, isAddressed: isAddressed)
+    }
+
+    /// Whether a procedure is served.
+    public func serves(_ procedure: Procedure) -> Bool { entries[Key(procedure)] != nil }
+
+    /// The procedures that are served, sorted by number, then by name.
+    package var served: [Procedure] {
+        entries.values.map(\.procedure).sorted { ($0.number, $0.name) < ($1.number, $1.name) }
+    }
 
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
@@ -99,24 +120,22 @@ public import PomeloLoop
     /// - Returns: a suspending procedure in the queue, to be cancelled when nobody waits for the reply any more.
     @discardableResult
     public func run(
-        _ name: String, _ caller: RPCCaller, _ payload: Bytes,
-        reply: @escaping Reply
+        _ procedure: Procedure, _ caller: RPCCaller, _ payload: Bytes, reply: @escaping Reply
     ) -> QueuedBody? {
-        if let procedure = procedures[Text(name)], !procedure.isAddressed {
-            return run(procedure.body, caller, payload, reply)
-        }
-        guard let at = name.utf8.lastIndex(of: UInt8(ascii: "@")),
-            let procedure = procedures[Text(String(name[..<at]))]
-        else {
-            reply(.failure(.failed(code: 404, message: "no such procedure: \(name)")))
+        guard let entry = entries[Key(procedure)] else {
+            reply(.failure(.unimplemented("\(procedure)")))
             return nil
         }
-        guard InstanceID(String(name[name.utf8.index(after: at)...])) == instance else {
-            let replaced = PomeloError(.replaced, "the server has been started anew")
-            reply(.failure(Self.rpcError(replaced)))
+        if let meant = procedure.instance {
+            guard meant == instance else {
+                reply(.failure(Self.rpcError(PomeloError(.replaced, "the server has been started anew"))))
+                return nil
+            }
+        } else if entry.isAddressed {
+            reply(.failure(.failed(code: 400, message: "\(entry.procedure) is for one start of a server")))
             return nil
         }
-        return run(procedure.body, caller, payload, reply)
+        return run(entry.body, caller, payload, reply)
     }
 
     private func run(
@@ -162,7 +181,7 @@ public import PomeloLoop
     /// What of an error crosses the wire: a fault's code and message, else only that it failed.
     private static func rpcError(_ error: any Error) -> RPCError {
         switch error {
-        case let error as RPCError: error
+        case let error as RPCError: error.ofFurtherCall
         case let fault as Fault: .failed(code: fault.code, message: fault.message ?? "")
         case let error as PomeloError: .failed(code: 500, message: error.telling)
         default: .failed(code: 500, message: "\(error)")

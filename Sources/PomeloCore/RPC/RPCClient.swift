@@ -62,41 +62,33 @@ public import PomeloLoop
         _ server: ServerID, _ route: Route, _ payload: Bytes, _ session: Session?, _ deadline: Duration
     ) async throws -> Bytes {
         if filters.isEmpty {
-            return try await transport.call(server, Self.userName(route.text), payload, within: deadline)
+            return try await transport.call(server, Procedure(remote: route.text), payload, within: deadline)
         }
         let clock = application.clock
         let request = RPCRequest(
             server, route, payload, for: session, began: clock.now, deadline: clock.deadline(after: deadline))
         return try await filters.run(request) { [transport] request, left in
-            try await transport.call(request.server, Self.userName(route.text), request.payload, within: left)
+            try await transport.call(request.server, Procedure(remote: route.text), request.payload, within: left)
         }
     }
 
-    /// Calls a system procedure with a payload of its own form.
-    public func system(
-        _ server: ServerID, _ name: String, _ payload: Bytes, within deadline: Duration? = nil
-    ) async throws(RPCError) -> Bytes {
-        try await transport.call(server, "sys/" + name, payload, within: deadline ?? defaultDeadline)
-    }
-
-    /// Calls a system procedure of one start of a server.
+    /// Calls a procedure of the framework, or of a service, with a payload of its own form.
     ///
-    /// - Throws: also `.failed` of the text `replaced: …`, which `PomeloError.told` reads, when another start answers.
+    /// - Throws: also `.failed` of the text `replaced: …`, which `PomeloError.told` reads, when another start of the
+    ///   server answers than the procedure is for.
     public func system(
-        _ server: ServerID, instance: InstanceID, _ name: String, _ payload: Bytes, within deadline: Duration? = nil
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration? = nil
     ) async throws(RPCError) -> Bytes {
-        try await system(server, ProcedureTable.name(name, at: instance), payload, within: deadline)
+        try await transport.call(server, procedure, payload, within: deadline ?? defaultDeadline)
     }
 
-    /// Calls a system procedure; `reply` only notes the outcome.
+    /// Calls such a procedure; `reply` only notes the outcome.
     func system(
-        _ server: ServerID, _ name: String, _ payload: Bytes, within deadline: Duration,
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration,
         reply: @escaping ProcedureTable.Reply
     ) {
-        transport.call(server, "sys/" + name, payload, within: deadline, reply: reply)
+        transport.call(server, procedure, payload, within: deadline, reply: reply)
     }
-
-    static func userName(_ route: String) -> String { "user/" + route }
 
     private func encode(_ query: some Body, _ route: String) throws -> Bytes {
         do {

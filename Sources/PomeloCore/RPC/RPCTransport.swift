@@ -13,13 +13,13 @@ public import PomeloLoop
     func start(_ context: RPCContext) async throws
     /// Calls a procedure; the deadline covers connecting and queueing too.
     func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes
     /// Calls a procedure without a task of the caller's; `reply` gets the one outcome, perhaps before this returns.
     ///
     /// It may come in the middle of the transport's work, so `reply` only notes it.
     func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration,
         reply: @escaping ProcedureTable.Reply)
     /// Whether the process at the server's address answers as this instance, within `deadline`.
     ///
@@ -42,12 +42,12 @@ extension RPCTransport {
 
     /// Calls in a task of its own: for transports that know no better.
     public func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration,
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration,
         reply: @escaping ProcedureTable.Reply
     ) {
         Loop.spawn {
             do throws(RPCError) {
-                reply(.success(try await self.call(server, method, payload, within: deadline)))
+                reply(.success(try await self.call(server, procedure, payload, within: deadline)))
             } catch {
                 reply(.failure(error))
             }

@@ -33,7 +33,7 @@ import PomeloWire
             switch try place(frontend, instance) {
             case .here(let own): own.get(id).map(application.sessionCopy)
             case .there(let frontend, let instance):
-                try await fetch(frontend, instance, "session.get", payload).first
+                try await fetch(frontend, instance, .sessionGet, payload).first
             }
         }
     }
@@ -48,7 +48,7 @@ import PomeloWire
             switch try place(frontend, instance) {
             case .here(let own): own.get(byUid: uid).map(application.sessionCopy)
             case .there(let frontend, let instance):
-                try await fetch(frontend, instance, "session.getByUid", payload)
+                try await fetch(frontend, instance, .sessionGetByUid, payload)
             }
         }
     }
@@ -70,7 +70,7 @@ import PomeloWire
             switch try place(frontend, instance) {
             case .here(let own): own.kick(id, reason: reason)
             case .there(let frontend, let instance):
-                try await call(frontend, instance, "session.kick", payload).first == 1
+                try await call(frontend, instance, .sessionKick, payload).first == 1
             }
         }
     }
@@ -90,7 +90,7 @@ import PomeloWire
             switch try place(frontend, instance) {
             case .here(let own): return own.kick(uid, reason: reason)
             case .there(let frontend, let instance):
-                var reply = PayloadReader(try await call(frontend, instance, "session.kickByUid", payload))
+                var reply = PayloadReader(try await call(frontend, instance, .sessionKickByUid, payload))
                 return try reply.count()
             }
         }
@@ -105,7 +105,7 @@ import PomeloWire
         switch try place(frontend, instance) {
         case .here(let own): try await own.bind(id, uid)
         case .there(let frontend, let instance):
-            _ = try await call(frontend, instance, "session.bind", named(id, uid))
+            _ = try await call(frontend, instance, .sessionBind, named(id, uid))
         }
     }
 
@@ -118,7 +118,7 @@ import PomeloWire
         switch try place(frontend, instance) {
         case .here(let own): try own.unbind(id, uid)
         case .there(let frontend, let instance):
-            _ = try await call(frontend, instance, "session.unbind", named(id, uid))
+            _ = try await call(frontend, instance, .sessionUnbind, named(id, uid))
         }
     }
 
@@ -136,7 +136,7 @@ import PomeloWire
             payload.number(id.rawValue)
             payload.texts(removed)
             payload.rest(JSON.object(settings).encoded())
-            _ = try await call(frontend, instance, "session.push", payload)
+            _ = try await call(frontend, instance, .sessionPush, payload)
         }
     }
 
@@ -181,22 +181,22 @@ import PomeloWire
     }
 
     private func call(
-        _ frontend: ServerID, _ instance: InstanceID, _ name: String, _ payload: PayloadWriter
+        _ frontend: ServerID, _ instance: InstanceID, _ procedure: Procedure, _ payload: PayloadWriter
     ) async throws -> Bytes {
         do {
             return try await application.rpc.system(
-                frontend, instance: instance, name, payload.bytes, within: application.limits.sessionCall)
+                frontend, procedure.at(instance), payload.bytes, within: application.limits.sessionCall)
         } catch .failed(_, let message) {
             throw PomeloError.told(message, otherwise: .noSession, at: "\(frontend)")
         } catch {
-            throw PomeloError(.unreachable, "\(frontend) did not answer \(name)", cause: error)
+            throw PomeloError(.unreachable, "\(frontend) did not answer \(procedure)", cause: error)
         }
     }
 
     private func fetch(
-        _ frontend: ServerID, _ instance: InstanceID, _ name: String, _ payload: PayloadWriter
+        _ frontend: ServerID, _ instance: InstanceID, _ procedure: Procedure, _ payload: PayloadWriter
     ) async throws -> [Session] {
-        var reader = PayloadReader(try await call(frontend, instance, name, payload))
+        var reader = PayloadReader(try await call(frontend, instance, procedure, payload))
         let sessions = try reader.list { reader throws(PomeloError) in
             (SessionID(try reader.number()), try reader.text(), try reader.data())
         }

@@ -16,42 +16,42 @@ import PomeloLoop
     let sessions: SessionService
 
     func register(in table: ProcedureTable) {
-        table.suspending("sys/session.bind", addressed: true) { _, payload in
+        table.suspending(.sessionBind, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let id = SessionID(try reader.number())
             try await sessions.bind(id, UserID(try reader.text()))
             return []
         }
-        table.immediate("sys/session.unbind", addressed: true) { _, payload in
+        table.immediate(.sessionUnbind, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let id = SessionID(try reader.number())
             try sessions.unbind(id, UserID(try reader.text()))
             return []
         }
-        table.immediate("sys/session.push", addressed: true) { _, payload in
+        table.immediate(.sessionPush, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let id = SessionID(try reader.number())
             let removed = try reader.texts()
             try sessions.push(id, try JSON.parse(try reader.rest()).object ?? JSONObject(), removing: removed)
             return []
         }
-        table.immediate("sys/session.kick", addressed: true) { _, payload in
+        table.immediate(.sessionKick, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let id = SessionID(try reader.number())
             return [sessions.kick(id, reason: try reader.text()) ? 1 : 0]
         }
-        table.immediate("sys/session.kickByUid", addressed: true) { _, payload in
+        table.immediate(.sessionKickByUid, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             let uid = UserID(try reader.text())
             var reply = PayloadWriter()
             reply.count(sessions.kick(uid, reason: try reader.text()))
             return reply.bytes
         }
-        table.immediate("sys/session.get", addressed: true) { _, payload in
+        table.immediate(.sessionGet, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             return export([sessions.get(SessionID(try reader.number()))].compactMap { $0 })
         }
-        table.immediate("sys/session.getByUid", addressed: true) { _, payload in
+        table.immediate(.sessionGetByUid, addressed: true) { _, payload in
             var reader = PayloadReader(payload)
             return export(sessions.get(byUid: UserID(try reader.text())))
         }

@@ -33,7 +33,7 @@ import PomeloLoop
         self.application = application
         application.sessionService.addObserver(self)
         application.servers.observe { [weak self] change in self?.follow(change) }
-        application.procedures.immediate("sys/session.watch", addressed: true) { [unowned self] caller, payload in
+        application.procedures.immediate(.sessionWatch, addressed: true) { [unowned self] caller, payload in
             self.watch(try WatchList(payload), for: caller)
         }
     }
@@ -60,7 +60,7 @@ import PomeloLoop
     private func watcher(_ server: ServerID, _ instance: InstanceID) -> Watcher {
         if let known = watchers[server], known.instance == instance { return known }
         forget(server)
-        let courier = Courier(application, to: server, "channel.ended", instance)
+        let courier = Courier(application, to: server, .channelEnded, instance)
         courier.gaveUp = { [weak self] in self?.forget(server) }
         let watcher = Watcher(instance, courier)
         watchers[server] = watcher
