@@ -8,7 +8,7 @@
 // Configuration/: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
 // BackendSessionService, SessionProcedures, SessionWatch, ConnectionStatistics.
-// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane.
+// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane, ForwardedRequests.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
 // Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.

@@ -50,7 +50,7 @@ extension ClusterSimulation {
             for client in open(at: frontend) {
                 guard let session = client.socket.session else { continue }
                 do {
-                    let copy = cluster[frontend].sessionCopy(session)
+                    let copy = cluster[frontend].backendSessionService.copy(of: session)
                     let chosen = try cluster[frontend].router.pick("chat", for: copy)
                     if servers.isSuspect(chosen) { fail("\(frontend) sends \(session.id) to \(chosen), a suspect") }
                 } catch {

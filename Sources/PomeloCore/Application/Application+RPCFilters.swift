@@ -3,11 +3,16 @@ import PomeloLoop
 
 extension Application {
     /// A filter around calls to other servers: typed and named ones, and forwarded requests of clients.
-    public func rpcFilter(_ filter: some RPCFilter) { rpc.filters.add(filter) }
+    public func rpcFilter(_ filter: some RPCFilter) { rpc.filters.add(installed(filter)) }
     /// Only the before part of a filter, around calls to other servers.
-    public func rpcBefore(_ filter: some RPCFilter) { rpc.filters.before(filter) }
+    public func rpcBefore(_ filter: some RPCFilter) { rpc.filters.before(installed(filter)) }
     /// Only the after part of a filter, around calls to other servers.
-    public func rpcAfter(_ filter: some RPCFilter) { rpc.filters.after(filter) }
+    public func rpcAfter(_ filter: some RPCFilter) { rpc.filters.after(installed(filter)) }
+
+    private func installed<Added: RPCFilter>(_ filter: Added) -> Added {
+        filter.install(into: self)
+        return filter
+    }
 
     /// Maps the errors of this server's handlers and of the filters around them.
     public var errorHandler: ErrorHandler? {

@@ -97,17 +97,22 @@ extension Application {
     }
 
     /// A filter around the handlers of this server.
-    public func filter(_ filter: some Filter) { dispatcher.local.add(filter) }
+    public func filter(_ filter: some Filter) { dispatcher.local.add(installed(filter)) }
     /// Only the before part of a filter, around the handlers of this server.
-    public func before(_ filter: some Filter) { dispatcher.local.before(filter) }
+    public func before(_ filter: some Filter) { dispatcher.local.before(installed(filter)) }
     /// Only the after part of a filter, around the handlers of this server.
-    public func after(_ filter: some Filter) { dispatcher.local.after(filter) }
+    public func after(_ filter: some Filter) { dispatcher.local.after(installed(filter)) }
     /// A filter around every request of this frontend's clients, forwarded ones too.
-    public func globalFilter(_ filter: some Filter) { dispatcher.global.add(filter) }
+    public func globalFilter(_ filter: some Filter) { dispatcher.global.add(installed(filter)) }
     /// Only the before part of a filter, around every request of this frontend's clients.
-    public func globalBefore(_ filter: some Filter) { dispatcher.global.before(filter) }
+    public func globalBefore(_ filter: some Filter) { dispatcher.global.before(installed(filter)) }
     /// Only the after part of a filter, around every request of this frontend's clients.
-    public func globalAfter(_ filter: some Filter) { dispatcher.global.after(filter) }
+    public func globalAfter(_ filter: some Filter) { dispatcher.global.after(installed(filter)) }
+
+    private func installed<Added: Filter>(_ filter: Added) -> Added {
+        filter.install(into: self)
+        return filter
+    }
 
     /// Declares the routes of a contract: those of this server's own type must be served when it starts.
     ///

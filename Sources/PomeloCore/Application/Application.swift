@@ -76,17 +76,18 @@ public import PomeloLoop
     public internal(set) var failure: (any Error)?
     /// Whether `requestStop` or `stop` was called.
     public internal(set) var stopRequested = false
-    private(set) lazy var dispatcher = Dispatcher(self)
+    private(set) lazy var dispatcher = Dispatcher(serverType, context, backendSessionService, forwarding)
     private(set) lazy var refusals = LimitedLog(log, clock, "connection refused")
-    private(set) lazy var forwarding = Forwarding(self)
+    private(set) lazy var forwarding = Forwarding(context, router, transport)
+    private(set) lazy var forwardedRequests = ForwardedRequests(dispatcher, backendSessionService)
     /// Calls to other servers.
-    public private(set) lazy var rpc = RPCClient(self, transport)
+    public private(set) lazy var rpc = RPCClient(router, clock, transport)
     /// What services are given.
     public private(set) lazy var context = ServiceContext(self)
     /// Channels of this process.
     public private(set) lazy var channelService = ChannelService(
-        context, watch: isFrontend ? SessionWatch(self) : nil
-    ) { [unowned self] frontend in Courier(self, to: frontend, .sessionWatch) }
+        context, watch: isFrontend ? SessionWatch(context) : nil
+    ) { [unowned self] frontend in Courier(context, to: frontend, .sessionWatch) }
     /// Jobs that run at their times.
     public private(set) lazy var crons = CronService(context)
     /// Pushes to users at known frontends.
@@ -96,7 +97,7 @@ public import PomeloLoop
     /// Modules of administration.
     public private(set) lazy var admin = AdminService(context)
     /// Sessions of other servers' clients.
-    public private(set) lazy var backendSessionService = BackendSessionService(self)
+    public private(set) lazy var backendSessionService = BackendSessionService(context)
 
     /// The server's id in `servers.json`.
     public var serverID: ServerID { record.id }
@@ -139,7 +140,7 @@ public import PomeloLoop
         var log = Logger(label: "pomelo").lineSafe
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
-        _ = forwarding
+        forwardedRequests.register(in: procedures)
         _ = fanout
         _ = channelService
         _ = admin
@@ -187,11 +188,5 @@ public import PomeloLoop
     /// The service of a type, or nil when no plugin gave one.
     public func service<Service: AnyObject>(_ type: Service.Type) -> Service? {
         services[ObjectIdentifier(type)] as? Service
-    }
-
-    func sessionCopy(_ session: ClientSession) -> Session {
-        Session(
-            id: session.id, frontend: serverID, instance: instance, uid: session.uid, settings: session.snapshot,
-            keeper: backendSessionService)
     }
 }

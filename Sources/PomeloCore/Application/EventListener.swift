@@ -66,13 +66,13 @@ extension Application {
             guard !listeners.isEmpty else { return }
             switch event {
             case .bound(let session):
-                let copy = sessionCopy(session)
+                let copy = backendSessionService.copy(of: session)
                 for listener in listeners { listener.bindSession(copy) }
             case .unbound(let session, let uid):
-                let copy = sessionCopy(session)
+                let copy = backendSessionService.copy(of: session)
                 for listener in listeners { listener.unbindSession(copy, from: uid) }
             case .closed(let session, let end):
-                let copy = sessionCopy(session)
+                let copy = backendSessionService.copy(of: session)
                 for listener in listeners { listener.closeSession(copy, end) }
             }
         }

@@ -55,7 +55,7 @@ public import PomeloLoop
         sessions = application.sessionService
         pushSchedulers = application.pushSchedulers
         pauseWatch = application.pauseWatch
-        stop = { [unowned application] error in application.fail(error) }
+        stop = { [weak application] error in application?.fail(error) }
     }
 
     /// Stops the server because it must not go on; what runs it is told why.

@@ -13,7 +13,9 @@ import PomeloLoop
     static let internalError = Array(#"{"code":500}"#.utf8)
     static let emptyReply = Array("{}".utf8)
 
-    private unowned let application: Application
+    private let context: ServiceContext
+    private let sessions: BackendSessionService
+    private let forwarding: Forwarding
     private let serverType: ServerType
     private let clock: any LoopClock
     private var handlers: [Route: ServedRoute.Answer] = [:]
@@ -25,20 +27,24 @@ import PomeloLoop
     private let overdue = Counter(label: "pomelo.dispatch.overdue")
     private let abandoned = Counter(label: "pomelo.dispatch.abandoned")
 
-    private lazy var failures = LimitedLog(application.log, clock, "request failed")
-    private lazy var attacks = LimitedLog(application.log, clock, "attack")
+    private lazy var failures = LimitedLog(context.log, clock, "request failed")
+    private lazy var attacks = LimitedLog(context.log, clock, "attack")
 
     private lazy var open = OpenRequests(clock) { [unowned self] request in
         overdue.increment()
         answer(request, .failure(Fault(500)))
     }
 
-    init(_ application: Application) {
-        self.application = application
-        serverType = application.serverType
-        clock = application.clock
-        global = FilterChain(application)
-        local = FilterChain(application)
+    init(
+        _ serverType: ServerType, _ context: ServiceContext, _ sessions: BackendSessionService, _ forwarding: Forwarding
+    ) {
+        self.serverType = serverType
+        self.context = context
+        self.sessions = sessions
+        self.forwarding = forwarding
+        clock = context.clock
+        global = FilterChain(clock, context.log)
+        local = FilterChain(clock, context.log)
     }
 
     /// Adds a route.
@@ -47,7 +53,7 @@ import PomeloLoop
     func serve(_ route: Route, _ answer: ServedRoute.Answer) throws {
         guard route.isComplete, route.serverType == serverType else {
             throw PomeloError(
-                .configuration, "\(application.serverID) cannot serve \(route): its type is \(serverType)")
+                .configuration, "\(context.serverID) cannot serve \(route): its type is \(serverType)")
         }
         guard handlers.updateValue(answer, forKey: route) == nil else {
             throw PomeloError(.configuration, "the route \(route) is served twice")
@@ -75,19 +81,18 @@ import PomeloLoop
 
     /// Takes a message of a session; a request is answered exactly once, at the latest at its deadline.
     func receive(_ message: ClientMessage, from client: ClientSession) {
-        let application = self.application
-        let limits = application.limits
+        let limits = context.limits
         guard !message.route.serverType.rawValue.isEmpty, message.route.isComplete else {
             return refuse(message, client)
         }
         if Text(message.route.method) == "constructor" {
             attacks.write(["pomelo.session": "\(client.id)"])
-            application.sessionService.kick(client.id, reason: "attack")
+            context.sessions.kick(client.id, reason: "attack")
             return
         }
         guard client.inFlight < limits.requestsInFlightHard else { return refuse(message, client) }
         let now = clock.now
-        if application.pauseWatch.mayHaveWaited(message.arrival ?? now), client.socket.hasHungUp {
+        if context.pauseWatch.mayHaveWaited(message.arrival ?? now), client.socket.hasHungUp {
             // Given up while this process stood still; its client may have said newer things elsewhere since.
             return abandoned.increment()
         }
@@ -98,55 +103,52 @@ import PomeloLoop
             return refuse(message, client)
         }
         let request = Request(
-            id: message.id, route: message.route, body: message.body, session: application.sessionCopy(client),
+            id: message.id, route: message.route, body: message.body, session: sessions.copy(of: client),
             deadline: deadline)
         request.client = client
         open.insert(request)
         begin(client, limits)
-        enqueue(request, application)
+        enqueue(request)
     }
 
     /// Queues a request behind all that came before; one that waits for nothing here needs no task.
-    ///
-    /// The application is held while the request is under way, also when everyone else has dropped it.
-    private func enqueue(_ request: Request, _ application: Application) {
+    private func enqueue(_ request: Request) {
         let isOwn = request.route.serverType == serverType
         if global.isEmpty, isOwn, let method = synchronousMethod(of: request.route) {
             Loop.enqueueSynchronous {
                 guard self.isDue(request) else { return }
                 self.answer(request, Result { try method(request.body, request.session) })
-                _ = application
             }
-        } else if global.isEmpty, !isOwn, application.rpc.filters.isEmpty {
+        } else if global.isEmpty, !isOwn, forwarding.needsNoTask {
             Loop.enqueueSynchronous {
                 guard self.isDue(request) else { return }
-                application.forwarding.relay(request) { self.answer(request, $0) }
+                self.forwarding.relay(request) { self.answer(request, $0) }
             }
         } else {
-            Loop.enqueue { await self.serve(request, application) }
+            Loop.enqueue { await self.serve(request) }
         }
     }
 
     /// Whether a request is still to be begun: one that waited long was answered already, or is about to be.
     private func isDue(_ request: Request) -> Bool { request.client != nil && clock.now < request.deadline }
 
-    private func serve(_ request: Request, _ application: Application) async {
+    private func serve(_ request: Request) async {
         guard isDue(request) else { return }
         if global.isEmpty {
             do {
-                answer(request, .success(try await perform(request, application)))
+                answer(request, .success(try await perform(request)))
             } catch {
                 answer(request, .failure(error))
             }
         } else {
-            answer(request, await global.run(request) { try await self.perform(request, application) })
+            answer(request, await global.run(request) { try await self.perform(request) })
         }
     }
 
     @inline(__always)
-    private func perform(_ request: Request, _ application: Application) async throws -> Bytes {
+    private func perform(_ request: Request) async throws -> Bytes {
         request.route.serverType == serverType
-            ? try await handle(request) : try await application.forwarding.forward(request)
+            ? try await handle(request) : try await forwarding.forward(request)
     }
 
     /// Runs the handler of this server, within the local filters.
@@ -204,7 +206,7 @@ import PomeloLoop
 
     private func end(_ client: ClientSession) {
         client.inFlight -= 1
-        if client.paused, client.inFlight < application.limits.requestsInFlight {
+        if client.paused, client.inFlight < context.limits.requestsInFlight {
             client.paused = false
             client.socket.resumeReading()
         }

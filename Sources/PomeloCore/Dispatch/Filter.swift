@@ -75,34 +75,35 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
 
 /// One scope's filters: around every request of a frontend, or around the handlers of one server.
 @Loop final class FilterChain {
-    private unowned let application: Application
+    private let clock: any LoopClock
+    private let log: Logger
     private var befores: [any Filter] = []
     private var afters: [any Filter] = []
     /// Asked about every error of a before-filter or of what they surround; after-filters see what it returns.
     var errorHandler: ErrorHandler?
     private let cutOff = Counter(label: "pomelo.dispatch.cutOff")
-    private lazy var cutOffLog = LimitedLog(application.log, application.clock, "request cut off")
+    private lazy var cutOffLog = LimitedLog(log, clock, "request cut off")
 
-    init(_ application: Application) { self.application = application }
+    init(_ clock: any LoopClock, _ log: Logger) {
+        self.clock = clock
+        self.log = log
+    }
 
     var isEmpty: Bool { befores.isEmpty && afters.isEmpty && errorHandler == nil }
 
     /// Adds a filter's before and after part.
     func add(_ filter: any Filter) {
-        filter.install(into: application)
         befores.append(filter)
         afters.append(filter)
     }
 
     /// Adds only a filter's before part.
     func before(_ filter: any Filter) {
-        filter.install(into: application)
         befores.append(filter)
     }
 
     /// Adds only a filter's after part.
     func after(_ filter: any Filter) {
-        filter.install(into: application)
         afters.append(filter)
     }
 
@@ -125,7 +126,7 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
             try await filters[index].before(request)
             guard let (limit, error) = request.takeTimeLimit() else { continue }
             let rest = filters[(index + 1)...]
-            let reply = try await application.clock.within(limit) { try await self.proceed(request, rest, body) }
+            let reply = try await clock.within(limit) { try await self.proceed(request, rest, body) }
             if let reply { return reply }
             cutOff.increment()
             cutOffLog.write(["pomelo.route": "\(request.route.text.forLog)"])

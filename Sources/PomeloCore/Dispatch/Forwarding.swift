@@ -4,7 +4,7 @@ import PomeloBytes
 import PomeloJSON
 import PomeloLoop
 
-/// Requests of one server type's clients, handled by servers of another.
+/// Requests of this frontend's clients, handled by servers of another type: `ForwardedRequests` there.
 ///
 /// ```
 /// call   session u64 | uid text | settings data (JSON) | request id u64 | route text | body to the end
@@ -14,30 +14,32 @@ import PomeloLoop
 /// A request that left is not cancelled when its client leaves: what a client has said is done. Its deadline ends it at
 /// both servers.
 @Loop final class Forwarding {
-    private enum Ending: UInt8 { case reply, fault, failed }
+    /// The last byte of a reply.
+    enum Ending: UInt8 { case reply, fault, failed }
 
-    private unowned let application: Application
+    private let context: ServiceContext
+    private let router: Router
+    private let transport: any RPCTransport
 
-    init(_ application: Application) {
-        self.application = application
-        application.procedures.preparing(.forward) { [unowned self] caller, payload in
-            try self.prepare(caller, payload)
-        }
+    init(_ context: ServiceContext, _ router: Router, _ transport: any RPCTransport) {
+        self.context = context
+        self.router = router
+        self.transport = transport
     }
 
-    // MARK: at the frontend
+    /// Whether a request may be sent on without a task.
+    var needsNoTask: Bool { context.rpc.filters.isEmpty }
 
     /// Sends a request on, with the rest of its deadline and without a task; `answer` gets its one outcome.
     func relay(_ request: Request, _ answer: @escaping @Loop (Outcome) -> Void) {
         let lane: ForwardLane
         do { lane = try self.lane(of: request) } catch { return answer(.failure(error)) }
         lane.begin()
-        application.transport.call(lane.server, .forward, payload(request, request.body), within: left(request)) {
-            [application] outcome in
+        transport.call(lane.server, .forward, payload(request, request.body), within: left(request)) { outcome in
             // The transport is in the middle of its work.
             Loop.enqueueSynchronous {
                 lane.end()
-                answer(Result { try application.forwarding.read(outcome, request) })
+                answer(Result { try self.read(outcome, request) })
             }
         }
     }
@@ -49,25 +51,24 @@ import PomeloLoop
         let lane = try lane(of: request)
         lane.begin()
         defer { lane.end() }
-        let filters = application.rpc.filters
+        let filters = context.rpc.filters
         if filters.isEmpty { return try await send(request, request.body, to: lane.server) }
         let call = RPCRequest(
             lane.server, request.route, request.body, for: request.session, isForwarded: true,
-            began: application.clock.now, deadline: request.deadline)
+            began: context.clock.now, deadline: request.deadline)
         return try await filters.run(call) { call, _ in try await self.send(request, call.payload, to: call.server) }
     }
 
     private func lane(of request: Request) throws -> ForwardLane {
-        let (type, router) = (request.route.serverType, application.router)
         guard let client = request.client else { throw SessionService.noSession(request.session.id) }
-        return try router.lane(type, for: request.session, of: client)
+        return try router.lane(request.route.serverType, for: request.session, of: client)
     }
 
     private func send(_ request: Request, _ body: Bytes, to server: ServerID) async throws -> Bytes {
         let outcome: Result<Bytes, RPCError>
         do throws(RPCError) {
             outcome = .success(
-                try await application.transport.call(
+                try await transport.call(
                     server, .forward, payload(request, body), within: left(request)))
         } catch {
             outcome = .failure(error)
@@ -76,7 +77,7 @@ import PomeloLoop
     }
 
     private func left(_ request: Request) -> Duration {
-        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, application.clock.now)))
+        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, context.clock.now)))
     }
 
     private func payload(_ request: Request, _ body: Bytes) -> Bytes {
@@ -106,54 +107,5 @@ import PomeloLoop
         case .failure(.failed(_, let message)): throw RPCError.failed(code: 500, message: message)
         case .failure(let error): throw error
         }
-    }
-
-    // MARK: at the backend
-
-    private func prepare(_ caller: RPCCaller, _ payload: Bytes) throws -> ProcedureTable.Work {
-        // Held while the request is under way, also when the application was dropped.
-        let application = self.application
-        let dispatcher = application.dispatcher
-        var reader = PayloadReader(payload)
-        let id = SessionID(try reader.number())
-        let uid = try reader.text()
-        let settings = try reader.data()
-        let requestID = try reader.number()
-        let name = try reader.textBytes()
-        let route = dispatcher.route(utf8: name.span) ?? Route(String(decoding: name, as: UTF8.self))
-        let session = Session(
-            id: id, frontend: caller.server, instance: caller.instance, uid: uid.isEmpty ? nil : UserID(uid),
-            settings: settings.isEmpty ? .none : SettingsSnapshot(encoded: settings),
-            keeper: application.backendSessionService)
-        let body = try reader.rest()
-        if let method = dispatcher.synchronousMethod(of: route) {
-            return .synchronous {
-                do {
-                    return Self.ended(try method(body, session))
-                } catch {
-                    return application.forwarding.ended(route, error)
-                }
-            }
-        }
-        let request = Request(
-            id: UInt32(clamping: requestID), route: route, body: body, session: session, deadline: caller.deadline)
-        return .asynchronous {
-            do {
-                return Self.ended(try await dispatcher.handle(request))
-            } catch {
-                return application.forwarding.ended(route, error)
-            }
-        }
-    }
-
-    private static func ended(_ reply: consuming Bytes) -> Bytes {
-        reply.append(Ending.reply.rawValue)
-        return reply
-    }
-
-    private func ended(_ route: Route, _ error: any Error) -> Bytes {
-        if let fault = error as? Fault { return fault.reply.encoded() + [Ending.fault.rawValue] }
-        application.dispatcher.failed(route, error)
-        return [Ending.failed.rawValue]
     }
 }

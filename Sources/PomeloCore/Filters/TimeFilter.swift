@@ -13,7 +13,9 @@ public import PomeloLoop
 ///
 /// - Source: pomelo 2.2.7, lib/filters/handler/time.js, which also logs the body.
 @Loop public final class TimeFilter: Filter {
-    private weak var application: Application?
+    private var clock: (any LoopClock)?
+    /// Whether a route is one of a bounded number.
+    private var knows: @Loop (Route) -> Bool = { _ in false }
     private var log: LimitedLog?
     private var timers: [Text: Timer] = [:]
     /// Differs between filters, for one request may pass several.
@@ -25,30 +27,31 @@ public import PomeloLoop
     /// The values of the timer's dimension so far, sorted.
     var recordedRoutes: [String] { timers.keys.sorted().map(\.string) }
 
-    /// Takes the application's clock.
+    /// Takes the application's clock, and asks it about routes.
     public func install(into application: Application) {
-        self.application = application
+        clock = application.clock
+        knows = { [weak dispatcher = application.dispatcher] route in dispatcher?.knows(route) ?? false }
         log = LimitedLog(Logger(label: "con-log").lineSafe, application.clock, "request", level: .info, lines: 1000)
     }
 
     /// Notes when the request came.
     public func before(_ request: Request) async throws {
-        guard let application else { return }
-        request.notes[note] = .int(Int64(clamping: application.clock.now))
+        guard let clock else { return }
+        request.notes[note] = .int(Int64(clamping: clock.now))
     }
 
     /// Logs and records the time since `before`.
     public func after(_ request: Request, _ outcome: Outcome) async -> Outcome {
-        guard let application, let began = request.notes[note]?.int else { return outcome }
-        let nanoseconds = Int64(clamping: application.clock.now) - began
-        timer(request.route, application).recordNanoseconds(nanoseconds)
+        guard let clock, let began = request.notes[note]?.int else { return outcome }
+        let nanoseconds = Int64(clamping: clock.now) - began
+        timer(request.route).recordNanoseconds(nanoseconds)
         log?.write(["pomelo.route": "\(request.route.text.forLog)", "pomelo.elapsedUs": "\(nanoseconds / 1000)"])
         return outcome
     }
 
-    private func timer(_ route: Route, _ application: Application) -> Timer {
+    private func timer(_ route: Route) -> Timer {
         if let known = timers[Text(route.text)] { return known }
-        let name = application.dispatcher.knows(route) ? route.text : "other"
+        let name = knows(route) ? route.text : "other"
         let timer = timers[Text(name)] ?? Timer(label: "pomelo.request.duration", dimensions: [("route", name)])
         timers[Text(name)] = timer
         return timer

@@ -42,9 +42,8 @@ struct WatchList {
     /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
     private static let attemptsAtUnknown = 6
 
-    /// Its services own the couriers; a call under way holds it.
-    private unowned let application: Application
-    private let clock: any LoopClock
+    /// A call under way holds it.
+    private unowned let context: ServiceContext
     private let server: ServerID
     private let procedure: Procedure
     private let instance: InstanceID?
@@ -59,9 +58,8 @@ struct WatchList {
     var gaveUp: @Loop () -> Void = {}
 
     /// Without an `instance`, the start of the server that is in the view when a call is made.
-    init(_ application: Application, to server: ServerID, _ procedure: Procedure, _ instance: InstanceID? = nil) {
-        self.application = application
-        clock = application.clock
+    init(_ context: ServiceContext, to server: ServerID, _ procedure: Procedure, _ instance: InstanceID? = nil) {
+        self.context = context
         self.server = server
         self.procedure = procedure
         self.instance = instance
@@ -75,30 +73,30 @@ struct WatchList {
     /// Nothing is sent any more.
     func stop() {
         isOver = true
-        if let timer { clock.cancel(timer) }
+        if let timer { context.clock.cancel(timer) }
     }
 
     private func begin() {
         guard !isSending, timer == nil, !isOver else { return }
         isSending = true
-        Loop.spawn { [application] in await self.run(application) }
+        Loop.spawn { [context] in await self.run(context) }
     }
 
-    private func run(_ application: Application) async {
+    private func run(_ context: ServiceContext) async {
         defer { isSending = false }
         while !isOver, !waiting.isEmpty {
             let batch = takeBatch()
             do throws(RPCError) {
-                guard let target = instance ?? application.servers[server]?.instance else {
+                guard let target = instance ?? context.servers[server]?.instance else {
                     throw .notSent("\(server) is not in the view")
                 }
-                let reply = try await application.rpc.system(
-                    server, procedure.at(target), WatchList(batch).encoded, within: application.limits.pushCall)
+                let reply = try await context.rpc.system(
+                    server, procedure.at(target), WatchList(batch).encoded, within: context.limits.pushCall)
                 failures = 0
                 if !isOver { delivered(batch, reply) }
             } catch {
                 waiting.merge(batch) { later, _ in later }
-                return pause(application, error)
+                return pause(error)
             }
         }
     }
@@ -113,17 +111,17 @@ struct WatchList {
         return batch
     }
 
-    private func pause(_ application: Application, _ error: RPCError) {
+    private func pause(_ error: RPCError) {
         guard !isOver else { return }
-        application.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
+        context.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
         failures += 1
         let isReplaced = instance != nil && error.isReplaced
-        if isReplaced || (failures >= Self.attemptsAtUnknown && application.servers[server] == nil) {
+        if isReplaced || (failures >= Self.attemptsAtUnknown && context.servers[server] == nil) {
             stop()
             return gaveUp()
         }
         let pause = min(Self.firstPause * (1 << min(failures - 1, 10)), Self.longestPause)
-        timer = clock.schedule(after: application.random.jittered(pause)) { [weak self] in
+        timer = context.clock.schedule(after: context.random.jittered(pause)) { [weak self] in
             self?.timer = nil
             self?.begin()
         }

@@ -5,16 +5,18 @@ public import PomeloLoop
 
 /// Calls to other servers, typed or by name, routed or addressed.
 @Loop public final class RPCClient {
-    private unowned let application: Application
+    private let router: Router
+    private let clock: any LoopClock
     private let transport: any RPCTransport
     /// How long a call may take when its caller does not say.
     public var defaultDeadline = Duration.seconds(5)
     let filters: RPCFilterChain
 
-    init(_ application: Application, _ transport: any RPCTransport) {
-        self.application = application
+    init(_ router: Router, _ clock: any LoopClock, _ transport: any RPCTransport) {
+        self.router = router
+        self.clock = clock
         self.transport = transport
-        filters = RPCFilterChain(application)
+        filters = RPCFilterChain(clock)
     }
 
     /// Calls a typed procedure on one server.
@@ -45,7 +47,7 @@ public import PomeloLoop
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, for session: Session, within deadline: Duration? = nil
     ) async throws -> Reply {
-        let server = try application.router.pick(remote.route.serverType, for: session)
+        let server = try router.pick(remote.route.serverType, for: session)
         return try await call(remote, query, server, session, deadline)
     }
 
@@ -64,7 +66,6 @@ public import PomeloLoop
         if filters.isEmpty {
             return try await transport.call(server, Procedure(remote: route.text), payload, within: deadline)
         }
-        let clock = application.clock
         let request = RPCRequest(
             server, route, payload, for: session, began: clock.now, deadline: clock.deadline(after: deadline))
         return try await filters.run(request) { [transport] request, left in

@@ -69,28 +69,25 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
     /// What after-filters and the error handler have when the call has used up its own time.
     static let timeAfterwards = Duration.seconds(1)
 
-    private unowned let application: Application
+    private let clock: any LoopClock
     private var befores: [any RPCFilter] = []
     private var afters: [any RPCFilter] = []
     var errorHandler: RPCErrorHandler?
 
-    init(_ application: Application) { self.application = application }
+    init(_ clock: any LoopClock) { self.clock = clock }
 
     var isEmpty: Bool { befores.isEmpty && afters.isEmpty && errorHandler == nil }
 
     func add(_ filter: any RPCFilter) {
-        filter.install(into: application)
         befores.append(filter)
         afters.append(filter)
     }
 
     func before(_ filter: any RPCFilter) {
-        filter.install(into: application)
         befores.append(filter)
     }
 
     func after(_ filter: any RPCFilter) {
-        filter.install(into: application)
         afters.append(filter)
     }
 
@@ -105,7 +102,7 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
         } catch {
             outcome = .failure(error)
         }
-        let finished = try await application.clock.within(max(left(of: request), Self.timeAfterwards)) {
+        let finished = try await clock.within(max(left(of: request), Self.timeAfterwards)) {
             await self.finish(request, outcome)
         }
         return try (finished ?? outcome).get()
@@ -114,7 +111,7 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
     private func refuseOrPass(_ request: RPCRequest) async throws {
         guard !befores.isEmpty else { return }
         let befores = befores
-        let passed: Void? = try await application.clock.within(left(of: request)) {
+        let passed: Void? = try await clock.within(left(of: request)) {
             for filter in befores { try await filter.before(request) }
         }
         if passed == nil { throw RPCError.notSent("the filters of \(request.route) took all its time") }
@@ -128,6 +125,6 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
     }
 
     private func left(of request: RPCRequest) -> Duration {
-        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, application.clock.now)))
+        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, clock.now)))
     }
 }

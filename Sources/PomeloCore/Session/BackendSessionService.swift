@@ -19,9 +19,16 @@ import PomeloWire
         case there(ServerID, InstanceID)
     }
 
-    private unowned let application: Application
+    private let context: ServiceContext
 
-    init(_ application: Application) { self.application = application }
+    init(_ context: ServiceContext) { self.context = context }
+
+    /// A copy of one of this server's own sessions, as handlers, filters and listeners get it.
+    func copy(of session: ClientSession) -> Session {
+        Session(
+            id: session.id, frontend: context.serverID, instance: context.instance, uid: session.uid,
+            settings: session.snapshot, keeper: self)
+    }
 
     // MARK: finding
 
@@ -31,7 +38,7 @@ import PomeloWire
         payload.number(id.rawValue)
         return try await unlessReplaced(nil) {
             switch try place(frontend, instance) {
-            case .here(let own): own.get(id).map(application.sessionCopy)
+            case .here(let own): own.get(id).map(copy)
             case .there(let frontend, let instance):
                 try await fetch(frontend, instance, .sessionGet, payload).first
             }
@@ -46,7 +53,7 @@ import PomeloWire
         payload.text(uid.rawValue)
         return try await unlessReplaced([]) {
             switch try place(frontend, instance) {
-            case .here(let own): own.get(byUid: uid).map(application.sessionCopy)
+            case .here(let own): own.get(byUid: uid).map(copy)
             case .there(let frontend, let instance):
                 try await fetch(frontend, instance, .sessionGetByUid, payload)
             }
@@ -143,17 +150,18 @@ import PomeloWire
     // MARK: transport
 
     private func place(_ frontend: ServerID, _ instance: InstanceID?) throws -> Place {
-        let isOwn = frontend == application.serverID
-        let known = isOwn ? nil : application.servers[frontend]
-        guard let record = isOwn ? application.record : known?.record else {
+        let known = frontend == context.serverID ? nil : context.servers[frontend]
+        guard known != nil || frontend == context.serverID else {
             throw PomeloError(.unknownServer, "\(frontend) is not in the cluster")
         }
-        guard record.isFrontend else { throw PomeloError(.notAFrontend, "\(frontend) has no clients") }
+        guard known?.record.isFrontend ?? context.isFrontend else {
+            throw PomeloError(.notAFrontend, "\(frontend) has no clients")
+        }
         if let known { return .there(frontend, instance ?? known.instance) }
-        guard instance ?? application.instance == application.instance else {
+        guard instance ?? context.instance == context.instance else {
             throw PomeloError(.replaced, "\(frontend) has been started anew")
         }
-        return .here(application.sessionService)
+        return .here(context.sessions)
     }
 
     /// What has ended with its server is not there.
@@ -184,8 +192,8 @@ import PomeloWire
         _ frontend: ServerID, _ instance: InstanceID, _ procedure: Procedure, _ payload: PayloadWriter
     ) async throws -> Bytes {
         do {
-            return try await application.rpc.system(
-                frontend, procedure.at(instance), payload.bytes, within: application.limits.sessionCall)
+            return try await context.rpc.system(
+                frontend, procedure.at(instance), payload.bytes, within: context.limits.sessionCall)
         } catch .failed(_, let message) {
             throw PomeloError.told(message, otherwise: .noSession, at: "\(frontend)")
         } catch {

@@ -24,16 +24,17 @@ import PomeloLoop
         }
     }
 
-    private unowned let application: Application
+    /// Has the sessions that this observes.
+    private unowned let context: ServiceContext
     private var watchers: [ServerID: Watcher] = [:]
     /// Told here, at once.
     var ended: @Loop (UserID) -> Void = { _ in }
 
-    init(_ application: Application) {
-        self.application = application
-        application.sessionService.addObserver(self)
-        application.servers.observe { [weak self] change in self?.follow(change) }
-        application.procedures.immediate(.sessionWatch, addressed: true) { [unowned self] caller, payload in
+    init(_ context: ServiceContext) {
+        self.context = context
+        context.sessions.addObserver(self)
+        context.servers.observe { [weak self] change in self?.follow(change) }
+        context.procedures.immediate(.sessionWatch, addressed: true) { [unowned self] caller, payload in
             self.watch(try WatchList(payload), for: caller)
         }
     }
@@ -46,7 +47,7 @@ import PomeloLoop
         let watcher = watcher(caller.server, caller.instance)
         var absent: [String] = []
         for (uid, generation) in list.users {
-            if application.sessionService.get(byUid: uid).isEmpty {
+            if context.sessions.get(byUid: uid).isEmpty {
                 absent.append(uid.rawValue)
             } else {
                 watcher.users[uid] = max(generation, watcher.users[uid] ?? 0)
@@ -60,7 +61,7 @@ import PomeloLoop
     private func watcher(_ server: ServerID, _ instance: InstanceID) -> Watcher {
         if let known = watchers[server], known.instance == instance { return known }
         forget(server)
-        let courier = Courier(application, to: server, .channelEnded, instance)
+        let courier = Courier(context, to: server, .channelEnded, instance)
         courier.gaveUp = { [weak self] in self?.forget(server) }
         let watcher = Watcher(instance, courier)
         watchers[server] = watcher
@@ -75,7 +76,7 @@ import PomeloLoop
         case .removed(let ids):
             for id in ids { forget(id) }
         case .added(let records):
-            for record in records where watchers[record.id]?.instance != application.servers[record.id]?.instance {
+            for record in records where watchers[record.id]?.instance != context.servers[record.id]?.instance {
                 forget(record.id)
             }
         case .replaced: break
