@@ -55,9 +55,9 @@ public struct ChannelMembers: Sendable, Equatable {
         missed = MissedNotes(context)
         gaps = Gaps(channels, context.clock)
         gaps.raised = { [unowned self] names in self.told.hasGap(in: names) }
-        channels.changed = { [published, writer] channel, uid in
-            published.note(channel, uid)
-            writer.kick()
+        channels.changed = { [unowned self] channel, uid in
+            self.published.note(channel, uid)
+            self.writer.kick()
         }
         channels.ended = { [unowned self] channel, uid, number in self.membershipEnded(channel, uid, number) }
         ChannelProcedures(service: self).register(in: context.procedures)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import Pomelo
+import PomeloGlobalChannel
+import PomeloStatus
 import PomeloTesting
 import PomeloUV
 import Testing
@@ -23,6 +25,8 @@ import Testing
         let part = Part()
         try app.load(part)
         try app.use(Extra(part))
+        try app.use(GlobalChannel(store: MemoryChannelStore(MemoryChannelStore.Entries())))
+        try app.use(Status(store: MemoryStatusStore(MemoryStatusStore.Entries())))
         let handler = Answers(patience: Patience())
         try app.handle(handler)
         app.declare([Self.echo.route, Self.never.route])
@@ -40,7 +44,9 @@ import Testing
         _ = try await client.closed()
         client.close()
         handler.patience.end()
-        return Traces(application: app, connector: connector, part: part, service: app.sessionService)
+        return Traces(
+            application: app, connector: connector, part: part, service: app.sessionService, channels: app.globalChannel,
+            status: app.status)
     }
 
     @Test @Loop func aHundredApplicationsLeaveNothingBehind() async throws {
@@ -51,7 +57,8 @@ import Testing
         let memory = try Self.kilobytes()
         var traces: [Traces] = []
         for _ in 0..<100 { traces.append(try await life(clock)) }
-        try await until("no object is left") { traces.allSatisfy(\.isGone) }
+        try await until("no object is left") { traces.allSatisfy(\.left.isEmpty) }
+        #expect(Set(traces.flatMap(\.left)) == [])
         try await until("no descriptor is left") { try Self.descriptors() <= descriptors }
         #expect(clock.pending == 0)
         traces = []
@@ -94,15 +101,26 @@ import Testing
         weak var connector: HybridConnector?
         weak var part: Part?
         weak var service: SessionService?
+        weak var channels: GlobalChannelService?
+        weak var status: StatusService?
 
-        init(application: Application, connector: HybridConnector, part: Part, service: SessionService) {
+        init(
+            application: Application, connector: HybridConnector, part: Part, service: SessionService,
+            channels: GlobalChannelService, status: StatusService
+        ) {
             self.application = application
             self.connector = connector
             self.part = part
             self.service = service
+            self.channels = channels
+            self.status = status
         }
 
-        var isGone: Bool { application == nil && connector == nil && part == nil && service == nil }
+        /// What is still there.
+        var left: [String] {
+            let all: [AnyObject?] = [application, connector, part, service, channels, status]
+            return all.compactMap { $0.map { "\(type(of: $0))" } }
+        }
     }
 
     @Loop private final class Part: Component, EventListener {

@@ -161,6 +161,8 @@ extension Application {
         await stopStep("the channels' store", nil) { await self.channelService.stop() }
         pauseWatch.stop()
         await transport.stop(within: limits.stopPhase)
+        sessionService.retire()
+        procedures.retire()
         state = .stopped
         log.info("stopped")
         let waiters = stopWaiters

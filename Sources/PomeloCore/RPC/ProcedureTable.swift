@@ -112,6 +112,9 @@ public import PomeloLoop
         entries.values.map(\.procedure).sorted { ($0.number, $0.name) < ($1.number, $1.name) }
     }
 
+    /// Serves nothing more: procedures hold the services that they belong to.
+    func retire() { entries = [:] }
+
     /// Runs a procedure; `reply` is called exactly once, in this call for an immediate one.
     ///
     /// The transport answers at the caller's deadline by itself when a suspending procedure has not. One whose turn

@@ -65,6 +65,13 @@ public import PomeloLoop
 
     // MARK: life
 
+    /// Lets go of whoever follows it, for they hold it: after the last event.
+    func retire() {
+        observers = []
+        listeners = []
+        authority = nil
+    }
+
     func open(_ socket: any ClientSocket) -> ClientSession {
         lastID += 1
         let session = ClientSession(id: SessionID(lastID), socket: socket)
