@@ -45,8 +45,8 @@ import Testing
         client.close()
         handler.patience.end()
         return Traces(
-            application: app, connector: connector, part: part, service: app.sessionService, channels: app.globalChannel,
-            status: app.status)
+            application: app, connector: connector, part: part, service: app.sessionService,
+            channels: app.globalChannel, status: app.status)
     }
 
     @Test @Loop func aHundredApplicationsLeaveNothingBehind() async throws {
