@@ -37,8 +37,6 @@ struct WatchList {
 /// at once on a start of it that is over.
 @Loop final class Courier {
     private static let batchLength = 1024
-    private static let firstPause = Duration.milliseconds(250)
-    private static let longestPause = Duration.seconds(8)
     /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
     private static let attemptsAtUnknown = 6
 
@@ -49,7 +47,7 @@ struct WatchList {
     private let procedure: String
     private let instance: InstanceID?
     private var waiting: [UserID: UInt64] = [:]
-    private var failures = 0
+    private var backoff = Backoff(first: .milliseconds(250), limit: .seconds(8))
     private var isSending = false
     private var isOver = false
     private var timer: TimerID?
@@ -94,7 +92,7 @@ struct WatchList {
                 }
                 let reply = try await application.rpc.system(
                     server, instance: target, procedure, WatchList(batch).encoded, within: application.limits.pushCall)
-                failures = 0
+                backoff.succeeded()
                 if !isOver { delivered(batch, reply) }
             } catch {
                 waiting.merge(batch) { later, _ in later }
@@ -116,13 +114,12 @@ struct WatchList {
     private func pause(_ application: Application, _ error: RPCError) {
         guard !isOver else { return }
         application.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
-        failures += 1
+        let pause = backoff.failed()
         let isReplaced = instance != nil && error.isReplaced
-        if isReplaced || (failures >= Self.attemptsAtUnknown && application.servers[server] == nil) {
+        if isReplaced || (backoff.failures >= Self.attemptsAtUnknown && application.servers[server] == nil) {
             stop()
             return gaveUp()
         }
-        let pause = min(Self.firstPause * (1 << min(failures - 1, 10)), Self.longestPause)
         timer = clock.schedule(after: application.random.jittered(pause)) { [weak self] in
             self?.timer = nil
             self?.begin()

@@ -127,7 +127,5 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
         return outcome
     }
 
-    private func left(of request: RPCRequest) -> Duration {
-        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, application.clock.now)))
-    }
+    private func left(of request: RPCRequest) -> Duration { application.clock.left(until: request.deadline) }
 }
