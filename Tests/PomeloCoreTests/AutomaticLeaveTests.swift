@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Members of channels leave when their last session ends, wherever it is.
@@ -12,7 +13,7 @@ import Testing
         let service = world["connector-1"].sessionService
         let ann = try await world.user("ann", "connector-1")
         let channel = world.channel("room", at: "connector-1", ("ann", "connector-1"))
-        let journal = Journal()
+        let journal = Journal<String>()
         service.on { _ in journal.note("\(channel.getMembers())") }
         switch how {
         case "disconnect": ann.disconnect()
