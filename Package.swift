@@ -32,7 +32,8 @@ let example: [Target.Dependency] = [
 /// What most tests work with.
 let bench: [Target.Dependency] =
     [
-        "PomeloTesting", "PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+        "TestHelpers", "PomeloTesting", "PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop",
+        "PomeloUV", log,
     ] + text
 
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -106,10 +107,14 @@ let package = Package(
         program("Chat", example),
         program("LessonChat", example),
         // Tests
+        .target(
+            name: "TestHelpers",
+            dependencies: ["PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloBytes", "PomeloLoop", "CLibuv", log],
+            path: "Tests/TestHelpers", swiftSettings: strict),
         tests("TidyTests", []),
         tests("PomeloWireTests", text + ["PomeloWire"]),
-        tests("PomeloLoopTests", ["PomeloLoop", "CLibuv", "CPomelo"]),
-        tests("PomeloUVTests", ["PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
+        tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
+        tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),
         tests("PomeloRedisTests", bench),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),

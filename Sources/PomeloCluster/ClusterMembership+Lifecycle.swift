@@ -22,7 +22,7 @@ extension ClusterMembership {
     public func start() async throws {
         let limit = patience()
         try await orUnavailable { () async throws(RedisError) in try await ports.client?.start() }
-        try await orUnavailable(until: limit) { () async throws(RedisError) in
+        try await patiently(until: limit) { () async throws(RedisError) in
             try await view.load()
             // What will be asked again and again must be allowed.
             _ = try await registry.look(limit: 1)
@@ -101,13 +101,13 @@ extension ClusterMembership {
     }
 
     private func listed(until limit: UInt64) async throws -> [RegisteredServer] {
-        try await orUnavailable(until: limit) { () async throws(RedisError) in try await registry.servers() }
+        try await patiently(until: limit) { () async throws(RedisError) in try await registry.servers() }
     }
 
     private func join(until limit: UInt64) async throws {
         var replacing: InstanceID?
         for _ in 0..<Self.joinAttempts {
-            let holder = try await orUnavailable(until: limit) { () async throws(RedisError) in
+            let holder = try await patiently(until: limit) { () async throws(RedisError) in
                 try await keeper.join(replacing: replacing)
             }
             guard let holder else { return }
@@ -220,7 +220,7 @@ extension ClusterMembership {
     private func move(to state: ServerState, until limit: UInt64) async throws {
         keeper.state = state
         view.setOwn(keeper.info)
-        let standing = try await orUnavailable(until: limit) { () async throws(RedisError) in
+        let standing = try await patiently(until: limit) { () async throws(RedisError) in
             let standing = try await keeper.announce()
             if case .taken = standing { return try await confirm() }
             return standing
@@ -230,18 +230,18 @@ extension ClusterMembership {
     }
 
     /// Tries again until then, when Redis may be able to answer soon.
-    private func orUnavailable<Value>(
-        until limit: UInt64 = 0, _ body: () async throws(RedisError) -> Value
+    private func patiently<Value>(
+        until limit: UInt64, _ body: () async throws(RedisError) -> Value
     ) async throws -> Value {
-        while true {
-            do {
-                return try await body()
-            } catch {
-                guard error.isPassing, clock.now < limit, !Task.isCancelled else {
-                    throw PomeloError(.redisUnavailable, "\(error)", cause: error)
+        try await orUnavailable { () async throws(RedisError) in
+            while true {
+                do throws(RedisError) {
+                    return try await body()
+                } catch {
+                    guard error.isPassing, clock.now < limit, !Task.isCancelled else { throw error }
+                    log.notice("redis does not answer yet", metadata: ["pomelo.reason": "\(error)"])
+                    await clock.sleep(for: Self.retryPause)
                 }
-                log.notice("redis does not answer yet", metadata: ["pomelo.reason": "\(error)"])
-                await clock.sleep(for: Self.retryPause)
             }
         }
     }

@@ -298,15 +298,14 @@ struct LeaseHolder: Equatable {
         // A token about to end is as good as none, and needs no script of its own.
         try await keepToken(id, token, for: .milliseconds(1))
     }
+}
 
-    // MARK: errors
-
-    private func orUnavailable<Value>(_ body: () async throws(RedisError) -> Value) async throws -> Value {
-        do {
-            return try await body()
-        } catch {
-            throw PomeloError(.redisUnavailable, "\(error)", cause: error)
-        }
+/// Tells an error of Redis as the framework's.
+@Loop func orUnavailable<Value>(_ body: () async throws(RedisError) -> Value) async throws -> Value {
+    do {
+        return try await body()
+    } catch {
+        throw PomeloError(.redisUnavailable, "\(error)", cause: error)
     }
 }
 

@@ -4,13 +4,13 @@ public import PomeloRedis
 /// The scripts of the registry; their texts are the files of `Scripts/`, which say what each one takes and answers.
 public enum ClusterScripts {
     /// Joins, takes over, changes state, or comes back.
-    public static let put = RedisScript(name: "cluster.put", source: text(PackageResources.put_lua))
+    public static let put = RedisScript(name: "cluster.put", source: withInstance(PackageResources.put_lua))
     /// Renews a lease.
-    public static let renew = RedisScript(name: "cluster.renew", source: text(PackageResources.renew_lua))
+    public static let renew = RedisScript(name: "cluster.renew", source: withInstance(PackageResources.renew_lua))
     /// Makes a lease hash an instance's own.
     public static let claim = RedisScript(name: "cluster.claim", source: text(PackageResources.claim_lua))
     /// Removes a server that leaves or is gone.
-    public static let remove = RedisScript(name: "cluster.remove", source: text(PackageResources.remove_lua))
+    public static let remove = RedisScript(name: "cluster.remove", source: withInstance(PackageResources.remove_lua))
     /// Tells whether a server's lease has ended.
     public static let gone = RedisScript(name: "cluster.gone", source: text(PackageResources.gone_lua))
     /// Finds changes, and leases that have ended.
@@ -26,4 +26,10 @@ public enum ClusterScripts {
     public static let finish = RedisScript(name: "cluster.finish", source: text(PackageResources.finish_lua))
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    /// A script behind `instance.lua`, which goes into its first line: so lines are counted as in the script's file.
+    private static func withInstance(_ bytes: [UInt8]) -> String {
+        let code = text(PackageResources.instance_lua).split(separator: "\n").filter { !$0.hasPrefix("--") }
+        return code.joined(separator: " ") + " " + text(bytes)
+    }
 }

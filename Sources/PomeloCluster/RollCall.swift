@@ -71,7 +71,7 @@ import PomeloLoop
 /// Questions under way.
 @Loop private final class Asking {
     private var open: Int
-    private var waiter: CheckedContinuation<Void, Never>?
+    private let over = FirstOutcome<Void>()
     private(set) var refusal: PomeloError?
 
     init(_ count: Int) { open = count }
@@ -82,15 +82,7 @@ import PomeloLoop
         if open == 0 { giveUp() }
     }
 
-    func giveUp() {
-        open = 0
-        waiter?.resume()
-        waiter = nil
-    }
+    func giveUp() { over.end() }
 
-    func ended() async {
-        await withCheckedContinuation { waiter in
-            if open == 0 { waiter.resume() } else { self.waiter = waiter }
-        }
-    }
+    func ended() async { await over.wait() }
 }

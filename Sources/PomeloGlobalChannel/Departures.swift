@@ -33,8 +33,6 @@ public struct GoneMembers: Sendable {
     static let batchLength = 1000
     /// Users waiting for a judgement; beyond them their channel has a gap instead.
     static let limit = 50_000
-    private static let firstPause = Duration.milliseconds(250)
-    private static let longestPause = Duration.seconds(2)
 
     /// One question, by one caller.
     private final class Question {
@@ -58,7 +56,7 @@ public struct GoneMembers: Sendable {
     private unowned let service: GlobalChannelService
     private let context: ServiceContext
     private var questions: [Question] = []
-    private var failures = 0
+    private var backoff = Backoff(first: .milliseconds(250), limit: .seconds(2))
     private var isWorking = false
     /// Work in the background.
     private var underWay = 0
@@ -152,12 +150,12 @@ public struct GoneMembers: Sendable {
             // Those that wait for a gone server are apart: only they may ignore its silence.
             let gone = questions[0].gone
             let batch = take(gone)
-            let isDecided = await decide(batch, gone)
-            failures = isDecided ? 0 : failures + 1
-            guard !isDecided else { continue }
+            if await decide(batch, gone) {
+                backoff.succeeded()
+                continue
+            }
             if isStopped { for question in batch { giveUp(question) } } else { questions += batch }
-            let pause = min(Self.firstPause * (1 << min(failures - 1, 4)), Self.longestPause)
-            await context.clock.sleep(for: context.random.jittered(pause))
+            await context.clock.sleep(for: context.random.jittered(backoff.failed()))
         }
         isWorking = false
         rest()

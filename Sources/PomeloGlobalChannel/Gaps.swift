@@ -20,8 +20,7 @@ public struct MissedPushes: Sendable {
 @Loop final class MissedNotes {
     /// Channels of one frontend that are told one by one.
     static let limit = 1024
-    private static let firstPause = Duration.milliseconds(250)
-    private static let longestPause = Duration.seconds(2)
+    private static let backoff = Backoff(first: .milliseconds(250), limit: .seconds(2))
 
     private struct Note {
         var instance: InstanceID
@@ -80,8 +79,8 @@ public struct MissedPushes: Sendable {
 
     private func tell(_ server: ServerID) async {
         while let note = notes[server] {
-            // At once is too soon: it has just not answered.
-            let pause = min(Self.firstPause * (1 << min(note.failures, 4)), Self.longestPause)
+            // At once is too soon: it has just not answered, which is a failure too.
+            let pause = Self.backoff.pause(after: note.failures + 1)
             await context.clock.sleep(for: context.random.jittered(pause))
             guard let note = notes[server] else { return }
             guard context.servers[server]?.instance == note.instance else { break }

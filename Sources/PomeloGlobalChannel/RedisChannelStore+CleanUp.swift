@@ -8,9 +8,6 @@ import PomeloRedis
 ///
 /// By the server's list, in slices; by a walk over all keys when the list was lost (a Redis that is full may evict it).
 extension RedisChannelStore {
-    /// Pages of a walk over all keys, of about 1000 keys each; beyond ten million keys the rest is left.
-    private static let walkPages = 10_000
-
     /// Removes this server's sets, also those that its list does not name.
     ///
     /// - Complexity: walks all keys of the database, about 1000 a round trip.
@@ -39,15 +36,13 @@ extension RedisChannelStore {
         let end: @Loop ([ChannelName]) async throws -> Void = { names in
             try await self.end(names, of: server, instance, lost)
         }
-        try await redis.forEachPage({ Self.page(of: self.channelsKey(server), $0) }) { names in
+        try await redis.forEachPage(of: channelsKey(server)) { names in
             try await CleanUpSlices.run(names.map { ChannelName($0) }, proceed, end)
         }
         guard walks else { return }
         let (start, suffix) = ("\(prefix):", ":\(server)")
         let pattern = RedisCommand.pattern(start) + "*" + RedisCommand.pattern(suffix)
-        try await redis.forEachPage(
-            limit: Self.walkPages, { RedisCommand("SCAN", $0, "MATCH", pattern, "COUNT", 1000) }
-        ) { keys in
+        try await redis.forEachPage(matching: pattern) { keys in
             // Also for a page that has none of the server: a walk takes longer than a token lives.
             try await proceed()
             let names = keys.map {
@@ -62,12 +57,8 @@ extension RedisChannelStore {
     ///
     /// A server that never counted has none; but of another one whose lease is lost too that is not known.
     private func hasWholeIndex(_ server: ServerID) async throws -> Bool {
-        let replies = try await redis.pipeline([
-            RedisCommand("HGET", leaseKey(server), "channels"), RedisCommand("SCARD", [channelsKey(server)]),
-        ])
-        guard replies.count == 2, try replies[1].get().int == 0 else { return true }
-        guard let counted = try replies[0].get().int else { return server == owner.server }
-        return counted == 0
+        let isWhole = try await redis.isWhole(channelsKey(server), countedIn: leaseKey(server), "channels")
+        return isWhole ?? (server == owner.server)
     }
 
     /// Tells of the members of some channels, and removes them.
@@ -95,7 +86,7 @@ extension RedisChannelStore {
         var found = names.map { _ in Set<UserID>() }
         var open = names.indices.map { (index: $0, cursor: "0") }
         while !open.isEmpty {
-            let pages = open.map { Self.page(of: membersKey(names[$0.index], server), $0.cursor) }
+            let pages = open.map { RedisCommand.page(of: membersKey(names[$0.index], server), at: $0.cursor) }
             let replies = try await redis.pipeline(pages + [RedisCommand("HGET", leaseKey(server), "inst")])
             guard replies.count == open.count + 1 else { throw RedisError.protocolError("replies are missing") }
             if let mark = try replies[open.count].get().string, mark != instance.rawValue {

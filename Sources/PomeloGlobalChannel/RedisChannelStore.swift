@@ -148,14 +148,9 @@ public import PomeloRedis
         return sequence(fields.last?.string)
     }
 
-    /// Reads a set in pages: one SMEMBERS of 100 000 members would stall the loop for 20 ms.
     private func scan(_ key: String) async throws -> [String] {
         var members: Set<Text> = []
-        try await redis.forEachPage({ Self.page(of: key, $0) }) { members.formUnion($0.map { Text($0) }) }
+        try await redis.forEachPage(of: key) { members.formUnion($0.map { Text($0) }) }
         return members.sorted().map(\.string)
-    }
-
-    static func page(of key: String, _ cursor: String) -> RedisCommand {
-        RedisCommand("SSCAN", key, cursor, "COUNT", 1000)
     }
 }

@@ -27,16 +27,29 @@ extension LoopClock {
         return overflow ? .max : sum
     }
 
+    /// The time left until a monotonic instant; zero when it has passed.
+    package func left(until deadline: UInt64) -> Duration {
+        .nanoseconds(Int64(clamping: deadline - min(deadline, now)))
+    }
+
+    /// The time that has passed since a monotonic instant; zero when it is still to come.
+    package func elapsed(since start: UInt64) -> Duration {
+        .nanoseconds(Int64(clamping: now - min(start, now)))
+    }
+
     /// Suspends for `delay` without leaving the loop; returns early when the task is cancelled.
     ///
     /// A cancelled task does not sleep at all, so a loop with a sleep in it has to look for that.
     public func sleep(for delay: Duration) async {
-        let waiter = Sleeper(clock: self)
+        if Task.isCancelled { return }
+        let end = FirstOutcome<Void>()
+        let timer = schedule(after: delay) { end.end() }
         await withTaskCancellationHandler {
-            await waiter.wait(until: deadline(after: delay))
+            await end.wait()
         } onCancel: {
-            Loop.spawn { waiter.wake() }
+            Loop.spawn { end.end() }
         }
+        cancel(timer)
     }
 }
 
@@ -46,56 +59,17 @@ extension LoopClock {
     public func within<T: Sendable>(
         _ limit: Duration, _ body: @escaping @Loop @Sendable () async throws -> T
     ) async throws -> T? {
-        let race = Race<T>()
-        return try await withCheckedThrowingContinuation { continuation in
-            race.continuation = continuation
-            let timer = schedule(after: limit) {
-                race.finish(.success(nil))
-                race.task?.cancel()
-            }
-            race.task = Loop.spawn {
-                let result: Result<T?, any Error>
-                do { result = .success(try await body()) } catch { result = .failure(error) }
-                self.cancel(timer)
-                race.finish(result)
-            }
+        let end = FirstOutcome<Result<T?, any Error>>()
+        let task = Loop.spawn {
+            do { end.end(with: .success(try await body())) } catch { end.end(with: .failure(error)) }
         }
-    }
-}
-
-/// Whoever comes first resumes.
-@Loop private final class Race<T: Sendable> {
-    var continuation: CheckedContinuation<T?, any Error>?
-    var task: Task<Void, Never>?
-
-    func finish(_ result: Result<T?, any Error>) {
-        continuation?.resume(with: result)
-        continuation = nil
-    }
-}
-
-/// One sleeping task: whoever comes first, the timer or the cancellation, wakes it.
-@Loop private final class Sleeper {
-    private let clock: any LoopClock
-    private var timer: TimerID?
-    private var continuation: CheckedContinuation<Void, Never>?
-    private var woken = false
-
-    init(clock: any LoopClock) { self.clock = clock }
-
-    func wait(until deadline: UInt64) async {
-        await withCheckedContinuation { continuation in
-            if woken || Task.isCancelled { return continuation.resume() }
-            self.continuation = continuation
-            timer = clock.schedule(at: deadline) { self.wake() }
+        let timer = schedule(after: limit) {
+            end.end(with: .success(nil))
+            task.cancel()
         }
-    }
-
-    func wake() {
-        woken = true
-        if let timer { clock.cancel(timer) }
-        continuation?.resume()
-        continuation = nil
+        let result = await end.wait()
+        cancel(timer)
+        return try result.get()
     }
 }
 

@@ -22,7 +22,7 @@ import PomeloWire
     private let serial: Int
     private let peer: ServerID
     private var handshake: CallerHandshake
-    private var shaking: CheckedContinuation<Result<Void, HandshakeFailure>, Never>?
+    private let shaking = FirstOutcome<Result<Void, HandshakeFailure>>()
     private var phase = Phase.shaking
     private var reader = FrameReader(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
     private var writer = FrameWriter()
@@ -67,15 +67,12 @@ import PomeloWire
     // MARK: handshake
 
     func shakeHands(until limit: UInt64) async throws(HandshakeFailure) {
-        let outcome: Result<Void, HandshakeFailure> = await withCheckedContinuation { continuation in
-            shaking = continuation
-            timer = core.clock.schedule(at: limit) { [weak self] in
-                self?.shook(.failure(.unreachable("no answer to the handshake in time")))
-            }
-            stream.delegate = self
-            take(handshake.start())
+        timer = core.clock.schedule(at: limit) { [weak self] in
+            self?.shook(.failure(.unreachable("no answer to the handshake in time")))
         }
-        try outcome.get()
+        stream.delegate = self
+        take(handshake.start())
+        try await shaking.wait().get()
     }
 
     private func take(_ step: CallerHandshake.Step) {
@@ -98,11 +95,9 @@ import PomeloWire
     }
 
     private func shook(_ outcome: Result<Void, HandshakeFailure>) {
-        guard let waiting = shaking else { return }
-        shaking = nil
+        guard shaking.end(with: outcome) else { return }
         if let timer { core.clock.cancel(timer) }
         timer = nil
-        waiting.resume(returning: outcome)
         if case .failure = outcome { end("handshake failed") }
     }
 

@@ -15,7 +15,7 @@ import PomeloLoop
     }
 
     /// A connection that lived this long was a good one: the next loss starts with the shortest pause again.
-    private static let healthyAfter: UInt64 = 10_000_000_000
+    private static let healthyAfter = Duration.seconds(10)
 
     let id: ServerID
     private(set) var target: ServerInfo
@@ -37,7 +37,8 @@ import PomeloLoop
         self.core = core
         self.target = target
         id = target.id
-        backoff = Backoff(first: core.options.reconnectAfter, limit: core.options.reconnectAtMost)
+        backoff = Backoff(
+            first: core.options.reconnectAfter, limit: core.options.reconnectAtMost, settled: Self.healthyAfter)
     }
 
     var isIdle: Bool { queue.isEmpty }
@@ -141,7 +142,7 @@ import PomeloLoop
     }
 
     private func dialAfterPause() {
-        let pause = backoff.failed(core.context.random)
+        let pause = core.context.random.jittered(backoff.failed(), by: 0.2)
         dialling = .paused(
             core.clock.schedule(after: pause) { [weak self] in
                 self?.dialling = .idle
@@ -177,7 +178,7 @@ import PomeloLoop
         guard ended === connection else { return }
         connection = nil
         // A server that accepts and hangs up again must not be dialled in a tight loop.
-        if core.clock.now >= ended.opened + Self.healthyAfter { backoff.succeeded() }
+        backoff.ended(after: core.clock.elapsed(since: ended.opened))
         if !isGone, !core.isStopped { dialAfterPause() }
     }
 

@@ -93,19 +93,13 @@ public import PomeloLoop
 
     /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
     private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
-        var timer: TimerID?
-        await withCheckedContinuation { continuation in
-            if isDone() || limit <= core.clock.now { return continuation.resume() }
-            var waiting: CheckedContinuation<Void, Never>? = continuation
-            let end = {
-                waiting?.resume()
-                waiting = nil
-            }
-            core.whenSettled = { if isDone() { end() } }
-            timer = core.clock.schedule(at: limit) { end() }
-        }
+        if isDone() || limit <= core.clock.now { return }
+        let end = FirstOutcome<Void>()
+        core.whenSettled = { if isDone() { end.end() } }
+        let timer = core.clock.schedule(at: limit) { end.end() }
+        await end.wait()
         core.whenSettled = nil
-        if let timer { core.clock.cancel(timer) }
+        core.clock.cancel(timer)
     }
 
     // MARK: as caller

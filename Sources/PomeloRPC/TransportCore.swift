@@ -154,10 +154,6 @@ extension ByteStream {
     var isOnLoopback: Bool { localAddress.isLoopback && remoteAddress.isLoopback }
 }
 
-extension LoopClock {
-    func left(until limit: UInt64) -> Duration { .nanoseconds(Int64(clamping: limit - min(limit, now))) }
-}
-
 extension Result where Success == Bytes, Failure == RPCError {
     /// Whether the procedure was not begun, because nobody waited any more.
     var isLate: Bool { self == .failure(.late) }

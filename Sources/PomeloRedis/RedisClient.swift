@@ -49,8 +49,7 @@ public import PomeloUV
         controlConnection.startInBackground()
         do throws(RedisError) {
             for connection in [data, controlConnection] {
-                let left = Int64(clamping: deadline - min(deadline, clock.now))
-                try await connection.start(within: .nanoseconds(left))
+                try await connection.start(within: clock.left(until: deadline))
             }
         } catch {
             await stop()

@@ -10,7 +10,8 @@ import PomeloUV
     /// No longer than this, whatever happens.
     let deadline: UInt64
     var timer: TimerID?
-    var waiter: CheckedContinuation<RedisError?, Never>?
+    /// Nil when the connection is up.
+    let outcome = FirstOutcome<RedisError?>()
 
     init(deadline: UInt64) { self.deadline = deadline }
 }
@@ -37,13 +38,8 @@ extension RedisConnection {
         startInBackground()
         let starter = RedisStarter(deadline: clock.deadline(after: max(limit, patience)))
         let failure = await withTaskCancellationHandler {
-            await withCheckedContinuation { (waiter: CheckedContinuation<RedisError?, Never>) in
-                if isUp { return waiter.resume(returning: nil) }
-                guard phase == .running, !Task.isCancelled else { return waiter.resume(returning: .closed) }
-                starter.waiter = waiter
-                starters.append(starter)
-                watch(starter, until: clock.deadline(after: limit), limit)
-            }
+            begin(starter, within: limit)
+            return await starter.outcome.wait()
         } onCancel: {
             Loop.spawn { self.tell(starter, .closed) }
         }
@@ -51,6 +47,13 @@ extension RedisConnection {
     }
 
     /// Gives up at the instant, unless a server has been there within the last `limit`.
+    private func begin(_ starter: RedisStarter, within limit: Duration) {
+        if isUp { return tell(starter, nil) }
+        guard phase == .running, !Task.isCancelled else { return tell(starter, .closed) }
+        starters.append(starter)
+        watch(starter, until: clock.deadline(after: limit), limit)
+    }
+
     private func watch(_ starter: RedisStarter, until instant: UInt64, _ limit: Duration) {
         starter.timer = clock.schedule(at: instant) { [weak self] in
             guard let self else { return }
@@ -95,12 +98,12 @@ extension RedisConnection {
     private func tell(_ starter: RedisStarter, _ failure: RedisError?) {
         starters.removeAll { $0 === starter }
         if let timer = starter.timer { clock.cancel(timer) }
-        starter.waiter?.resume(returning: failure)
-        starter.waiter = nil
+        starter.outcome.end(with: failure)
     }
 
     private func live() async {
-        var backoff = RedisBackoff()
+        // A connection that is lost again at once makes no pause short.
+        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2), settled: .seconds(2))
         var wasUp = false
         while phase == .running {
             var since: UInt64?
@@ -120,7 +123,8 @@ extension RedisConnection {
             socket?.close()
             socket = nil
             guard phase == .running else { return }
-            let limit = backoff.limit(after: since.map { .nanoseconds(Int64(clamping: clock.now - $0)) })
+            if let since { backoff.ended(after: clock.elapsed(since: since)) }
+            let limit = backoff.failed()
             // Anything up to the limit, so that a thousand clients do not return together.
             let pause = random.jittered(limit / 2, by: 1)
             // Nobody can show himself while nobody asks.

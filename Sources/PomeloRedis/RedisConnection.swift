@@ -2,7 +2,7 @@
 //
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: RedisConfiguration, RedisCommand, RedisReply, RedisError, RedisPort, RedisScan; then RedisClient,
-// RedisConnection, RedisConnection+Lifecycle, RedisBackoff, RedisHandshake, PendingCommands, RedisSubscriptions;
+// RedisConnection, RedisConnection+Lifecycle, RedisHandshake, PendingCommands, RedisSubscriptions;
 // RedisSocket is the rim to C.
 public import Logging
 import PomeloBytes

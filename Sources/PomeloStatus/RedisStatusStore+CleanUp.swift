@@ -9,9 +9,6 @@ import PomeloRedis
 /// By the server's index, in slices; by a walk over all keys when the index was lost (a Redis that is full may evict
 /// it).
 extension RedisStatusStore {
-    /// Pages of a walk over all keys, of about 1000 keys each; beyond ten million keys the rest is left.
-    private static let walkPages = 10_000
-
     /// Removes everything that is published for this server's id.
     ///
     /// - Throws: as `cleanUp`.
@@ -27,7 +24,7 @@ extension RedisStatusStore {
     ) async throws {
         let walks = try await !hasWholeIndex(server)
         let remove: @Loop ([String]) async throws -> Void = { try await self.remove($0, of: server, instance) }
-        try await redis.forEachPage({ self.indexPage(of: server, $0) }) { uids in
+        try await redis.forEachPage(of: uidsKey(server), count: Self.chunk) { uids in
             try await CleanUpSlices.run(uids, proceed, remove)
         }
         try await proceed()
@@ -35,9 +32,7 @@ extension RedisStatusStore {
         try await remove([])
         guard walks else { return }
         let pattern = "*" + RedisCommand.pattern(prefix) + ":*"
-        try await redis.forEachPage(
-            limit: Self.walkPages, { RedisCommand("SCAN", $0, "MATCH", pattern, "COUNT", 1000) }
-        ) { keys in
+        try await redis.forEachPage(matching: pattern) { keys in
             // Also for a page that has none of the server: a walk takes longer than a token lives.
             try await proceed()
             try await CleanUpSlices.run(try await self.users(of: keys, at: server), proceed, remove)
@@ -56,12 +51,7 @@ extension RedisStatusStore {
     ///
     /// A server that never counted has none; but of another one whose lease is lost too that is not known.
     private func hasWholeIndex(_ server: ServerID) async throws -> Bool {
-        let replies = try await redis.pipeline([
-            RedisCommand("HGET", leaseKey(server), "users"), RedisCommand("SCARD", [uidsKey(server)]),
-        ])
-        guard replies.count == 2, try replies[1].get().int == 0 else { return true }
-        guard let counted = try replies[0].get().int else { return server == own }
-        return counted == 0
+        try await redis.isWhole(uidsKey(server), countedIn: leaseKey(server), "users") ?? (server == own)
     }
 
     /// The users whose status or binding, among some keys, is of a server.

@@ -23,7 +23,7 @@ public import PomeloRedis
     private nonisolated static let publishScript = script("publish", PackageResources.publish_lua)
     private nonisolated static let releaseScript = script("release", PackageResources.release_lua)
     nonisolated static let removeScript = script("remove", PackageResources.remove_lua)
-    private static let chunk = 500
+    static let chunk = 500
     /// Longer than a server that still has sessions can go without publishing, unless Redis is away.
     private static let revokedMilliseconds = 3_600_000
 
@@ -116,14 +116,8 @@ public import PomeloRedis
     /// - Throws: `RedisError`.
     public func publishedUsers() async throws -> [UserID] {
         var users: Set<UserID> = []
-        try await redis.forEachPage({ self.indexPage(of: self.own, $0) }) { page in
-            users.formUnion(page.map { UserID($0) })
-        }
+        try await redis.forEachPage(of: uidsKey(own), count: Self.chunk) { users.formUnion($0.map { UserID($0) }) }
         return users.sorted()
-    }
-
-    func indexPage(of server: ServerID, _ cursor: String) -> RedisCommand {
-        RedisCommand("SSCAN", uidsKey(server), cursor, "COUNT", Self.chunk)
     }
 
     /// Reads each user's set.

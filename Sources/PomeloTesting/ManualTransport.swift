@@ -305,8 +305,7 @@ public import PomeloLoop
     var timer: TimerID?
     var isAnswered = false
     private let network: LoopbackNetwork
-    private var result: Result<Bytes, RPCError>?
-    private var continuation: CheckedContinuation<Result<Bytes, RPCError>, Never>?
+    private let end = FirstOutcome<Result<Bytes, RPCError>>()
     private var ending: [@Loop () -> Void] = []
 
     init(
@@ -323,24 +322,17 @@ public import PomeloLoop
         number = network.calls
     }
 
-    var isOver: Bool { result != nil }
+    var isOver: Bool { !end.isOpen }
 
     func onEnd(_ action: @escaping @Loop () -> Void) { ending.append(action) }
 
     func finish(_ result: Result<Bytes, RPCError>) {
-        guard self.result == nil else { return }
-        self.result = result
+        guard end.end(with: result) else { return }
         network.noteCompletion()
         if let timer { network.clock.cancel(timer) }
         for action in ending { action() }
         ending = []
-        continuation?.resume(returning: result)
-        continuation = nil
     }
 
-    func outcome() async -> Result<Bytes, RPCError> {
-        await withCheckedContinuation { waiter in
-            if let result { waiter.resume(returning: result) } else { continuation = waiter }
-        }
-    }
+    func outcome() async -> Result<Bytes, RPCError> { await end.wait() }
 }

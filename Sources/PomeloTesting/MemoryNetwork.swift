@@ -214,7 +214,7 @@ public import PomeloLoop
     private let host: String
     private let address: SocketAddress
     private let network: MemoryNetwork
-    private var waiting: CheckedContinuation<Result<MemoryStream, NetworkError>, Never>?
+    private let outcome = FirstOutcome<Result<MemoryStream, NetworkError>>()
     private var timer: TimerID?
     private var travelling = false
 
@@ -226,17 +226,15 @@ public import PomeloLoop
     }
 
     func run(within deadline: Duration) async -> Result<MemoryStream, NetworkError> {
-        await withCheckedContinuation { continuation in
-            waiting = continuation
-            network.add(self)
-            timer = network.clock.schedule(after: deadline) { self.end(.failure(self.error("ETIMEDOUT"))) }
-            attempt()
-        }
+        network.add(self)
+        timer = network.clock.schedule(after: deadline) { self.end(.failure(self.error("ETIMEDOUT"))) }
+        attempt()
+        return await outcome.wait()
     }
 
     /// Sets out, unless the way is cut; then the end of the cut tries again.
     func attempt() {
-        guard waiting != nil, !travelling else { return }
+        guard outcome.isOpen, !travelling else { return }
         guard let (there, back) = links() else { return }
         travelling = true
         network.after(network.delay(there) + network.delay(back)) { self.arrive() }
@@ -251,7 +249,7 @@ public import PomeloLoop
 
     private func arrive() {
         travelling = false
-        guard waiting != nil, links() != nil else { return }
+        guard outcome.isOpen, links() != nil else { return }
         guard let listener = network.listener(at: address) else {
             return end(.failure(error("ECONNREFUSED")))
         }
@@ -267,7 +265,6 @@ public import PomeloLoop
     private func end(_ result: Result<MemoryStream, NetworkError>) {
         if let timer { network.clock.cancel(timer) }
         network.remove(self)
-        waiting?.resume(returning: result)
-        waiting = nil
+        outcome.end(with: result)
     }
 }

@@ -14,7 +14,7 @@ import PomeloUV
     private var folder: String?
     private var child: ChildProcess?
     private var exited: [CheckedContinuation<Void, Never>] = []
-    private var ready: CheckedContinuation<Bool, Never>?
+    private var ready: FirstOutcome<Bool>?
     private var startLimit: TimerID?
     private var lastLines: [String] = []
 
@@ -120,18 +120,18 @@ import PomeloUV
             + ["--enable-debug-command", "yes"] + options
         lastLines = []
         let command = ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments)
-        let up = await withCheckedContinuation { waiter in
-            ready = waiter
-            do throws(NetworkError) {
-                child = try ChildProcess(
-                    command, onLine: { [weak self] line in self?.said(line) },
-                    onExit: { [weak self] _ in self?.didExit() })
-                startLimit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
-            } catch {
-                lastLines = [error.description]
-                isReady(false)
-            }
+        let ready = FirstOutcome<Bool>()
+        self.ready = ready
+        do throws(NetworkError) {
+            child = try ChildProcess(
+                command, onLine: { [weak self] line in self?.said(line) },
+                onExit: { [weak self] _ in self?.didExit() })
+            startLimit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
+        } catch {
+            lastLines = [error.description]
+            isReady(false)
         }
+        let up = await ready.wait()
         if !up { await kill9() }
         return up
     }
@@ -145,8 +145,7 @@ import PomeloUV
     private func isReady(_ up: Bool) {
         if let startLimit { SystemClock.shared.cancel(startLimit) }
         startLimit = nil
-        ready?.resume(returning: up)
-        ready = nil
+        ready?.end(with: up)
     }
 
     private func didExit() {

@@ -133,12 +133,7 @@ public import PomeloLoop
 
     private func close() {
         outputs = []
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                unsafe Unmanaged<ChildProcess>.fromOpaque(data).release()
-            }
-        }
+        unsafe closeHandle(handle)
     }
 }
 
@@ -180,13 +175,7 @@ public import PomeloLoop
     func start() {
         let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
         _ = unsafe uv_read_start(
-            stream,
-            { _, _, buffer in
-                guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
-                let slab = unsafe driver.readSlab
-                unsafe buffer.pointee = uv_buf_init(
-                    slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
-            },
+            stream, giveReadBuffer,
             { stream, count, buffer in
                 guard let data = unsafe stream?.pointee.data, let buffer = unsafe buffer else { return }
                 let pipe = unsafe Unmanaged<LinePipe>.fromOpaque(data).takeUnretainedValue()
@@ -211,11 +200,6 @@ public import PomeloLoop
 
     func close() {
         if !rest.isEmpty { flush() }
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                unsafe Unmanaged<LinePipe>.fromOpaque(data).release()
-            }
-        }
+        unsafe closeHandle(handle)
     }
 }

@@ -71,11 +71,6 @@ public import PomeloLoop
     public func close() {
         guard !closed else { return }
         closed = true
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                unsafe Unmanaged<DescriptorPoll>.fromOpaque(data).release()
-            }
-        }
+        unsafe closeHandle(handle)
     }
 }

@@ -30,12 +30,11 @@ public struct ConnectedSocket: Sendable {
     private var seen: Set<SocketAddress> = []
     private var attempts: [Attempt] = []
     private var isResolving = false
-    private var isOver = false
     private var failure: NetworkError?
     private var step = Dial.attemptDelay
     private var next: TimerID?
     private var limit: TimerID?
-    private var waiter: CheckedContinuation<Result<ConnectedSocket, NetworkError>, Never>?
+    private let outcome = FirstOutcome<Result<ConnectedSocket, NetworkError>>()
 
     /// Prepares a connection; `run` makes it.
     public init(_ resolver: Resolver, to address: SocketAddress) {
@@ -48,27 +47,22 @@ public struct ConnectedSocket: Sendable {
     /// - Throws: `NetworkError` naming the address: `ETIMEDOUT` at the deadline, `ECANCELED` after `cancel`, else the
     ///   last failure.
     public func run(within deadline: Duration) async throws(NetworkError) -> ConnectedSocket {
-        let outcome = await withCheckedContinuation { waiter in
-            self.waiter = waiter
-            if isOver { return end(.failure(canceled)) }
-            limit = clock.schedule(after: deadline) { [weak self] in self?.timedOut() }
-            let (known, isComplete) = resolver.candidates(for: address)
-            if !isComplete { resolve(within: deadline) }
-            // A short deadline is shared by what there is to try.
-            step = min(Self.attemptDelay, deadline / (known.count + 1))
-            found(known)
-        }
-        return try outcome.get()
+        if outcome.isOpen { begin(within: deadline) }
+        return try await outcome.wait().get()
+    }
+
+    private func begin(within deadline: Duration) {
+        limit = clock.schedule(after: deadline) { [weak self] in self?.timedOut() }
+        let (known, isComplete) = resolver.candidates(for: address)
+        if !isComplete { resolve(within: deadline) }
+        // A short deadline is shared by what there is to try.
+        step = min(Self.attemptDelay, deadline / (known.count + 1))
+        found(known)
     }
 
     /// Ends it, from anywhere and at any time.
     public func cancel() {
-        isOver = true
-        end(.failure(canceled))
-    }
-
-    private var canceled: NetworkError {
-        NetworkError(status: UV_ECANCELED.rawValue, "cannot connect to \(address)")
+        end(.failure(NetworkError(status: UV_ECANCELED.rawValue, "cannot connect to \(address)")))
     }
 
     // MARK: addresses
@@ -88,7 +82,7 @@ public struct ConnectedSocket: Sendable {
     }
 
     private func found(_ addresses: [SocketAddress]) {
-        guard !isOver else { return }
+        guard outcome.isOpen else { return }
         waiting += addresses.filter { seen.insert($0).inserted }
         // Behind an attempt that is still young, its turn comes.
         if next == nil { advance() }
@@ -98,7 +92,7 @@ public struct ConnectedSocket: Sendable {
 
     /// Tries the next address, if there is one, and ends when nothing is left to hope for.
     private func advance() {
-        guard !isOver else { return }
+        guard outcome.isOpen else { return }
         if let next { clock.cancel(next) }
         next = nil
         guard !waiting.isEmpty else {
@@ -112,7 +106,7 @@ public struct ConnectedSocket: Sendable {
     }
 
     private func ended(_ attempt: Attempt, _ status: Int32) {
-        guard !isOver else { return }
+        guard outcome.isOpen else { return }
         attempts.removeAll { $0 === attempt }
         if status == 0 { return end(.success(attempt.take())) }
         attempt.close()
@@ -130,14 +124,11 @@ public struct ConnectedSocket: Sendable {
         end(.failure(NetworkError(status: UV_ETIMEDOUT.rawValue, "cannot connect to \(place)")))
     }
 
-    private func end(_ outcome: Result<ConnectedSocket, NetworkError>) {
-        guard let waiter else { return }
-        self.waiter = nil
-        isOver = true
+    private func end(_ result: Result<ConnectedSocket, NetworkError>) {
+        guard outcome.end(with: result) else { return }
         for timer in [next, limit] { if let timer { clock.cancel(timer) } }
         for attempt in attempts { attempt.close() }
         attempts = []
-        waiter.resume(returning: outcome)
     }
 }
 

@@ -37,11 +37,6 @@ public import PomeloLoop
     public func stop() {
         guard open else { return }
         open = false
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                unsafe Unmanaged<SignalWatcher>.fromOpaque(data).release()
-            }
-        }
+        unsafe closeHandle(handle)
     }
 }

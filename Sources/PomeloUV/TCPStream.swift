@@ -106,13 +106,7 @@ public import PomeloLoop
         guard !reading, phase == .open || phase == .lingering else { return }
         reading = true
         let status = unsafe uv_read_start(
-            stream,
-            { _, _, buffer in
-                guard let buffer = unsafe buffer, let driver = EventLoop.shared.uv else { return }
-                let slab = unsafe driver.readSlab
-                unsafe buffer.pointee = uv_buf_init(
-                    slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
-            },
+            stream, giveReadBuffer,
             { stream, count, buffer in
                 guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
                 let target = unsafe TCPStream.from(stream.pointee.data)
@@ -304,12 +298,10 @@ public import PomeloLoop
         if let lingerTimer { SystemClock.shared.cancel(lingerTimer) }
         queue = []
         queuedBytes = 0
-        unsafe handle.withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            unsafe uv_close(handle) { handle in
-                guard let data = unsafe handle?.pointee.data else { return }
-                let target = unsafe Unmanaged<TCPStream>.fromOpaque(data).takeRetainedValue()
-                Loop.fromCallback { target.closed() }
-            }
+        unsafe closeHandle(handle) { handle in
+            guard let data = unsafe handle?.pointee.data else { return }
+            let target = unsafe Unmanaged<TCPStream>.fromOpaque(data).takeRetainedValue()
+            Loop.fromCallback { target.closed() }
         }
     }
 

@@ -4,6 +4,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {

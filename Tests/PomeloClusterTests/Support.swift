@@ -7,14 +7,12 @@ import PomeloJSON
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Everything that needs a real server; skipped where none is installed.
 @Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct WithRedis {}
-
-/// Tests provoke what a server would be warned about.
-var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
 /// The processes of one cluster, as far as pings and proofs can tell.
 @Loop final class Fleet {
@@ -282,26 +280,7 @@ extension ManualClock {
     var result: Result<Void, any Error>?
 }
 
-/// Returns when the condition holds, in real time; records a failure when it does not within 15 s.
-@Loop func until(
-    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: @Loop () async throws -> Bool
-) async rethrows {
-    let deadline = SystemClock.shared.deadline(after: .seconds(15))
-    while try await !condition() {
-        guard SystemClock.shared.now < deadline else {
-            Issue.record("never became true: \(what)", sourceLocation: location)
-            return
-        }
-        await SystemClock.shared.sleep(for: .milliseconds(2))
-    }
-}
-
 /// The error a call ended with, for calls that are expected to fail.
 @Loop func failure(_ body: @Loop () async throws -> Void) async -> PomeloError? {
-    do {
-        try await body()
-        return nil
-    } catch {
-        return error as? PomeloError
-    }
+    await thrown(by: body) as? PomeloError
 }

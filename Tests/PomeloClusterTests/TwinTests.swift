@@ -3,20 +3,16 @@ import PomeloCluster
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {
     @Suite("scripts and their twins") struct TwinTests {
         /// Random calls, the same on a real server and on the one in memory; replies and data must stay the same.
         @Test(arguments: 1...16) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
-            let server = try await RedisServer.start()
-            var patient = server.configuration
-            patient.commandTimeoutSeconds = 20
-            let client = RedisClient(patient, logger: quiet)
-            let twin = FakeRedis(clock: ManualClock())
-            twin.registerClusterScripts()
-            do {
-                try await client.start()
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
+                let twin = FakeRedis(clock: ManualClock())
+                twin.registerClusterScripts()
                 var calls = ScriptCalls(random: SplitMix64(seed: seed))
                 for step in 0..<300 {
                     let call = calls.next()
@@ -32,11 +28,7 @@ extension WithRedis {
                         break
                     }
                 }
-            } catch {
-                Issue.record(error)
             }
-            await client.stop()
-            await server.stop()
         }
     }
 }

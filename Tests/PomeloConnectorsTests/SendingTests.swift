@@ -6,6 +6,7 @@ import PomeloLoop
 import PomeloTesting
 import PomeloUV
 import PomeloWire
+import TestHelpers
 import Testing
 
 @testable import PomeloConnectors

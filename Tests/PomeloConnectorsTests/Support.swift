@@ -5,6 +5,7 @@ import PomeloLoop
 import PomeloTesting
 import PomeloUV
 import PomeloWire
+import TestHelpers
 
 @testable import PomeloCore
 
@@ -86,16 +87,8 @@ import PomeloWire
     }
 
     /// Waits until the server has seen what must come.
-    func wait(for what: String, _ condition: () -> Bool) async throws {
-        let limit = SystemClock.shared.deadline(after: .seconds(20))
-        while !condition() {
-            guard SystemClock.shared.now < limit else { throw Missing(what: what) }
-            await SystemClock.shared.sleep(for: .milliseconds(1))
-        }
-    }
-
-    struct Missing: Error {
-        let what: String
+    func wait(for what: String, _ condition: @Loop () -> Bool) async throws {
+        try await eventually(what, within: .seconds(20), every: .milliseconds(1), condition)
     }
 }
 
@@ -197,20 +190,4 @@ enum Sample {
     }
 
     static func data(_ message: Bytes) -> Bytes { [4, 0, 0, UInt8(message.count)] + message }
-}
-
-extension Bytes {
-    init(hex: String) {
-        self.init()
-        var high: UInt8?
-        for digit in hex.utf8 {
-            let value = digit & 0xF &+ (digit > 0x40 ? 9 : 0)
-            if let first = high {
-                append(first << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
-        }
-    }
 }

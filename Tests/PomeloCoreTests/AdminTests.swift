@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Modules of administration on their own process, and the way between processes.
@@ -68,9 +69,9 @@ import Testing
 
     @Test @Loop func idsAreUniqueAndModulesComeBeforeTheStart() async throws {
         let app = try cluster().make("chat-1") { try $0.registerAdmin(Counting()) }
-        #expect(await failure { try app.registerAdmin(Counting()) } == "configuration")
+        #expect(await failureCode { try app.registerAdmin(Counting()) } == "configuration")
         try await app.start()
-        #expect(await failure { try app.registerAdmin(Counting()) } == "notRunning")
+        #expect(await failureCode { try app.registerAdmin(Counting()) } == "notRunning")
     }
 }
 

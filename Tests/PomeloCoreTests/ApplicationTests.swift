@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The life of an application.
@@ -14,7 +15,7 @@ import Testing
 
     /// pomelo 2.2.7 stopped them in the order in which they had started; lib/util/appUtil.js.
     @Test @Loop func componentsStartInOrderAndStopInReverse() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try cluster.make("chat-1") { app in
             for name in ["a", "b"] { try app.load(Part(name, journal)) }
@@ -22,7 +23,7 @@ import Testing
         #expect(app.state == .created)
         try await app.start()
         #expect(app.state == .running && journal.entries == Self.starting)
-        #expect(await failure { try await app.start() } == "notRunning")
+        #expect(await failureCode { try await app.start() } == "notRunning")
         await app.stop()
         await app.stop()
         #expect(app.state == .stopped && journal.entries == Self.starting + Self.stopping)
@@ -31,13 +32,13 @@ import Testing
     /// In pomelo 2.2.7 the state changed only when the start had ended, so a second one meanwhile ran everything again;
     /// lib/application.js, `start`.
     @Test @Loop func regressionAStartDuringAStartRunsNothingTwice() async throws {
-        let (journal, door) = (Journal(), Door())
+        let (journal, door) = (Journal<String>(), Door())
         let cluster = cluster()
         let app = try cluster.make("chat-1") { try $0.load(Part("a", journal, door: door)) }
-        let outcome = Journal()
-        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        let outcome = Journal<String>()
+        Loop.spawn { outcome.note(await failureCode { try await app.start() }) }
         await cluster.settle()
-        #expect(await failure { try await app.start() } == "notRunning")
+        #expect(await failureCode { try await app.start() } == "notRunning")
         door.open()
         await cluster.settle()
         #expect(outcome.entries == ["none"] && app.state == .running)
@@ -55,24 +56,24 @@ import Testing
     /// counted as started; lib/application.js.
     @Test(arguments: failures.keys.sorted())
     @Loop func anErrorWhileStartingStopsWhatWasStarted(_ moment: String) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try cluster().make("chat-1") { app in
             for name in ["a", "b"] { try app.load(Part(name, journal, failsAt: moment)) }
         }
-        #expect(await failure { try await app.start() } == "fault 1: \(moment)")
+        #expect(await failureCode { try await app.start() } == "fault 1: \(moment)")
         #expect(app.state == .stopped && journal.entries == Self.failures[moment])
     }
 
     @Test(arguments: [false, true])
     @Loop func aStopDuringTheStartStopsOnce(awaited: Bool) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let door = Door()
         let cluster = cluster()
         let app = try cluster.make("chat-1") { app in
             for name in ["a", "b"] { try app.load(Part(name, journal, door: name == "a" ? door : nil)) }
         }
-        let outcome = Journal()
-        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        let outcome = Journal<String>()
+        Loop.spawn { outcome.note(await failureCode { try await app.start() }) }
         await cluster.settle()
         if awaited {
             Loop.spawn {
@@ -92,7 +93,7 @@ import Testing
 
     /// In pomelo 2.2.7 only a stop by force ever ended; lib/application.js.
     @Test @Loop func requestStopOfARunningApplicationStopsItOnce() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try await cluster.start("chat-1") { try $0.load(Part("a", journal)) }
         Loop.spawn {
@@ -107,7 +108,7 @@ import Testing
     }
 
     @Test @Loop func stoppingClosesClientsBetweenWillStopAndStop() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try await cluster.start("connector-1") { app in
             try app.load(Part("a", journal))
@@ -120,25 +121,25 @@ import Testing
     }
 
     @Test @Loop func namesAreUniqueAndComponentsComeBeforeTheStart() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try cluster.make("chat-1") { try $0.load(Part("a", journal)) }
-        #expect(await failure { try app.load(Part("a", journal)) } == "configuration")
+        #expect(await failureCode { try app.load(Part("a", journal)) } == "configuration")
         try app.use(Extra(journal))
-        #expect(await failure { try app.use(Extra(journal)) } == "configuration")
+        #expect(await failureCode { try app.use(Extra(journal)) } == "configuration")
         try await app.start()
-        #expect(await failure { try app.load(Part("late", journal)) } == "notRunning")
+        #expect(await failureCode { try app.load(Part("late", journal)) } == "notRunning")
         #expect(app.service(Extra.Service.self) != nil)
     }
 
     @Test @Loop func setUpsThatCannotServeAreRefused() async throws {
         let cluster = cluster()
         let frontend = try cluster.make("connector-1") { $0.connector = nil }
-        #expect(await failure { try await frontend.start() } == "configuration")
+        #expect(await failureCode { try await frontend.start() } == "configuration")
         let backend = try cluster.make("chat-1") { $0.connector = ManualConnector() }
-        #expect(await failure { try await backend.start() } == "configuration")
+        #expect(await failureCode { try await backend.start() } == "configuration")
         let open = try cluster.make("chat-1", env: "production")
-        #expect(await failure { try await open.start() } == "configuration")
+        #expect(await failureCode { try await open.start() } == "configuration")
         let closed = try cluster.make("chat-1", env: "production") { $0.secret = [1] }
         try await closed.start()
         await closed.stop()
@@ -155,7 +156,7 @@ import Testing
 
     @Test @Loop func configureRunsWhereEnvironmentAndTypeMatch() throws {
         let app = try cluster().make("chat-1", env: "production")
-        let journal = Journal()
+        let journal = Journal<String>()
         let patterns = [
             ("all", "all"), ("production", "chat"), ("development|production", "gate|chat"), ("prod", "chat"),
             ("production", "cha"), ("", "chat"), ("production", "*"), ("PRODUCTION", "chat"), ("all|x", "chat"),
@@ -182,11 +183,11 @@ import Testing
 
 @Loop private final class Part: Component {
     let name: String
-    private let journal: Journal
+    private let journal: Journal<String>
     private let failsAt: String
     private let door: Door?
 
-    init(_ name: String, _ journal: Journal, failsAt: String = "", door: Door? = nil) {
+    init(_ name: String, _ journal: Journal<String>, failsAt: String = "", door: Door? = nil) {
         self.name = name
         self.journal = journal
         self.failsAt = failsAt
@@ -211,8 +212,8 @@ import Testing
 @Loop private struct Extra: Plugin {
     final class Service {}
     let name = "extra"
-    let journal: Journal
-    init(_ journal: Journal) { self.journal = journal }
+    let journal: Journal<String>
+    init(_ journal: Journal<String>) { self.journal = journal }
 
     func install(into application: Application, _: inout PluginOptions) throws {
         try application.load(Part("extra", journal))

@@ -2,6 +2,7 @@
 import PomeloBytes
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore

@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// A cluster under random sessions, memberships and faults: once it is quiet, members are exactly those that live.
@@ -105,7 +106,7 @@ import Testing
         private func pushes() async throws {
             let host = one(of: Self.hosts)
             guard let channel = world[host].channelService.getChannel(one(of: Self.rooms)) else { return }
-            Loop.spawn { _ = await failure { _ = try await channel.pushMessage(ChannelWorld.hello, "hi") } }
+            Loop.spawn { _ = await failureCode { _ = try await channel.pushMessage(ChannelWorld.hello, "hi") } }
         }
 
         /// A server crashes and starts again, after its lease or within it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -13,7 +14,7 @@ import Testing
         let service = world["connector-1"].sessionService
         let ann = try await world.user("ann", "connector-1")
         let channel = world.channel("room", at: "connector-1", ("ann", "connector-1"))
-        let journal = Journal()
+        let journal = Journal<String>()
         service.on { _ in journal.note("\(channel.getMembers())") }
         switch how {
         case "disconnect": ann.disconnect()

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Sessions found and acted on from another server than their own.
@@ -31,7 +32,7 @@ import Testing
             try await service.push("connector-1", session.id, ["a": 1, "b": 2])
             try await service.push("connector-1", session.id, ["b": 3], removing: ["a"])
             #expect(session.settings == ["b": 3])
-            #expect(await failure { try await service.unbind("connector-1", session.id, "bob") } == "binding")
+            #expect(await failureCode { try await service.unbind("connector-1", session.id, "bob") } == "binding")
             try await service.unbind("connector-1", session.id, "ann")
             #expect(session.uid == nil)
         }
@@ -82,8 +83,8 @@ import Testing
             { try await service.unbind(mistake.frontend, SessionID(1), "ann") },
             { try await service.push(mistake.frontend, SessionID(1), [:]) },
         ]
-        let journal = Journal()
-        for call in calls { Loop.spawn { journal.note(await failure(call)) } }
+        let journal = Journal<String>()
+        for call in calls { Loop.spawn { journal.note(await failureCode(call)) } }
         await world.cluster.advance(by: .milliseconds(2050))
         #expect(journal.entries == Array(repeating: mistake.code, count: calls.count))
     }

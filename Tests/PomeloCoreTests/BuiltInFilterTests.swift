@@ -2,6 +2,7 @@
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -12,7 +13,7 @@ import Testing
 
     /// pomelo 2.2.7 only logged it, and kept each request whose after part never ran; lib/filters/handler/timeout.js.
     @Test @Loop func aLateRequestIsAnsweredAtTheFiltersDeadlineAndCancelled() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
         let clock = cluster.clock
         try await cluster.start("connector-1") { app in
@@ -91,7 +92,7 @@ import Testing
         let stage = BusyStage()
         try await stage.start { $0.rpcFilter(.tooBusy(maxLag: .milliseconds(70))) }
         let app = stage.app
-        let call = { @Loop in await failure { _ = try await app.rpc.invoke("chat-1", "chat.remote.go", [:]) } }
+        let call = { @Loop in await failureCode { _ = try await app.rpc.invoke("chat-1", "chat.remote.go", [:]) } }
         #expect(await call() == "not sent: no server chat-1 is known")
         for _ in 0..<4 { await stage.lag(by: .milliseconds(150)) }
         #expect(await call() == "fault 503: this server is too busy to call chat-1")
@@ -154,9 +155,9 @@ import Testing
                     $0.on(quick) { _ in throw Fault(404) }
                 })
         }
-        Loop.spawn { _ = await failure { _ = try await app.rpc.call(slow, Nothing(), to: "chat-2") } }
+        Loop.spawn { _ = await failureCode { _ = try await app.rpc.call(slow, Nothing(), to: "chat-2") } }
         await cluster.advance(by: .milliseconds(200))
-        Loop.spawn { _ = await failure { _ = try await app.rpc.call(quick, Nothing(), to: "chat-2") } }
+        Loop.spawn { _ = await failureCode { _ = try await app.rpc.call(quick, Nothing(), to: "chat-2") } }
         await cluster.advance(by: .milliseconds(400))
         let line = try #require(logs.lines("rpc-log", where: "pomelo.route", is: "chat.rpcLog.slow").first)
         #expect(line["pomelo.elapsedUs"] == "400000" && line["pomelo.server"] == "chat-2" && line["error"] == nil)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Synchronization
+import TestHelpers
 
 /// Everything the test process logs; a test looks for lines of its own.
 final class CapturedLogs: Sendable {

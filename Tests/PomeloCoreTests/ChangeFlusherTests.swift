@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The engine under every store that is written behind, driven by what needs it least: keys and values.
@@ -27,7 +27,7 @@ import Testing
         private let gathering: Duration
         private(set) lazy var flusher = ChangeFlusher(
             self, .init(gathering: gathering), clock: clock, random: RandomSource(seed: 1),
-            log: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            log: quiet)
 
         init(gathering: Duration = .zero) { self.gathering = gathering }
 
@@ -69,15 +69,15 @@ import Testing
         }
     }
 
-    @Loop private func flush(_ scores: Scores) -> Journal {
-        let journal = Journal()
+    @Loop private func flush(_ scores: Scores) -> Journal<String> {
+        let journal = Journal<String>()
         Loop.spawn { journal.note("\(await scores.flusher.flushed())") }
         return journal
     }
 
-    @Loop private func stop(_ scores: Scores) -> Journal {
-        let journal = Journal()
-        Loop.spawn { journal.note(await failure { try await scores.flusher.stop() }) }
+    @Loop private func stop(_ scores: Scores) -> Journal<String> {
+        let journal = Journal<String>()
+        Loop.spawn { journal.note(await failureCode { try await scores.flusher.stop() }) }
         return journal
     }
 

@@ -3,6 +3,7 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Channels of one process, and pushes to users at known frontends.
@@ -16,10 +17,7 @@ import Testing
     }
 
     @Loop private func user(_ cluster: TestCluster, _ uid: UserID, _ frontend: ServerID) async throws -> TestSocket {
-        let socket = try #require(cluster.connect(frontend))
-        let session = try #require(socket.session)
-        try await cluster[frontend].sessionService.bind(session.id, uid)
-        return socket
+        try await cluster.client(frontend, uid)
     }
 
     @Test @Loop func membersAreAddedOnceAndGetOneMessage() async throws {
@@ -55,7 +53,7 @@ import Testing
         channel.add("ann", "connector-1")
         channel.destroy()
         #expect(channel.isDestroyed && !channel.add("bob", "connector-1"))
-        #expect(await failure { _ = try await channel.pushMessage(Self.hello, "hi") } == "notRunning")
+        #expect(await failureCode { _ = try await channel.pushMessage(Self.hello, "hi") } == "notRunning")
         #expect(chat.channelService.getChannel("room") == nil)
         #expect(chat.channelService.createChannel("room").getMembers().isEmpty)
     }
@@ -92,7 +90,7 @@ import Testing
         let ann = try await user(cluster, "ann", "connector-1")
         let bob = try await user(cluster, "bob", "connector-2")
         cluster.network.freeze("connector-1")
-        let result = Journal()
+        let result = Journal<String>()
         Loop.spawn {
             let users: [(uid: UserID, frontend: ServerID)] = [("ann", "connector-1"), ("bob", "connector-2")]
             do {

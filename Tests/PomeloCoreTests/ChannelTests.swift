@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Members of a channel of one process: adding, leaving, destroying, and whom a push reaches.
@@ -68,7 +69,7 @@ import Testing
         let new = world.channel("room", ("ann", "connector-1"))
         old.destroy()
         #expect(!new.isDestroyed && world["chat-1"].channelService.getChannel("room") === new)
-        #expect(await failure { _ = try await old.pushMessage(ChannelWorld.hello, "hi") } == "notRunning")
+        #expect(await failureCode { _ = try await old.pushMessage(ChannelWorld.hello, "hi") } == "notRunning")
         #expect(try await new.pushMessage(ChannelWorld.hello, "hi").queued == 1)
     }
 

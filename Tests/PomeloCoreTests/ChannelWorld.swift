@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// A cluster of connectors and chats, with users.
@@ -22,9 +23,7 @@ import Testing
 
     @discardableResult
     func user(_ uid: UserID, _ frontend: ServerID) async throws -> TestSocket {
-        let socket = try client(frontend)
-        try await cluster[frontend].sessionService.bind(try #require(socket.session).id, uid)
-        return socket
+        try await cluster.client(frontend, uid)
     }
 
     /// A channel of a server with these members.

@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloPublication
+import TestHelpers
 import Testing
 
 /// How long a cleaner works before it looks whether it still is one.
@@ -10,7 +11,7 @@ import Testing
 
     @Test(arguments: [0, 1, 49, 50, 51, 100, 101, 1234])
     @Loop func noMoreThanFiftyEntriesBetweenTwoLooks(count: Int) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         try await CleanUpSlices.run(Array(0..<count), { journal.note("look") }) { slice in
             journal.note("\(slice.count)")
         }
@@ -22,8 +23,8 @@ import Testing
 
     /// The look for the next slice runs beside the work, and is waited for.
     @Test(arguments: 1...4) @Loop func aLostTokenStopsAtOnce(look: Int) async throws {
-        let journal = Journal()
-        let looks = Journal()
+        let journal = Journal<String>()
+        let looks = Journal<String>()
         await #expect(throws: Lost.self) {
             try await CleanUpSlices.run(
                 Array(0..<200),
@@ -39,7 +40,7 @@ import Testing
     }
 
     @Test @Loop func anErrorOfTheWorkEndsIt() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         await #expect(throws: Lost.self) {
             try await CleanUpSlices.run(Array(0..<200), {}) { _ in
                 journal.note("slice")

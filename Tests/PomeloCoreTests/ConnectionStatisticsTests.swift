@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The connections of a frontend, as counted from its sessions.
@@ -50,7 +51,7 @@ import Testing
                 open.remove(at: Int(random.next() % UInt64(open.count))).disconnect()
             case 3 where !open.isEmpty:
                 let socket = open[Int(random.next() % UInt64(open.count))]
-                _ = await failure {
+                _ = await failureCode {
                     try await app.sessionService.bind(try #require(socket.session).id, UserID("u\(random.next() % 4)"))
                 }
             case 4 where !open.isEmpty:

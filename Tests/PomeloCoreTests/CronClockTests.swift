@@ -2,6 +2,7 @@
 import Foundation
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -109,28 +110,9 @@ import Testing
 
     // MARK: clocks that are set
 
-    /// A server whose job notes the wall clock's seconds since 2023-11-14T22:13:20Z.
-    @Loop private func start(
-        _ cluster: TestCluster, _ journal: Journal, door: Door? = nil, _ crons: [Cron]
-    ) async throws -> Application {
-        try await cluster.start("chat-1") { app in
-            app.crons.zone = try CronZone("UTC")
-            try app.addCrons(crons)
-            try app.handle(
-                Routes {
-                    $0.on(cron: "test.note") { [unowned app] in
-                        journal.note("\((app.clock.wallMilliseconds - 1_700_000_000_000) / 1000)")
-                        await door?.pass()
-                    }
-                })
-        }
-    }
-
-    @Loop private func cluster() -> TestCluster { TestCluster(TestCluster.records(connectors: 0, chats: 1)) }
-
     @Test @Loop func aClockSetBackALittleRepeatsNothing() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        _ = try await start(cluster, journal, [try Cron(1, "0 14 22 * * *", "test.note")])
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        _ = try await cronServer(cluster, journal, [try Cron(1, "0 14 22 * * *", "note.time")])
         await cluster.advance(by: .seconds(41), step: .seconds(1))
         #expect(journal.entries == ["40"])
         cluster.clock.stepWall(byMilliseconds: -30_000)
@@ -139,12 +121,12 @@ import Testing
     }
 
     @Test @Loop func aClockSetBackFarIsFollowed() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        _ = try await start(
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        _ = try await cronServer(
             cluster, journal,
             [
-                try Cron(1, "0 14 22 * * *", "test.note"),
-                try Cron(2, .simple(start: nil, period: .seconds(50), count: nil), "test.note"),
+                try Cron(1, "0 14 22 * * *", "note.time"),
+                try Cron(2, .simple(start: nil, period: .seconds(50), count: nil), "note.time"),
             ])
         await cluster.advance(by: .seconds(41), step: .seconds(1))
         #expect(journal.entries == ["1", "40"])
@@ -157,8 +139,8 @@ import Testing
     }
 
     @Test @Loop func whatAClockSetForwardSkippedIsMadeUpForOnce() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        _ = try await start(cluster, journal, [try Cron(1, "0 */5 * * * *", "test.note")])
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        _ = try await cronServer(cluster, journal, [try Cron(1, "0 */5 * * * *", "note.time")])
         await cluster.advance(by: .seconds(10), step: .seconds(1))
         cluster.clock.stepWall(byMilliseconds: 3_600_000)
         await cluster.advance(by: .seconds(60), step: .seconds(1))
@@ -171,14 +153,14 @@ import Testing
 
     /// pomelo-scheduler 0.4.1 ran what it had missed back to back; lib/simpleTrigger.js.
     @Test @Loop func simpleCronsKeepToTheirStart() async throws {
-        let (cluster, journal) = (cluster(), Journal())
+        let (cluster, journal) = (cronCluster(), Journal<String>())
         let begin: Int64 = 1_700_000_000_000
-        _ = try await start(
+        _ = try await cronServer(
             cluster, journal,
             [
-                try Cron("past", .simple(start: begin - 95_000, period: .seconds(10), count: 2), "test.note"),
-                try Cron("over", .simple(start: begin - 1000, period: nil, count: nil), "test.note"),
-                try Cron("once", .simple(start: begin + 7000, period: nil, count: nil), "test.note"),
+                try Cron("past", .simple(start: begin - 95_000, period: .seconds(10), count: 2), "note.time"),
+                try Cron("over", .simple(start: begin - 1000, period: nil, count: nil), "note.time"),
+                try Cron("once", .simple(start: begin + 7000, period: nil, count: nil), "note.time"),
             ])
         await cluster.advance(by: .seconds(60), step: .milliseconds(500))
         #expect(journal.entries == ["5", "7", "15"])
@@ -194,8 +176,8 @@ import Testing
     // MARK: stopping
 
     @Test @Loop func stoppingWaitsForJobsUnderWay() async throws {
-        let (cluster, journal, door) = (cluster(), Journal(), Door())
-        let app = try await start(cluster, journal, door: door, [try Cron(1, "*/10 * * * * *", "test.note")])
+        let (cluster, journal, door) = (cronCluster(), Journal<String>(), Door())
+        let app = try await cronServer(cluster, journal, door: door, [try Cron(1, "*/10 * * * * *", "note.time")])
         await cluster.advance(by: .seconds(11), step: .seconds(1))
         app.requestStop()
         await cluster.advance(by: .seconds(5), step: .seconds(1))
@@ -207,8 +189,8 @@ import Testing
     }
 
     @Test @Loop func aJobThatNeverReturnsDoesNotKeepTheServer() async throws {
-        let (cluster, journal, door) = (cluster(), Journal(), Door())
-        let app = try await start(cluster, journal, door: door, [try Cron(1, "*/10 * * * * *", "test.note")])
+        let (cluster, journal, door) = (cronCluster(), Journal<String>(), Door())
+        let app = try await cronServer(cluster, journal, door: door, [try Cron(1, "*/10 * * * * *", "note.time")])
         await cluster.advance(by: .seconds(11), step: .seconds(1))
         app.requestStop()
         await cluster.advance(by: .seconds(11), step: .seconds(1))

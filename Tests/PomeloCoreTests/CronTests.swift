@@ -3,6 +3,7 @@ import Foundation
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// When crons run, and what they do when it is time.
@@ -134,32 +135,9 @@ import Testing
 
     // MARK: jobs
 
-    /// A chat server at 2023-11-14T22:13:20Z whose crons note when they run.
-    @Loop private func server(
-        _ cluster: TestCluster, _ journal: Journal, door: Door? = nil, _ crons: [Cron]
-    ) async throws -> Application {
-        try await cluster.start("chat-1") { app in
-            app.crons.zone = try CronZone("UTC")
-            try app.addCrons(crons)
-            try app.handle(
-                Routes { on in
-                    on.on(cron: "note.time") { [unowned app] in
-                        journal.note("\((app.clock.wallMilliseconds - 1_700_000_000_000) / 1000)")
-                        await door?.pass()
-                    }
-                    on.on(cron: "note.failure") {
-                        journal.note("failed")
-                        throw Fault(1)
-                    }
-                })
-        }
-    }
-
-    @Loop private func cluster() -> TestCluster { TestCluster(TestCluster.records(connectors: 0, chats: 1)) }
-
     @Test @Loop func jobsRunAtTheirTimesUntilTheyAreRemovedOrTheServerStops() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        let app = try await server(cluster, journal, [try Cron("a", "*/20 * * * * *", "note.time")])
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        let app = try await cronServer(cluster, journal, [try Cron("a", "*/20 * * * * *", "note.time")])
         await cluster.advance(by: .seconds(65), step: .milliseconds(500))
         // It is 22:13:20 at the start.
         #expect(journal.entries == ["20", "40", "60"])
@@ -177,8 +155,8 @@ import Testing
     }
 
     @Test @Loop func aJobThatIsStillRunningIsNotOvertaken() async throws {
-        let (cluster, journal, door) = (cluster(), Journal(), Door())
-        _ = try await server(cluster, journal, door: door, [try Cron("a", "*/10 * * * * *", "note.time")])
+        let (cluster, journal, door) = (cronCluster(), Journal<String>(), Door())
+        _ = try await cronServer(cluster, journal, door: door, [try Cron("a", "*/10 * * * * *", "note.time")])
         await cluster.advance(by: .seconds(45), step: .milliseconds(500))
         #expect(journal.entries.count == 1)
         door.open()
@@ -189,8 +167,8 @@ import Testing
 
     /// In the original a time further away than its timer reaches made a busy loop.
     @Test @Loop func aTimeFarAwayIsReachedInItsTime() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        _ = try await server(cluster, journal, [try Cron("a", "20 13 22 14 11 *", "note.time")])
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        _ = try await cronServer(cluster, journal, [try Cron("a", "20 13 22 14 11 *", "note.time")])
         await cluster.advance(by: .seconds(86_400 * 29), step: .seconds(3600))
         #expect(journal.entries == [])
         await cluster.advance(by: .seconds(86_400), step: .seconds(600))
@@ -200,14 +178,37 @@ import Testing
 
     /// pomelo 2.2.7 ran a cron twice whose id was there already; lib/server/server.js.
     @Test @Loop func anIdIsUniqueAndAnActionServed() async throws {
-        let (cluster, journal) = (cluster(), Journal())
-        let app = try await server(cluster, journal, [try Cron(1, "0 0 0 * * *", "note.time")])
-        #expect(await failure { try app.addCrons([try Cron("1", "0 0 0 * * *", "note.time")]) } == "configuration")
-        #expect(await failure { try app.addCrons([try Cron(2, "0 0 0 * * *", "none.such")]) } == "configuration")
+        let (cluster, journal) = (cronCluster(), Journal<String>())
+        let app = try await cronServer(cluster, journal, [try Cron(1, "0 0 0 * * *", "note.time")])
+        #expect(await failureCode { try app.addCrons([try Cron("1", "0 0 0 * * *", "note.time")]) } == "configuration")
+        #expect(await failureCode { try app.addCrons([try Cron(2, "0 0 0 * * *", "none.such")]) } == "configuration")
         #expect(app.crons.all.map(\.id) == [1])
         // Removed and added again under the same id, which the original refused.
         app.removeCrons([1])
         try app.addCrons([try Cron(1, "0 0 0 * * *", "note.time")])
         #expect(app.crons.all.map(\.id) == [1])
+    }
+}
+
+@Loop func cronCluster() -> TestCluster { TestCluster(TestCluster.records(connectors: 0, chats: 1)) }
+
+/// A chat server at 2023-11-14T22:13:20Z whose crons note when they run.
+@Loop func cronServer(
+    _ cluster: TestCluster, _ journal: Journal<String>, door: Door? = nil, _ crons: [Cron]
+) async throws -> Application {
+    try await cluster.start("chat-1") { app in
+        app.crons.zone = try CronZone("UTC")
+        try app.addCrons(crons)
+        try app.handle(
+            Routes { on in
+                on.on(cron: "note.time") { [unowned app] in
+                    journal.note("\((app.clock.wallMilliseconds - 1_700_000_000_000) / 1000)")
+                    await door?.pass()
+                }
+                on.on(cron: "note.failure") {
+                    journal.note("failed")
+                    throw Fault(1)
+                }
+            })
     }
 }

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The way of a client's message, and its one answer.
@@ -46,7 +47,7 @@ import Testing
     @Loop final class World {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
         let door = Door()
-        let seen = Journal()
+        let seen = Journal<String>()
         let socket: TestSocket
 
         init() async throws {
@@ -61,7 +62,7 @@ import Testing
         }
 
         /// The same routes at every type of server.
-        static func handler(_ type: String, _ door: Door, _ seen: Journal) -> Routes {
+        static func handler(_ type: String, _ door: Door, _ seen: Journal<String>) -> Routes {
             Routes {
                 $0.on(json: "\(type).test.echo") { body, _ in body }
                 $0.on(Call<Name, Name>("\(type).test.typed")) { name, _ in name }
@@ -263,7 +264,7 @@ import Testing
 
     @Test @Loop func theRestOfTheDeadlineIsForwarded() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
-        let seen = Journal()
+        let seen = Journal<String>()
         let note = DeadlineNote(cluster.clock, seen)
         try await cluster.start("connector-1") { app in
             app.limits.clientRequest = .seconds(10)
@@ -285,11 +286,12 @@ import Testing
         let app = try cluster.make("connector-1")
         for route in ["chat.test.a", "connector.test", ""] {
             #expect(
-                await failure { try app.handle(Routes { $0.on(raw: route) { body, _ in body } }) } == "configuration")
+                await failureCode { try app.handle(Routes { $0.on(raw: route) { body, _ in body } }) }
+                    == "configuration")
         }
         try app.handle(Routes { $0.on(raw: "connector.test.a") { body, _ in body } })
         #expect(
-            await failure { try app.handle(Routes { $0.on(raw: "connector.test.a") { body, _ in body } }) }
+            await failureCode { try app.handle(Routes { $0.on(raw: "connector.test.a") { body, _ in body } }) }
                 == "configuration")
         #expect(app.servedRoutes == ["connector.test.a"])
     }
@@ -307,8 +309,8 @@ import Testing
 
 @Loop private struct DeadlineNote: Filter {
     let clock: ManualClock
-    let journal: Journal
-    init(_ clock: ManualClock, _ journal: Journal) {
+    let journal: Journal<String>
+    init(_ clock: ManualClock, _ journal: Journal<String>) {
         self.clock = clock
         self.journal = journal
     }

@@ -3,13 +3,14 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The events of an application, with what they carry.
 @Suite struct EventTests {
     @Test @Loop func sessionEventsCarryTheUserToTheEnd() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try await cluster.start("connector-1") { $0.listen(Listener(journal)) }
         let socket = try #require(cluster.connect("connector-1"))
         let session = try #require(app.sessionService.all.first)
@@ -29,7 +30,7 @@ import Testing
     /// The documentation of the original promised records; its code, and this, carry ids.
     @Test @Loop func serverEventsCarryRecordsAndRemovalsIds() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try await cluster.start("connector-1") { $0.listen(Listener(journal)) }
         try await cluster.start("chat-1")
         await cluster.settle()
@@ -45,7 +46,7 @@ import Testing
 
     @Test @Loop func listenersHearInTheOrderTheyWereAdded() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
-        let journal = Journal()
+        let journal = Journal<String>()
         try await cluster.start("chat-1") { app in
             app.listen(Listener(journal, "1 "))
             app.listen(Listener(journal, "2 "))
@@ -55,10 +56,10 @@ import Testing
 }
 
 @Loop private final class Listener: EventListener {
-    private let journal: Journal
+    private let journal: Journal<String>
     private let mark: String
 
-    init(_ journal: Journal, _ mark: String = "") {
+    init(_ journal: Journal<String>, _ mark: String = "") {
         self.journal = journal
         self.mark = mark
     }

@@ -3,12 +3,13 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The order of filters, and what an error does to it.
 @Suite struct FilterTests {
     @Loop private func ask(
-        handler: @escaping @Loop @Sendable () throws -> Bytes = { Array("{}".utf8) }, _ journal: Journal,
+        handler: @escaping @Loop @Sendable () throws -> Bytes = { Array("{}".utf8) }, _ journal: Journal<String>,
         _ setUp: @Loop (Application) throws -> Void
     ) async throws -> String? {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
@@ -29,7 +30,7 @@ import Testing
     }
 
     @Test @Loop func beforesInOrderAftersInReverse() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let answer = try await ask(journal) { app in
             app.filter(Note("a", journal))
             app.globalFilter(Note("g", journal))
@@ -46,7 +47,7 @@ import Testing
 
     /// In pomelo 2.2.7 one that was thrown left the request unanswered; lib/common/service/filterService.js.
     @Test @Loop func anErrorOfABeforeSkipsTheRestAndAftersStillRun() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let answer = try await ask(journal) { app in
             app.filter(Note("a", journal))
             app.filter(Note("b", journal, refuses: Fault(403, "not here")))
@@ -57,7 +58,7 @@ import Testing
     }
 
     @Test @Loop func anAfterSeesTheErrorAndMayReplaceIt() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let answer = try await ask(handler: { throw Fault(500) }, journal) { app in
             app.after(Note("outer", journal))
             app.after(Replace("{\"mended\":true}"))
@@ -67,7 +68,7 @@ import Testing
     }
 
     @Test @Loop func aGlobalFilterIsAroundForwardedRequestsToo() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
         try await cluster.start("connector-1") { app in
             app.globalFilter(Note("global", journal))
@@ -87,10 +88,10 @@ import Testing
 
 @Loop private struct Note: Filter {
     let name: String
-    let journal: Journal
+    let journal: Journal<String>
     let refusal: Fault?
 
-    init(_ name: String, _ journal: Journal, refuses refusal: Fault? = nil) {
+    init(_ name: String, _ journal: Journal<String>, refuses refusal: Fault? = nil) {
         self.name = name
         self.journal = journal
         self.refusal = refusal

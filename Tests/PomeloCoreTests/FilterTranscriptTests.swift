@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Plays the rows of FilterTranscripts.swift.
@@ -32,7 +33,7 @@ import Testing
 
 /// One connector, two chats, and what a transcript adds to them.
 @Loop private final class Stage {
-    let journal = Journal()
+    let journal = Journal<String>()
     private let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 2))
     private var parts: [ServerID: [Part]] = [:]
     private var route = ""
@@ -87,10 +88,10 @@ import Testing
     let action: String
     private let name: String
     private let value: String
-    private let journal: Journal
+    private let journal: Journal<String>
     private let clock: any LoopClock
 
-    init(_ words: [String], _ journal: Journal, _ clock: any LoopClock) {
+    init(_ words: [String], _ journal: Journal<String>, _ clock: any LoopClock) {
         kind = words[1]
         name = kind == "handler" ? "handler" : words[2]
         let rest = kind == "handler" ? words.dropFirst(2).joined(separator: " ") : words.dropFirst(3).joined()

@@ -3,12 +3,13 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Order, ends and places of requests: with handlers that wait and handlers that do not, here and forwarded.
 @Suite struct ForwardingTests {
     /// `now` does not wait, `slow` waits at the door; both note that they began.
-    @Loop static func routes(_ type: String, _ journal: Journal, _ door: Door) -> Routes {
+    @Loop static func routes(_ type: String, _ journal: Journal<String>, _ door: Door) -> Routes {
         Routes {
             $0.on(raw: "\(type).test.now") { body, _ in
                 journal.note("now \(String(decoding: body, as: UTF8.self))")
@@ -26,7 +27,7 @@ import Testing
 
     @Loop final class World {
         let cluster: TestCluster
-        let journal = Journal()
+        let journal = Journal<String>()
         let door = Door()
         let socket: TestSocket
 
@@ -79,7 +80,7 @@ import Testing
     }
 
     @Test @Loop func filtersSurroundAHandlerThatDoesNotWait() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let world = try await World { app in
             app.filter(Noted(journal, "local"))
             app.globalFilter(Noted(journal, "global"))
@@ -200,9 +201,9 @@ import Testing
 }
 
 @Loop private struct Noted: Filter {
-    let journal: Journal
+    let journal: Journal<String>
     let name: String
-    init(_ journal: Journal, _ name: String) {
+    init(_ journal: Journal<String>, _ name: String) {
         self.journal = journal
         self.name = name
     }

@@ -2,6 +2,7 @@
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Hooks, deadlines and the order to stop, at every moment of an application's life.
@@ -11,7 +12,7 @@ import Testing
     }
 
     @Test @Loop func hooksRunAtTheirMoments() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try cluster.make("chat-1") { app in
             try app.load(Stage(journal))
@@ -35,19 +36,19 @@ import Testing
 
     @Test(arguments: ["beforeStartup", "afterStartup"])
     @Loop func anErrorInAHookEndsTheStart(_ moment: String) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try cluster().make("chat-1") { app in
             try app.load(Stage(journal))
             if moment == "beforeStartup" { app.beforeStartup { throw Fault(7) } }
             if moment == "afterStartup" { app.afterStartup { throw Fault(7) } }
         }
-        #expect(await failure { try await app.start() } == "fault 7")
+        #expect(await failureCode { try await app.start() } == "fault 7")
         #expect(app.state == .stopped)
         #expect(journal.entries == (moment == "beforeStartup" ? [] : ["start", "afterStart", "stop"]))
     }
 
     @Test @Loop func anErrorInBeforeShutdownStopsTheStopNot() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try await cluster().start("chat-1") { app in
             try app.load(Stage(journal))
             app.beforeShutdown { throw Fault(7) }
@@ -59,7 +60,7 @@ import Testing
     /// Only a timer that the hook was given, and had to cancel, kept pomelo 2.2.7 from ending in the middle of it.
     @Test(arguments: [10, 60])
     @Loop func aHookBeforeTheShutdownHasTheTimeThatTheLimitsSay(_ limit: Int) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try await cluster.start("chat-1") { app in
             app.limits.stopPhase = .seconds(limit)
@@ -79,7 +80,7 @@ import Testing
 
     /// The original counted reports: a server that started twice stood for one that never did.
     @Test @Loop func afterStartAllWaitsForTheExpectedIdsAndComesOnce() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster(chats: 2)
         let listener = Hearing(journal)
         let setUp: @Loop (Application) throws -> Void = { app in
@@ -108,12 +109,12 @@ import Testing
 
     /// In pomelo 2.2.7 it hung in silence; lib/util/appUtil.js.
     @Test @Loop func aStartThatNeverEndsIsAnErrorByItsDeadline() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let app = try cluster.make("chat-1") { try $0.load(Stage(journal, startHangs: Door())) }
         app.limits.startStep = .seconds(5)
-        let outcome = Journal()
-        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        let outcome = Journal<String>()
+        Loop.spawn { outcome.note(await failureCode { try await app.start() }) }
         await cluster.settle()
         await cluster.advance(by: .milliseconds(4900))
         #expect(outcome.entries == [])
@@ -124,9 +125,9 @@ import Testing
 
     @Test @Loop func anOrderToStopDoesNotWaitForAStartThatHangs() async throws {
         let cluster = cluster()
-        let app = try cluster.make("chat-1") { try $0.load(Stage(Journal(), startHangs: Door())) }
-        let outcome = Journal()
-        Loop.spawn { outcome.note(await failure { try await app.start() }) }
+        let app = try cluster.make("chat-1") { try $0.load(Stage(Journal<String>(), startHangs: Door())) }
+        let outcome = Journal<String>()
+        Loop.spawn { outcome.note(await failureCode { try await app.start() }) }
         await cluster.settle()
         app.requestStop()
         await cluster.settle()
@@ -138,7 +139,7 @@ import Testing
     /// In the original every stop was cut after 3 s, and a slow save with it.
     @Test(arguments: [nil, Duration.seconds(40)])
     @Loop func aStopThatNeverEndsIsLeftBehindByItsDeadline(_ own: Duration?) async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = cluster()
         let door = Door()
         let app = try await cluster.start("chat-1") { app in
@@ -158,12 +159,12 @@ import Testing
 @Loop private final class Stage: Component {
     let name: String
     let stopDeadline: Duration?
-    private let journal: Journal
+    private let journal: Journal<String>
     private let startHangs: Door?
     private let stopHangs: Door?
 
     init(
-        _ journal: Journal, name: String = "stage", startHangs: Door? = nil, stopHangs: Door? = nil,
+        _ journal: Journal<String>, name: String = "stage", startHangs: Door? = nil, stopHangs: Door? = nil,
         stopDeadline: Duration? = nil
     ) {
         self.journal = journal
@@ -187,7 +188,7 @@ import Testing
 }
 
 @Loop private final class Hearing: EventListener {
-    private let journal: Journal
-    init(_ journal: Journal) { self.journal = journal }
+    private let journal: Journal<String>
+    init(_ journal: Journal<String>) { self.journal = journal }
     func startAll() { journal.note("all started") }
 }

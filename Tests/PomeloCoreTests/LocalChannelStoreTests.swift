@@ -3,6 +3,7 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Channels that outlive their process: written behind, restored before clients come.
@@ -136,7 +137,7 @@ import Testing
         store.isAway = true
         let cluster = TestCluster(world.cluster.records + [ServerRecord(id: "chat-1", type: "chat", port: 6001)])
         let app = try cluster.make("chat-1") { $0.channelService.store = store }
-        #expect(await failure { try await app.start() } == "unreachable")
+        #expect(await failureCode { try await app.start() } == "unreachable")
         #expect(app.state == .stopped && store.sets.isEmpty)
     }
 

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 // The plugin of the documentation's article on plugins, whole: a component, event listeners, options, a service.
@@ -139,23 +140,23 @@ struct OnlineTime: Plugin {
     @Test @Loop func aPluginIsUsedOnceAndBeforeTheStart() async throws {
         let cluster = cluster()
         let app = try cluster.make("connector-1") { try $0.use(OnlineTime()) }
-        #expect(await failure { try app.use(OnlineTime()) } == "configuration")
+        #expect(await failureCode { try app.use(OnlineTime()) } == "configuration")
         try await app.start()
-        #expect(await failure { try app.use(OnlineTime()) } == "notRunning")
+        #expect(await failureCode { try app.use(OnlineTime()) } == "notRunning")
     }
 
     /// In the original the factory of a refused duplicate had run, and its side effects stayed.
     @Test @Loop func aDuplicateComponentIsRefusedBeforeItIsMade() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let app = try cluster().make("chat-1") { try $0.load("part") { _ in Named("part") } }
-        let code = await failure {
+        let code = await failureCode {
             try app.load("part") { _ in
                 journal.note("made")
                 return Named("part")
             }
         }
         #expect(code == "configuration" && journal.entries == [])
-        #expect(await failure { try app.load("a") { _ in Named("b") } } == "configuration")
+        #expect(await failureCode { try app.load("a") { _ in Named("b") } } == "configuration")
     }
 
     @Test @Loop func aDeclaredRouteMustBeServedByItsType() async throws {

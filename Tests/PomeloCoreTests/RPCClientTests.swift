@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Calls from server to server as an application makes them: routed, addressed, by name.
@@ -72,7 +73,8 @@ import Testing
     @Test @Loop func aReplyOfAnotherShapeIsAnErrorThatSaysSo() async throws {
         let stage = try await Stage()
         let other = Remote<Word, Number>(Self.echo.route.text)
-        #expect(await failure { _ = try await stage.app.rpc.call(other, Word(text: "hi"), to: "chat-1") } == "encoding")
+        let rpc = stage.app.rpc
+        #expect(await failureCode { _ = try await rpc.call(other, Word(text: "hi"), to: "chat-1") } == "encoding")
     }
 
     // MARK: calls that fail
@@ -119,7 +121,7 @@ import Testing
         await failure.prepare(stage.cluster)
         let remote = Remote<Word, Word>("chat.remote.\(failure.method)")
         let began = stage.cluster.clock.now
-        let outcome = Journal()
+        let outcome = Journal<String>()
         Loop.spawn {
             do {
                 if let server = failure.server {
@@ -139,10 +141,10 @@ import Testing
 
     @Test @Loop func aCallMayHaveADeadlineOfItsOwn() async throws {
         let stage = try await Stage()
-        let outcome = Journal()
+        let outcome = Journal<String>()
         Loop.spawn {
             outcome.note(
-                await failure {
+                await failureCode {
                     _ = try await stage.app.rpc.invoke("chat-2", "chat.remote.hangs", [:], within: .seconds(1))
                 })
         }

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Filters around calls to other servers; their order is in FilterTranscripts.swift.
@@ -67,7 +68,7 @@ import Testing
 
     /// In the original after-filters are skipped when a call fails.
     @Test @Loop func aftersSeeCallsThatFailed() async throws {
-        let seen = Journal()
+        let seen = Journal<String>()
         let stage = try await Stage { app in
             app.rpcAfter(
                 Act(after: {
@@ -92,7 +93,7 @@ import Testing
     }
 
     @Test @Loop func callsByNameAreFilteredToo() async throws {
-        let seen = Journal()
+        let seen = Journal<String>()
         let stage = try await Stage { $0.rpcBefore(Act { seen.note("\($0.route) at \($0.server)") }) }
         let reply = try await stage.app.rpc.invoke("chat-2", "chat.remote.json", ["a": 1])
         #expect(reply == ["server": "chat-2", "query": ["a": 1]])
@@ -100,7 +101,7 @@ import Testing
     }
 
     @Test @Loop func aRoutedCallKnowsItsSession() async throws {
-        let seen = Journal()
+        let seen = Journal<String>()
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
         try await cluster.start("chat-1") { try $0.handle(Routes { $0.on(Self.echo) { $0 } }) }
         try await cluster.start("connector-1") { app in
@@ -149,7 +150,7 @@ import Testing
 
     /// The original keeps filters' marks in an object that all calls share.
     @Test @Loop func callsUnderWayAtOnceShareNothing() async throws {
-        let seen = Journal()
+        let seen = Journal<String>()
         let stage = try await Stage { app in
             app.rpcFilter(
                 Act(

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Who serves a session, and the view this is decided by.
@@ -138,7 +139,7 @@ import Testing
     /// pomelo 2.2.7 announced the end of servers that nobody had known; lib/application.js.
     @Test @Loop func changesAreAnnouncedWhenTheyMatterToRouting() {
         let directory = ServerDirectory()
-        let journal = Journal()
+        let journal = Journal<String>()
         directory.observe { change in
             switch change {
             case .added(let records): journal.note("added \(records.map(\.id.rawValue))")

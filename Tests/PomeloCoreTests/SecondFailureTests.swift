@@ -2,6 +2,7 @@
 import PomeloBytes
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -51,7 +52,7 @@ import Testing
         let task = Loop.spawn {
             let policy = TransactionPolicy(attempts: 3)
             stage.journal.note(
-                await failure { try await stage.app.transaction("trade", handlers: [step], policy: policy) })
+                await failureCode { try await stage.app.transaction("trade", handlers: [step], policy: policy) })
         }
         await stage.cluster.settle()
         task.cancel()
@@ -64,7 +65,7 @@ import Testing
     // MARK: crons
 
     @Test @Loop func aJobThatFailsRunsAgainAtItsNextTime() async throws {
-        let (cluster, journal) = (TestCluster(TestCluster.records(connectors: 0, chats: 1)), Journal())
+        let (cluster, journal) = (TestCluster(TestCluster.records(connectors: 0, chats: 1)), Journal<String>())
         try await cluster.start("chat-1") { app in
             try app.crons.serve("note.failure") {
                 journal.note("run")

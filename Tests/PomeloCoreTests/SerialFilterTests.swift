@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -10,7 +11,7 @@ import Testing
     /// A connector and a backend whose handlers wait at a door of the name their body tells.
     @Loop final class Stage {
         let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 1))
-        let journal = Journal()
+        let journal = Journal<String>()
         let filter: SerialFilter
         private var doors: [String: Door] = [:]
 

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// What an application knows of itself, of its configuration, and of the servers around it.
@@ -91,7 +92,7 @@ import Testing
     /// pomelo 2.2.7 had one application object for the whole process; lib/pomelo.js, `createApp`.
     @Test @Loop func regressionApplicationsOfOneProcessShareNothing() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 2))
-        let journal = Journal()
+        let journal = Journal<String>()
         let one = try await cluster.start("chat-1") { app in
             app.set("key", 1)
             app.enable("flag")

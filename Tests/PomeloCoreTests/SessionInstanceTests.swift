@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Sessions of a frontend that was started anew: what was meant for the old ones reaches none of the new.
@@ -49,7 +50,7 @@ import Testing
         let restarted = try await Restarted()
         let session = try restarted.session
         if late.isBound { try await restarted.world["connector-1"].sessionService.bind(session.id, "ann") }
-        #expect(await failure { try await late.act(restarted.copy) } == late.code)
+        #expect(await failureCode { try await late.act(restarted.copy) } == late.code)
         #expect(session.uid == (late.isBound ? "ann" : nil) && session.settings.isEmpty)
         #expect(session.isOpen && restarted.newcomer.kick == nil)
     }
@@ -69,7 +70,7 @@ import Testing
         let bind: @Loop () async throws -> Void = {
             try await service.bind("connector-1", session.id, "x", instance: former)
         }
-        #expect(await failure(bind) == "replaced")
+        #expect(await failureCode(bind) == "replaced")
         #expect(session.isOpen)
         let now = restarted.world["connector-1"].instance
         #expect(try await service.get("connector-1", byUid: "ann").map(\.instance) == [now])
@@ -92,7 +93,7 @@ import Testing
 
     /// A forwarded request carries which start of the frontend its session is of.
     @Test @Loop func aForwardedRequestKnowsTheInstanceOfItsFrontend() async throws {
-        let journal = Journal()
+        let journal = Journal<String>()
         let world = try await ChannelWorld { app in
             guard app.serverType == "chat" else { return }
             let routes = Routes {
@@ -122,7 +123,7 @@ import Testing
         table.immediate(Procedure(1, "a")) { _, _ in [1] }
         table.immediate(Procedure(3, "c"), addressed: true) { _, _ in [2] }
         table.immediate(Procedure(remote: "d")) { _, _ in [3] }
-        let journal = Journal()
+        let journal = Journal<String>()
         table.run(procedure, RPCCaller(server: "x", instance: "x1", deadline: .max), []) { outcome in
             switch outcome {
             case .success(let reply): journal.note("\(reply)")

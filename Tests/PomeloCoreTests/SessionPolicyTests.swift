@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Who may bind a user id a second time at one frontend, and the settings a session carries.
@@ -29,7 +30,7 @@ import Testing
         let first = try await world.user("ann", "connector-1")
         let second = try world.client("connector-1")
         let id = try #require(second.session).id
-        #expect(await failure { try await service.bind(id, "ann") } == example.outcome)
+        #expect(await failureCode { try await service.bind(id, "ann") } == example.outcome)
         #expect(first.kick == example.kick && service.get(byUid: "ann").count == example.sessions)
         #expect((second.session?.uid == "ann") == (example.outcome == "none") && !second.isClosed)
     }
@@ -41,7 +42,7 @@ import Testing
         let first = try await world.user("ann", "connector-1")
         let second = try world.client("connector-1")
         let names = [first.session?.id: "first", second.session?.id: "second"]
-        let journal = Journal()
+        let journal = Journal<String>()
         service.on { event in
             switch event {
             case .bound(let session): journal.note("bound \(names[session.id] ?? "")")
@@ -62,7 +63,7 @@ import Testing
         _ = try await world.user("ann", "connector-1")
         let second = try #require(try world.client("connector-1").session)
         service.on { if case .closed(let session, _) = $0, session.id != second.id { service.kick(second.id) } }
-        #expect(await failure { try await service.bind(second.id, "ann") } == "noSession")
+        #expect(await failureCode { try await service.bind(second.id, "ann") } == "noSession")
         #expect(service.get(byUid: "ann").isEmpty && service.count == 0)
     }
 
@@ -74,10 +75,10 @@ import Testing
             let authority = SlowAuthority()
             service.authority = authority
             let sockets = [try world.client("connector-1"), try world.client("connector-1")]
-            let journal = Journal()
+            let journal = Journal<String>()
             let ids = try sockets.map { try #require($0.session).id }
             for (index, id) in ids.enumerated() {
-                Loop.spawn { journal.note("\(index + 1) " + (await failure { try await service.bind(id, "ann") })) }
+                Loop.spawn { journal.note("\(index + 1) " + (await failureCode { try await service.bind(id, "ann") })) }
             }
             await world.cluster.settle()
             #expect(authority.door.count == 2)
@@ -137,7 +138,7 @@ import Testing
         try service.push(session.id, ["a": 1, "b": 2])
         try service.push(session.id, ["b": 3, "c": 4], removing: ["a"])
         #expect(session.settings == ["b": 3, "c": 4])
-        #expect(await failure { try service.push(SessionID(99), ["a": 1]) } == "noSession")
+        #expect(await failureCode { try service.push(SessionID(99), ["a": 1]) } == "noSession")
     }
 
     /// In pomelo 2.2.7 a copy shared what was nested in its settings with the session;
@@ -164,7 +165,7 @@ import Testing
         let zero = try await world.user("0", "connector-1")
         let id = try #require(zero.session).id
         #expect(service.get(byUid: "0").map(\.id) == [id] && service.bound.count == 1)
-        #expect(await failure { try await service.bind(id, "1") } == "binding")
+        #expect(await failureCode { try await service.bind(id, "1") } == "binding")
         let channel = world.channel("room", ("0", "connector-1"))
         _ = try await channel.pushMessage(ChannelWorld.hello, "hi")
         #expect(zero.pushes.count == 1 && channel.leave("0", "connector-1"))

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Sessions at their frontend: binding, ending, and what others are told in which order.
@@ -20,16 +21,16 @@ import Testing
     @Test @Loop func bindingIsByTextAndOnce() async throws {
         let (cluster, app) = try await frontend()
         let (_, session) = try session(cluster)
-        #expect(await failure { try await app.sessionService.bind(session.id, "") } == "binding")
+        #expect(await failureCode { try await app.sessionService.bind(session.id, "") } == "binding")
         try await app.sessionService.bind(session.id, "ann")
         try await app.sessionService.bind(session.id, "ann")
         #expect(app.sessionService.get(byUid: "ann").count == 1)
-        #expect(await failure { try await app.sessionService.bind(session.id, "bob") } == "binding")
-        #expect(await failure { try await app.sessionService.bind(SessionID(99), "bob") } == "noSession")
-        #expect(await failure { try app.sessionService.unbind(session.id, "bob") } == "binding")
+        #expect(await failureCode { try await app.sessionService.bind(session.id, "bob") } == "binding")
+        #expect(await failureCode { try await app.sessionService.bind(SessionID(99), "bob") } == "noSession")
+        #expect(await failureCode { try app.sessionService.unbind(session.id, "bob") } == "binding")
         try app.sessionService.unbind(session.id, "ann")
         #expect(session.uid == nil && app.sessionService.get(byUid: "ann").isEmpty)
-        #expect(await failure { try app.sessionService.unbind(session.id, "ann") } == "binding")
+        #expect(await failureCode { try app.sessionService.unbind(session.id, "ann") } == "binding")
         try await app.sessionService.bind(session.id, "bob")
     }
 
@@ -50,7 +51,7 @@ import Testing
     @Loop func observersAreToldBeforeListenersWithTheUserStillReadable(_ how: String) async throws {
         let (cluster, app) = try await frontend()
         let (socket, session) = try session(cluster)
-        let journal = Journal()
+        let journal = Journal<String>()
         let observer = Observer(journal)
         app.sessionService.addObserver(observer)
         session.onClosed { session, _ in journal.note("listener of \(session.uid?.rawValue ?? "-")") }
@@ -79,7 +80,7 @@ import Testing
     @Test @Loop func closingTwiceTellsOnceAndLateListenersAreToldAtOnce() async throws {
         let (cluster, app) = try await frontend()
         let (socket, session) = try session(cluster)
-        let journal = Journal()
+        let journal = Journal<String>()
         app.sessionService.on { if case .closed = $0 { journal.note("closed") } }
         app.sessionService.kick(session.id)
         socket.disconnect()
@@ -96,9 +97,9 @@ import Testing
         let authority = Authority()
         app.sessionService.authority = authority
         authority.answer = .failure(PomeloError(.binding, "held elsewhere"))
-        #expect(await failure { try await app.sessionService.bind(session.id, "ann") } == "binding")
+        #expect(await failureCode { try await app.sessionService.bind(session.id, "ann") } == "binding")
         authority.answer = .failure(PomeloError(.redisUnavailable, "away"))
-        #expect(await failure { try await app.sessionService.bind(session.id, "ann") } == "redisUnavailable")
+        #expect(await failureCode { try await app.sessionService.bind(session.id, "ann") } == "redisUnavailable")
         #expect(session.uid == nil && !session.binding && authority.journal.entries == ["claim ann", "claim ann"])
         authority.answer = .success(())
         try await app.sessionService.bind(session.id, "ann")
@@ -111,11 +112,11 @@ import Testing
         let (socket, session) = try session(cluster)
         let authority = Authority()
         app.sessionService.authority = authority
-        let journal = Journal()
-        Loop.spawn { journal.note(await failure { try await app.sessionService.bind(session.id, "ann") }) }
+        let journal = Journal<String>()
+        Loop.spawn { journal.note(await failureCode { try await app.sessionService.bind(session.id, "ann") }) }
         await cluster.settle()
         #expect(session.binding)
-        #expect(await failure { try await app.sessionService.bind(session.id, "bob") } == "binding")
+        #expect(await failureCode { try await app.sessionService.bind(session.id, "bob") } == "binding")
         socket.disconnect()
         authority.door.open()
         await cluster.settle()
@@ -147,7 +148,7 @@ import Testing
         #expect(socket.kick == "bye")
         #expect(try await chat.backendSessionService.kick("connector-1", session.id) == false)
         #expect(try await chat.backendSessionService.get("connector-1", session.id) == nil)
-        #expect(await failure { try await copy.bind("ann") } == "noSession")
+        #expect(await failureCode { try await copy.bind("ann") } == "noSession")
         _ = app
     }
 
@@ -162,11 +163,11 @@ import Testing
         let copy = try #require(try await chat.backendSessionService.get("connector-1", session.id))
         for code in [PomeloError.Code.binding, .redisUnavailable] {
             authority.answer = .failure(PomeloError(code, "no"))
-            #expect(await failure { try await copy.bind("ann") } == code.description)
+            #expect(await failureCode { try await copy.bind("ann") } == code.description)
         }
-        #expect(await failure { try await copy.unbind() } == "binding")
+        #expect(await failureCode { try await copy.unbind() } == "binding")
         cluster.crash("connector-1")
-        #expect(await failure { try await copy.bind("ann") } == "unreachable")
+        #expect(await failureCode { try await copy.bind("ann") } == "unreachable")
     }
 
     /// A refused connection is not counted, whatever was refused before.
@@ -184,8 +185,8 @@ import Testing
 }
 
 @Loop private final class Observer: SessionObserver {
-    private let journal: Journal
-    init(_ journal: Journal) { self.journal = journal }
+    private let journal: Journal<String>
+    init(_ journal: Journal<String>) { self.journal = journal }
 
     func bound(_ session: ClientSession, to uid: UserID) { journal.note("observer bound \(uid)") }
     func unbound(_ session: ClientSession, from uid: UserID, last: Bool) {
@@ -194,7 +195,7 @@ import Testing
 }
 
 @Loop private final class Authority: BindAuthority {
-    let journal = Journal()
+    let journal = Journal<String>()
     let door = Door()
     var answer: Result<Void, PomeloError>? {
         didSet { door.open() }

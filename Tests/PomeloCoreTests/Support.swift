@@ -16,12 +16,6 @@ import PomeloTesting
     private init(routes: [ServedRoute]) { self.routes = routes }
 }
 
-/// Notes in order.
-@Loop final class Journal {
-    private(set) var entries: [String] = []
-    func note(_ entry: String) { entries.append(entry) }
-}
-
 /// Something that calls wait at until the test lets them go on.
 @Loop final class Door {
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -41,18 +35,6 @@ import PomeloTesting
 
     func letOneThrough() {
         if !waiting.isEmpty { waiting.removeFirst().resume() }
-    }
-}
-
-/// The code of the framework's error that a body throws, or what else it throws.
-@Loop func failure(_ body: @Loop () async throws -> Void) async -> String {
-    do {
-        try await body()
-        return "none"
-    } catch let error as PomeloError {
-        return "\(error.code)"
-    } catch {
-        return "\(error)"
     }
 }
 

@@ -4,6 +4,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloWire
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -116,15 +117,15 @@ private let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
         #expect(try await channel.pushMessage(Push<String>(longest), "hi").queued == 1)
         for route in [longest + "x", ""] {
             let push = Push<String>(route)
-            #expect(await failure { _ = try await channel.pushMessage(push, "hi") } == "encoding")
+            #expect(await failureCode { _ = try await channel.pushMessage(push, "hi") } == "encoding")
             let users: [(uid: UserID, frontend: ServerID)] = [("ann", "connector-1")]
             let service = world["chat-1"].channelService
-            #expect(await failure { _ = try await service.pushMessageByUids(push, "hi", users) } == "encoding")
-            #expect(await failure { _ = try await service.broadcast(to: "connector", push, "hi") } == "encoding")
-            #expect(await failure { _ = try PushMessage(route: route, body: []) } == "encoding")
+            #expect(await failureCode { _ = try await service.pushMessageByUids(push, "hi", users) } == "encoding")
+            #expect(await failureCode { _ = try await service.broadcast(to: "connector", push, "hi") } == "encoding")
+            #expect(await failureCode { _ = try PushMessage(route: route, body: []) } == "encoding")
         }
         let large = Bytes(repeating: 0x20, count: Packet.maxBodyLength)
-        #expect(await failure { _ = try PushMessage(route: "on", body: large) } == "encoding")
+        #expect(await failureCode { _ = try PushMessage(route: "on", body: large) } == "encoding")
         _ = try PushMessage(route: "on", body: Bytes(repeating: 0x20, count: Packet.maxBodyLength - 4))
     }
 
@@ -135,9 +136,10 @@ private let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
         let long = String(repeating: "x", count: Packet.maxBodyLength)
         for server in ["chat-1", "connector-1"] as [ServerID] {
             let sessions = world[server].backendSessionService
-            #expect(await failure { _ = try await sessions.kick("connector-1", id, reason: long) } == "encoding")
+            #expect(await failureCode { _ = try await sessions.kick("connector-1", id, reason: long) } == "encoding")
             #expect(
-                await failure { _ = try await sessions.kick("connector-1", byUid: "ann", reason: long) } == "encoding")
+                await failureCode { _ = try await sessions.kick("connector-1", byUid: "ann", reason: long) }
+                    == "encoding")
         }
         #expect(!socket.isClosed)
     }

@@ -2,6 +2,7 @@
 import Logging
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloCore
@@ -15,7 +16,7 @@ import Testing
 
     /// Steps that note that they ran, and fail as often as they are told.
     @Loop final class Stage {
-        let journal = Journal()
+        let journal = Journal<String>()
         let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
         let app: Application
         let door = Door()

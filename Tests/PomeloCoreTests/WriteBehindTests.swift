@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloPublication
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// State is written behind, in order, again after a failure, and healed after a loss.
@@ -101,7 +102,7 @@ import Testing
 
     @Test @Loop func whoWaitsIsToldWhatBecameOfIt() async throws {
         let world = try await World()
-        let journal = Journal()
+        let journal = Journal<String>()
         let wait = { @Loop @Sendable () -> Void in
             Loop.spawn { journal.note("\(await world.writer.flushed())") }
         }
@@ -247,7 +248,7 @@ import Testing
 
     @Test @Loop func theStopWhileTheStoreIsDownTriesOnceAndEnds() async throws {
         let world = try await World()
-        let journal = Journal()
+        let journal = Journal<String>()
         world.letters.isDown = true
         world.note("ab")
         await world.pass(100)

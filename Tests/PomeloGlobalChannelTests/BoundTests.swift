@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloGlobalChannel
@@ -35,7 +36,7 @@ import Testing
         try await world.chat.add("room", "ann", "connector-1")
         // Nothing can be decided.
         world.cluster.network.freeze("connector-3")
-        let judged = Journal()
+        let judged = Journal<String>()
         let (chat, many, one) = (world.chat, users(50_000), users(1))
         Loop.spawn { judged.note("\(await chat.departures.judge("crowd", many)?.uids.count ?? 0)") }
         await world.cluster.settle()

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Random calls, the same on a real server and on the one in memory; replies and data must stay the same.
 @Suite("scripts and their twins", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct ChannelTwinTests {
     @Test(arguments: 1...16) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
-        let server = try await RedisServer.start()
-        var patient = server.configuration
-        patient.commandTimeoutSeconds = 20
-        let client = RedisClient(patient, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let fake = FakeRedis(clock: ManualClock())
-        do {
-            try await client.start()
+        try await withRedis(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
+            let fake = FakeRedis(clock: ManualClock())
             var calls = ScriptCalls(random: SplitMix64(seed: seed))
             for step in 0..<300 {
                 let call = calls.next()
@@ -27,11 +22,7 @@ struct ChannelTwinTests {
                     break
                 }
             }
-        } catch {
-            Issue.record(error)
         }
-        await client.stop()
-        await server.stop()
     }
 }
 

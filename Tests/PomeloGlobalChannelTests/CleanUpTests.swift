@@ -8,6 +8,7 @@ import PomeloLoop
 import PomeloPublication
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// What is left of a server that is gone, on a Redis in memory, under the plugins that servers use in earnest.
@@ -15,7 +16,7 @@ import Testing
     @Loop private final class RedisWorld {
         let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 1), hasRegistry: false)
         let redis: FakeRedis
-        let lost = Journal()
+        let lost = Journal<String>()
         private(set) var clients: [ServerID: FakeRedisClient] = [:]
 
         init() async throws {
@@ -35,8 +36,7 @@ import Testing
         }
 
         func member(_ uid: UserID, _ channel: ChannelName, _ frontend: ServerID = "connector-1") async throws {
-            let socket = try #require(cluster.connect(frontend))
-            try await cluster[frontend].sessionService.bind(try #require(socket.session).id, uid)
+            _ = try await cluster.client(frontend, uid)
             try await cluster["chat-1"].globalChannel.add(channel, uid, frontend)
         }
 
@@ -119,12 +119,12 @@ import Testing
         let live = RedisChannelStore(redis: redis.client())
         try await live.start(StoreOwner(server: "connector-2", instance: "a111", cluster: "pomelo"))
         let control = redis.client()
-        let told = Journal()
-        let outcome = Journal()
+        let told = Journal<String>()
+        let outcome = Journal<String>()
         let begin = clock.now
         Loop.spawn {
             outcome.note(
-                await failure {
+                await failureCode {
                     try await live.cleanUp(
                         "connector-1", instance: instance,
                         proceed: { _ = try await control.send(RedisCommand("PING")) },
@@ -158,7 +158,7 @@ import Testing
         #expect(lease?["seq"]?.hasPrefix("\(world.cluster["connector-1"].instance)/") == true)
         let late = ChannelBatch(
             changes: [.init(channel: "room", added: ["cid"], removed: ["bob"], count: 1)], sequence: 1000)
-        #expect(await failure { _ = try await old.publish(late) } == "notRunning")
+        #expect(await failureCode { _ = try await old.publish(late) } == "notRunning")
         #expect(try await old.members(of: "room", at: "connector-1") == ["bob"])
         let after = try await world.redis.send(RedisCommand("HGETALL", "pomelo:{pomelo/connector-1}:lease")).dictionary
         #expect(after == lease)
@@ -175,9 +175,8 @@ import Testing
     /// 600 channels that differ, and a store that fails twice a second.
     @Test @Loop func anOutageOfManyChannelsDoesNotGrowTheBacklog() async throws {
         let (cluster, world) = try await owned()
-        let ann = try #require(cluster.connect("connector-1"))
         let service = cluster["connector-1"].globalChannel
-        try await cluster["connector-1"].sessionService.bind(try #require(ann.session).id, "ann")
+        _ = try await cluster.client("connector-1", "ann")
         world.faults.isDown = true
         for number in 0..<600 { try await service.add(ChannelName("room-\(number)"), "ann", "connector-1") }
         await cluster.advance(by: .seconds(2))
@@ -196,8 +195,7 @@ import Testing
     @Test @Loop func marksOfLeaversAndOfEmptyChannelsAreBounded() async throws {
         let (cluster, world) = try await owned()
         let service = cluster["connector-1"].globalChannel
-        let ann = try #require(cluster.connect("connector-1"))
-        try await cluster["connector-1"].sessionService.bind(try #require(ann.session).id, "ann")
+        _ = try await cluster.client("connector-1", "ann")
         try await service.add("room", "ann", "connector-1")
         try await service.add("gone", "ann", "connector-1")
         await cluster.settle()
@@ -205,9 +203,8 @@ import Testing
         try await service.leave("gone", "ann", "connector-1")
         var most = 0
         for number in 0..<3000 {
-            let socket = try #require(cluster.connect("connector-1"))
             let uid = UserID("u\(number)")
-            try await cluster["connector-1"].sessionService.bind(try #require(socket.session).id, uid)
+            let socket = try await cluster.client("connector-1", uid)
             try await service.add("room", uid, "connector-1")
             socket.disconnect()
             most = max(most, service.backlogMarks)
@@ -235,9 +232,8 @@ import Testing
         let (cluster, world) = try await owned()
         let service = cluster["connector-1"].globalChannel
         for number in 0..<2000 {
-            let socket = try #require(cluster.connect("connector-1"))
             let uid = UserID("u\(number)")
-            try await cluster["connector-1"].sessionService.bind(try #require(socket.session).id, uid)
+            _ = try await cluster.client("connector-1", uid)
             try await service.add("room", uid, "connector-1")
         }
         await cluster.advance(by: .seconds(1))

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Members who leave one after the other, in any order.

@@ -3,12 +3,13 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Members of a server that is gone.
 @Suite struct LostTests {
     @Loop private func world(
-        type: ServerType? = "chat", _ journals: [ServerID: Journal]
+        type: ServerType? = "chat", _ journals: [ServerID: Journal<String>]
     ) async throws -> World {
         let world = try await World(connectors: 3, chats: 2, onLost: journals) { $0.goneServerType = type }
         for (uid, frontend): (UserID, ServerID) in [
@@ -21,9 +22,9 @@ import Testing
         return world
     }
 
-    @Loop private func journals() -> [ServerID: Journal] {
+    @Loop private func journals() -> [ServerID: Journal<String>] {
         let ids: [ServerID] = ["chat-1", "chat-2", "connector-2", "connector-3"]
-        return Dictionary(uniqueKeysWithValues: ids.map { ($0, Journal()) })
+        return Dictionary(uniqueKeysWithValues: ids.map { ($0, Journal<String>()) })
     }
 
     /// Members of a crashed frontend do not stay, and their end is told once per channel.
@@ -59,11 +60,12 @@ import Testing
         let journals = journals()
         let world = try await world(journals)
         for id: ServerID in ["chat-1", "chat-2"] { world.cluster.network.freeze(id) }
-        let done = Journal()
+        let done = Journal<String>()
         let instance = world.cluster["connector-1"].instance
         world.cluster.crash("connector-1")
         Loop.spawn {
-            done.note(await failure { try await world["connector-2"].cleanUp("connector-1", instance: instance) {} })
+            let cleaner = world["connector-2"]
+            done.note(await failureCode { try await cleaner.cleanUp("connector-1", instance: instance) {} })
         }
         await world.cluster.advance(by: .seconds(12), step: .milliseconds(100))
         #expect(done.entries == ["none"])

@@ -3,6 +3,7 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloGlobalChannel
@@ -29,28 +30,28 @@ import Testing
     @Test @Loop func addsThatCannotBeAreRefusedByKind() async throws {
         let world = try await World()
         let app = world.chat
-        #expect(await failure { try await app.add("room", "ann", "connector-1") } == "noSession")
-        #expect(await failure { try await app.add("room", "ann", "connector-9") } == "unknownServer")
-        #expect(await failure { try await app.add("room", "ann", "chat-1") } == "notAFrontend")
-        #expect(await failure { try await app.leave("room", "ann", "connector-9") } == "none")
-        #expect(await failure { try await app.leave("room", "ann", "chat-1") } == "notAFrontend")
-        #expect(await failure { try await app.leave("room", "ann", "connector-1") } == "none")
+        #expect(await failureCode { try await app.add("room", "ann", "connector-1") } == "noSession")
+        #expect(await failureCode { try await app.add("room", "ann", "connector-9") } == "unknownServer")
+        #expect(await failureCode { try await app.add("room", "ann", "chat-1") } == "notAFrontend")
+        #expect(await failureCode { try await app.leave("room", "ann", "connector-9") } == "none")
+        #expect(await failureCode { try await app.leave("room", "ann", "chat-1") } == "notAFrontend")
+        #expect(await failureCode { try await app.leave("room", "ann", "connector-1") } == "none")
         world.cluster.crash("connector-1")
         for body: @Loop () async throws -> Void in [
             { try await app.add("room", "ann", "connector-1") }, { try await app.leave("room", "ann", "connector-1") },
         ] {
-            #expect(await failure(body) == "unreachable")
+            #expect(await failureCode(body) == "unreachable")
         }
         try await world.cluster.endLease(of: "connector-1")
-        #expect(await failure { try await app.leave("room", "ann", "connector-1") } == "none")
+        #expect(await failureCode { try await app.leave("room", "ann", "connector-1") } == "none")
     }
 
     @Test @Loop func aFrozenFrontendFailsAnAddAfterTwoSeconds() async throws {
         let world = try await World()
         _ = try await world.client("connector-1", "ann")
         world.cluster.network.freeze("connector-1")
-        let journal = Journal()
-        Loop.spawn { journal.note(await failure { try await world.chat.add("room", "ann", "connector-1") }) }
+        let journal = Journal<String>()
+        Loop.spawn { journal.note(await failureCode { try await world.chat.add("room", "ann", "connector-1") }) }
         await world.cluster.advance(by: .milliseconds(1900))
         #expect(journal.entries == [])
         await world.cluster.advance(by: .milliseconds(200))
@@ -79,7 +80,7 @@ import Testing
         let ann = try await world.client("connector-1", "ann")
         try await world.chat.add("room", "ann", "connector-1")
         let app = world.cluster["connector-1"]
-        let journal = Journal()
+        let journal = Journal<String>()
         app.sessionService.on { event in
             switch event {
             case .closed, .unbound:
@@ -96,7 +97,7 @@ import Testing
         default: try app.sessionService.unbind(session.id, "ann")
         }
         #expect(journal.entries == ["success(\([UInt8](repeating: 0, count: 12)))"])
-        #expect(await failure { try await world.chat.leave("room", "ann", "connector-1") } == "none")
+        #expect(await failureCode { try await world.chat.leave("room", "ann", "connector-1") } == "none")
         #expect(try await world.push("late") == PushReport())
         await world.cluster.settle()
         #expect(world.published() == [])
@@ -119,9 +120,9 @@ import Testing
         try await world.start("connector-1")
         let ann = try await world.client("connector-1", "ann")
         let chat = world.chat
-        #expect(await failure { try await chat.add("room", session: old) } == "replaced")
+        #expect(await failureCode { try await chat.add("room", session: old) } == "replaced")
         let former = old.instance
-        #expect(await failure { try await chat.add("room", "ann", "connector-1", instance: former) } == "replaced")
+        #expect(await failureCode { try await chat.add("room", "ann", "connector-1", instance: former) } == "replaced")
         #expect(await world.members() == [])
         #expect(try await world.push("nobody") == PushReport())
         try await chat.add("room", "ann", "connector-1", instance: world.cluster["connector-1"].instance)
@@ -162,11 +163,11 @@ import Testing
         #expect(await world.members() == [])
         await world.cluster.settle()
         #expect(world.published() == [])
-        #expect(await failure { try await world.chat.add("room", session: session) } == "noSession")
-        #expect(await failure { try await world.chat.leave("room", session: session) } == "none")
+        #expect(await failureCode { try await world.chat.add("room", session: session) } == "noSession")
+        #expect(await failureCode { try await world.chat.leave("room", session: session) } == "none")
         let unbound = try await world.client()
         let other = try await world.copy(of: unbound)
-        #expect(await failure { try await world.chat.add("room", session: other) } == "noSession")
+        #expect(await failureCode { try await world.chat.add("room", session: other) } == "noSession")
     }
 
     // MARK: pending
@@ -274,10 +275,10 @@ import Testing
         try await world.chat.add("room", "ann", "connector-1")
         await world.cluster.settle()
         world.cluster.crash("connector-1")
-        #expect(await failure { try await world.chat.destroyChannel("room") } == "unreachable")
+        #expect(await failureCode { try await world.chat.destroyChannel("room") } == "unreachable")
         try await world.cluster.endLease(of: "connector-1")
         try await world.chat.destroyChannel("room")
         world.faults.isDown = true
-        #expect(await failure { try await world.chat.destroyChannel("room") } == "redisUnavailable")
+        #expect(await failureCode { try await world.chat.destroyChannel("room") } == "redisUnavailable")
     }
 }

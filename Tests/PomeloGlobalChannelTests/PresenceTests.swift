@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Who is told gone, when, and in which order with those who come.
@@ -126,7 +127,7 @@ import Testing
         world.cluster.network.delay = .milliseconds(1) ... .milliseconds(9)
         bob.disconnect()
         await world.cluster.advance(by: .milliseconds(milliseconds), step: .milliseconds(1))
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
             do { _ = try await self.enter(world, "bob", "connector-3") } catch { journal.note("\(error)") }
         }
@@ -212,7 +213,7 @@ import Testing
         await world.cluster.advance(by: .seconds(1), step: .milliseconds(10))
         #expect(ann.words == ["+bob", "-bob"])
         world.cluster.network.partition("chat-1", "connector-1")
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
             do { journal.note("\(try await self.enter(world, "bob", "connector-2").isClosed)") } catch {
                 journal.note("\(error)")
@@ -316,7 +317,7 @@ import Testing
         let ann = try await enter(world, "ann", "connector-1")
         let bob = try await enter(world, "bob", "connector-2")
         world.cluster.network.freeze("connector-2")
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
             do {
                 journal.note("\(try await world.push("hello").failed.keys.sorted())")

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The published copy: written behind, never ahead, healed when it was lost.
@@ -29,9 +30,9 @@ import Testing
         #expect(await world.members() == ["ann", "bob"])
         await world.cluster.settle()
         #expect(world["connector-1"].backlog == 1 && world.published() == ["ann"])
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
-            journal.note(await failure { try await world.chat.add("room", "bob", "connector-1", durable: true) })
+            journal.note(await failureCode { try await world.chat.add("room", "bob", "connector-1", durable: true) })
         }
         await world.cluster.advance(by: .milliseconds(1500))
         #expect(journal.entries == ["redisUnavailable"])
@@ -44,11 +45,11 @@ import Testing
         let world = try await world()
         world.faults.delay = .milliseconds(300)
         _ = try await world.client("connector-1", "ann")
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
-            journal.note(await failure { try await world.chat.add("room", "ann", "connector-1", durable: true) })
+            journal.note(await failureCode { try await world.chat.add("room", "ann", "connector-1", durable: true) })
             journal.note("\(world.published())")
-            journal.note(await failure { try await world.chat.leave("room", "ann", "connector-1", durable: true) })
+            journal.note(await failureCode { try await world.chat.leave("room", "ann", "connector-1", durable: true) })
             journal.note("\(world.published())")
         }
         await world.cluster.advance(by: .milliseconds(250))
@@ -90,7 +91,7 @@ import Testing
     @Test @Loop func whatIsLeftIsPublishedAtTheStop() async throws {
         let world = try await world("ann", "bob")
         world.faults.delay = .milliseconds(50)
-        let stop = Journal()
+        let stop = Journal<String>()
         Loop.spawn {
             await world.cluster.stop("connector-1")
             stop.note("stopped")
@@ -257,7 +258,7 @@ import Testing
         var options = GlobalChannel.Options()
         options.cleanOnStartUp = true
         #expect(
-            await failure {
+            await failureCode {
                 try await cluster.start("connector-1") { try $0.use(GlobalChannel(store: store, options: options)) }
             } == "fault 7: no connection")
         #expect(store.cleans == 0)

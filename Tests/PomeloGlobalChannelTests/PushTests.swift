@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Who gets a push, and what the sender is told.
@@ -57,7 +58,7 @@ import Testing
         let (world, sockets) = try await world(
             [("ann", "connector-1"), ("bob", "connector-2"), ("cid", "connector-3")], connectors: 3)
         world.cluster.network.freeze("connector-2")
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
             do {
                 let report = try await world.push("hello")
@@ -91,7 +92,7 @@ import Testing
             func encode(to encoder: any Encoder) throws { throw Fault(1) }
         }
         let world = try await World()
-        let outcome = await failure {
+        let outcome = await failureCode {
             _ = try await world.chat.pushMessage("connector", Push<Broken>("onBroken"), Broken(), "room")
         }
         #expect(outcome == "encoding")
@@ -112,7 +113,7 @@ import Testing
 
     @Test @Loop func tenThousandMembersAreServedInSlicesAndInOrder() async throws {
         let (world, sockets) = try await crowd(10_000)
-        let journal = Journal()
+        let journal = Journal<String>()
         for text in ["one", "two"] {
             Loop.spawn {
                 do { journal.note("\(try await world.push(text).queued)") } catch { journal.note("\(error)") }
@@ -130,11 +131,11 @@ import Testing
 
     @Test @Loop func whoLeavesDuringAPushOfManyDisturbsNobody() async throws {
         let (world, sockets) = try await crowd(9000)
-        let journal = Journal()
+        let journal = Journal<String>()
         Loop.spawn {
             do { journal.note("\(try await world.push("hello").queued)") } catch { journal.note("\(error)") }
         }
-        let door = Journal()
+        let door = Journal<String>()
         whenFirstIsServed(sockets) {
             for socket in sockets.suffix(100) { socket.disconnect() }
             door.note("\(sockets.count(where: { $0.isClosed && $0.texts.isEmpty }))")

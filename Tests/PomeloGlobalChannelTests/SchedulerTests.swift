@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Push schedulers of a frontend and channels over all servers.

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @testable import PomeloGlobalChannel
@@ -47,7 +48,7 @@ import Testing
         _ = try await world.client("connector-1", "ann")
         try await world.chat.add("room", "ann", "connector-1")
         let long = Push<String>(String(repeating: "r", count: 256))
-        let sent = await failure { _ = try await world.chat.pushMessage("connector", long, "hi", "room") }
+        let sent = await failureCode { _ = try await world.chat.pushMessage("connector", long, "hi", "room") }
         #expect(sent == "encoding")
     }
 }

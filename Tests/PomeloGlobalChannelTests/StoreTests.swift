@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloPublication
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The rules of a channel store, for the one in memory.
@@ -20,23 +20,6 @@ import Testing
 /// The same rules for the one in Redis, and its keys.
 @Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct RedisStoreTests {
-    @Loop private func withRedis(_ body: @Loop (RedisServer, RedisClient) async throws -> Void) async throws {
-        let server = try await RedisServer.start()
-        let client = RedisClient(
-            server.configuration, name: "test",
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let result: Result<Void, any Error>
-        do {
-            try await client.start()
-            result = .success(try await body(server, client))
-        } catch {
-            result = .failure(error)
-        }
-        await client.stop()
-        await server.stop()
-        try result.get()
-    }
-
     @Loop private func started(
         _ client: RedisClient, prefix: String = "game"
     ) async throws -> RedisChannelStore {
@@ -129,8 +112,7 @@ struct RedisStoreTests {
             try await cluster.start("connector-1") { try $0.use(GlobalChannel(redis: client)) }
             let app = cluster["connector-1"]
             for uid: UserID in ["ann", "bob"] {
-                let socket = try #require(cluster.connect("connector-1"))
-                try await app.sessionService.bind(try #require(socket.session).id, uid)
+                _ = try await cluster.client("connector-1", uid)
                 try await app.globalChannel.add("lobby", uid, "connector-1", durable: true)
             }
             _ = try await client.send(RedisCommand("FLUSHALL"))

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloGlobalChannel
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Frontends and one backend whose channels share a store with faults.
@@ -14,11 +15,11 @@ import Testing
     let faults: StoreFaults
     private(set) var stores: [ServerID: MemoryChannelStore] = [:]
     private let options: GlobalChannel.Options
-    private let onLost: [ServerID: Journal]
+    private let onLost: [ServerID: Journal<String>]
     private let tells: Bool
 
     init(
-        connectors: Int = 2, chats: Int = 1, seed: UInt64 = 1, onLost: [ServerID: Journal] = [:],
+        connectors: Int = 2, chats: Int = 1, seed: UInt64 = 1, onLost: [ServerID: Journal<String>] = [:],
         tells: Bool = false, options: (inout GlobalChannel.Options) -> Void = { _ in }
     ) async throws {
         cluster = TestCluster(TestCluster.records(connectors: connectors, chats: chats), seed: seed)
@@ -84,13 +85,11 @@ import Testing
 
     /// A connected client, bound when it has a user id.
     func client(_ frontend: ServerID = "connector-1", _ uid: UserID? = nil) async throws -> TestSocket {
-        let socket = try #require(cluster.connect(frontend))
-        if let uid { try await bind(socket, uid, frontend) }
-        return socket
+        try await cluster.client(frontend, uid)
     }
 
     func bind(_ socket: TestSocket, _ uid: UserID, _ frontend: ServerID = "connector-1") async throws {
-        try await cluster[frontend].sessionService.bind(try #require(socket.session).id, uid)
+        try await cluster.bind(socket, uid, frontend)
     }
 
     /// What a handler sees of a client's session.
@@ -110,26 +109,4 @@ import Testing
     func members(_ channel: ChannelName = "room", _ server: ServerID = "connector-1") async -> [UserID] {
         await self[server].getMembersBySid(channel, server).uids
     }
-}
-
-/// Notes in order.
-@Loop final class Journal {
-    private(set) var entries: [String] = []
-    func note(_ entry: String) { entries.append(entry) }
-}
-
-/// The code of the framework's error that a body throws, or what else it throws.
-@Loop func failure(_ body: @Loop () async throws -> Void) async -> String {
-    do {
-        try await body()
-        return "none"
-    } catch let error as PomeloError {
-        return "\(error.code)"
-    } catch {
-        return "\(error)"
-    }
-}
-
-extension TestSocket {
-    var texts: [String] { pushes.map { String($0.text.dropFirst().dropLast()) } }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Synchronization
+import TestHelpers
 import Testing
 
 @testable import PomeloLoop

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import TestHelpers
 import Testing
 
 /// In processes of their own: the driver is chosen once per process.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Dispatch
 import Glibc
+import TestHelpers
 import Testing
 
 @testable import PomeloLoop

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
+import TestHelpers
 import Testing
 
 @testable import PomeloLoop

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import TestHelpers
 import Testing
 
 @testable import PomeloLoop

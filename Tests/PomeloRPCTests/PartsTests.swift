@@ -64,19 +64,6 @@ import Testing
     }
 }
 
-@Suite struct BackoffTests {
-    @Test @Loop func pausesDoubleUpToTheLimitWithJitter() {
-        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
-        let random = RandomSource(seed: 3)
-        for expected in [50, 100, 200, 400, 800, 1600, 2000, 2000] {
-            let pause = backoff.failed(random)
-            #expect(pause >= .milliseconds(expected) * 0.8 && pause <= .milliseconds(expected) * 1.2)
-        }
-        backoff.succeeded()
-        #expect(backoff.failed(random) <= .milliseconds(60))
-    }
-}
-
 @Suite struct DeadlineSweepTests {
     @Test @Loop func oneTimerServesManyDeadlines() {
         let clock = ManualClock()

@@ -5,6 +5,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 @testable import PomeloRPC
@@ -31,7 +32,6 @@ import Testing
     private var streams: [any ByteStream] = []
 
     func makeTransport(of server: ServerID) -> any RPCTransport {
-        let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         var options = RPCOptions()
         // All rules at once, and a sanitizer perhaps, take longer than a network.
         options.handshakeTimeout = .seconds(5)

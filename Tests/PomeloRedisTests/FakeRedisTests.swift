@@ -2,6 +2,7 @@
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {
@@ -9,14 +10,14 @@ extension WithRedis {
     @Suite("FakeRedis beside Redis") struct FakeRedisReplyTests {
         @Test(arguments: RandomCommands.Family.allCases, [1, 2, 3] as [UInt64])
         @Loop func everyCommandAnswersAsRedis(_ family: RandomCommands.Family, _ seed: UInt64) async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
                 var random = RandomCommands(family, random: SplitMix64(seed: seed))
                 try await compare(client, (0..<3000).map { _ in random.next() }, "seed \(seed)")
             }
         }
 
         @Test @Loop func patternsMatchAsInRedis() async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
                 var random = SplitMix64(seed: 3)
                 func word(_ letters: String, _ longest: Int) -> String {
                     let letters = Array(letters)
@@ -32,7 +33,7 @@ extension WithRedis {
         }
 
         @Test @Loop func transactionsAnswerAsInRedis() async throws {
-            try await withClient { _, client in
+            try await withRedis { _, client in
                 let words = [
                     "MULTI", "SET k v", "HGET k f", "GET k", "EXEC", "EXEC", "MULTI", "MULTI", "DISCARD", "DISCARD",
                     "MULTI", "NOSUCH a b", "SET k w", "EXEC", "GET k", "MULTI", "GET", "EXEC", "MULTI", "EXEC",

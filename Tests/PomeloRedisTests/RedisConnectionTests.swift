@@ -3,12 +3,13 @@ import PomeloLoop
 import PomeloRedis
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 extension WithRedis {
     @Suite struct Commands {
         @Test @Loop func everyKindOfReply() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let binary: [UInt8] = [0, 13, 10, 255]
                 let replies = try await redis.pipeline([
                     RedisCommand("SET", "k", binary), RedisCommand("GET", "k"), RedisCommand("GET", "none"),
@@ -28,7 +29,7 @@ extension WithRedis {
         }
 
         @Test @Loop func sendThrowsTheServersError() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("NOSUCH")) }
                 guard case .reply(let text)? = error else {
                     Issue.record("\(String(describing: error))")
@@ -39,7 +40,7 @@ extension WithRedis {
         }
 
         @Test @Loop func tenThousandInFlightAnswerInOrder() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let tally = Tally()
                 var wrong = 0
                 for number in 1...10_000 {
@@ -57,7 +58,7 @@ extension WithRedis {
         }
 
         @Test @Loop func largeReplyAndLargeArgument() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let large = [UInt8](repeating: 7, count: 5_000_000)
                 let replies = try await redis.pipeline([
                     RedisCommand("SET", "k", large), RedisCommand("GET", "k"), RedisCommand("STRLEN", "k"),
@@ -71,7 +72,7 @@ extension WithRedis {
         }
 
         @Test @Loop func transactionIsOneBatch() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let replies = try await redis.transaction([
                     RedisCommand("SADD", "s", "a", "b"), RedisCommand("SCARD", "s"), RedisCommand("INCR", "s"),
                 ])
@@ -86,7 +87,7 @@ extension WithRedis {
         }
 
         @Test @Loop func scriptIsSentAgainAfterAFlush() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let script = RedisScript(name: "add", source: "return redis.call('INCRBY', KEYS[1], ARGV[1])")
                 #expect(try await redis.run(script, keys: ["n"], args: [2]).int == 2)
                 #expect(try await redis.run(script, keys: ["n"], args: ["3"]).int == 5)
@@ -101,7 +102,7 @@ extension WithRedis {
         }
 
         @Test @Loop func callsOfOneTurnLeaveTogether() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let before = try await redis.inputEvents()
                 let tally = Tally()
                 for _ in 0..<100 {
@@ -116,7 +117,7 @@ extension WithRedis {
         }
 
         @Test @Loop func tooManyPendingAreRefused() async throws {
-            try await withClient(configure: { $0.maxPendingCommands = 20 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingCommands = 20 }) { _, redis in
                 let tally = Tally()
                 for _ in 0..<30 {
                     Loop.spawn {
@@ -132,7 +133,7 @@ extension WithRedis {
         }
 
         @Test @Loop func selectsTheDatabaseAndSaysItsName() async throws {
-            try await withClient(configure: { $0.db = 5 }) { _, redis in
+            try await withRedis(configure: { $0.db = 5 }) { _, redis in
                 let own = try await redis.send(RedisCommand("CLIENT", "INFO")).string ?? ""
                 #expect(own.contains(" db=5 ") && own.contains(" name=test "))
                 let control = try await redis.control.send(RedisCommand("CLIENT", "INFO")).string ?? ""
@@ -142,7 +143,7 @@ extension WithRedis {
         }
 
         @Test @Loop func passwordAndACLUser() async throws {
-            try await withClient(
+            try await withRedis(
                 options: ["--requirepass", "sesame"], configure: { $0.password = "sesame" }
             ) { server, redis in
                 let rules = ["on", ">pw", "~*", "+@all", "-@dangerous"]

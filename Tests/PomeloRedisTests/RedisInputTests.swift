@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloRedis
+import TestHelpers
 import Testing
 
 /// What comes from Redis is input: no reply may crash, hang or be taken for another.

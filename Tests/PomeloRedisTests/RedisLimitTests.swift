@@ -2,17 +2,18 @@
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {
     /// What may wait, and what is done with more.
     @Suite struct Limits {
         @Test @Loop func aBatchBeyondTheBoundIsSentInParts() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let many = try await redis.pipeline((0..<25_000).map { _ in RedisCommand("INCR", "n") })
                 #expect(many.map(\.int) == (1...25_000).map { $0 })
             }
-            try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingCommands = 16 }) { _, redis in
                 for count in [1, 8, 9, 16, 17, 1000] {
                     let replies = try await redis.pipeline((0..<count).map { RedisCommand("ECHO", $0) })
                     #expect(replies.map(\.string) == (0..<count).map { "\($0)" })
@@ -21,7 +22,7 @@ extension WithRedis {
         }
 
         @Test @Loop func partsWaitForRoomThatOthersHaveTaken() async throws {
-            try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingCommands = 16 }) { _, redis in
                 let (tally, rest) = (Tally(), Tally())
                 // Others keep the queue full as long as the batch goes on.
                 for _ in 0..<16 {
@@ -44,7 +45,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aBatchThatWaitsForRoomEndsWhenItIsCancelled() async throws {
-            try await withClient(configure: {
+            try await withRedis(configure: {
                 $0.maxPendingCommands = 16
                 // Longer than any test waits.
                 $0.commandTimeoutSeconds = 600
@@ -76,7 +77,7 @@ extension WithRedis {
 
         /// A command that a script may not call: Redis tells its line only.
         @Test @Loop func theErrorOfAScriptTellsTheLine() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let source = "local x = 1\n  return redis.call('INCR', KEYS[1], x, x)"
                 let script = RedisScript(name: "test", source: source)
                 let error = await failure { () throws(RedisError) in
@@ -88,7 +89,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aTransactionIsNeverCut() async throws {
-            try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingCommands = 16 }) { _, redis in
                 let replies = try await redis.transaction((0..<300).map { _ in RedisCommand("INCR", "n") })
                 #expect(replies.map(\.int) == (1...300).map { $0 })
                 let calls = try await redis.send(RedisCommand("INFO", "commandstats")).string ?? ""
@@ -98,7 +99,7 @@ extension WithRedis {
 
         /// Between MULTI and EXEC nobody else may say anything: it would be queued with the transaction.
         @Test @Loop func nobodyGetsIntoALongTransaction() async throws {
-            try await withClient(configure: { $0.maxPendingCommands = 16 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingCommands = 16 }) { _, redis in
                 let (tally, rest) = (Tally(), Tally())
                 var others: [RedisReply] = []
                 for _ in 0..<4 {
@@ -125,7 +126,7 @@ extension WithRedis {
         }
 
         @Test @Loop func tooManyBytesPendingAreRefused() async throws {
-            try await withClient(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
                 let tally = Tally()
                 let text = [UInt8](repeating: 7, count: 20_000)
                 for number in 0..<10 {
@@ -145,7 +146,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aLongBatchIsCutByBytes() async throws {
-            try await withClient(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
+            try await withRedis(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
                 let text = [UInt8](repeating: 7, count: 10_000)
                 let replies = try await redis.pipeline((0..<100).map { RedisCommand("SET", "k\($0)", text) })
                 #expect(replies.allSatisfy { $0 == .status("OK") } && replies.count == 100)
@@ -157,7 +158,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aReplyBeyondTheBoundEndsTheConnection() async throws {
-            try await withClient(configure: { $0.maxReplyBytes = 65_536 }) { server, redis in
+            try await withRedis(configure: { $0.maxReplyBytes = 65_536 }) { server, redis in
                 let script = RedisCommand("EVAL", "redis.call('SETRANGE', KEYS[1], 9999999, 'x') return 1", 1, "k")
                 _ = try await redis.send(script)
                 let error = await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("GET", "k"))

@@ -2,6 +2,7 @@
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {
@@ -18,7 +19,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aPausedServerFailsCallsInTimeAndIsLeft() async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 0.3 }) { server, redis in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 0.3 }) { server, redis in
                 let events = Events(redis)
                 server.pause()
                 let took = await seconds {
@@ -43,7 +44,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aSlowCommandFailsAloneAndItsLateReplyIsDropped() async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 1 }) { _, redis in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 1 }) { _, redis in
                 // The second waits for the first, whose answer comes while it waits: the connection is not silent.
                 let tally = Tally()
                 for wait in ["0.5", "0.8"] {
@@ -63,7 +64,7 @@ extension WithRedis {
         }
 
         @Test @Loop func controlGoesOnWhileCommandsHang() async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 0.3 }) { _, redis in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 0.3 }) { _, redis in
                 _ = try await redis.control.send(RedisCommand("CLIENT", "PAUSE", 600_000, "WRITE"))
                 let tally = Tally()
                 Loop.spawn {
@@ -80,7 +81,7 @@ extension WithRedis {
         }
 
         @Test @Loop func killedAndEmptyAgain() async throws {
-            try await withClient { server, redis in
+            try await withRedis { server, redis in
                 let first = redis.runID
                 let events = Events(redis)
                 _ = try await redis.send(RedisCommand("SET", "k", 1))
@@ -116,7 +117,7 @@ extension WithRedis {
         }
 
         @Test @Loop func everyCallEndsExactlyOnceWhenTheConnectionIsKilled() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let own = try await redis.send(RedisCommand("CLIENT", "ID")).int ?? 0
                 let tally = Tally()
                 for number in 0..<1000 {
@@ -153,7 +154,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aServerThatBecomesAReplicaIsLeft() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let events = Events(redis)
                 _ = try await redis.control.send(RedisCommand("REPLICAOF", "127.0.0.1", 1))
                 let refused = try await redis.pipeline([RedisCommand("SET", "k", 1)])

@@ -186,17 +186,6 @@ import Testing
         #expect(RedisReply.error(text).errorCode == code)
     }
 
-    /// The first pauses are short, later ones are not, and only a connection that lasted makes them short again.
-    @Test func theBackOffGrowsAndIsResetByAConnectionThatLasted() {
-        var backoff = RedisBackoff()
-        let failing = (0..<8).map { _ in backoff.limit(after: nil) }
-        #expect(failing.prefix(3) == [.milliseconds(50), .milliseconds(100), .milliseconds(200)])
-        #expect(failing.suffix(2) == [.seconds(2), .seconds(2)])
-        #expect(backoff.limit(after: .milliseconds(1999)) == .seconds(2))
-        #expect(backoff.limit(after: .seconds(2)) == .milliseconds(50))
-        #expect(backoff.limit(after: nil) == .milliseconds(100))
-    }
-
     @Test func errorsSayWhetherARetryIsSafe() {
         #expect(!RedisError.connection("x").maybeExecuted)
         #expect(RedisError.connection("x", maybeExecuted: true).maybeExecuted)

@@ -3,6 +3,7 @@ import Foundation
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 @testable import PomeloRedis

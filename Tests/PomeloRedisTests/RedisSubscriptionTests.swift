@@ -2,6 +2,7 @@
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 extension WithRedis {
@@ -13,7 +14,7 @@ extension WithRedis {
         }
 
         @Test @Loop func messagesArriveInOrderUntilUnsubscribed() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let heard = Heard()
                 try await redis.subscribe("a") { heard.hear($0) }
                 try await redis.subscribe("b") { heard.hear([UInt8]("b:".utf8) + $0) }
@@ -36,7 +37,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aSecondSubscriptionReplacesTheHandler() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let first = Heard()
                 let second = Heard()
                 try await redis.subscribe("a") { first.hear($0) }
@@ -48,7 +49,7 @@ extension WithRedis {
         }
 
         @Test @Loop func subscribedAgainAfterALossAndTheGapIsTold() async throws {
-            try await withClient { _, redis in
+            try await withRedis { _, redis in
                 let heard = Heard()
                 redis.onGap = { heard.gaps.append($0) }
                 for name in ["b", "a"] { try await redis.subscribe(name) { heard.hear($0) } }
@@ -62,7 +63,7 @@ extension WithRedis {
         }
 
         @Test @Loop func failsInTimeWhileTheServerIsAway() async throws {
-            try await withClient(configure: { $0.commandTimeoutSeconds = 0.2 }) { server, redis in
+            try await withRedis(configure: { $0.commandTimeoutSeconds = 0.2 }) { server, redis in
                 await server.kill9()
                 let took = await seconds {
                     let error = await failure { () throws(RedisError) in try await redis.subscribe("a") { _ in } }
@@ -87,7 +88,7 @@ extension WithRedis {
         }
 
         @Test @Loop func aUserWithoutTheRightIsTold() async throws {
-            try await withClient { server, redis in
+            try await withRedis { server, redis in
                 let rules = ["on", ">pw", "~*", "+@all", "resetchannels", "&allowed"]
                 _ = try await redis.send(RedisCommand("ACL", "SETUSER", "ann").appending(rules))
                 var configuration = server.configuration

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Everything that needs a real server; skipped where none is installed.
@@ -12,52 +12,9 @@ import Testing
     "with redis-server", .serialized, .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct WithRedis {}
 
-/// Runs a test against a server of its own and a started client.
-@Loop func withClient(
-    options: [String] = [], configure: (inout RedisConfiguration) -> Void = { _ in },
-    _ body: @Loop (RedisServer, RedisClient) async throws -> Void
-) async throws {
-    let server = try await RedisServer.start(options: options)
-    var configuration = server.configuration
-    configure(&configuration)
-    let client = RedisClient(configuration, name: "test", logger: quiet)
-    do {
-        try await client.start()
-        try await body(server, client)
-    } catch {
-        await client.stop()
-        await server.stop()
-        throw error
-    }
-    await client.stop()
-    await server.stop()
-}
-
-/// Tests provoke what a server would be warned about.
-var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
-
-/// Returns when the condition holds; records a failure when it does not within 10 s.
-@Loop func until(
-    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: @Loop () -> Bool
-) async {
-    let deadline = SystemClock.shared.deadline(after: .seconds(10))
-    while !condition() {
-        guard SystemClock.shared.now < deadline else {
-            Issue.record("never became true: \(what)", sourceLocation: location)
-            return
-        }
-        await SystemClock.shared.sleep(for: .milliseconds(2))
-    }
-}
-
 /// What a call ended with, for calls that are expected to fail.
 @Loop func failure(_ body: @Loop () async throws(RedisError) -> Void) async -> RedisError? {
-    do throws(RedisError) {
-        try await body()
-        return nil
-    } catch {
-        return error
-    }
+    await thrown(by: body)
 }
 
 /// Seconds that `body` took.

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// One identity in the whole cluster: who may bind a user id.
@@ -18,7 +19,7 @@ import Testing
         try await world.bind(ann, "ann")
         for frontend: ServerID in ["connector-1", "connector-2"] {
             let other = try await world.client(frontend)
-            #expect(await failure { try await world.bind(other, "ann", frontend) } == "binding")
+            #expect(await failureCode { try await world.bind(other, "ann", frontend) } == "binding")
             try await world.bind(other, UserID("bob of \(frontend)"), frontend)
         }
         ann.disconnect()
@@ -33,7 +34,7 @@ import Testing
         try world.cluster["connector-1"].sessionService.unbind(try #require(ann.session).id, "ann")
         await world.cluster.settle()
         _ = try await world.client("connector-2", "ann")
-        #expect(await failure { try await world.bind(ann, "ann") } == "binding")
+        #expect(await failureCode { try await world.bind(ann, "ann") } == "binding")
     }
 
     @Test @Loop func aUserCanComeBackBeforeTheReleaseIsWritten() async throws {
@@ -104,7 +105,7 @@ import Testing
             let world = try await world(seed: UInt64(seed))
             world.faults.delay = .milliseconds(100)
             world.cluster.network.delay = .zero ... .milliseconds(40)
-            var outcomes: [Journal] = []
+            var outcomes: [Journal<String>] = []
             for frontend: ServerID in ["connector-1", "connector-2", "connector-3", "connector-1"] {
                 outcomes.append(world.begin(try await world.client(frontend), "ann", frontend))
             }
@@ -119,7 +120,7 @@ import Testing
         let world = try await world()
         world.faults.isDown = true
         let ann = try await world.client()
-        #expect(await failure { try await world.bind(ann, "ann") } == "redisUnavailable")
+        #expect(await failureCode { try await world.bind(ann, "ann") } == "redisUnavailable")
         world.faults.isDown = false
         await world.cluster.advance(by: .seconds(1))
         try await world.bind(ann, "ann")
@@ -156,7 +157,7 @@ import Testing
         let world = try await world()
         world.faults.lostAnswersPerMille = 1000
         let ann = try await world.client()
-        #expect(await failure { try await world.bind(ann, "ann") } == "redisUnavailable")
+        #expect(await failureCode { try await world.bind(ann, "ann") } == "redisUnavailable")
         world.faults.lostAnswersPerMille = 0
         await world.cluster.advance(by: .seconds(2))
         #expect(world.entries.holder(of: "ann") == nil)

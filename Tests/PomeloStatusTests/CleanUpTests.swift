@@ -7,6 +7,7 @@ import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// What is left of a server that is gone, on a Redis in memory.
@@ -51,11 +52,11 @@ import Testing
         let live = RedisStatusStore(redis: redis.client())
         try await live.start(StoreOwner(server: "connector-2", instance: "a111", cluster: "pomelo"))
         let control = redis.client()
-        let outcome = Journal()
+        let outcome = Journal<String>()
         let begin = clock.now
         Loop.spawn {
             outcome.note(
-                await failure {
+                await failureCode {
                     try await live.cleanUp("connector-1", instance: instance) {
                         _ = try await control.send(RedisCommand("PING"))
                     }
@@ -83,10 +84,10 @@ import Testing
         world.clients["connector-1"]?.cut()
         let reaper = RedisStatusStore(redis: world.redis.client())
         try await reaper.start(world.cluster["connector-2"].context.owner)
-        let (gate, outcome) = (Journal(), Journal())
+        let (gate, outcome) = (Journal<String>(), Journal<String>())
         Loop.spawn {
             outcome.note(
-                await failure {
+                await failureCode {
                     try await reaper.cleanUp("connector-1", instance: former) {
                         gate.note("look")
                         if gate.entries.count == 2 { await world.cluster.clock.sleep(for: .seconds(6)) }

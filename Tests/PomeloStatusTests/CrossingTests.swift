@@ -5,6 +5,7 @@ import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// A store in memory whose calls a test lets through one by one.
@@ -82,12 +83,12 @@ import Testing
             try await cluster.start(id) { try $0.use(Status(store: store, options: options)) }
         }
 
-        func begin(_ uid: UserID, _ frontend: ServerID) throws -> (socket: TestSocket, outcome: Journal) {
+        func begin(_ uid: UserID, _ frontend: ServerID) throws -> (socket: TestSocket, outcome: Journal<String>) {
             let socket = try #require(cluster.connect(frontend))
             let session = try #require(socket.session).id
-            let outcome = Journal()
+            let outcome = Journal<String>()
             Loop.spawn {
-                outcome.note(await failure { try await self.cluster[frontend].sessionService.bind(session, uid) })
+                outcome.note(await failureCode { try await self.cluster[frontend].sessionService.bind(session, uid) })
             }
             return (socket, outcome)
         }
@@ -221,19 +222,13 @@ import Testing
         let entries = MemoryStatusStore.Entries()
         let store = HeldStore(entries)
         try await cluster.start("connector-1") { try $0.use(Status(store: store)) }
-        let service = cluster["connector-1"].sessionService
-        func visit(_ uid: UserID) async throws -> TestSocket {
-            let socket = try #require(cluster.connect("connector-1"))
-            try await service.bind(try #require(socket.session).id, uid)
-            return socket
-        }
-        let stays = try await visit("stays")
-        let went = try await visit("went")
+        let stays = try await cluster.client("connector-1", "stays")
+        let went = try await cluster.client("connector-1", "went")
         await cluster.settle()
         store.failing = ["publish"]
         went.disconnect()
         for number in 0..<12_000 {
-            try await visit(UserID("user-\(number)")).disconnect()
+            try await cluster.client("connector-1", UserID("user-\(number)")).disconnect()
             // Others are on this loop too.
             await Loop.yield()
         }

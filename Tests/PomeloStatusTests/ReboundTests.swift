@@ -5,6 +5,7 @@ import PomeloLoop
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Frontends with the plugins for Redis, on a Redis in memory: leases, views and clean-up as in earnest.
@@ -38,9 +39,9 @@ import Testing
     func bind(_ uid: UserID, _ frontend: ServerID, within seconds: Double = 1) async throws -> (TestSocket, String) {
         let socket = try #require(cluster.connect(frontend))
         let session = try #require(socket.session).id
-        let outcome = Journal()
+        let outcome = Journal<String>()
         Loop.spawn {
-            outcome.note(await failure { try await self.cluster[frontend].sessionService.bind(session, uid) })
+            outcome.note(await failureCode { try await self.cluster[frontend].sessionService.bind(session, uid) })
         }
         await pass(seconds)
         return (socket, outcome.entries.joined())
@@ -199,7 +200,7 @@ import Testing
         // Long enough for the doubt of the start to be over.
         await world.pass(12)
         let status = world.cluster["connector-2"].status
-        let journal = Journal()
+        let journal = Journal<String>()
         world.redis.failOver(to: replica)
         Loop.spawn {
             do { journal.note("\(try await status.getStatusByUid("ann"))") } catch { journal.note("\(error)") }

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// `Zoë` in two spellings: two users in Redis, and so in memory.
@@ -36,7 +37,7 @@ import Testing
         #expect(first.kick == nil && socket.kick == nil)
         for uid in [Self.one, Self.other] {
             let again = try await world.client("connector-2")
-            #expect(await failure { try await world.bind(again, uid, "connector-2") } == "binding")
+            #expect(await failureCode { try await world.bind(again, uid, "connector-2") } == "binding")
         }
     }
 }

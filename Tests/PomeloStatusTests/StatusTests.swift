@@ -4,6 +4,7 @@ import PomeloLoop
 import PomeloPublication
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Who is online, and pushes to users wherever they are.
@@ -33,9 +34,9 @@ import Testing
     @Test @Loop func questionsFailWhileRedisIsAway() async throws {
         let world = try await World()
         world.faults.isDown = true
-        #expect(await failure { _ = try await world.chat.getSidsByUid("ann") } == "redisUnavailable")
-        #expect(await failure { _ = try await world.chat.getStatusByUids(["ann"]) } == "redisUnavailable")
-        #expect(await failure { _ = try await world.push("hello", "ann") } == "redisUnavailable")
+        #expect(await failureCode { _ = try await world.chat.getSidsByUid("ann") } == "redisUnavailable")
+        #expect(await failureCode { _ = try await world.chat.getStatusByUids(["ann"]) } == "redisUnavailable")
+        #expect(await failureCode { _ = try await world.push("hello", "ann") } == "redisUnavailable")
         let socket = try await world.client("connector-1", "ann")
         await world.cluster.settle()
         #expect(world["connector-1"].backlog == 1)
@@ -178,8 +179,8 @@ import Testing
         #expect(try await world.push("hello", "ann").noSession == ["ann"])
         world.cluster.network.freeze("connector-1")
         let told = world.beginPush("hello", "ann")
-        let asked = Journal()
-        Loop.spawn { asked.note(await failure { _ = try await world.chat.getStatusByUid("ann") }) }
+        let asked = Journal<String>()
+        Loop.spawn { asked.note(await failureCode { _ = try await world.chat.getStatusByUid("ann") }) }
         await world.cluster.advance(by: .seconds(4))
         #expect(told.entries == ["presenceUnknown"] && asked.entries == ["presenceUnknown"])
         // Later the store is believed again.
@@ -233,7 +234,7 @@ import Testing
         #expect(try await world.chat.getStatusByUids(["ann", "bob"]) == ["ann": true, "bob": true])
         #expect(world.entries.holder(of: "ann")?.server == "connector-1")
         let other = try await world.client("connector-2")
-        #expect(await failure { try await world.bind(other, "bob", "connector-2") } == "binding")
+        #expect(await failureCode { try await world.bind(other, "bob", "connector-2") } == "binding")
     }
 
     @Test @Loop func whatCouldNotBeTakenBackIsTriedUntilItCan() async throws {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The rules of a status store once more, for the one in a Redis in memory.
@@ -26,17 +26,11 @@ import Testing
 @Suite("scripts and their twins", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct StatusTwinTests {
     @Test(arguments: 1...16) @Loop func twinsAnswerAsTheScripts(_ seed: UInt64) async throws {
-        let server = try await RedisServer.start()
-        var patient = server.configuration
-        patient.commandTimeoutSeconds = 20
-        let client = RedisClient(patient, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let clock = ManualClock()
-        let fake = FakeRedis(clock: clock)
-        do {
-            try await client.start()
+        try await withRedis(configure: { $0.commandTimeoutSeconds = 20 }) { _, client in
+            let clock = ManualClock()
             var calls = BindingCalls(random: SplitMix64(seed: seed))
             var original = BindingWorld(client)
-            var copy = BindingWorld(fake)
+            var copy = BindingWorld(FakeRedis(clock: clock))
             for step in 0..<400 {
                 let call = calls.next()
                 // Tokens are times.
@@ -47,11 +41,7 @@ struct StatusTwinTests {
                     break
                 }
             }
-        } catch {
-            Issue.record(error)
         }
-        await client.stop()
-        await server.stop()
     }
 }
 

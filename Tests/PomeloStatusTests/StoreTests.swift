@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloBytes
 import PomeloCore
 import PomeloLoop
@@ -7,6 +6,7 @@ import PomeloPublication
 import PomeloRedis
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The rules of a status store, for the one in memory.
@@ -21,23 +21,6 @@ import Testing
 /// The same rules for the one in Redis, and its keys.
 @Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct RedisStoreTests {
-    @Loop private func withRedis(_ body: @Loop (RedisClient) async throws -> Void) async throws {
-        let server = try await RedisServer.start()
-        let client = RedisClient(
-            server.configuration, name: "test",
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let result: Result<Void, any Error>
-        do {
-            try await client.start()
-            result = .success(try await body(client))
-        } catch {
-            result = .failure(error)
-        }
-        await client.stop()
-        await server.stop()
-        try result.get()
-    }
-
     @Loop private func started(
         _ client: RedisClient, _ server: ServerID = "connector-1"
     ) async throws -> (store: RedisStatusStore, holder: Holder) {
@@ -48,7 +31,7 @@ struct RedisStoreTests {
 
     @Test(arguments: StatusStoreSuite.Case.allCases)
     @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
-        try await withRedis { client in
+        try await withRedis { _, client in
             try await StatusStoreSuite(
                 { RedisStatusStore(redis: client, prefix: $0) },
                 took: { server, instance in
@@ -60,7 +43,7 @@ struct RedisStoreTests {
     }
 
     @Test @Loop func theKeysArePomelos() async throws {
-        try await withRedis { client in
+        try await withRedis { _, client in
             let (store, holder) = try await started(client)
             _ = try await store.publish(online: ["ann"], offline: [], sequence: 8)
             _ = try await store.claim("ann", holder, gone: nil)
@@ -81,7 +64,7 @@ struct RedisStoreTests {
     }
 
     @Test @Loop func tokensGrowAlsoAfterTheClockWasSetBack() async throws {
-        try await withRedis { client in
+        try await withRedis { _, client in
             let (store, holder) = try await started(client)
             let future = "9000000000000000"
             _ = try await client.send(
@@ -94,7 +77,7 @@ struct RedisStoreTests {
     }
 
     @Test @Loop func errorsOfRedisAreErrors() async throws {
-        try await withRedis { client in
+        try await withRedis { _, client in
             let (store, holder) = try await started(client)
             _ = try await client.send(RedisCommand("SET", "POMELO:STATUS:ann", "text"))
             _ = try await client.send(RedisCommand("SET", "{POMELO:STATUS:ann}:bind", "text"))

@@ -3,6 +3,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloStatus
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Frontends and one backend whose statuses share a store with faults.
@@ -37,27 +38,25 @@ import Testing
     var chat: StatusService { self["chat-1"] }
 
     func client(_ frontend: ServerID = "connector-1", _ uid: UserID? = nil) async throws -> TestSocket {
-        let socket = try #require(cluster.connect(frontend))
-        if let uid { try await bind(socket, uid, frontend) }
-        return socket
+        try await cluster.client(frontend, uid)
     }
 
     func bind(_ socket: TestSocket, _ uid: UserID, _ frontend: ServerID = "connector-1") async throws {
-        try await cluster[frontend].sessionService.bind(try #require(socket.session).id, uid)
+        try await cluster.bind(socket, uid, frontend)
     }
 
     /// Starts a bind; its outcome comes into the journal.
-    func begin(_ socket: TestSocket, _ uid: UserID, _ frontend: ServerID = "connector-1") -> Journal {
-        let journal = Journal()
-        Loop.spawn { journal.note(await failure { try await self.bind(socket, uid, frontend) }) }
+    func begin(_ socket: TestSocket, _ uid: UserID, _ frontend: ServerID = "connector-1") -> Journal<String> {
+        let journal = Journal<String>()
+        Loop.spawn { journal.note(await failureCode { try await self.bind(socket, uid, frontend) }) }
         return journal
     }
 
     /// Starts a push; its outcome comes into the journal.
-    func beginPush(_ text: String, _ uids: UserID...) -> Journal {
-        let journal = Journal()
+    func beginPush(_ text: String, _ uids: UserID...) -> Journal<String> {
+        let journal = Journal<String>()
         Loop.spawn {
-            let outcome = await failure {
+            let outcome = await failureCode {
                 let report = try await self.chat.pushByUids(uids, Self.say, text)
                 journal.note(
                     "\(report.queued) queued, offline \(report.noSession), unknown \(report.failedUids), "
@@ -71,26 +70,4 @@ import Testing
     func push(_ text: String, _ uids: UserID...) async throws -> PushReport {
         try await chat.pushByUids(uids, Self.say, text)
     }
-}
-
-/// Notes in order.
-@Loop final class Journal {
-    private(set) var entries: [String] = []
-    func note(_ entry: String) { entries.append(entry) }
-}
-
-/// The code of the framework's error that a body throws, or what else it throws.
-@Loop func failure(_ body: @Loop () async throws -> Void) async -> String {
-    do {
-        try await body()
-        return "none"
-    } catch let error as PomeloError {
-        return "\(error.code)"
-    } catch {
-        return "\(error)"
-    }
-}
-
-extension TestSocket {
-    var texts: [String] { pushes.map { String($0.text.dropFirst().dropLast()) } }
 }

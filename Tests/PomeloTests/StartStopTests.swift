@@ -5,6 +5,7 @@ import PomeloGlobalChannel
 import PomeloStatus
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// Whole applications in this process, on real sockets, one after the other.
@@ -57,7 +58,7 @@ import Testing
         let memory = try Self.kilobytes()
         var traces: [Traces] = []
         for _ in 0..<100 { traces.append(try await life(clock)) }
-        try await until("no object is left") { traces.allSatisfy(\.left.isEmpty) }
+        await until("no object is left") { traces.allSatisfy(\.left.isEmpty) }
         #expect(Set(traces.flatMap(\.left)) == [])
         try await until("no descriptor is left") { try Self.descriptors() <= descriptors }
         #expect(clock.pending == 0)
@@ -80,18 +81,6 @@ import Testing
         let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
         return try #require(Int(line.filter(\.isNumber)))
-    }
-
-    /// Returns when the condition holds; records a failure when it does not within 15 s.
-    @Loop private func until(_ what: Comment, _ condition: @Loop () throws -> Bool) async throws {
-        let deadline = SystemClock.shared.deadline(after: .seconds(15))
-        while try !condition() {
-            guard SystemClock.shared.now < deadline else {
-                Issue.record(what)
-                return
-            }
-            await SystemClock.shared.sleep(for: .milliseconds(5))
-        }
     }
 
     // MARK: parts

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Glibc
 import PomeloLoop
+import TestHelpers
 import Testing
 
 @testable import PomeloUV

@@ -2,6 +2,7 @@
 import Glibc
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
 
 @Suite struct DescriptorPollTests {

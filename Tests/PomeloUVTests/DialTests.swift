@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import TestHelpers
 import Testing
 
 @testable import PomeloUV

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// How streams end; the peer is a bare kernel socket where it must misbehave.

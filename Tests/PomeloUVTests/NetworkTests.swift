@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
 
 @Suite struct NetworkTests {

@@ -2,6 +2,7 @@
 import Glibc
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// What is due when the loop goes on was often met while it stood still: the proof lies in a socket.

@@ -2,6 +2,7 @@
 import Foundation
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
 
 @Suite struct StreamTests {

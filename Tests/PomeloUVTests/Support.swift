@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
-import CLibuv
 import Foundation
 import PomeloLoop
 import PomeloUV
+import TestHelpers
 import Testing
-
-/// What happened, in order.
-@Loop final class Journal<Entry> {
-    var entries: [Entry] = []
-
-    nonisolated init() {}
-
-    func note(_ entry: Entry) { entries.append(entry) }
-}
 
 /// Remembers what a stream reports.
 @Loop final class Recorder: ByteStreamDelegate {
@@ -95,20 +86,6 @@ import Testing
     await pair.close()
 }
 
-/// Returns when the condition holds; records a failure when it does not within 20 s.
-@Loop func until(
-    _ what: String, at location: SourceLocation = #_sourceLocation, _ condition: @Loop () -> Bool
-) async {
-    let deadline = SystemClock.shared.deadline(after: .seconds(20))
-    while !condition() {
-        guard SystemClock.shared.now < deadline else {
-            Issue.record("never became true: \(what)", sourceLocation: location)
-            return
-        }
-        await SystemClock.shared.sleep(for: .milliseconds(1))
-    }
-}
-
 /// Lets the loop poll and flush a few times.
 @Loop func turns(_ count: Int) async {
     let wanted = EventLoop.shared.turns + count
@@ -117,12 +94,7 @@ import Testing
 
 /// What a call failed with, or nil.
 @Loop func failure<T>(_ body: @Loop () async throws(NetworkError) -> T) async -> NetworkError? {
-    do throws(NetworkError) {
-        _ = try await body()
-        return nil
-    } catch {
-        return error
-    }
+    await thrown(by: body)
 }
 
 /// `count` bytes decided by a seed.
@@ -130,23 +102,6 @@ func seededBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var random = SplitMix64(seed: seed)
     let words = (0..<(count + 7) / 8).map { _ in random.next() }
     return unsafe words.withUnsafeBytes { unsafe Array($0.prefix(count)) }
-}
-
-/// How many open handles of each type the loop owns.
-@Loop func handleCounts() -> [uv_handle_type.RawValue: Int] {
-    guard let driver = EventLoop.shared.uv else { return [:] }
-    var counts: [uv_handle_type.RawValue: Int] = [:]
-    unsafe withUnsafeMutablePointer(to: &counts) { counts in
-        unsafe uv_walk(
-            driver.loop,
-            { handle, counts in
-                guard let handle = unsafe handle, let counts = unsafe counts else { return }
-                let type = unsafe handle.pointee.type.rawValue
-                unsafe counts.assumingMemoryBound(to: [uv_handle_type.RawValue: Int].self).pointee[
-                    type, default: 0] += 1
-            }, counts)
-    }
-    return counts
 }
 
 /// How many descriptors this process has open.

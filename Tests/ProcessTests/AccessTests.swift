@@ -4,6 +4,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// README tells which rights a Redis user needs: exactly those that are used, and enough for everything.

@@ -2,6 +2,7 @@
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 
 /// Many people in one room of a Chat cluster, each of whom keeps the list of the others as a page does.
 @Loop final class Crowd {

@@ -4,6 +4,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// The `docker` section of the configuration, with every service's own command, run without containers: names resolve

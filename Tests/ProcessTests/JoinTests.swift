@@ -5,6 +5,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// Servers that start when the registry, or a server of their name, is not what they expect.

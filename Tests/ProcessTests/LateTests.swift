@@ -3,6 +3,7 @@ import Glibc
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Chat servers that stand still while their users go on writing.

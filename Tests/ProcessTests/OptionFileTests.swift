@@ -4,6 +4,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// The option files that docstrings and README promise are read by the real program, strictly.

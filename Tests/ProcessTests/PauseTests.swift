@@ -4,6 +4,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// A server that stood still finds its clients' heartbeats in its sockets.

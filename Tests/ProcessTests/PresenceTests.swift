@@ -3,6 +3,7 @@ import Glibc
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// What people in a room are told about who is there, while servers die, stand still and lose their data; counted by

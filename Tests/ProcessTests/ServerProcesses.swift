@@ -6,6 +6,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// A program of this package as real processes: one per server, on free ports, with a Redis of their own.
@@ -225,23 +226,6 @@ import Testing
         _ = cli.pid
         try await eventually("redis-cli answers") { status != nil }
         return lines.joined(separator: "\n")
-    }
-}
-
-/// What did not come about.
-struct Unmet: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Waits for a condition, looking every 10 ms.
-@Loop func eventually(
-    _ what: String, within limit: Duration = .seconds(10), _ condition: @Loop () async throws -> Bool
-) async throws {
-    let clock = SystemClock.shared
-    let deadline = clock.deadline(after: limit)
-    while try await !condition() {
-        guard clock.now < deadline else { throw Unmet(description: "not within \(limit): \(what)") }
-        await clock.sleep(for: .milliseconds(10))
     }
 }
 

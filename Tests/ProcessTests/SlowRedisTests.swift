@@ -5,6 +5,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The Chat cluster with a Redis that is far away.

@@ -5,6 +5,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
+import TestHelpers
 import Testing
 
 /// A server that cannot start says why in one line and ends within 5 s.

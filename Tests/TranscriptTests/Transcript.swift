@@ -7,6 +7,7 @@ import Foundation
 import PomeloBytes
 import PomeloJSON
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// One recorded conversation: what the client wrote, what came back, how it ended.
@@ -141,21 +142,5 @@ extension Transcript {
             (line.dir == "c2s" ? #""}"# : #"","__route__":"connector.entryHandler.echo"}"#).utf8)
         let fill = Bytes(repeating: UInt8(ascii: "y"), count: length - head.count - tail.count)
         return head + fill + tail
-    }
-}
-
-extension Bytes {
-    init(hex: String) {
-        self.init()
-        var high: UInt8?
-        for digit in hex.utf8 {
-            let value = digit & 0xF &+ (digit > 0x40 ? 9 : 0)
-            if let first = high {
-                append(first << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
-        }
     }
 }

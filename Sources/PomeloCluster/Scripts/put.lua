@@ -18,12 +18,6 @@
 -- ARGV[6] "missing": nothing is written over an entry, of whichever instance; or ""
 -- Reply   {1, epoch} when written; {0, entry that stays, its inst} when another instance holds the id
 
--- An entry that nobody can read holds nothing.
-local function instance(text)
-    local ok, entry = pcall(cjson.decode, text)
-    return ok and type(entry) == 'table' and type(entry.inst) == 'string' and entry.inst or ''
-end
-
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 local holder = current and instance(current) or ''
 if holder ~= '' and holder ~= ARGV[3] and holder ~= ARGV[4] then return {0, current, holder} end

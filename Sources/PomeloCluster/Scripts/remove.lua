@@ -12,12 +12,6 @@
 -- ARGV[3] reason: "left", or "expired", which also demands that the lease has ended
 -- Reply   1 when removed; 0 when there was nothing to remove, another instance holds the id, or the lease lives
 
--- An entry that nobody can read holds nothing.
-local function instance(text)
-    local ok, entry = pcall(cjson.decode, text)
-    return ok and type(entry) == 'table' and type(entry.inst) == 'string' and entry.inst or ''
-end
-
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 local holder = current and instance(current) or ''
 if holder ~= ARGV[2] then return 0 end

@@ -10,12 +10,6 @@
 -- ARGV[4] length of the lease in milliseconds
 -- Reply   "renewed"; "differs": renewed, but the entry is another text; "missing": no entry; "taken": of another inst
 
--- An entry that nobody can read holds nothing.
-local function instance(text)
-    local ok, entry = pcall(cjson.decode, text)
-    return ok and type(entry) == 'table' and type(entry.inst) == 'string' and entry.inst or ''
-end
-
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 local holder = current and instance(current) or ''
 if holder == '' then return 'missing' end

@@ -76,9 +76,7 @@ import PomeloLoop
         return try read(outcome, request)
     }
 
-    private func left(_ request: Request) -> Duration {
-        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, context.clock.now)))
-    }
+    private func left(_ request: Request) -> Duration { context.clock.left(until: request.deadline) }
 
     private func payload(_ request: Request, _ body: Bytes) -> Bytes {
         let (session, route) = (request.session, request.route.text)

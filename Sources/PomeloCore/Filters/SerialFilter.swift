@@ -107,23 +107,14 @@ public import PomeloLoop
 @Loop private final class Turn {
     let request: Request
     var timer: TimerID?
-    private var isGiven: Bool?
-    private var waiter: CheckedContinuation<Bool, Never>?
+    private let given = FirstOutcome<Bool>()
 
     init(_ request: Request) { self.request = request }
 
     /// True when it is the request's turn, false when it will never be.
-    func comes() async -> Bool {
-        await withCheckedContinuation { waiter in
-            if let isGiven { waiter.resume(returning: isGiven) } else { self.waiter = waiter }
-        }
-    }
+    func comes() async -> Bool { await given.wait() }
 
-    func begin(_ given: Bool) {
-        isGiven = given
-        waiter?.resume(returning: given)
-        waiter = nil
-    }
+    func begin(_ isGiven: Bool) { given.end(with: isGiven) }
 }
 
 extension Filter where Self == SerialFilter {

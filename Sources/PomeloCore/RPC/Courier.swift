@@ -37,8 +37,6 @@ struct WatchList {
 /// at once on a start of it that is over.
 @Loop final class Courier {
     private static let batchLength = 1024
-    private static let firstPause = Duration.milliseconds(250)
-    private static let longestPause = Duration.seconds(8)
     /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
     private static let attemptsAtUnknown = 6
 
@@ -48,7 +46,7 @@ struct WatchList {
     private let procedure: Procedure
     private let instance: InstanceID?
     private var waiting: [UserID: UInt64] = [:]
-    private var failures = 0
+    private var backoff = Backoff(first: .milliseconds(250), limit: .seconds(8))
     private var isSending = false
     private var isOver = false
     private var timer: TimerID?
@@ -92,7 +90,7 @@ struct WatchList {
                 }
                 let reply = try await context.rpc.system(
                     server, procedure.at(target), WatchList(batch).encoded, within: context.limits.pushCall)
-                failures = 0
+                backoff.succeeded()
                 if !isOver { delivered(batch, reply) }
             } catch {
                 waiting.merge(batch) { later, _ in later }
@@ -114,13 +112,12 @@ struct WatchList {
     private func pause(_ error: RPCError) {
         guard !isOver else { return }
         context.log.debug("\(procedure) to \(server) is tried again", metadata: ["error": "\(error)"])
-        failures += 1
+        let pause = backoff.failed()
         let isReplaced = instance != nil && error.isReplaced
-        if isReplaced || (failures >= Self.attemptsAtUnknown && context.servers[server] == nil) {
+        if isReplaced || (backoff.failures >= Self.attemptsAtUnknown && context.servers[server] == nil) {
             stop()
             return gaveUp()
         }
-        let pause = min(Self.firstPause * (1 << min(failures - 1, 10)), Self.longestPause)
         timer = context.clock.schedule(after: context.random.jittered(pause)) { [weak self] in
             self?.timer = nil
             self?.begin()

@@ -124,7 +124,5 @@ public typealias RPCErrorHandler = @Loop @Sendable (any Error, RPCRequest) async
         return outcome
     }
 
-    private func left(of request: RPCRequest) -> Duration {
-        .nanoseconds(Int64(clamping: request.deadline - min(request.deadline, clock.now)))
-    }
+    private func left(of request: RPCRequest) -> Duration { clock.left(until: request.deadline) }
 }

@@ -12,6 +12,7 @@ import PomeloLoop
     private let log = Logger(label: "transaction-log").lineSafe
     private let errorLog = Logger(label: "transaction-error-log").lineSafe
     private var attempt = 0
+    private var backoff: Backoff
     /// Positions of handlers whose effect stands, or may stand, sorted.
     private var standing: [Int] = []
     private var notUndone: [String: any Error] = [:]
@@ -25,6 +26,7 @@ import PomeloLoop
         self.policy = policy
         self.clock = clock
         self.random = random
+        backoff = Backoff(first: policy.pause, limit: policy.longestPause)
     }
 
     func run(_ conditions: [TransactionStep]) async throws(TransactionError) -> TransactionOutcome {
@@ -44,7 +46,7 @@ import PomeloLoop
                 throw givenUp(handlers[position], .handler, error)
             }
             next = policy.restart == .fromFirst ? 0 : position
-            await clock.sleep(for: pause())
+            await clock.sleep(for: random.jittered(backoff.failed(), by: 0.2))
         }
     }
 
@@ -89,11 +91,6 @@ import PomeloLoop
         } catch {
             return error
         }
-    }
-
-    private func pause() -> Duration {
-        let doublings = min(attempt - 1, 20)
-        return random.jittered(min(policy.pause * (1 << doublings), policy.longestPause), by: 0.2)
     }
 
     private func givenUp(
