@@ -83,9 +83,17 @@ let package = Package(
         room("PomeloJSON", ["PomeloBytes"]),
         room("PomeloWire", text),
         room("PomeloLoop", ["PomeloLibc", "CLibuv", "CPomelo", collections]),
+        room("PomeloContract", text),
         // L2
+        room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
         room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
-        room("PomeloCore", text + ["PomeloWire", "PomeloLoop", log, metrics, collections]),
+        room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
+        room(
+            "PomeloCore",
+            text + [
+                "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloWire", "PomeloLoop", log, metrics,
+                collections,
+            ]),
         // L3
         room("PomeloRedis", ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
         room("PomeloRPC", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// with: Sources/PomeloCore/Identifiers.swift Sources/PomeloCore/Cluster/ServerRecord.swift
+// with: Sources/PomeloContract/Identifiers.swift Sources/PomeloContract/ServerRecord.swift
 // with: Sources/PomeloCluster/RegistryEntry.swift
 
 /// An entry of the registry is nothing, or a server that is written, read and written again as the same.

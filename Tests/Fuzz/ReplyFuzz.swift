@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// with: Sources/PomeloCore/Identifiers.swift Sources/PomeloCore/Cluster/ServerRecord.swift
+// with: Sources/PomeloContract/Identifiers.swift Sources/PomeloContract/ServerRecord.swift
 // with: Sources/PomeloRedis/RedisReply.swift Sources/PomeloRedis/RedisError.swift
 // with: Sources/PomeloCluster/RegistryEntry.swift Sources/PomeloCluster/ClusterFeed.swift
 

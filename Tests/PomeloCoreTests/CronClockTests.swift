@@ -6,6 +6,7 @@ import TestHelpers
 import Testing
 
 @testable import PomeloCore
+@testable import PomeloCron
 
 /// Crons against the calendar, clocks that change, and clocks that are set.
 @Suite struct CronClockTests {

@@ -140,8 +140,9 @@ extension Ban {
     static let ownNames: Set = [
         "Pomelo/ServerWorld.swift", "PomeloUV/ChildProcess.swift", "PomeloUV/Resolver.swift",
         "PomeloRedis/RedisConfiguration.swift", "PomeloRedis/RedisConnection.swift", "Admin/AdminService.swift",
-        "Application/Application.swift", "Configuration/OptionReader.swift", "Configuration/ProcessArguments.swift",
-        "Cron/CronService.swift", "Transaction/Transaction.swift", "Transaction/TransactionRun.swift",
+        "Application/Application.swift", "PomeloConfiguration/OptionReader.swift",
+        "PomeloConfiguration/ProcessArguments.swift",
+        "PomeloCron/CronService.swift", "Transaction/Transaction.swift", "Transaction/TransactionRun.swift",
         "PomeloTesting/FakeRedisCommands.swift", "PomeloTesting/FakeRedisState+Hashes.swift",
         "PomeloTesting/FakeRedisState+Keys.swift", "PomeloTesting/FakeRedisState+Sets.swift",
         "PomeloTesting/FakeRedisState+SortedSets.swift", "PomeloTesting/FakeRedisState+Streams.swift",

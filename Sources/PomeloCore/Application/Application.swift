@@ -1,4 +1,20 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloCore: what pomelo means, without sockets and without Redis.
+// Reading order, by folder:
+// Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, +Clients, Component, Plugin, EventListener,
+// LifecycleHooks, LifeStep, Limits, World, ServiceContext, PauseWatch.
+// Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
+// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
+// BackendSessionService, SessionProcedures, SessionWatch, ConnectionStatistics.
+// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane, ForwardedRequests.
+// Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
+// Transaction/: Transaction, TransactionRun.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
+// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
+// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
+// Cluster/: ServerDirectory, Membership (the seam to leases).
+// Publication/: ChangeFlusher.
 public import Logging
 public import PomeloBytes
 public import PomeloJSON
@@ -89,7 +105,7 @@ public import PomeloLoop
         context, watch: isFrontend ? SessionWatch(context) : nil
     ) { [unowned self] frontend in Courier(context, to: frontend, .sessionWatch) }
     /// Jobs that run at their times.
-    public private(set) lazy var crons = CronService(context)
+    public private(set) lazy var crons = CronService(clock, log, on: serverID)
     /// Pushes to users at known frontends.
     public var fanout: Fanout { context.fanout }
     /// Tells when this process did not run for a while.

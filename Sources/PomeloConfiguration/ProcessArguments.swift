@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloContract
 public import PomeloJSON
 
 /// What a server process was told on its command line: pomelo's `key=value`, `--key value`, `--key=value` or `--flag`.

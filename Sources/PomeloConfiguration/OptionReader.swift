@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 public import PomeloJSON
 import PomeloLoop
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloContract
 import PomeloLoop
 
 /// When a cron runs: six fields, `second minute hour day-of-month month day-of-week`.

@@ -1,22 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// PomeloCore: what pomelo means, without sockets and without Redis.
-// Reading order: Identifiers, Contract, Errors.
-// Application/: Application, +SetUp, +RPCFilters, +Lifecycle, +Clients, Component, Plugin, EventListener,
-// LifecycleHooks, LifeStep, Limits, World, ServiceContext, PauseWatch.
-// Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
-// Configuration/: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
-// Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
-// BackendSessionService, SessionProcedures, SessionWatch, ConnectionStatistics.
-// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane, ForwardedRequests.
-// Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
-// Transaction/: Transaction, TransactionRun.
-// Cron/: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
-// Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
-// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
-// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
-// Cluster/: ServerRecord, ServerDirectory, Membership (the seam to leases).
-// Publication/: ChangeFlusher.
+// PomeloContract: the words that servers, clients and files share: names, routes, messages, errors.
+// Reading order: Identifiers, Contract, Errors, ServerRecord.
 public import PomeloBytes
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.

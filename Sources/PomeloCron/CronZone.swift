@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+public import PomeloContract
 
 /// The time zone crons are read in.
 public struct CronZone: Sendable, CustomStringConvertible {

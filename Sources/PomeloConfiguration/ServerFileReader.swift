@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 import PomeloJSON
 
 /// Reads `servers.json` and `master.json`.

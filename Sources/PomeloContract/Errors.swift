@@ -109,7 +109,7 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
     }
 
     /// What `told` reads.
-    var telling: String { "\(code): \(message)" }
+    package var telling: String { "\(code): \(message)" }
 }
 
 /// The outcome of a call to another server that brought no reply.
@@ -134,7 +134,7 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The error as the caller of a procedure hears it that threw it: what became of a further call is not what became
     /// of this one.
-    var ofFurtherCall: RPCError {
+    package var ofFurtherCall: RPCError {
         if case .failed = self { self } else { .failed(code: 500, message: description) }
     }
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
+// Reading order: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
+public import PomeloContract
 public import PomeloJSON
 
 /// The files of a configuration folder, for one environment.
@@ -94,15 +98,20 @@ public struct Configuration: Sendable {
         return (part.value, part.path)
     }
 
+    /// The section of a file that there need not be, and the file's path; nil also when it has sections for other
+    /// environments only.
+    package func sectionIfAny(_ name: String) throws -> (value: JSON, path: String)? {
+        guard has(name), let part = try file(name).sectionIfAny() else { return nil }
+        return (part.value, part.path)
+    }
+
     /// The options, with what their file says for this environment above them.
     ///
     /// They are as they were when there is no such file, or it has sections and none for this environment.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the key that is unknown or has a wrong value.
     public func options<Options: FileOptions>(_ options: Options) throws -> Options {
-        guard has(Options.fileName), let part = try file(Options.fileName).sectionIfAny() else {
-            return options
-        }
+        guard let part = try sectionIfAny(Options.fileName) else { return options }
         var options = options
         var reader = try OptionReader(part.value, file: part.path)
         try options.read(&reader)

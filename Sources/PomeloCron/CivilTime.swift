@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 
 /// A time as a wall clock shows it, without a zone.
 ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 import PomeloLoop
 
 /// A cron and its next time.

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
+package import PomeloConfiguration
+package import PomeloContract
 import PomeloJSON
 
 /// Reads `crons.json`.
-enum CronFile {
+package enum CronFile {
     /// The crons of one server type; none when there is no such file, or no section for the environment in it.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, the record and the key.
-    static func crons(of type: ServerType, in configuration: Configuration) throws -> [Cron] {
-        guard configuration.has("crons"),
-            let part = try ConfigurationFile(
-                folder: configuration.folder, env: configuration.env, name: "crons"
-            ).sectionIfAny()
-        else { return [] }
+    package static func crons(of type: ServerType, in configuration: Configuration) throws -> [Cron] {
+        guard let part = try configuration.sectionIfAny("crons") else { return [] }
         let file = part.path
         guard let types = part.value.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
         for (key, value) in types where value.array == nil {

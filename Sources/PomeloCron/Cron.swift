@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloCron: jobs that run at their times, whatever is done to the wall clock.
+// Reading order: Cron, CronEntry, CronFile, CronField, CronSchedule, CivilTime, CronZone, CronService.
+public import PomeloContract
 
 /// The name of a cron, unique in its server; numbers of `crons.json` count as their text.
 public struct CronID: Identifier, ExpressibleByIntegerLiteral {

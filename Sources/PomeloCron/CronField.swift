@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 
 /// The values one field of a cron text stands for.
 ///

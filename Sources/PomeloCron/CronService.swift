@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-import Logging
+package import Logging
 import Metrics
+package import PomeloContract
 public import PomeloLoop
 
 /// Runs this server's crons: those of `crons.json` for its type, and those added by the application.
@@ -19,7 +20,10 @@ public import PomeloLoop
     private static let horizon: Int64 = 60_000
     private static let longStepBack: Int64 = 3_600_000
 
-    private let context: ServiceContext
+    private let clock: any LoopClock
+    private let log: Logger
+    /// This server.
+    private let own: ServerID
     /// The zone that cron texts are read in; set it before `start`.
     public var zone = CronZone.system
     private var jobs: [String: Job] = [:]
@@ -32,9 +36,11 @@ public import PomeloLoop
     private let skipped = Counter(label: "pomelo.cron.skipped")
     private let failed = Counter(label: "pomelo.cron.failed")
 
-    init(_ context: ServiceContext) { self.context = context }
-
-    private var clock: any LoopClock { context.clock }
+    package init(_ clock: any LoopClock, _ log: Logger, on own: ServerID) {
+        self.clock = clock
+        self.log = log
+        self.own = own
+    }
 
     /// The crons of this server, in the order they were added.
     public var all: [Cron] { entries.map(\.cron) }
@@ -48,7 +54,7 @@ public import PomeloLoop
         }
     }
 
-    func add(_ crons: [Cron]) throws {
+    package func add(_ crons: [Cron]) throws {
         var ids = Set(entries.map(\.cron.id))
         for cron in crons {
             guard ids.insert(cron.id).inserted else {
@@ -56,7 +62,7 @@ public import PomeloLoop
             }
             if isRunning { try checkServed(cron) }
         }
-        for cron in crons where cron.server == nil || cron.server == context.serverID {
+        for cron in crons where cron.server == nil || cron.server == own {
             var entry = CronEntry(cron)
             if isRunning { plan(&entry) }
             entries.append(entry)
@@ -64,9 +70,9 @@ public import PomeloLoop
         if isRunning { arm() }
     }
 
-    func remove(_ ids: [CronID]) {
+    package func remove(_ ids: [CronID]) {
         for id in ids where !entries.contains(where: { $0.cron.id == id }) {
-            context.log.warning("there is no such cron to remove", metadata: ["pomelo.cron": "\(id)"])
+            log.warning("there is no such cron to remove", metadata: ["pomelo.cron": "\(id)"])
         }
         entries.removeAll { ids.contains($0.cron.id) }
         if isRunning { arm() }
@@ -80,19 +86,19 @@ public import PomeloLoop
     // MARK: life
 
     /// Takes the crons of `crons.json`, and checks that every action is served.
-    func load(_ configured: [Cron]) throws {
+    package func load(_ configured: [Cron]) throws {
         try add(configured)
         for entry in entries { try checkServed(entry.cron) }
     }
 
-    func start() {
+    package func start() {
         isRunning = true
         for index in entries.indices { plan(&entries[index]) }
         arm()
     }
 
     /// Begins no run any more, and waits for those under way, but not longer than `deadline`.
-    func stop(within deadline: Duration) async {
+    package func stop(within deadline: Duration) async {
         isRunning = false
         cancelTimer()
         await withCheckedContinuation { waiter in
@@ -105,7 +111,7 @@ public import PomeloLoop
 
     private func giveUp() {
         for run in runs {
-            context.log.error("a cron did not end in time", metadata: ["pomelo.cron": "\(run.cron.id)"])
+            log.error("a cron did not end in time", metadata: ["pomelo.cron": "\(run.cron.id)"])
             run.task?.cancel()
         }
         runs = []
@@ -118,7 +124,7 @@ public import PomeloLoop
     private func plan(_ entry: inout CronEntry) {
         entry.plan(clock.wallMilliseconds, zone)
         guard entry.next == nil else { return }
-        context.log.warning("the only time of a cron has passed", metadata: ["pomelo.cron": "\(entry.cron.id)"])
+        log.warning("the only time of a cron has passed", metadata: ["pomelo.cron": "\(entry.cron.id)"])
     }
 
     private func arm() {
@@ -156,7 +162,7 @@ public import PomeloLoop
         guard let job = jobs[cron.action] else { return false }
         guard !runs.contains(where: { $0.cron.id == cron.id }) else {
             skipped.increment()
-            context.log.warning("a cron is still running: skipped", metadata: ["pomelo.cron": "\(cron.id)"])
+            log.warning("a cron is still running: skipped", metadata: ["pomelo.cron": "\(cron.id)"])
             return false
         }
         let run = CronRun(cron)
@@ -174,7 +180,7 @@ public import PomeloLoop
 
     private func noteFailure(of cron: Cron, _ error: any Error) {
         failed.increment()
-        context.log.error("a cron failed", metadata: ["pomelo.cron": "\(cron.id)", "error": "\(error)"])
+        log.error("a cron failed", metadata: ["pomelo.cron": "\(cron.id)", "error": "\(error)"])
     }
 
     private func end(_ run: CronRun) {
@@ -190,17 +196,4 @@ public import PomeloLoop
     let cron: Cron
     var task: Task<Void, Never>?
     init(_ cron: Cron) { self.cron = cron }
-}
-
-extension Application {
-    /// Adds crons to this server; those of other servers are left out.
-    ///
-    /// - Throws: `PomeloError` `.configuration` when an id is there already, or, once it runs, when nothing
-    ///   serves an action; then none is added.
-    public func addCrons(_ added: [Cron]) throws { try crons.add(added) }
-
-    /// Removes crons.
-    ///
-    /// A run under way goes on to its end. An id that is not there is logged.
-    public func removeCrons(_ ids: [CronID]) { crons.remove(ids) }
 }

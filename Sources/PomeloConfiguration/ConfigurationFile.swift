@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloBytes
+import PomeloContract
 import PomeloJSON
 
 /// One file of a configuration folder, and the part of it that counts for an environment.
