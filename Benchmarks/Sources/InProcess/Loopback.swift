@@ -69,7 +69,7 @@ import Pomelo
 final class NoTransport: RPCTransport {
     func start(_ context: RPCContext) async throws {}
     func call(
-        _ server: ServerID, _ method: String, _ payload: Bytes, within deadline: Duration
+        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
     ) async throws(RPCError) -> Bytes { throw .notSent("there is no other server") }
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool { false }
     func proveSecret(to server: ServerInfo) async throws {}
