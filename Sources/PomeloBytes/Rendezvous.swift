@@ -14,25 +14,24 @@ public enum Rendezvous {
     /// - Guarantee: the order of `ids` does not matter.
     /// - Complexity: one hash per id.
     public static func pick(key: String, among ids: [String]) -> String? {
-        pick(key: key, among: ids) { $0 }
+        pick(key: key, among: ids.count) { ids[$0] }.map { ids[$0] }
     }
 
-    /// Returns the element whose id has the highest weight for `key`, or nil when there is none.
-    public static func pick<Element>(
-        key: String, among elements: some Collection<Element>, id: (Element) -> String
-    ) -> Element? {
+    /// Returns which of `count` has the id with the highest weight for `key`, or nil when there is none; of two that
+    /// have one id the first.
+    public static func pick(key: String, among count: Int, id: (Int) -> String) -> Int? {
         let prefix = FNV1a.step(FNV1a.hash64(key), 0xFF)
-        var best: (element: Element, id: String, weight: UInt64)?
-        for element in elements {
-            let name = id(element)
+        var best: (place: Int, id: String, weight: UInt64)?
+        for place in 0..<max(0, count) {
+            let name = id(place)
             let weight = finalize(FNV1a.hash64(name.utf8Span.span, from: prefix))
             if let best {
                 let wins = weight == best.weight ? Text(name) < Text(best.id) : weight > best.weight
                 guard wins else { continue }
             }
-            best = (element, name, weight)
+            best = (place, name, weight)
         }
-        return best?.element
+        return best?.place
     }
 
     private static func finalize(_ hash: UInt64) -> UInt64 {

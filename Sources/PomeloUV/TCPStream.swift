@@ -105,18 +105,11 @@ public import PomeloLoop
     public func resumeReading() {
         guard !reading, phase == .open || phase == .lingering else { return }
         reading = true
-        let status = unsafe uv_read_start(
-            stream, giveReadBuffer,
-            { stream, count, buffer in
-                guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
-                let target = unsafe TCPStream.from(stream.pointee.data)
-                let bytes = unsafe UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count))
-                Loop.fromCallback { unsafe target?.didRead(count, bytes) }
-            })
+        let status = unsafe uv_read_start(stream, giveReadBuffer, takeRead)
         if status < 0 { finish(.failed(NetworkError.name(status))) }
     }
 
-    private func didRead(_ count: Int, _ bytes: UnsafeRawBufferPointer) {
+    fileprivate func didRead(_ count: Int, _ bytes: UnsafeRawBufferPointer) {
         if count > 0 {
             guard phase == .open, let delegate else { return }
             let typed = unsafe bytes.bindMemory(to: UInt8.self)
@@ -177,17 +170,28 @@ public import PomeloLoop
         return 0
     }
 
-    private func tryWriteFirst() -> Int32 {
-        unsafe queue[0].withUnsafeBytes { bytes in
-            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
-            var buffer = unsafe rest.asBuffer()
-            return unsafe uv_try_write(stream, &buffer, 1)
-        }
-    }
+    private func tryWriteFirst() -> Int32 { unsafe Self.tryWrite(queue[0], from: offset, to: stream) }
 
     private func tryWrite(_ count: Int) -> Int32 {
         var buffer = unsafe UnsafeRawBufferPointer(rebasing: Self.scratch[..<count]).asBuffer()
         return unsafe uv_try_write(stream, &buffer, 1)
+    }
+
+    // A closure that belongs to the loop is checked each time somebody else calls it; these belong to nobody.
+
+    private nonisolated static func tryWrite(
+        _ bytes: [UInt8], from offset: Int, to stream: UnsafeMutablePointer<uv_stream_t>
+    ) -> Int32 {
+        unsafe bytes.withUnsafeBytes { bytes in
+            var buffer = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...]).asBuffer()
+            return unsafe uv_try_write(stream, &buffer, 1)
+        }
+    }
+
+    private nonisolated static func copy(
+        _ bytes: [UInt8], _ range: Range<Int>, to target: UnsafeMutableRawBufferPointer
+    ) {
+        unsafe bytes.withUnsafeBytes { unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
 
     /// Copies queued bytes into the scratch buffer; a copy costs far less than a second system call.
@@ -196,11 +200,8 @@ public import PomeloLoop
         var skip = offset
         for chunk in queue {
             let take = min(chunk.count - skip, Self.gatherBytes - used)
-            unsafe chunk.withUnsafeBytes { bytes in
-                let target = unsafe UnsafeMutableRawBufferPointer(
-                    rebasing: Self.scratch[used..<(used + take)])
-                unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[skip..<(skip + take)]))
-            }
+            let target = unsafe UnsafeMutableRawBufferPointer(rebasing: Self.scratch[used..<(used + take)])
+            unsafe Self.copy(chunk, skip..<(skip + take), to: target)
             used += take
             skip = 0
             if used == Self.gatherBytes { break }
@@ -318,7 +319,7 @@ public import PomeloLoop
         unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
     }
 
-    nonisolated private static func from(_ data: UnsafeMutableRawPointer?) -> TCPStream? {
+    nonisolated fileprivate static func from(_ data: UnsafeMutableRawPointer?) -> TCPStream? {
         guard let data = unsafe data else { return nil }
         return unsafe Unmanaged<TCPStream>.fromOpaque(data).takeUnretainedValue()
     }
@@ -383,4 +384,13 @@ extension SocketAddress {
         let bytes = text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
         self.init(host: String(decoding: bytes, as: UTF8.self), port: Int(port))
     }
+}
+
+/// What libuv has read for a stream.
+private func takeRead(_ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?) {
+    guard let stream = unsafe stream, let buffer = unsafe buffer else { return }
+    let target = unsafe TCPStream.from(stream.pointee.data)
+    // SAFETY: the callback comes on the loop's thread, and the buffer is the stream's until it returns.
+    nonisolated(unsafe) let bytes = unsafe UnsafeRawBufferPointer(start: buffer.pointee.base, count: max(0, count))
+    Loop.fromCallback { unsafe target?.didRead(count, bytes) }
 }

@@ -56,6 +56,7 @@ struct HashTests {
     @Test func rendezvousOfNoneAndOne() {
         #expect(Rendezvous.pick(key: "k", among: []) == nil)
         #expect(Rendezvous.pick(key: "k", among: ["only"]) == "only")
-        #expect(Rendezvous.pick(key: "k", among: [(1, "x"), (2, "x")], id: \.1)?.0 == 1)
+        #expect(Rendezvous.pick(key: "k", among: 2) { _ in "x" } == 0)
+        #expect(Rendezvous.pick(key: "k", among: -1) { _ in "x" } == nil)
     }
 }

@@ -117,7 +117,11 @@ import PomeloLoop
         if global.isEmpty, isOwn, let method = synchronousMethod(of: request.route) {
             Loop.enqueueSynchronous {
                 guard self.isDue(request) else { return }
-                self.answer(request, Result { try method(request.body, request.session) })
+                do {
+                    self.answer(request, .success(try method(request.body, request.session)))
+                } catch {
+                    self.answer(request, .failure(error))
+                }
             }
         } else if global.isEmpty, !isOwn, forwarding.needsNoTask {
             Loop.enqueueSynchronous {

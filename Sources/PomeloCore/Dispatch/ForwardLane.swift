@@ -30,7 +30,7 @@ extension Router {
     func lane(_ type: ServerType, for session: Session, of client: ClientSession) throws -> ForwardLane {
         let choices = try choices(type)
         let server = try pick(type, for: session, among: choices)
-        guard let index = client.lanes.firstIndex(where: { $0.type == type }) else {
+        guard let index = client.lane(type) else {
             let lane = ForwardLane(type, server, choices)
             client.lanes.append(lane)
             return lane
@@ -50,5 +50,13 @@ extension Router {
     /// Whether it is only the choices that make another server come out.
     private func isStillChosen(_ lane: ForwardLane, for session: Session) -> Bool {
         do { return try pick(lane.type, for: session, among: lane.choices) == lane.server } catch { return false }
+    }
+}
+
+extension ClientSession {
+    /// Where the lane of a type is; most sessions have one or two.
+    fileprivate func lane(_ type: ServerType) -> Int? {
+        for index in lanes.indices where lanes[index].type == type { return index }
+        return nil
     }
 }

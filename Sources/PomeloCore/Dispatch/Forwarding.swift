@@ -39,7 +39,7 @@ import PomeloLoop
             // The transport is in the middle of its work.
             Loop.enqueueSynchronous {
                 lane.end()
-                answer(Result { try self.read(outcome, request) })
+                answer(self.read(outcome, request))
             }
         }
     }
@@ -73,7 +73,7 @@ import PomeloLoop
         } catch {
             outcome = .failure(error)
         }
-        return try read(outcome, request)
+        return try read(outcome, request).get()
     }
 
     private func left(_ request: Request) -> Duration { context.clock.left(until: request.deadline) }
@@ -93,17 +93,22 @@ import PomeloLoop
         return payload.bytes
     }
 
-    private func read(_ outcome: Result<Bytes, RPCError>, _ request: Request) throws -> Bytes {
+    private func read(_ outcome: Result<Bytes, RPCError>, _ request: Request) -> Outcome {
         switch outcome {
         case .success(var reply):
             switch reply.popLast().flatMap(Ending.init) {
-            case .reply: return reply
-            case .fault: throw Fault(body: try JSON.parse(reply))
-            case .failed, nil: throw RPCError.failed(code: 500, message: "\(request.route.text.forLog) failed there")
+            case .reply: return .success(reply)
+            case .fault: return .failure(Self.fault(in: reply))
+            case .failed, nil:
+                return .failure(RPCError.failed(code: 500, message: "\(request.route.text.forLog) failed there"))
             }
         // The procedure itself never fails, so the code is the transport's, and none of the client's business.
-        case .failure(.failed(_, let message)): throw RPCError.failed(code: 500, message: message)
-        case .failure(let error): throw error
+        case .failure(.failed(_, let message)): return .failure(RPCError.failed(code: 500, message: message))
+        case .failure(let error): return .failure(error)
         }
+    }
+
+    private static func fault(in reply: Bytes) -> any Error {
+        do { return Fault(body: try JSON.parse(reply)) } catch { return error }
     }
 }

@@ -41,7 +41,6 @@ public import PomeloLoop
 
     /// Highest random weight (rendezvous) hashing of a key over servers.
     public nonisolated static func hashed(_ key: String, _ servers: [ServerInfo]) -> ServerID {
-        let best = Rendezvous.pick(key: key, among: servers.indices) { servers[$0].record.id.rawValue }
-        return servers[best ?? 0].id
+        servers[Rendezvous.pick(key: key, among: servers.count) { servers[$0].record.id.rawValue } ?? 0].id
     }
 }

@@ -146,7 +146,7 @@ public import PomeloLoop
     ) -> QueuedBody? {
         switch body {
         case .immediate(let body):
-            reply(Result(catching: { try body(caller, payload) }).mapError(Self.rpcError))
+            do { reply(.success(try body(caller, payload))) } catch { reply(.failure(Self.rpcError(error))) }
         case .replying(let body):
             do { try body(caller, payload, reply) } catch { reply(.failure(Self.rpcError(error))) }
         case .preparing(let body):
@@ -166,7 +166,7 @@ public import PomeloLoop
         case .synchronous(let body):
             Loop.enqueueSynchronous {
                 if isLate() { return reply(.failure(.late)) }
-                reply(Result(catching: { try body() }).mapError(Self.rpcError))
+                do { reply(.success(try body())) } catch { reply(.failure(Self.rpcError(error))) }
             }
         case .asynchronous(let body):
             Loop.enqueue(queued) {
