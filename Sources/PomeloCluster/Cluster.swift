@@ -2,9 +2,9 @@
 //
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
-// Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseKeeper, LeaseHealth,
+// Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseRenewer, LeaseHealth,
 // ClusterView, ClusterFeed, RollCall, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys,
-// RegistryEntry; Ticker.
+// RegistryEntry; PeriodicTask.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis

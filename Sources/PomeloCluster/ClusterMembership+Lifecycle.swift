@@ -30,16 +30,16 @@ extension ClusterMembership {
         try await proveSecret(until: limit)
         try await rollCall.ask(within: options.pingDeadline)
         // A port that the configuration leaves open is known only now.
-        if keeper.info.record.port == 0 { keeper.info.record.port = ports.transport.localAddress?.port ?? 0 }
-        keeper.info.services = reaper.cleaners.map(\.name).sorted()
+        if renewer.info.record.port == 0 { renewer.info.record.port = ports.transport.localAddress?.port ?? 0 }
+        renewer.info.services = reaper.cleaners.map(\.name).sorted()
         try checkEntry()
         try await join(until: limit)
         isJoined = true
         phase = .joining
-        view.setOwn(keeper.info)
+        view.setOwn(renewer.info)
         observe(ports.redis)
         if ports.control !== ports.redis { observe(ports.control) }
-        startTickers()
+        startPeriodicTasks()
     }
 
     /// Cleans up what a former instance has left, now that every service is ready to, and follows the cluster.
@@ -64,7 +64,7 @@ extension ClusterMembership {
     /// Others would ignore an entry that they cannot read.
     private func checkEntry() throws {
         do throws(RegistryEntry.Unreadable) {
-            _ = try RegistryEntry.read(RegistryEntry.encode(keeper.info), of: id)
+            _ = try RegistryEntry.read(RegistryEntry.encode(renewer.info), of: id)
         } catch {
             throw PomeloError(.configuration, "the record of \(id) cannot be registered: \(error)", cause: error)
         }
@@ -108,7 +108,7 @@ extension ClusterMembership {
         var replacing: InstanceID?
         for _ in 0..<Self.joinAttempts {
             let holder = try await patiently(until: limit) { () async throws(RedisError) in
-                try await keeper.join(replacing: replacing)
+                try await renewer.join(replacing: replacing)
             }
             guard let holder else { return }
             replacing = holder.instance
@@ -133,13 +133,13 @@ extension ClusterMembership {
         }
     }
 
-    private func startTickers() {
-        tickers = [
-            Ticker(every: options.renewEvery, clock, random) { [weak self] in await self?.renew() },
-            Ticker(every: options.scanEvery, clock, random) { [weak self] in await self?.scan() },
-            Ticker(every: options.reloadEvery, clock, random) { [weak self] in self?.view.reload() },
+    private func startPeriodicTasks() {
+        periodicTasks = [
+            PeriodicTask(every: options.renewEvery, clock, random) { [weak self] in await self?.renew() },
+            PeriodicTask(every: options.scanEvery, clock, random) { [weak self] in await self?.scan() },
+            PeriodicTask(every: options.reloadEvery, clock, random) { [weak self] in self?.view.reload() },
         ]
-        for ticker in tickers { ticker.start() }
+        for task in periodicTasks { task.start() }
     }
 
     /// Nothing is published before what a former instance left is gone.
@@ -168,7 +168,7 @@ extension ClusterMembership {
         guard try await registry.takeToken(id, token, for: options.reapToken) else { return false }
         try await reaper.runCleaners(for: id, instance, token)
         guard try await registry.finish(id, token, successor: instance) else { throw Reaper.TokenLost() }
-        await stand(try await confirm(claims: true))
+        await conclude(from: try await confirm(claims: true))
         return true
     }
 
@@ -190,7 +190,7 @@ extension ClusterMembership {
     public func stop() async {
         phase = .stopped
         leaseHealth.stop()
-        for ticker in tickers { ticker.stop() }
+        for task in periodicTasks { task.stop() }
         reaper.stop()
         for (port, observation) in observations { port.unobserve(observation) }
         ports.messages?.unsubscribe(registry.keys.hint)
@@ -203,12 +203,12 @@ extension ClusterMembership {
     }
 
     private func leave() async {
-        keeper.leaves()
+        renewer.leaves()
         guard !publishers.contains(where: \.isBehind) else {
             return log.warning("what this server has published is not removed: left to the others, after its lease")
         }
         do throws(RedisError) {
-            _ = try await registry.leave(keeper.info)
+            _ = try await registry.leave(renewer.info)
         } catch {
             log.warning("cannot leave the registry", metadata: ["pomelo.reason": "\(error)"])
         }
@@ -218,14 +218,14 @@ extension ClusterMembership {
 
     /// Here first, then in the registry.
     private func move(to state: ServerState, until limit: UInt64) async throws {
-        keeper.state = state
-        view.setOwn(keeper.info)
+        renewer.state = state
+        view.setOwn(renewer.info)
         let standing = try await patiently(until: limit) { () async throws(RedisError) in
-            let standing = try await keeper.announce()
+            let standing = try await renewer.announce()
             if case .taken = standing { return try await confirm() }
             return standing
         }
-        await stand(standing)
+        await conclude(from: standing)
         await view.follow()
     }
 

@@ -27,7 +27,7 @@ import PomeloRedis
     let random: RandomSource
     let log: Logger
     let registry: ClusterRegistry
-    let keeper: LeaseKeeper
+    let renewer: LeaseRenewer
     let leaseHealth: LeaseHealth
     let view: ClusterView
     let reaper: Reaper
@@ -35,7 +35,7 @@ import PomeloRedis
     let rollCall: RollCall
     let limits: @Loop () -> Limits
     var phase = Phase.idle
-    var tickers: [Ticker] = []
+    var periodicTasks: [PeriodicTask] = []
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
     var publishers: [any LeasePublisher] = []
@@ -47,7 +47,7 @@ import PomeloRedis
     private var isSubscribing = false
     private let refusals: LimitedLog
 
-    typealias Standing = LeaseKeeper.Standing
+    typealias Standing = LeaseRenewer.Standing
 
     /// How often the id is tried again when its holder changes meanwhile.
     static let joinAttempts = 5
@@ -76,7 +76,7 @@ import PomeloRedis
         refusals = LimitedLog(log, clock, "redis refuses a part of the registry", lines: 2, per: .seconds(30))
         servers = context.servers
         registry = ClusterRegistry(ports.control, cluster: context.clusterName)
-        keeper = LeaseKeeper(registry, own, lease: options.lease)
+        renewer = LeaseRenewer(registry, own, lease: options.lease)
         leaseHealth = LeaseHealth(lease: options.lease, clock, log)
         view = ClusterView(registry, context.servers, clock: clock, lease: options.lease, log: log)
         rollCall = RollCall(
@@ -120,7 +120,7 @@ import PomeloRedis
 
     func renew() async {
         do throws(RedisError) {
-            await stand(try await confirm())
+            await conclude(from: try await confirm())
         } catch {
             leaseHealth.degrade("\(error)")
         }
@@ -130,11 +130,11 @@ import PomeloRedis
     func confirm(claims: Bool? = nil) async throws(RedisError) -> Standing {
         let claims = claims ?? (phase == .member)
         let sent = clock.now
-        var standing = try await keeper.confirm(claims: claims)
+        var standing = try await renewer.confirm(claims: claims)
         for _ in 0..<Self.joinAttempts {
             guard case .taken(let holder) = standing, await isDead(holder) else { break }
             log.notice("the registry has a dead instance in this server's place: replacing it")
-            standing = try await keeper.confirm(claims: claims, replacing: holder.instance)
+            standing = try await renewer.confirm(claims: claims, replacing: holder.instance)
         }
         if standing == .held || standing == .regained { leaseHealth.renewed(sentAt: sent) }
         return standing
@@ -143,13 +143,13 @@ import PomeloRedis
     /// Whether the holder of this server's id may be replaced: who asks listens where it did, or it does not answer.
     func isDead(_ holder: LeaseHolder) async -> Bool {
         guard let other = holder.info else { return true }
-        let record = keeper.info.record
+        let record = renewer.info.record
         if other.record.host == record.host, other.record.port == record.port { return true }
         return await !ports.transport.ping(other, within: options.pingDeadline)
     }
 
     /// Draws the conclusions from how the registry sees this instance.
-    func stand(_ standing: Standing) async {
+    func conclude(from standing: Standing) async {
         guard phase != .stopped else { return }
         switch standing {
         case .held:
@@ -165,7 +165,7 @@ import PomeloRedis
             phase = .stopped
             leaseHealth.stop()
             isJoined = false
-            for ticker in tickers { ticker.stop() }
+            for task in periodicTasks { task.stop() }
             reaper.stop()
             log.error("another instance has taken the id \(id): this one must stop")
             onReplaced?()
@@ -268,7 +268,7 @@ import PomeloRedis
         wantsRecovery = false
         do throws(RedisError) {
             let standing = try await confirm()
-            await stand(standing == .regained ? .held : standing)
+            await conclude(from: standing == .regained ? .held : standing)
             guard isJoined else { return }
         } catch {
             wantsRecovery = true

@@ -86,13 +86,13 @@ import PomeloRedis
             let info = RegistryEntry.decode(entry, of: id)
             // A gate without channels must not remove a connector with members: nobody would clean up any more.
             guard Set(info?.services ?? []).isSubset(of: cleaners.map(\.name)) else {
-                return spare(id, for: options.lease)
+                return leaveAlone(id, for: options.lease)
             }
             if let info,
                 await transport.ping(info, within: options.pingDeadline)
             {
                 log.warning("its lease has ended, but it answers", metadata: ["pomelo.peer": "\(id)"])
-                return spare(id, for: options.lease)
+                return leaveAlone(id, for: options.lease)
             }
             let token = makeToken()
             guard try await registry.takeToken(id, token, for: options.reapToken) else { return }
@@ -109,16 +109,16 @@ import PomeloRedis
             if removed { log.notice("removed a server that is gone", metadata: ["pomelo.peer": "\(id)"]) }
         } catch is RedisError {
             // The next look begins anew.
-            spare(id, for: options.scanEvery)
+            leaveAlone(id, for: options.scanEvery)
         } catch {
             log.warning(
                 "cannot clean up after a server",
                 metadata: ["pomelo.peer": "\(id)", "pomelo.reason": "\(error)"])
-            spare(id, for: options.reapToken)
+            leaveAlone(id, for: options.reapToken)
         }
     }
 
-    private func spare(_ id: ServerID, for time: Duration) { spared[id] = clock.deadline(after: time) }
+    private func leaveAlone(_ id: ServerID, for time: Duration) { spared[id] = clock.deadline(after: time) }
 
     /// Names who works, for people who look into Redis.
     func makeToken() -> String { "\(own.instance)/\(random.instanceID())" }

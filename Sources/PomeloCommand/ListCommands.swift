@@ -24,7 +24,7 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
 }
 
 /// `Chat redis`: where Redis is, for scripts.
-struct RedisCommand<Program: ServerProgram>: AsyncParsableCommand {
+struct RedisSubcommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(commandName: "redis", abstract: "Prints host and port of Redis, tab-separated.")
     }

@@ -38,7 +38,7 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
         CommandConfiguration(
             commandName: "\(Program.self)", abstract: "Runs one server of \(Program.folder)/servers.json.",
             subcommands: [
-                ServeCommand<Program>.self, ListCommand<Program>.self, RedisCommand<Program>.self,
+                ServeCommand<Program>.self, ListCommand<Program>.self, RedisSubcommand<Program>.self,
                 HealthCommand<Program>.self,
             ],
             defaultSubcommand: ServeCommand<Program>.self)

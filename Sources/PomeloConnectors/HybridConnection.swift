@@ -31,7 +31,7 @@ import PomeloWire
     /// How long a closing connection may take to send its last bytes.
     private static let flushDeadline = Duration.seconds(2)
 
-    let clients: HybridClients
+    let clients: ClientConnections
     let stream: any ByteStream
     var state = HybridState()
     var wire = Wire.undetected([])
@@ -62,7 +62,7 @@ import PomeloWire
     var deadline: UInt64 = 0
     var lastActivity: UInt64 = 0
 
-    init(_ clients: HybridClients, _ stream: any ByteStream) {
+    init(_ clients: ClientConnections, _ stream: any ByteStream) {
         self.clients = clients
         self.stream = stream
     }

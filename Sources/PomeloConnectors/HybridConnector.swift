@@ -16,7 +16,7 @@ public import PomeloLoop
     private let logger: Logger
     private var listener: (any StreamListener)?
     /// Holds the application, so only while it serves.
-    private var clients: HybridClients?
+    private var clients: ClientConnections?
     private var finalStatistics = ConnectorStatistics()
 
     /// Listens only once the application starts it.
@@ -49,9 +49,9 @@ public import PomeloLoop
         self.clients = clients
     }
 
-    private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> HybridClients {
+    private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> ClientConnections {
         do {
-            return try HybridClients(
+            return try ClientConnections(
                 options, host: host, clock: context.clock, logger: logger, maxConnections: context.maxConnections)
         } catch {
             throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)

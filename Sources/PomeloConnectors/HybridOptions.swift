@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: HybridOptions, +File, HybridState, HybridConnector, HybridClients, PendingConnections,
+// Reading order: HybridOptions, +File, HybridState, HybridConnector, ClientConnections, PendingConnections,
 // HybridConnection, +Packages, +Backlog, +Sending, +Timer, RouteCodes, ConnectorStatistics.
 public import PomeloJSON
 import PomeloLoop

@@ -98,18 +98,19 @@ public struct PomeloError: Error, Sendable, CustomStringConvertible {
     public var description: String { message }
 
     /// The error that a peer told as the text of `RPCError.failed`; of the kind `code` when the text names none.
-    public static func told(_ text: String, otherwise code: Code, at place: String = "") -> PomeloError {
+    public init(wire text: String, otherwise code: Code, at place: String = "") {
         let place = place.isEmpty ? "" : place + ": "
         for known in Code.all {
             let start = "\(known): ".utf8
             guard text.utf8.starts(with: start) else { continue }
-            return PomeloError(known, place + String(Substring(text.utf8.dropFirst(start.count))))
+            self.init(known, place + String(Substring(text.utf8.dropFirst(start.count))))
+            return
         }
-        return PomeloError(code, place + text)
+        self.init(code, place + text)
     }
 
-    /// What `told` reads.
-    package var telling: String { "\(code): \(message)" }
+    /// The kind and the message as they travel.
+    package var wireText: String { "\(code): \(message)" }
 }
 
 /// The outcome of a call to another server that brought no reply.
@@ -129,7 +130,7 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whether the peer refused, because another start of it was meant.
     public var isReplaced: Bool {
         guard case .failed(_, let message) = self else { return false }
-        return PomeloError.told(message, otherwise: .unreachable).code == .replaced
+        return PomeloError(wire: message, otherwise: .unreachable).code == .replaced
     }
 
     /// The error as the caller of a procedure hears it that threw it: what became of a further call is not what became

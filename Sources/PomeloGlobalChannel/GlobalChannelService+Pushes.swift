@@ -115,7 +115,7 @@ extension GlobalChannelService {
         _ push: ChannelPush, done: @escaping @Loop @Sendable (PushReport) -> Void
     ) throws(PomeloError) {
         var start = PushReport()
-        if let uid = push.arrival { start.followsGone = told.came(push.channel, uid) }
+        if let uid = push.arrival { start.followsGone = told.noteComing(push.channel, uid) }
         guard let owned = channels[push.channel] else { return done(start) }
         context.pushSchedulers.assign(push.message)
         try owned.push(push.message, except: push.except) { [start] report in

@@ -161,7 +161,7 @@ public struct ChannelMembers: Sendable, Equatable {
                 frontend, procedure.at(instance), payload.bytes, within: context.limits.pushCall)
             if durable { _ = try await context.rpc.system(frontend, .channelFlush.at(instance), []) }
         } catch .failed(_, let message) {
-            throw PomeloError.told(message, otherwise: .noSession, at: "\(member) at \(frontend)")
+            throw PomeloError(wire: message, otherwise: .noSession, at: "\(member) at \(frontend)")
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not confirm: \(error)", cause: error)
         }

@@ -63,7 +63,7 @@ struct PresenceLog {
     func reaches(_ tick: UInt64) -> Bool { tick >= floor }
 
     /// Notes that a user came; returns whether the word before was that it is gone.
-    @discardableResult mutating func came(_ channel: ChannelName, _ uid: UserID) -> Bool {
+    @discardableResult mutating func noteComing(_ channel: ChannelName, _ uid: UserID) -> Bool {
         let followsGone = isGone(channel, uid)
         note(Key(channel: channel, uid: uid), nil)
         return followsGone

@@ -4,7 +4,7 @@ import PomeloCore
 import PomeloWire
 
 /// The caller's side of the handshake: frame in, step out.
-struct CallerHandshake {
+struct OutboundHandshake {
     enum Step {
         case send(RPCFrame)
         /// Everything is sealed from here on, this frame too.
@@ -121,7 +121,7 @@ enum HandshakeFailure: Error, Equatable, CustomStringConvertible {
 }
 
 /// The callee's side of the handshake: frame in, step out.
-struct CalleeHandshake {
+struct InboundHandshake {
     enum Step {
         case send(RPCFrame)
         /// This frame goes as it is, everything after it is sealed.

@@ -5,37 +5,37 @@ import PomeloLoop
 
 /// Calls of a server to itself: no connection, the same bounds and outcomes.
 @Loop final class LocalCalls: CallHolder {
-    private let core: TransportCore
+    private let table: ConnectionTable
     private var calls: [UInt32: PendingCall] = [:]
     /// Of procedures that may await; cancelled when nobody waits for them any more.
     private var queued: [UInt32: QueuedBody] = [:]
     /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
     private var running = 0
     private var lastID: UInt32 = 0
-    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
 
-    init(_ core: TransportCore) { self.core = core }
+    init(_ table: ConnectionTable) { self.table = table }
 
     var inFlight: Int { calls.count }
 
     func submit(_ call: PendingCall) {
-        guard call.deadline > core.clock.now else { return call.fail(.notSent("the deadline has passed")) }
-        guard running < core.options.maxInFlightPerPeer else {
-            core.counters.overloaded += 1
+        guard call.deadline > table.clock.now else { return call.fail(.notSent("the deadline has passed")) }
+        guard running < table.options.maxInFlightPerPeer else {
+            table.counters.overloaded += 1
             return call.fail(.notSent("overloaded: \(running) calls are being run"))
         }
         running += 1
         let caller = RPCCaller(
-            server: core.context.own.id, instance: core.context.own.instance, deadline: call.deadline)
+            server: table.context.own.id, instance: table.context.own.instance, deadline: call.deadline)
         let payload = call.payload
         call.payload = []
-        let body = core.context.procedures.run(call.procedure, caller, payload) { outcome in
+        let body = table.context.procedures.run(call.procedure, caller, payload) { outcome in
             self.running -= 1
             if outcome.isLate {
-                self.core.counters.late += 1
+                self.table.counters.late += 1
                 return self.end(call, .failure(.notSent("its time was over before it began")))
             }
-            self.end(call, outcome.crossing(limit: self.core.options.maxFrameBytes))
+            self.end(call, outcome.crossing(limit: self.table.options.maxFrameBytes))
         }
         if call.outcome == nil { hold(call, body) }
     }
@@ -53,7 +53,7 @@ import PomeloLoop
         call.complete(outcome)
         guard let id = call.id, calls.removeValue(forKey: id) != nil else { return }
         queued.removeValue(forKey: id)?.cancel()
-        core.settled()
+        table.settled()
     }
 
     func callerGaveUp(_ call: PendingCall) { end(call, .failure(.maybeExecuted("the caller was cancelled"))) }

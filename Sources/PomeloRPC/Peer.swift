@@ -19,26 +19,26 @@ import PomeloLoop
 
     let id: ServerID
     private(set) var target: ServerInfo
-    private(set) var connection: CallerConnection?
+    private(set) var connection: OutboundConnection?
     private(set) var isSuspect = false
-    private let core: TransportCore
+    private let table: ConnectionTable
     private var queue: [PendingCall] = []
     private var queuedBytes = 0
-    private var leaving: [CallerConnection] = []
+    private var leaving: [OutboundConnection] = []
     private var dialling = Dialling.idle
     /// Tells the attempt that counts from those overtaken by a change of target.
-    private var attempt = 0
+    private var lastAttempt = 0
     private var missedDials = 0
     private var backoff: Backoff
     private var isGone = false
-    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
 
-    init(_ core: TransportCore, _ target: ServerInfo) {
-        self.core = core
+    init(_ table: ConnectionTable, _ target: ServerInfo) {
+        self.table = table
         self.target = target
         id = target.id
         backoff = Backoff(
-            first: core.options.reconnectAfter, limit: core.options.reconnectAtMost, settled: Self.healthyAfter)
+            first: table.options.reconnectAfter, limit: table.options.reconnectAtMost, settled: Self.healthyAfter)
     }
 
     var isIdle: Bool { queue.isEmpty }
@@ -47,7 +47,7 @@ import PomeloLoop
 
     func submit(_ call: PendingCall) {
         if isSuspect { return call.fail(.notSent("\(id) does not answer")) }
-        let options = core.options
+        let options = table.options
         let waiting = leaving.reduce(queue.count + (connection?.inFlight ?? 0)) { $0 + $1.inFlight }
         let bytes = queuedBytes + (connection?.queuedBytes ?? 0)
         guard waiting < options.maxInFlightPerPeer else {
@@ -65,7 +65,7 @@ import PomeloLoop
     }
 
     private func refuse(_ call: PendingCall, _ reason: String) {
-        core.counters.overloaded += 1
+        table.counters.overloaded += 1
         call.fail(.notSent("overloaded: " + reason))
     }
 
@@ -84,7 +84,7 @@ import PomeloLoop
         queue.removeAll(where: isOver)
         queuedBytes = queue.reduce(0) { $0 + $1.payload.count }
         for call in over { call.fail(error) }
-        core.settled()
+        table.settled()
     }
 
     /// Keeps the server connected, so that its death is noticed also by those who never call it: the gate.
@@ -95,18 +95,18 @@ import PomeloLoop
     // MARK: the connection
 
     private func dial() {
-        guard case .idle = dialling, connection == nil, !isGone, !core.isStopped else { return }
+        guard case .idle = dialling, connection == nil, !isGone, !table.isStopped else { return }
         dialling = .underWay
-        attempt += 1
-        let current = attempt
-        Loop.spawn { await self.attempt(current) }
+        lastAttempt += 1
+        let number = lastAttempt
+        Loop.spawn { await self.connect(attempt: number) }
     }
 
-    private func attempt(_ number: Int) async {
-        let limit = core.clock.deadline(after: core.options.handshakeTimeout)
-        let outcome = await core.open(target, expecting: target.instance, until: limit)
+    private func connect(attempt number: Int) async {
+        let limit = table.clock.deadline(after: table.options.handshakeTimeout)
+        let outcome = await table.open(target, expecting: target.instance, until: limit)
         // REENTRANCY: the server may have left or been replaced meanwhile; then another attempt counts.
-        guard number == attempt, !isGone, !core.isStopped else {
+        guard number == lastAttempt, !isGone, !table.isStopped else {
             if case .success(let connection) = outcome { connection.close() }
             return
         }
@@ -118,7 +118,7 @@ import PomeloLoop
         }
     }
 
-    private func adopt(_ new: CallerConnection) {
+    private func adopt(_ new: OutboundConnection) {
         connection = new
         new.owner = self
         missedDials = 0
@@ -128,23 +128,23 @@ import PomeloLoop
         queuedBytes = 0
         sweep.stop()
         for call in waiting { new.send(call) }
-        core.settled()
+        table.settled()
     }
 
     private func missed(_ failure: HandshakeFailure) {
         missedDials += 1
         if missedDials == 1 {
-            core.unreachable.write(["pomelo.server": "\(id)", "reason": "\(failure)"])
+            table.unreachable.write(["pomelo.server": "\(id)", "reason": "\(failure)"])
         }
         failQueue("cannot connect to \(id): \(failure)")
-        if missedDials >= core.options.suspectAfterMisses { setSuspect(true) }
+        if missedDials >= table.options.suspectAfterMisses { setSuspect(true) }
         dialAfterPause()
     }
 
     private func dialAfterPause() {
-        let pause = core.context.random.jittered(backoff.failed(), by: 0.2)
+        let pause = table.context.random.jittered(backoff.failed(), by: 0.2)
         dialling = .paused(
-            core.clock.schedule(after: pause) { [weak self] in
+            table.clock.schedule(after: pause) { [weak self] in
                 self?.dialling = .idle
                 self?.dial()
             })
@@ -153,33 +153,33 @@ import PomeloLoop
     private func setSuspect(_ suspect: Bool) {
         guard suspect != isSuspect else { return }
         isSuspect = suspect
-        core.context.servers.setSuspect(id, suspect)
+        table.context.servers.setSuspect(id, suspect)
         if suspect {
-            core.counters.suspicions += 1
-            core.silent.write(["pomelo.server": "\(id)"])
+            table.counters.suspicions += 1
+            table.silent.write(["pomelo.server": "\(id)"])
             failQueue("\(id) does not answer")
         } else {
-            core.answering.write(["pomelo.server": "\(id)"])
+            table.answering.write(["pomelo.server": "\(id)"])
         }
     }
 
-    func connectionIsLeaving(_ connection: CallerConnection) {
+    func connectionIsLeaving(_ connection: OutboundConnection) {
         guard connection === self.connection else { return }
         self.connection = nil
         leaving.append(connection)
     }
 
-    func connectionFellSilent(_ connection: CallerConnection) {
+    func connectionFellSilent(_ connection: OutboundConnection) {
         if !isGone { setSuspect(true) }
     }
 
-    func connectionDidEnd(_ ended: CallerConnection) {
+    func connectionDidEnd(_ ended: OutboundConnection) {
         leaving.removeAll { $0 === ended }
         guard ended === connection else { return }
         connection = nil
         // A server that accepts and hangs up again must not be dialled in a tight loop.
-        backoff.ended(after: core.clock.elapsed(since: ended.opened))
-        if !isGone, !core.isStopped { dialAfterPause() }
+        backoff.ended(after: table.clock.elapsed(since: ended.opened))
+        if !isGone, !table.isStopped { dialAfterPause() }
     }
 
     // MARK: the view
@@ -203,14 +203,14 @@ import PomeloLoop
     }
 
     private func abandon(_ reason: String) {
-        attempt += 1
-        if case .paused(let timer) = dialling { core.clock.cancel(timer) }
+        lastAttempt += 1
+        if case .paused(let timer) = dialling { table.clock.cancel(timer) }
         dialling = .idle
         missedDials = 0
         backoff.succeeded()
         if isSuspect {
             isSuspect = false
-            core.context.servers.setSuspect(id, false)
+            table.context.servers.setSuspect(id, false)
         }
         failQueue(reason)
         connection?.leave()

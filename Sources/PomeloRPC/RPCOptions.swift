@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRPC: authenticated TCP between the servers of a cluster.
-// Reading order: RPCOptions, +File, Handshake, HandshakeStates, Noise, FrameCoder; TCPTransport, TransportCore, Peer,
-// CallerConnection, CalleeConnection, LocalCalls; then PendingCall, AgeMeter, SilenceMeter, ChunkQueue.
+// Reading order: RPCOptions, +File, Handshake, HandshakeStates, Noise, FrameCoder; TCPTransport, ConnectionTable, Peer,
+// OutboundConnection, InboundConnection, LocalCalls; then PendingCall, AgeMeter, SilenceMeter, ChunkQueue.
 
 /// Which connections between servers are sealed: nobody on the way can read, change, repeat or leave out anything.
 public enum Seal: String, Sendable, CaseIterable {

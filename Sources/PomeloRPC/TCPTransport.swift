@@ -16,7 +16,7 @@ public import PomeloLoop
     private let options: RPCOptions
     private let logger: Logger
     private var phase = Phase.idle
-    private var core: TransportCore?
+    private var table: ConnectionTable?
     private var listener: (any StreamListener)?
     private var callerWatch: TimerID?
     private var local: LocalCalls?
@@ -30,7 +30,7 @@ public import PomeloLoop
     }
 
     /// What was done since the start.
-    public var counters: RPCCounters { core?.counters ?? RPCCounters() }
+    public var counters: RPCCounters { table?.counters ?? RPCCounters() }
 
     /// Where other servers reach this one, once started; has the port that was found free for port 0.
     public var localAddress: SocketAddress? { listener?.localAddress }
@@ -45,7 +45,7 @@ public import PomeloLoop
             throw PomeloError(.configuration, "the RPC transport was started before")
         }
         phase = .starting
-        let core = TransportCore(context, options, logger)
+        let table = ConnectionTable(context, options, logger)
         let address = SocketAddress(host: context.own.record.host, port: context.own.record.port)
         do throws(NetworkError) {
             listener = try await context.network.listen(on: address) { [weak self] in self?.accept($0) }
@@ -54,8 +54,8 @@ public import PomeloLoop
             let message = "server \(context.own.id) cannot listen for other servers on \(address)"
             throw PomeloError(.network, "\(message): \(error)", cause: error)
         }
-        self.core = core
-        local = LocalCalls(core)
+        self.table = table
+        local = LocalCalls(table)
         phase = .running
         context.servers.observe { [weak self] _ in self?.followView() }
         watchCallers()
@@ -65,41 +65,41 @@ public import PomeloLoop
     ///
     /// Calls made meanwhile by procedures that finish are still sent. What is not done in time fails.
     public func stop(within deadline: Duration) async {
-        guard phase == .running, let core else { return }
+        guard phase == .running, let table else { return }
         phase = .draining
         listener?.close()
         listener = nil
-        if let callerWatch { core.clock.cancel(callerWatch) }
-        for key in core.callees.keys.sorted() { core.callees[key]?.goAway() }
-        let limit = core.clock.deadline(after: min(deadline, options.drainAtMost))
-        await wait(core, until: limit) { [weak self] in self?.isIdle ?? true }
+        if let callerWatch { table.clock.cancel(callerWatch) }
+        for key in table.inbound.keys.sorted() { table.inbound[key]?.goAway() }
+        let limit = table.clock.deadline(after: min(deadline, options.drainAtMost))
+        await wait(table, until: limit) { [weak self] in self?.isIdle ?? true }
         // REENTRANCY: only this function leaves `.draining`.
         phase = .stopped
-        core.isStopped = true
+        table.isStopped = true
         let reason = "this server is stopping"
         for id in peers.keys.sorted() { peers[id]?.leave(reason) }
         local?.stop(reason)
-        for key in core.callers.keys.sorted() { core.callers[key]?.close() }
-        for key in core.callees.keys.sorted() { core.callees[key]?.close() }
-        let last = core.clock.deadline(after: TransportCore.closeTimeout)
-        await wait(core, until: last) { core.callers.isEmpty && core.callees.isEmpty }
+        for key in table.outbound.keys.sorted() { table.outbound[key]?.close() }
+        for key in table.inbound.keys.sorted() { table.inbound[key]?.close() }
+        let last = table.clock.deadline(after: ConnectionTable.closeTimeout)
+        await wait(table, until: last) { table.outbound.isEmpty && table.inbound.isEmpty }
     }
 
     private var isIdle: Bool {
-        guard let core else { return true }
-        return core.callees.values.allSatisfy(\.isIdle) && core.callers.values.allSatisfy { $0.inFlight == 0 }
+        guard let table else { return true }
+        return table.inbound.values.allSatisfy(\.isIdle) && table.outbound.values.allSatisfy { $0.inFlight == 0 }
             && peers.values.allSatisfy(\.isIdle) && local?.inFlight == 0
     }
 
     /// Returns when `isDone`, asked after every end of a call or connection, or at the deadline.
-    private func wait(_ core: TransportCore, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
-        if isDone() || limit <= core.clock.now { return }
+    private func wait(_ table: ConnectionTable, until limit: UInt64, _ isDone: @escaping @Loop () -> Bool) async {
+        if isDone() || limit <= table.clock.now { return }
         let end = FirstOutcome<Void>()
-        core.whenSettled = { if isDone() { end.end() } }
-        let timer = core.clock.schedule(at: limit) { end.end() }
+        table.whenSettled = { if isDone() { end.end() } }
+        let timer = table.clock.schedule(at: limit) { end.end() }
         await end.wait()
-        core.whenSettled = nil
-        core.clock.cancel(timer)
+        table.whenSettled = nil
+        table.clock.cancel(timer)
     }
 
     // MARK: as caller
@@ -130,32 +130,32 @@ public import PomeloLoop
     private func submit(
         _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, _ deadline: Duration, reply: ProcedureTable.Reply?
     ) throws(RPCError) -> PendingCall {
-        guard let core, phase == .running || phase == .draining else {
+        guard let table, phase == .running || phase == .draining else {
             throw .notSent("the RPC transport is not running")
         }
         guard payload.count + procedure.frameBytes <= options.maxFrameBytes else {
             throw .notSent("the call has \(payload.count) bytes, the limit is \(options.maxFrameBytes)")
         }
-        let isOwn = server == core.context.own.id
-        let peer = isOwn ? nil : try peer(server, core)
-        let call = PendingCall(procedure, payload, deadline: core.clock.deadline(after: deadline), reply: reply)
+        let isOwn = server == table.context.own.id
+        let peer = isOwn ? nil : try peer(server, table)
+        let call = PendingCall(procedure, payload, deadline: table.clock.deadline(after: deadline), reply: reply)
         if let peer { peer.submit(call) } else { local?.submit(call) }
         return call
     }
 
-    private func peer(_ id: ServerID, _ core: TransportCore) throws(RPCError) -> Peer {
+    private func peer(_ id: ServerID, _ table: ConnectionTable) throws(RPCError) -> Peer {
         // The view announces servers that are up; those that are joining or draining are looked up here.
-        if seenVersion != core.context.servers.version { followView() }
+        if seenVersion != table.context.servers.version { followView() }
         if let known = peers[id] { return known }
-        guard let info = core.context.servers[id] else { throw .notSent("no server \(id) is known") }
-        let peer = Peer(core, info)
+        guard let info = table.context.servers[id] else { throw .notSent("no server \(id) is known") }
+        let peer = Peer(table, info)
         peers[id] = peer
         return peer
     }
 
     private func followView() {
-        guard let core, phase == .running || phase == .draining else { return }
-        let servers = core.context.servers
+        guard let table, phase == .running || phase == .draining else { return }
+        let servers = table.context.servers
         for id in peers.keys.sorted() {
             if let info = servers[id] {
                 peers[id]?.follow(info)
@@ -163,8 +163,8 @@ public import PomeloLoop
                 peers.removeValue(forKey: id)?.leave("\(id) has left the cluster")
             }
         }
-        for info in servers.all where info.state == .up && info.id != core.context.own.id {
-            let peer = peers[info.id] ?? Peer(core, info)
+        for info in servers.all where info.state == .up && info.id != table.context.own.id {
+            let peer = peers[info.id] ?? Peer(table, info)
             peers[info.id] = peer
             peer.watch()
         }
@@ -175,9 +175,9 @@ public import PomeloLoop
     ///
     /// Another instance of the own id is dialled like any other server: it may be the one that lives.
     public func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
-        guard let core, phase == .running || phase == .draining else { return false }
-        if server.id == core.context.own.id, server.instance == core.context.own.instance { return true }
-        let limit = core.clock.deadline(after: deadline)
+        guard let table, phase == .running || phase == .draining else { return false }
+        if server.id == table.context.own.id, server.instance == table.context.own.instance { return true }
+        let limit = table.clock.deadline(after: deadline)
         if let peer = peers[server.id], peer.target.record.host == server.record.host,
             peer.target.record.port == server.record.port, let connection = peer.connection,
             connection.instance == server.instance
@@ -188,7 +188,7 @@ public import PomeloLoop
             case .ended: break
             }
         }
-        guard case .success(let probe) = await core.open(server, expecting: server.instance, until: limit)
+        guard case .success(let probe) = await table.open(server, expecting: server.instance, until: limit)
         else { return false }
         probe.close()
         return true
@@ -200,11 +200,11 @@ public import PomeloLoop
     ///   itself; `.unreachable` when the connection is refused, or another server or program has the port by now;
     ///   `.noAnswer` when it did not answer within the handshake timeout.
     public func proveSecret(to server: ServerInfo) async throws {
-        guard let core, phase == .running else {
+        guard let table, phase == .running else {
             throw PomeloError(.notRunning, "the RPC transport is not running")
         }
-        let limit = core.clock.deadline(after: options.handshakeTimeout)
-        switch await core.open(server, expecting: nil, until: limit) {
+        let limit = table.clock.deadline(after: options.handshakeTimeout)
+        switch await table.open(server, expecting: nil, until: limit) {
         case .success(let probe):
             probe.close()
         case .failure(let failure) where failure.isOfAnother:
@@ -222,22 +222,22 @@ public import PomeloLoop
     // MARK: as callee
 
     /// Connections to this server that have not proved the secret yet.
-    var handshakes: Int { core?.callees.values.count(where: \.isShaking) ?? 0 }
+    var handshakes: Int { table?.inbound.values.count(where: \.isShaking) ?? 0 }
 
     private func accept(_ stream: any ByteStream) {
-        guard let core, phase == .running else { return stream.close() }
-        if core.lacksSecret(for: stream) {
-            core.noteRefusal(of: stream.remoteAddress, TransportCore.secretIsNeeded)
+        guard let table, phase == .running else { return stream.close() }
+        if table.lacksSecret(for: stream) {
+            table.noteRefusal(of: stream.remoteAddress, ConnectionTable.secretIsNeeded)
             return stream.close()
         }
-        makeRoom(for: stream.remoteAddress.host, core)
-        _ = CalleeConnection(core, stream)
+        makeRoom(for: stream.remoteAddress.host, table)
+        _ = InboundConnection(table, stream)
     }
 
     /// Of connections that have not proved the secret the oldest gives way: a server's handshake takes two round trips,
     /// and silent connections must not keep it out.
-    private func makeRoom(for host: String, _ core: TransportCore) {
-        let shaking = core.callees.filter { $0.value.isShaking }
+    private func makeRoom(for host: String, _ table: ConnectionTable) {
+        let shaking = table.inbound.filter { $0.value.isShaking }
         let same = shaking.filter { $0.value.remoteHost == host }
         if same.count >= options.maxPendingHandshakesPerAddress, let oldest = same.keys.min() {
             same[oldest]?.giveWay()
@@ -248,12 +248,12 @@ public import PomeloLoop
 
     /// Closes connections of callers that are gone without a word: a live one pings when it hears nothing.
     private func watchCallers() {
-        guard let core else { return }
+        guard let table else { return }
         let silence = options.callerSilence
         let limit = silence.clampedNanoseconds
-        for key in core.callees.keys.sorted() {
-            if let callee = core.callees[key], core.clock.now > callee.lastHeard &+ limit { callee.close() }
+        for key in table.inbound.keys.sorted() {
+            if let callee = table.inbound[key], table.clock.now > callee.lastHeard &+ limit { callee.close() }
         }
-        callerWatch = core.clock.schedule(after: silence / 2) { [weak self] in self?.watchCallers() }
+        callerWatch = table.clock.schedule(after: silence / 2) { [weak self] in self?.watchCallers() }
     }
 }

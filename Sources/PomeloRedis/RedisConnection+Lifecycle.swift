@@ -112,7 +112,7 @@ extension RedisConnection {
                 try await connect()
                 if end == nil, phase == .running {
                     since = clock.now
-                    came(reconnected: wasUp)
+                    becameReady(reconnected: wasUp)
                     wasUp = true
                     await untilLost()
                     went()
@@ -133,7 +133,7 @@ extension RedisConnection {
         }
     }
 
-    private func came(reconnected: Bool) {
+    private func becameReady(reconnected: Bool) {
         lastFailure = nil
         logger.notice("redis is connected", metadata: ["redis.place": "\(place)", "redis.run": "\(runID)"])
         becameUp(reconnected: reconnected)

@@ -41,7 +41,7 @@ struct Located {
         self.context = context
         self.store = store
         // The membership tells of it later, and somebody may ask in between.
-        store.observeReturns { [weak self] in self?.doubt() }
+        store.observeReturns { [weak self] in self?.beginDoubt() }
         context.procedures.immediate(.statusHere) { [unowned context] _, payload in
             var reader = PayloadReader(payload)
             var answer = PayloadWriter()
@@ -52,10 +52,10 @@ struct Located {
     }
 
     /// Redis is back, or has lost this server.
-    func redisReturned() async { doubt() }
+    func redisReturned() async { beginDoubt() }
 
     /// What the store lacks may be online: also at the start, for nobody knows here what happened just before.
-    func doubt() { doubtUntil = context.clock.deadline(after: Self.doubtFor) }
+    func beginDoubt() { doubtUntil = context.clock.deadline(after: Self.doubtFor) }
 
     /// Users are not where they were thought to be.
     func forget(_ uids: Set<UserID>) {
@@ -151,7 +151,7 @@ struct Located {
         if try await asked({ try await membership.isAlive(self.context.serverID, membership.instance) }) {
             return false
         }
-        doubt()
+        beginDoubt()
         return true
     }
 

@@ -74,7 +74,7 @@ import PomeloPublication
             let published = try await store.publish(
                 online: batch.subtracting(offline).sorted(), offline: offline.sorted(), sequence: sequence)
             written(published.previous)
-            try await doubt(published.revoked)
+            try await recheck(published.revoked)
             try await forEach(batch.filter { isHere($0) && unclaimed.contains($0) }) { try await self.settle($0) }
             try await forEach(offline) { try await self.release($0) }
         } catch {
@@ -99,7 +99,7 @@ import PomeloPublication
 
     /// Noted here before it is forgotten there, and forgotten before it is settled: a revocation that comes in between
     /// is either settled with this one or found the next time.
-    private func doubt(_ revoked: [UserID]) async throws {
+    private func recheck(_ revoked: [UserID]) async throws {
         guard !revoked.isEmpty else { return }
         let here = revoked.filter { isHere($0) }
         unclaimed.formUnion(here)

@@ -51,7 +51,7 @@ import PomeloPublication
     /// - Throws: what the store throws.
     public func start() async throws {
         try await store.start(context.owner)
-        places.doubt()
+        places.beginDoubt()
     }
 
     /// Cleans the store when the options say so, and begins to publish at a frontend: not before what a former instance

@@ -14,10 +14,10 @@ import Testing
     let host = FakeHost()
     let clock = ManualClock()
     let stream = ScriptedStream()
-    let clients: HybridClients
+    let clients: ClientConnections
 
     init(_ options: HybridOptions = HybridOptions(), maxConnections: Int? = nil) throws {
-        clients = try HybridClients(
+        clients = try ClientConnections(
             options, host: host, clock: clock, logger: Logger(label: "test"), maxConnections: maxConnections)
         clients.accept(stream)
     }

@@ -147,11 +147,11 @@ private let marks = String(repeating: "\u{301}\u{316}", count: 20_000)
     // MARK: texts of peers and stores
 
     @Test func aPeersErrorIsReadByItsBytes() {
-        let told = PomeloError.told("binding: \u{301}ann", otherwise: .noSession)
+        let told = PomeloError(wire: "binding: \u{301}ann", otherwise: .noSession)
         #expect(told.code == .binding && Text(told.message) == "\u{301}ann")
-        #expect(PomeloError.told("bindingx: a", otherwise: .noSession).code == .noSession)
-        #expect(PomeloError.told(marks, otherwise: .noSession).code == .noSession)
-        #expect(PomeloError.told(PomeloError(.overloaded, "a: b").telling, otherwise: .noSession).message == "a: b")
+        #expect(PomeloError(wire: "bindingx: a", otherwise: .noSession).code == .noSession)
+        #expect(PomeloError(wire: marks, otherwise: .noSession).code == .noSession)
+        #expect(PomeloError(wire: PomeloError(.overloaded, "a: b").wireText, otherwise: .noSession).message == "a: b")
     }
 
     @Test @Loop func channelsAndMembersWithMarksComeBackFromTheirStore() async throws {

@@ -127,7 +127,7 @@ import Testing
     struct GivenUp: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let isLocal: Bool
-        let act: @Loop @Sendable (MemoryCluster, Outcome) async -> Void
+        let act: @Loop @Sendable (MemoryCluster, CallOutcome) async -> Void
     }
 
     static let givenUp = [false, true].flatMap { isLocal in

@@ -128,7 +128,7 @@ import Testing
     @Test @Loop func aHostWhoseFirstAddressIsABlackHoleIsReached() async throws {
         let network = UVNetwork()
         network.resolver.hosts = ["two": "127.0.0.2 127.0.0.1"]
-        let cluster = TestCluster(network: network, clock: SystemClock.shared, seed: nil)
+        let cluster = TransportCluster(network: network, clock: SystemClock.shared, seed: nil)
         var options = RPCOptions()
         options.handshakeTimeout = .seconds(4)
         let (a, b) = try await cluster.pair(options)
@@ -156,7 +156,7 @@ import Testing
         options.maxPendingHandshakes = 40
         options.maxPendingHandshakesPerAddress = 30
         let clock = ManualClock()
-        let cluster = TestCluster(network: UVNetwork(), clock: clock, seed: nil)
+        let cluster = TransportCluster(network: UVNetwork(), clock: clock, seed: nil)
         let (a, b) = try await cluster.pair(options)
         var clients: [RawClient] = []
         for _ in 0..<100 { clients.append(try await RawClient(b)) }

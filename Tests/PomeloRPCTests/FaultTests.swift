@@ -11,7 +11,7 @@ import Testing
     /// What one run of the script below came to.
     private struct Run {
         var frames = 0
-        var calls: [(payload: Bytes, outcome: Outcome)] = []
+        var calls: [(payload: Bytes, outcome: CallOutcome)] = []
         var executed: [Bytes] = []
     }
 
@@ -88,7 +88,7 @@ import Testing
             default: .pass
             }
         }
-        var outcomes: [Outcome] = []
+        var outcomes: [CallOutcome] = []
         for round in 0..<100 {
             for number in 0..<100 {
                 let pair = number % 2 == 0 ? (a, b) : (b, a)

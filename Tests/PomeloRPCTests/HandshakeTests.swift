@@ -17,15 +17,15 @@ import Testing
 
     private func caller(
         _ change: (inout Hello) -> Void = { _ in }, secret: String = "s", isSealed: Bool = false
-    ) -> CallerHandshake {
+    ) -> OutboundHandshake {
         var hello = Self.hello
         change(&hello)
-        return CallerHandshake(
+        return OutboundHandshake(
             hello, secret: Bytes(secret.utf8), sealedStart: isSealed ? start(secret, hello.cluster) : nil)
     }
 
-    private func callee(secret: String = "s", mustSeal: Bool = false) -> CalleeHandshake {
-        CalleeHandshake(
+    private func callee(secret: String = "s", mustSeal: Bool = false) -> InboundHandshake {
+        InboundHandshake(
             cluster: "c", own: Challenge(server: "b", instance: "b1", nonce: "n2"), secret: Bytes(secret.utf8),
             sealedStart: start(secret), mustSeal: mustSeal)
     }
@@ -39,7 +39,7 @@ import Testing
     }
 
     /// Runs both sides against each other.
-    private func run(_ a: CallerHandshake, _ b: CalleeHandshake) -> Ends {
+    private func run(_ a: OutboundHandshake, _ b: InboundHandshake) -> Ends {
         var caller = a
         var callee = b
         var ends = Ends()
@@ -64,7 +64,7 @@ import Testing
         return ends
     }
 
-    private func take(_ step: CallerHandshake.Step, _ ends: inout Ends, _ toCallee: inout [RPCFrame]) {
+    private func take(_ step: OutboundHandshake.Step, _ ends: inout Ends, _ toCallee: inout [RPCFrame]) {
         switch step {
         case .send(let frame): toCallee.append(frame)
         case .seal(let keys, let frame):
@@ -213,7 +213,7 @@ import Testing
     ])
     func framesOutOfOrderAreRefused(_ strange: Strange) {
         var callee = callee()
-        var last: CalleeHandshake.Step?
+        var last: InboundHandshake.Step?
         for frame in strange.frames { last = callee.receive(frame) }
         guard case .refuse(.malformed, _) = last else {
             return #expect(Bool(false), "\(String(describing: last))")
@@ -236,13 +236,13 @@ import Testing
             expected: InstanceID(long), nonce: long, sent: UInt64(Int64.max))
         #expect(Hello(hello.encoded()) == hello)
         _ = try RPCFrame.hello(hello.encoded()).encoded()
-        var caller = CallerHandshake(hello, secret: [], sealedStart: start(""))
+        var caller = OutboundHandshake(hello, secret: [], sealedStart: start(""))
         guard case .send(let frame) = caller.start() else { return #expect(Bool(false)) }
         _ = try frame.encoded()
     }
 }
 
-extension CallerHandshake.Step {
+extension OutboundHandshake.Step {
     /// How it ended, in words.
     fileprivate var text: String {
         switch self {

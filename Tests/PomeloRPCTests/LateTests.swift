@@ -26,7 +26,7 @@ import Testing
         }
         #expect(await a.call(b, method, [0]).isReply)
         cluster.net.frozen = [b.info.record.port]
-        var calls: [Outcome] = []
+        var calls: [CallOutcome] = []
         for number in 1...20 {
             calls.append(a.begin(b, method, [UInt8(number)], within: .seconds(30)))
             await cluster.advance(.milliseconds(100))

@@ -18,7 +18,7 @@ import Testing
             network = MemoryNetwork(clock: clock)
             for server in [a, b] {
                 let host = network.endpoint(server.info.id.rawValue)
-                try await server.start(TestCluster(network: host, clock: clock))
+                try await server.start(TransportCluster(network: host, clock: clock))
             }
             for server in [a, b] { server.directory.add([a.info, b.info]) }
         }

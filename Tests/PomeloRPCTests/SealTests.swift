@@ -33,7 +33,7 @@ import Testing
     @Loop private func pair(
         _ options: RPCOptions, isSealed: Bool = true
     ) async throws -> (TestServer, TestServer, Relay) {
-        let cluster = TestCluster(network: UVNetwork(), clock: clock, seed: nil)
+        let cluster = TransportCluster(network: UVNetwork(), clock: clock, seed: nil)
         let a = TestServer("a", instance: "a1", options: options)
         let b = TestServer("b", instance: "b1", options: options)
         for server in [a, b] { try await server.start(cluster) }
@@ -131,7 +131,7 @@ import Testing
             defer { before.append(record) }
             return attack.tamper(number, record, before)
         }
-        var outcomes: [Outcome] = []
+        var outcomes: [CallOutcome] = []
         for number in 1...8 {
             outcomes.append(a.begin(b, "echo", [UInt8(number)], within: .seconds(3)))
             await nextTurn()
@@ -216,7 +216,7 @@ import Testing
         let context = RPCContext(
             network: UVNetwork(), clock: clock, random: RandomSource(), cluster: "c", secret: [], own: info,
             servers: ServerDirectory(), procedures: ProcedureTable())
-        let core = TransportCore(context, options, Logger(label: "test"))
+        let core = ConnectionTable(context, options, Logger(label: "test"))
         let stream = PlacedStream(
             SocketAddress(host: place.local, port: 1), SocketAddress(host: place.remote, port: 2))
         #expect(core.mustSeal(stream) == place.isSealed)
@@ -229,7 +229,7 @@ import Testing
         let a = TestServer("a", instance: "a1", options: RPCOptions(), host: "10.0.0.1")
         let b = TestServer("b", instance: "b1", options: RPCOptions(), host: "10.0.0.2")
         for server in [a, b] {
-            try await server.start(TestCluster(network: network.endpoint(server.info.id.rawValue), clock: clock))
+            try await server.start(TransportCluster(network: network.endpoint(server.info.id.rawValue), clock: clock))
         }
         for server in [a, b] { server.directory.add([a.info, b.info]) }
         let call = a.begin(b)
@@ -250,7 +250,7 @@ import Testing
         let a = TestServer("a", instance: "a1", options: RPCOptions(), host: "10.0.0.1")
         let b = TestServer("b", instance: "b1", options: RPCOptions(), host: "10.0.0.2")
         for server in [a, b] {
-            let host = TestCluster(network: network.endpoint(server.info.id.rawValue), clock: clock)
+            let host = TransportCluster(network: network.endpoint(server.info.id.rawValue), clock: clock)
             try await server.start(host, secret: "")
         }
         for server in [a, b] { server.directory.add([a.info, b.info]) }

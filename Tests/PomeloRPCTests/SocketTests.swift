@@ -12,7 +12,7 @@ import Testing
     /// Time stands still unless a test moves it, so that a slow machine changes nothing.
     private let clock = ManualClock()
 
-    @Loop private func cluster() -> TestCluster { TestCluster(network: UVNetwork(), clock: clock, seed: nil) }
+    @Loop private func cluster() -> TransportCluster { TransportCluster(network: UVNetwork(), clock: clock, seed: nil) }
 
     @Loop private func pair(_ options: RPCOptions = RPCOptions()) async throws -> (TestServer, TestServer) {
         try await cluster().pair(options)
@@ -36,7 +36,7 @@ import Testing
 
     @Test @Loop func tenThousandCallsInBothDirections() async throws {
         let (a, b) = try await pair()
-        var outcomes: [Outcome] = []
+        var outcomes: [CallOutcome] = []
         for number in 0..<5000 {
             let method = number % 3 == 0 ? "later" : "echo"
             for (caller, callee) in [(a, b), (b, a)] {
@@ -176,7 +176,7 @@ import Testing
         var detour = b.info
         detour.record.port = proxy.port
         c.directory.add([detour])
-        var outcomes: [Outcome] = []
+        var outcomes: [CallOutcome] = []
         for round in 0..<60 {
             for number in 0..<20 {
                 outcomes.append(c.begin(b, "echo", Bytes(repeating: UInt8(number), count: 40 + round)))

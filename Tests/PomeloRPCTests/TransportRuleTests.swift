@@ -104,7 +104,7 @@ import Testing
     @Test @Loop func aStormOfDoubtsIsToldAsANumber() async throws {
         let clock = ManualClock()
         let lines = Lines()
-        let core = TransportCore(
+        let core = ConnectionTable(
             RPCContext(
                 network: TestNetwork(), clock: clock, random: RandomSource(seed: 1), cluster: "c", secret: [],
                 own: ServerInfo(record: ServerRecord(id: "a", type: "t", port: 1), instance: "i", state: .up),

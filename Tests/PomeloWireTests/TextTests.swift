@@ -34,6 +34,7 @@ struct TextTests {
 
     @Test func spellingsOfOneStringAreTwoTexts() {
         #expect("Zo\u{e9}" == "Zoe\u{301}")
+        #expect(Text("Zo\u{e9}") != Text("Zoe\u{301}"))
         #expect(Set<Text>(["Zo\u{e9}", "Zoe\u{301}", "Zo\u{e9}"]).count == 2)
         #expect("\(Text("x"))" == "x")
     }

@@ -12,7 +12,7 @@ enum Names {
     /// Files named after what they are about, because no one type of theirs says it.
     static let subjects: Set = [
         "Exports", "Contract", "ByteReading", "ByteWriting", "ServerProcess", "FrameCoder", "HandshakeStates",
-        "PresenceQuestions", "UVError", "ManualTransport", "RedisScan",
+        "PresenceQuestions", "UVError", "RedisScan",
         "TestCluster+Clients", "Libc", "Libc+Systems",
     ]
 

@@ -143,9 +143,9 @@ extension Ban {
         "Application/Application.swift", "PomeloConfiguration/OptionReader.swift",
         "PomeloConfiguration/ProcessArguments.swift",
         "PomeloCron/CronService.swift", "Transaction/Transaction.swift", "Transaction/TransactionRun.swift",
-        "PomeloTesting/FakeRedisCommands.swift", "PomeloTesting/FakeRedisState+Hashes.swift",
-        "PomeloTesting/FakeRedisState+Keys.swift", "PomeloTesting/FakeRedisState+Sets.swift",
-        "PomeloTesting/FakeRedisState+SortedSets.swift", "PomeloTesting/FakeRedisState+Streams.swift",
-        "PomeloTesting/FakeRedisState+Strings.swift",
+        "FakeRedis/FakeRedisCommands.swift", "FakeRedis/FakeRedisState+Hashes.swift",
+        "FakeRedis/FakeRedisState+Keys.swift", "FakeRedis/FakeRedisState+Sets.swift",
+        "FakeRedis/FakeRedisState+SortedSets.swift", "FakeRedis/FakeRedisState+Streams.swift",
+        "FakeRedis/FakeRedisState+Strings.swift",
     ]
 }

@@ -43,7 +43,7 @@ extension Application {
     /// One step of the start: it ends in time, and not at all once the application was told to stop.
     private func step(_ name: String, _ body: @escaping @Loop @Sendable () async throws -> Void) async throws {
         try checkNotStopping()
-        let step = LifeStep(clock)
+        let step = BoundedStep(clock)
         startStep = step
         let outcome = await step.run(within: limits.startStep, body)
         startStep = nil
@@ -173,7 +173,7 @@ extension Application {
     private func stopStep(
         _ name: String, _ deadline: Duration?, _ body: @escaping @Loop @Sendable () async throws -> Void
     ) async {
-        switch await LifeStep(clock).run(within: deadline ?? limits.stopPhase, body) {
+        switch await BoundedStep(clock).run(within: deadline ?? limits.stopPhase, body) {
         case .done: return
         case .failed(let error): log.error("\(name) failed", metadata: ["error": "\(error)"])
         case .overdue: log.error("\(name) did not end in time")

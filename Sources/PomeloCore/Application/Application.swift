@@ -3,16 +3,17 @@
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order, by folder:
 // Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, +Clients, Component, Plugin, EventListener,
-// LifecycleHooks, LifeStep, Limits, World, ServiceContext, PauseWatch.
+// LifecycleHooks, BoundedStep, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
-// BackendSessionService, SessionProcedures, SessionWatch, ConnectionStatistics.
+// BackendSessionService, SessionProcedures, ConnectionStatistics.
 // Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane, ForwardedRequests.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
-// Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler; members' ends:
-// FrontendRoster; LocalChannelStore (the seam to stores), ChannelKeeper, ChannelChanges.
-// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload, Courier.
+// Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler,
+// LocalChannelStore (the seam to stores), ChannelPersister, ChannelChanges.
+// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload.
+// Watch/: whose last session has ended: SessionWatch, WatchNotifier, WatchedMembers.
 // Cluster/: ServerDirectory, Membership (the seam to leases).
 // Publication/: ChangeFlusher.
 public import Logging
@@ -86,7 +87,7 @@ public import PomeloLoop
     var declaredRoutes: [Route] = []
     var hasAnnouncedAll = false
     /// The step that `start` is at.
-    var startStep: LifeStep?
+    var startStep: BoundedStep?
     var stopWaiters: [CheckedContinuation<Void, Never>] = []
     /// Why the application stopped by itself; nil when it was told to.
     public internal(set) var failure: (any Error)?
@@ -103,7 +104,7 @@ public import PomeloLoop
     /// Channels of this process.
     public private(set) lazy var channelService = ChannelService(
         context, watch: isFrontend ? SessionWatch(context) : nil
-    ) { [unowned self] frontend in Courier(context, to: frontend, .sessionWatch) }
+    ) { [unowned self] frontend in WatchNotifier(context, to: frontend, .sessionWatch) }
     /// Jobs that run at their times.
     public private(set) lazy var crons = CronService(clock, log, on: serverID)
     /// Pushes to users at known frontends.

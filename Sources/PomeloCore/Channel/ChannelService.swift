@@ -12,13 +12,13 @@ public import PomeloLoop
 
     let context: ServiceContext
     private var channels: [ChannelName: Channel] = [:]
-    private var rosters: [ServerID: FrontendRoster] = [:]
+    private var watched: [ServerID: WatchedMembers] = [:]
     private var lastGeneration: UInt64 = 0
     private var sweepTimer: TimerID?
     private let watch: SessionWatch?
     /// Asks a frontend about its users.
-    private let courier: @Loop (ServerID) -> Courier
-    private var keeper: ChannelKeeper?
+    private let notifier: @Loop (ServerID) -> WatchNotifier
+    private var persister: ChannelPersister?
     /// Where channels and members are kept over a restart of this server, when set before `start`.
     public var store: (any LocalChannelStore)?
     /// The first part of every key in the store.
@@ -26,12 +26,12 @@ public import PomeloLoop
     /// At a frontend, by name: which sessions a broadcast with that filter reaches.
     public var broadcastFilters: [Text: BroadcastFilter] = [:]
 
-    init(_ context: ServiceContext, watch: SessionWatch?, courier: @escaping @Loop (ServerID) -> Courier) {
+    init(_ context: ServiceContext, watch: SessionWatch?, notifier: @escaping @Loop (ServerID) -> WatchNotifier) {
         self.context = context
         self.watch = watch
-        self.courier = courier
+        self.notifier = notifier
         let own = context.serverID
-        watch?.ended = { [weak self] uid in self?.rosters[own]?.end(uid) }
+        watch?.ended = { [weak self] uid in self?.watched[own]?.end(uid) }
         context.servers.observe { [weak self] change in self?.follow(change) }
         context.procedures.immediate(.channelEnded, addressed: true) { [unowned self] caller, payload in
             self.ended(try WatchList(payload), at: caller.server)
@@ -50,7 +50,7 @@ public import PomeloLoop
         if let known = channels[name] { return known }
         let channel = Channel(name, self)
         channels[name] = channel
-        keeper?.note(name)
+        persister?.note(name)
         return channel
     }
 
@@ -74,7 +74,7 @@ public import PomeloLoop
         for (frontend, uids) in channel.end() {
             for uid in uids { left(channel, uid, frontend) }
         }
-        keeper?.rewrite(name)
+        persister?.rewrite(name)
     }
 
     /// Pushes to users whose frontends are known.
@@ -94,21 +94,21 @@ public import PomeloLoop
     func start() async throws {
         guard let store else { return }
         let before = names
-        let keeper = ChannelKeeper(store, prefix: storePrefix, self)
-        self.keeper = keeper
-        try await keeper.restore()
-        for name in before { keeper.rewrite(name) }
+        let persister = ChannelPersister(store, prefix: storePrefix, self)
+        self.persister = persister
+        try await persister.restore()
+        for name in before { persister.rewrite(name) }
     }
 
     /// Writes what is left to the store, and asks about members no more.
     func stop() async {
         if let sweepTimer { context.clock.cancel(sweepTimer) }
-        for roster in rosters.values { roster.stop() }
+        for entry in watched.values { entry.stop() }
         watch?.stop()
-        guard let keeper else { return }
+        guard let persister else { return }
         do {
             let written: Void? = try await context.clock.within(context.limits.stopPhase) {
-                try await keeper.stop()
+                try await persister.stop()
             }
             if written == nil { throw PomeloError(.unreachable, "the store did not answer in time") }
         } catch {
@@ -126,61 +126,61 @@ public import PomeloLoop
 
     func joined(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
         lastGeneration += 1
-        roster(of: frontend).join(uid, channel.name, generation: lastGeneration)
+        watchedMembers(at: frontend).join(uid, channel.name, generation: lastGeneration)
     }
 
     func left(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
-        guard let roster = rosters[frontend] else { return }
-        roster.leave(uid, channel.name)
-        if roster.isEmpty { drop(frontend) }
+        guard let entry = watched[frontend] else { return }
+        entry.leave(uid, channel.name)
+        if entry.isEmpty { drop(frontend) }
     }
 
     /// A membership of a channel has changed.
     func note(_ channel: Channel, _ uid: UserID, _ frontend: ServerID) {
-        keeper?.note(channel.name, ChannelMember(uid: uid, frontend: frontend))
+        persister?.note(channel.name, ChannelMember(uid: uid, frontend: frontend))
     }
 
     /// Has frontends looked after a user that a push has not found at all of them.
     func ask(_ uid: UserID, _ frontends: [ServerID]) {
-        for frontend in frontends { rosters[frontend]?.ask(uid) }
+        for frontend in frontends { watched[frontend]?.ask(uid) }
     }
 
     // MARK: frontends
 
-    private func roster(of frontend: ServerID) -> FrontendRoster {
+    private func watchedMembers(at frontend: ServerID) -> WatchedMembers {
         let instance = context.servers[frontend]?.instance
-        if let known = rosters[frontend] {
+        if let known = watched[frontend] {
             if known.instance == instance || instance == nil { return known }
             // What was known of another start is void.
             if known.instance != nil { known.endAll() }
         }
-        let roster = rosters[frontend] ?? makeRoster(of: frontend)
-        roster.instance = instance
-        return roster
+        let entry = watched[frontend] ?? makeWatched(at: frontend)
+        entry.instance = instance
+        return entry
     }
 
-    private func makeRoster(of frontend: ServerID) -> FrontendRoster {
+    private func makeWatched(at frontend: ServerID) -> WatchedMembers {
         let isOwn = frontend == context.serverID
-        let roster = FrontendRoster(isOwn ? nil : courier(frontend)) { [weak self] uid, channel in
+        let entry = WatchedMembers(isOwn ? nil : notifier(frontend)) { [weak self] uid, channel in
             self?.channels[channel]?.leave(uid, frontend)
         }
-        rosters[frontend] = roster
+        watched[frontend] = entry
         if sweepTimer == nil { scheduleSweep() }
-        return roster
+        return entry
     }
 
-    private func drop(_ frontend: ServerID) { rosters.removeValue(forKey: frontend)?.stop() }
+    private func drop(_ frontend: ServerID) { watched.removeValue(forKey: frontend)?.stop() }
 
     private func ended(_ list: WatchList, at frontend: ServerID) {
-        for (uid, generation) in list.users { rosters[frontend]?.end(uid, generation: generation) }
+        for (uid, generation) in list.users { watched[frontend]?.end(uid, generation: generation) }
     }
 
     private func follow(_ change: ServerChange) {
         switch change {
         case .removed(let ids):
-            for id in ids { rosters[id]?.endAll() }
+            for id in ids { watched[id]?.endAll() }
         case .added(let records):
-            for record in records where rosters[record.id] != nil { _ = roster(of: record.id) }
+            for record in records where watched[record.id] != nil { _ = watchedMembers(at: record.id) }
         case .replaced: break
         }
     }
@@ -189,8 +189,8 @@ public import PomeloLoop
         sweepTimer = context.clock.schedule(after: context.random.jittered(Self.sweepInterval)) { [weak self] in
             guard let self else { return }
             self.sweepTimer = nil
-            for roster in self.rosters.values { roster.askAll() }
-            if !self.rosters.isEmpty { self.scheduleSweep() }
+            for entry in self.watched.values { entry.askAll() }
+            if !self.watched.isEmpty { self.scheduleSweep() }
         }
     }
 }

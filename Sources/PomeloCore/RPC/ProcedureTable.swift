@@ -186,7 +186,7 @@ public import PomeloLoop
         switch error {
         case let error as RPCError: error.ofFurtherCall
         case let fault as Fault: .failed(code: fault.code, message: fault.message ?? "")
-        case let error as PomeloError: .failed(code: 500, message: error.telling)
+        case let error as PomeloError: .failed(code: 500, message: error.wireText)
         default: .failed(code: 500, message: "\(error)")
         }
     }

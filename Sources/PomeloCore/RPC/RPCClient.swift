@@ -75,7 +75,7 @@ public import PomeloLoop
 
     /// Calls a procedure of the framework, or of a service, with a payload of its own form.
     ///
-    /// - Throws: also `.failed` of the text `replaced: …`, which `PomeloError.told` reads, when another start of the
+    /// - Throws: also `.failed` of the text `replaced: …`, which `PomeloError(wire:)` reads, when another start of the
     ///   server answers than the procedure is for.
     public func system(
         _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration? = nil

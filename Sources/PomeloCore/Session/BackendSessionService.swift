@@ -195,7 +195,7 @@ import PomeloWire
             return try await context.rpc.system(
                 frontend, procedure.at(instance), payload.bytes, within: context.limits.sessionCall)
         } catch .failed(_, let message) {
-            throw PomeloError.told(message, otherwise: .noSession, at: "\(frontend)")
+            throw PomeloError(wire: message, otherwise: .noSession, at: "\(frontend)")
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not answer \(procedure)", cause: error)
         }

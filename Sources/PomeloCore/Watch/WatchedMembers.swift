@@ -7,7 +7,7 @@ import PomeloLoop
 /// The own frontend's sessions are observed. Another one is asked about each user; it answers who has no session, and
 /// tells later when a last session has ended. Each `join` asks anew under a greater number, and an answer counts only
 /// while its number is the latest: a late word about an old session cannot end a new membership.
-@Loop final class FrontendRoster {
+@Loop final class WatchedMembers {
     private struct Entry {
         var channels: Set<ChannelName> = []
         var generation: UInt64 = 0
@@ -17,15 +17,15 @@ import PomeloLoop
     var instance: InstanceID?
     /// A user has no session there; asked for each channel it is in.
     private let ended: @Loop (UserID, ChannelName) -> Void
-    private let courier: Courier?
+    private let notifier: WatchNotifier?
     private var users: [UserID: Entry] = [:]
 
-    /// Without a courier for the own frontend.
-    init(_ courier: Courier?, ended: @escaping @Loop (UserID, ChannelName) -> Void) {
-        self.courier = courier
+    /// Without a notifier for the own frontend.
+    init(_ notifier: WatchNotifier?, ended: @escaping @Loop (UserID, ChannelName) -> Void) {
+        self.notifier = notifier
         self.ended = ended
-        courier?.delivered = { [weak self] asked, reply in self?.answered(asked, reply) }
-        courier?.gaveUp = { [weak self] in self?.endAll() }
+        notifier?.delivered = { [weak self] asked, reply in self?.answered(asked, reply) }
+        notifier?.gaveUp = { [weak self] in self?.endAll() }
     }
 
     var isEmpty: Bool { users.isEmpty }
@@ -33,7 +33,7 @@ import PomeloLoop
     func join(_ uid: UserID, _ channel: ChannelName, generation: UInt64) {
         users[uid, default: Entry()].channels.insert(channel)
         users[uid]?.generation = generation
-        courier?.send(uid, generation)
+        notifier?.send(uid, generation)
     }
 
     func leave(_ uid: UserID, _ channel: ChannelName) {
@@ -43,7 +43,7 @@ import PomeloLoop
 
     /// Asks about a user again.
     func ask(_ uid: UserID) {
-        if let entry = users[uid] { courier?.send(uid, entry.generation) }
+        if let entry = users[uid] { notifier?.send(uid, entry.generation) }
     }
 
     /// Asks about all users again, whose frontend may have forgotten that it was asked.
@@ -62,7 +62,7 @@ import PomeloLoop
         for uid in Array(users.keys) { end(uid) }
     }
 
-    func stop() { courier?.stop() }
+    func stop() { notifier?.stop() }
 
     private func answered(_ asked: [UserID: UInt64], _ reply: Bytes) {
         var reader = PayloadReader(reply)

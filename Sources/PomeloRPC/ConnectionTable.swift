@@ -27,7 +27,7 @@ public struct RPCCounters: Sendable, Equatable {
 }
 
 /// What the parts of one transport share.
-@Loop final class TransportCore {
+@Loop final class ConnectionTable {
     /// The time given to the last bytes of a connection that closes in order.
     static let closeTimeout: Duration = .seconds(1)
     /// Lines about servers that stop answering, or answer again, in each window: on a machine that is overloaded
@@ -40,9 +40,9 @@ public struct RPCCounters: Sendable, Equatable {
     /// Set once nothing may be begun any more.
     var isStopped = false
     /// Connections of this side as caller, by age; until their stream has ended.
-    var callers: [Int: CallerConnection] = [:]
+    var outbound: [Int: OutboundConnection] = [:]
     /// Connections of this side as callee, by age; until their stream has ended.
-    var callees: [Int: CalleeConnection] = [:]
+    var inbound: [Int: InboundConnection] = [:]
     /// Called after a call has ended, while someone waits for all to end.
     var whenSettled: (@Loop () -> Void)?
     private var serial = 0
@@ -81,7 +81,7 @@ public struct RPCCounters: Sendable, Equatable {
     /// Connects and shakes hands; the result is open, and belongs to the caller of this function.
     func open(
         _ server: ServerInfo, expecting instance: InstanceID?, until limit: UInt64
-    ) async -> Result<CallerConnection, HandshakeFailure> {
+    ) async -> Result<OutboundConnection, HandshakeFailure> {
         let address = SocketAddress(host: server.record.host, port: server.record.port)
         let stream: any ByteStream
         do throws(NetworkError) {
@@ -102,7 +102,7 @@ public struct RPCCounters: Sendable, Equatable {
         let hello = Hello(
             cluster: context.cluster, server: context.own.id, instance: context.own.instance,
             callee: server.id, expected: instance, nonce: nonce(), sent: clock.now)
-        let connection = CallerConnection(self, stream, hello)
+        let connection = OutboundConnection(self, stream, hello)
         do throws(HandshakeFailure) {
             try await connection.shakeHands(until: limit)
             return .success(connection)
@@ -129,7 +129,7 @@ public struct RPCCounters: Sendable, Equatable {
     }
 }
 
-extension TransportCore {
+extension ConnectionTable {
     /// Writes one frame; returns its size, or nil when it cannot be put into bytes.
     @discardableResult
     func write(_ frame: RPCFrame, to stream: any ByteStream, _ writer: inout FrameWriter) -> Int? {

@@ -43,7 +43,7 @@ import PomeloRPC
         }
     }
 
-    func start(_ cluster: TestCluster, port: Int = 0, secret: String = "secret", name: String = "c")
+    func start(_ cluster: TransportCluster, port: Int = 0, secret: String = "secret", name: String = "c")
         async throws
     {
         info.record.port = port
@@ -78,14 +78,14 @@ import PomeloRPC
     /// Starts a call and returns where its outcome will be.
     func begin(
         _ other: TestServer, _ method: String = "echo", _ payload: Bytes = [7], within: Duration = .seconds(5)
-    ) -> Outcome {
+    ) -> CallOutcome {
         begin(other.info.id, method, payload, within: within)
     }
 
     func begin(
         _ id: ServerID, _ method: String = "echo", _ payload: Bytes = [7], within: Duration = .seconds(5)
-    ) -> Outcome {
-        let outcome = Outcome()
+    ) -> CallOutcome {
+        let outcome = CallOutcome()
         outcome.task = Loop.spawn {
             outcome.add(await self.call(id, method, payload, within: within))
         }
@@ -94,7 +94,7 @@ import PomeloRPC
 }
 
 /// The outcomes of one call: there must be one.
-@Loop final class Outcome {
+@Loop final class CallOutcome {
     private(set) var all: [Result<Bytes, RPCError>] = []
     var task: Task<Void, Never>?
 
@@ -115,7 +115,7 @@ import PomeloRPC
 }
 
 /// Servers that share a network and a clock.
-@Loop final class TestCluster {
+@Loop final class TransportCluster {
     let network: any Network
     let clock: any LoopClock
     let random: RandomSource
@@ -140,9 +140,9 @@ import PomeloRPC
 @Loop final class MemoryCluster {
     let net = TestNetwork()
     let clock = ManualClock()
-    let cluster: TestCluster
+    let cluster: TransportCluster
 
-    init(seed: UInt64 = 1) { cluster = TestCluster(network: net, clock: clock, seed: seed) }
+    init(seed: UInt64 = 1) { cluster = TransportCluster(network: net, clock: clock, seed: seed) }
 
     func pair(_ options: RPCOptions = RPCOptions()) async throws -> (TestServer, TestServer) {
         try await cluster.pair(options)

@@ -35,7 +35,7 @@ struct WatchList {
 ///
 /// What waits is one number per user, so it is bounded by the users. It gives up on a server that stays unknown, and
 /// at once on a start of it that is over.
-@Loop final class Courier {
+@Loop final class WatchNotifier {
     private static let batchLength = 1024
     /// Attempts in a row at a server that is not in the view: about eight seconds, for a view may be behind.
     private static let attemptsAtUnknown = 6

@@ -15,12 +15,12 @@ import PomeloLoop
     /// One start of a server that asked.
     private final class Watcher {
         let instance: InstanceID
-        let courier: Courier
+        let notifier: WatchNotifier
         var users: [UserID: UInt64] = [:]
 
-        init(_ instance: InstanceID, _ courier: Courier) {
+        init(_ instance: InstanceID, _ notifier: WatchNotifier) {
             self.instance = instance
-            self.courier = courier
+            self.notifier = notifier
         }
     }
 
@@ -61,14 +61,14 @@ import PomeloLoop
     private func watcher(_ server: ServerID, _ instance: InstanceID) -> Watcher {
         if let known = watchers[server], known.instance == instance { return known }
         forget(server)
-        let courier = Courier(context, to: server, .channelEnded, instance)
-        courier.gaveUp = { [weak self] in self?.forget(server) }
-        let watcher = Watcher(instance, courier)
+        let notifier = WatchNotifier(context, to: server, .channelEnded, instance)
+        notifier.gaveUp = { [weak self] in self?.forget(server) }
+        let watcher = Watcher(instance, notifier)
         watchers[server] = watcher
         return watcher
     }
 
-    private func forget(_ server: ServerID) { watchers.removeValue(forKey: server)?.courier.stop() }
+    private func forget(_ server: ServerID) { watchers.removeValue(forKey: server)?.notifier.stop() }
 
     /// A server that is gone, or has started anew, has no channels of before.
     private func follow(_ change: ServerChange) {
@@ -91,7 +91,7 @@ import PomeloLoop
         guard last else { return }
         ended(uid)
         for watcher in watchers.values {
-            if let generation = watcher.users.removeValue(forKey: uid) { watcher.courier.send(uid, generation) }
+            if let generation = watcher.users.removeValue(forKey: uid) { watcher.notifier.send(uid, generation) }
         }
     }
 }

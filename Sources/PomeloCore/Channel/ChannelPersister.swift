@@ -8,7 +8,7 @@ import PomeloLoop
 ///
 /// Unlike published state (`WriteBehind`) its entries hang on no lease: they are the truth after a restart. So they are
 /// read before anything is written, carry no sequence, and are not compared with the memory again.
-@Loop final class ChannelKeeper {
+@Loop final class ChannelPersister {
     /// Values written in one call.
     private static let batchLength = 512
 
@@ -100,7 +100,7 @@ import PomeloLoop
 
 // MARK: writing
 
-extension ChannelKeeper: PendingChanges {
+extension ChannelPersister: PendingChanges {
     var hasChanges: Bool { !changes.isEmpty }
     var mayWrite: Bool { isRestored }
 

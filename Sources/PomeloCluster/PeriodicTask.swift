@@ -2,7 +2,7 @@
 import PomeloLoop
 
 /// Does something again and again, never twice at once, as long as its owner lives.
-@Loop final class Ticker {
+@Loop final class PeriodicTask {
     private let clock: any LoopClock
     private let random: RandomSource
     private let interval: Duration

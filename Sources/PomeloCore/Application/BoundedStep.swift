@@ -5,7 +5,7 @@ import PomeloLoop
 ///
 /// The step runs in a task of its own. `stop` cancels that task and shortens the deadline. When the deadline passes the
 /// wait is over with `.overdue`; the task goes on alone, cancelled, and what it does then is nobody's result any more.
-@Loop final class LifeStep {
+@Loop final class BoundedStep {
     enum Outcome {
         case done
         case failed(any Error)

@@ -5,9 +5,9 @@ import PomeloLoop
 import PomeloWire
 
 /// A connection over which another server calls this one.
-@Loop final class CalleeConnection: ByteStreamDelegate {
+@Loop final class InboundConnection: ByteStreamDelegate {
     private enum Phase {
-        case shaking(CalleeHandshake)
+        case shaking(InboundHandshake)
         case open
         /// Finishes what it has begun.
         case draining
@@ -46,7 +46,7 @@ import PomeloWire
     /// Pieces of long replies given to the stream ahead of the kernel; the rest waits behind short replies.
     private static let piecesAhead = 4
 
-    private let core: TransportCore
+    private let table: ConnectionTable
     private let stream: any ByteStream
     private let serial: Int
     private let confirmAfter: UInt64
@@ -71,24 +71,24 @@ import PomeloWire
     private var handshakeTimer: TimerID?
     /// Who calls, once it has proved the secret.
     private(set) var peer: Hello?
-    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.answerOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.answerOverdue(now) }
     /// When bytes last arrived; monotonic nanoseconds.
     private(set) var lastHeard: UInt64
 
-    init(_ core: TransportCore, _ stream: any ByteStream) {
-        self.core = core
+    init(_ table: ConnectionTable, _ stream: any ByteStream) {
+        self.table = table
         self.stream = stream
-        serial = core.nextSerial()
-        lastHeard = core.clock.now
-        confirmAfter = core.options.confirmAfter.clampedNanoseconds
-        let context = core.context
-        let own = Challenge(server: context.own.id, instance: context.own.instance, nonce: core.nonce())
+        serial = table.nextSerial()
+        lastHeard = table.clock.now
+        confirmAfter = table.options.confirmAfter.clampedNanoseconds
+        let context = table.context
+        let own = Challenge(server: context.own.id, instance: context.own.instance, nonce: table.nonce())
         phase = .shaking(
-            CalleeHandshake(
-                cluster: context.cluster, own: own, secret: context.secret, sealedStart: core.sealedStart,
-                mustSeal: core.mustSeal(stream)))
-        core.callees[serial] = self
-        handshakeTimer = core.clock.schedule(after: core.options.handshakeTimeout) { [weak self] in
+            InboundHandshake(
+                cluster: context.cluster, own: own, secret: context.secret, sealedStart: table.sealedStart,
+                mustSeal: table.mustSeal(stream)))
+        table.inbound[serial] = self
+        handshakeTimer = table.clock.schedule(after: table.options.handshakeTimeout) { [weak self] in
             self?.refuse(.malformed, "no handshake in time")
         }
         stream.delegate = self
@@ -101,11 +101,11 @@ import PomeloWire
     // MARK: frames
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        lastHeard = core.clock.now
+        lastHeard = table.clock.now
         // Procedures run while the reader does, so it must not be in its property.
         var reader = self.reader
         self.reader = FrameReader(maxFrameBytes: 0)
-        let limit = core.options.maxFrameBytes
+        let limit = table.options.maxFrameBytes
         do throws(WireError) {
             try reader.decode(copy bytes) { frame, maxFrameBytes in
                 receive(frame)
@@ -136,14 +136,14 @@ import PomeloWire
         case (_, .cancel(let id)): cancel(id)
         case (_, .ping(let token, let sent)):
             _ = age(of: sent)
-            write(.pong(token: token, instance: core.context.own.instance.rawValue))
+            write(.pong(token: token, instance: table.context.own.instance.rawValue))
         case (_, .pong(let token, _)):
             if token == pingToken { confirmed() }
         default: broke("a caller does not send this frame")
         }
     }
 
-    private func shake(_ step: CalleeHandshake.Step) {
+    private func shake(_ step: InboundHandshake.Step) {
         switch step {
         case .send(let frame): write(frame)
         case .seal(let frame, let keys):
@@ -152,10 +152,10 @@ import PomeloWire
             newCipher = keys.receiving
         case .refuse(let refusal, let reason): refuse(refusal, reason)
         case .established(let peer, let frames):
-            if let handshakeTimer { core.clock.cancel(handshakeTimer) }
+            if let handshakeTimer { table.clock.cancel(handshakeTimer) }
             handshakeTimer = nil
             // What waits in older connections of this server may have been given up with them.
-            for older in core.callees.values where older.peer?.server == peer.server { older.confirm() }
+            for older in table.inbound.values where older.peer?.server == peer.server { older.confirm() }
             self.peer = peer
             _ = age(of: peer.sent)
             phase = .open
@@ -164,14 +164,14 @@ import PomeloWire
     }
 
     private func refuse(_ refusal: Refusal, _ reason: String) {
-        core.noteRefusal(of: stream.remoteAddress, reason)
+        table.noteRefusal(of: stream.remoteAddress, reason)
         write(.refused(code: refusal.rawValue, reason: reason))
         close()
     }
 
     private func broke(_ reason: String) {
         if isShaking { return refuse(.malformed, reason) }
-        core.noteViolation(by: stream.remoteAddress.description, reason)
+        table.noteViolation(by: stream.remoteAddress.description, reason)
         close()
     }
 
@@ -182,12 +182,12 @@ import PomeloWire
         lastID = id
         let left = UInt64(remaining) * 1_000_000
         guard left > age else { return dropLate(id) }
-        guard running + held.count < core.options.maxInFlightPerPeer else {
+        guard running + held.count < table.options.maxInFlightPerPeer else {
             return notExecuted(id, "overloaded: \(running) calls are being run")
         }
-        let call = Held(id: id, deadline: core.clock.now &+ (left - age), procedure: procedure, payload: payload)
+        let call = Held(id: id, deadline: table.clock.now &+ (left - age), procedure: procedure, payload: payload)
         guard isConfirming else { return begin(call) }
-        guard held.isEmpty || heldBytes + payload.count <= core.options.maxQueuedBytesPerPeer else {
+        guard held.isEmpty || heldBytes + payload.count <= table.options.maxQueuedBytesPerPeer else {
             return notExecuted(id, "overloaded: \(heldBytes) bytes of calls wait")
         }
         held.append(call)
@@ -197,11 +197,11 @@ import PomeloWire
 
     private func begin(_ taken: Held) {
         guard let peer else { return }
-        core.counters.served += 1
+        table.counters.served += 1
         running += 1
         let call = Served(taken.id, taken.deadline)
         let caller = RPCCaller(server: peer.server, instance: peer.instance, deadline: call.deadline)
-        call.queued = core.context.procedures.run(taken.procedure, caller, taken.payload) { outcome in
+        call.queued = table.context.procedures.run(taken.procedure, caller, taken.payload) { outcome in
             self.finish(call, outcome)
         }
         if !call.isOver {
@@ -214,7 +214,7 @@ import PomeloWire
 
     /// How old a frame is; an old one has the caller asked about what came with it.
     private func age(of sent: UInt64) -> UInt64 {
-        let age = ages.age(sent: sent, at: core.clock.now)
+        let age = ages.age(sent: sent, at: table.clock.now)
         if age > confirmAfter { confirm() }
         return age
     }
@@ -226,14 +226,14 @@ import PomeloWire
         guard case .open = phase, !isConfirming else { return }
         isConfirming = true
         pingToken += 1
-        write(.ping(token: pingToken, sent: core.clock.now))
+        write(.ping(token: pingToken, sent: table.clock.now))
     }
 
     private func confirmed() {
         isConfirming = false
         let awaited = takeHeld { _ in true }
         for call in awaited {
-            if call.deadline > core.clock.now { begin(call) } else { dropLate(call.id) }
+            if call.deadline > table.clock.now { begin(call) } else { dropLate(call.id) }
         }
     }
 
@@ -245,18 +245,18 @@ import PomeloWire
     }
 
     private func dropLate(_ id: UInt32) {
-        core.counters.late += 1
+        table.counters.late += 1
         notExecuted(id, "its time was over before it began")
     }
 
     private func finish(_ call: Served, _ outcome: Result<Bytes, RPCError>) {
         running -= 1
-        if outcome.isLate { core.counters.late += 1 }
+        if outcome.isLate { table.counters.late += 1 }
         guard !call.isOver else { return }
         end(call)
         if outcome.isLate { return notExecuted(call.id, "its time was over before it began") }
-        answer(call.id, outcome.crossing(limit: core.options.maxFrameBytes))
-        if case .draining = phase { core.settled() }
+        answer(call.id, outcome.crossing(limit: table.options.maxFrameBytes))
+        if case .draining = phase { table.settled() }
     }
 
     private func end(_ call: Served) {
@@ -268,10 +268,10 @@ import PomeloWire
         if let call = calls[id] {
             end(call)
         } else {
-            core.counters.late += takeHeld { $0.id == id }.count
+            table.counters.late += takeHeld { $0.id == id }.count
             chunks.remove(id)
         }
-        core.settled()
+        table.settled()
     }
 
     private func answerOverdue(_ now: UInt64) -> UInt64? {
@@ -281,7 +281,7 @@ import PomeloWire
             answer(id, .failure(.failed(code: 504, message: "no answer within the deadline")))
         }
         for call in takeHeld(where: { $0.deadline <= now }) { dropLate(call.id) }
-        core.settled()
+        table.settled()
         return (calls.values.map(\.deadline) + held.map(\.deadline)).min()
     }
 
@@ -296,10 +296,10 @@ import PomeloWire
     private func answer(_ id: UInt32, _ outcome: Result<Bytes, RPCError>) {
         switch outcome {
         case .success(let reply):
-            guard queuedBytes == 0 || queuedBytes + reply.count <= core.options.maxQueuedBytesPerPeer else {
+            guard queuedBytes == 0 || queuedBytes + reply.count <= table.options.maxQueuedBytesPerPeer else {
                 return fail(id, 503, "executed, but \(queuedBytes) bytes wait before the reply")
             }
-            if reply.count <= core.options.chunkBytes {
+            if reply.count <= table.options.chunkBytes {
                 write(.reply(id: id, reply))
             } else {
                 chunks.append(id, reply)
@@ -319,7 +319,7 @@ import PomeloWire
     }
 
     private func sendChunks() {
-        let size = max(1, core.options.chunkBytes)
+        let size = max(1, table.options.chunkBytes)
         while stream.queuedBytes < Self.piecesAhead * size, let chunk = chunks.next(upTo: size) {
             write(.replyChunk(id: chunk.id, last: chunk.last, chunk.bytes))
         }
@@ -327,7 +327,7 @@ import PomeloWire
 
     /// A caller that does not read its answers is not read from either.
     private func limitOutput() {
-        let isFull = queuedBytes > core.options.maxQueuedBytesPerPeer / 2
+        let isFull = queuedBytes > table.options.maxQueuedBytesPerPeer / 2
         guard isFull != isPaused else { return }
         if case .ended = phase { return }
         isPaused = isFull
@@ -337,12 +337,12 @@ import PomeloWire
     func streamDidDrain(_ stream: any ByteStream) {
         sendChunks()
         limitOutput()
-        core.settled()
+        table.settled()
     }
 
     private func write(_ frame: RPCFrame) {
         if case .ended = phase { return }
-        core.write(frame, to: stream, &writer)
+        table.write(frame, to: stream, &writer)
     }
 
     // MARK: the end
@@ -351,7 +351,7 @@ import PomeloWire
 
     /// Ends a handshake that stands in the way of others; nobody is told, for nobody may be listening.
     func giveWay() {
-        core.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
+        table.noteRefusal(of: stream.remoteAddress, "too many connections without a handshake")
         ended()
         stream.close()
     }
@@ -371,7 +371,7 @@ import PomeloWire
     func close() {
         if case .ended = phase { return }
         ended()
-        stream.closeAfterFlush(within: TransportCore.closeTimeout)
+        stream.closeAfterFlush(within: ConnectionTable.closeTimeout)
     }
 
     private func ended() {
@@ -379,18 +379,18 @@ import PomeloWire
         // Its keys are forgotten with the connection.
         reader = FrameReader(maxFrameBytes: 0)
         writer.seal(with: nil)
-        if let handshakeTimer { core.clock.cancel(handshakeTimer) }
+        if let handshakeTimer { table.clock.cancel(handshakeTimer) }
         handshakeTimer = nil
         sweep.stop()
         for call in calls.values { call.end() }
         calls = [:]
-        core.counters.late += takeHeld { _ in true }.count
+        table.counters.late += takeHeld { _ in true }.count
         chunks = ChunkQueue()
     }
 
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
-        core.callees[serial] = nil
+        table.inbound[serial] = nil
         ended()
-        core.settled()
+        table.settled()
     }
 }

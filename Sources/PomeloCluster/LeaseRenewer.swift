@@ -4,7 +4,7 @@ import PomeloLoop
 import PomeloRedis
 
 /// Writes this server's entry and renews its lease.
-@Loop final class LeaseKeeper {
+@Loop final class LeaseRenewer {
     /// How the registry sees this instance.
     enum Standing: Equatable {
         case held

@@ -7,7 +7,7 @@ import PomeloLoop
 import PomeloWire
 
 /// The connections of one started connector, and what they share.
-@Loop final class HybridClients {
+@Loop final class ClientConnections {
     /// Stands for one way to frame a push, as its key in `PushMessage`.
     final class Framing: Sendable {}
 

@@ -7,21 +7,21 @@ import PomeloWire
 /// Told what becomes of a connection; each is called at most once.
 @Loop protocol CallerConnectionOwner: AnyObject {
     /// It takes no further calls; those under way go on.
-    func connectionIsLeaving(_ connection: CallerConnection)
+    func connectionIsLeaving(_ connection: OutboundConnection)
     /// The peer has stopped answering; `connectionDidEnd` follows.
-    func connectionFellSilent(_ connection: CallerConnection)
-    func connectionDidEnd(_ connection: CallerConnection)
+    func connectionFellSilent(_ connection: OutboundConnection)
+    func connectionDidEnd(_ connection: OutboundConnection)
 }
 
 /// A connection over which this server calls another.
-@Loop final class CallerConnection: ByteStreamDelegate, CallHolder {
+@Loop final class OutboundConnection: ByteStreamDelegate, CallHolder {
     private enum Phase { case shaking, open, leaving, ended }
 
-    private let core: TransportCore
+    private let table: ConnectionTable
     private let stream: any ByteStream
     private let serial: Int
     private let peer: ServerID
-    private var handshake: CallerHandshake
+    private var handshake: OutboundHandshake
     private let shaking = FirstOutcome<Result<Void, HandshakeFailure>>()
     private var phase = Phase.shaking
     private var reader = FrameReader(maxFrameBytes: RPCFrame.maxHelloBytes + 1)
@@ -36,7 +36,7 @@ import PomeloWire
     private var takenBefore = 0
     private var pings: [UInt64: CheckedContinuation<PingAnswer, Never>] = [:]
     private var lastToken: UInt64 = 0
-    private lazy var sweep = DeadlineSweep(core.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
 
     weak var owner: (any CallerConnectionOwner)?
     /// The instance that has proved the secret.
@@ -44,20 +44,20 @@ import PomeloWire
     /// Monotonic nanoseconds.
     let opened: UInt64
 
-    init(_ core: TransportCore, _ stream: any ByteStream, _ hello: Hello) {
-        self.core = core
+    init(_ table: ConnectionTable, _ stream: any ByteStream, _ hello: Hello) {
+        self.table = table
         self.stream = stream
-        serial = core.nextSerial()
+        serial = table.nextSerial()
         peer = hello.callee
-        handshake = CallerHandshake(
-            hello, secret: core.context.secret, sealedStart: core.mustSeal(stream) ? core.sealedStart : nil)
-        opened = core.clock.now
-        let options = core.options
+        handshake = OutboundHandshake(
+            hello, secret: table.context.secret, sealedStart: table.mustSeal(stream) ? table.sealedStart : nil)
+        opened = table.clock.now
+        let options = table.options
         meter = SilenceMeter(
             interval: options.pingInterval.clampedNanoseconds,
             timeout: options.pingTimeout.clampedNanoseconds,
             limit: options.suspectAfterMisses, now: opened)
-        core.callers[serial] = self
+        table.outbound[serial] = self
     }
 
     var isOpen: Bool { phase == .open }
@@ -67,7 +67,7 @@ import PomeloWire
     // MARK: handshake
 
     func shakeHands(until limit: UInt64) async throws(HandshakeFailure) {
-        timer = core.clock.schedule(at: limit) { [weak self] in
+        timer = table.clock.schedule(at: limit) { [weak self] in
             self?.shook(.failure(.unreachable("no answer to the handshake in time")))
         }
         stream.delegate = self
@@ -75,7 +75,7 @@ import PomeloWire
         try await shaking.wait().get()
     }
 
-    private func take(_ step: CallerHandshake.Step) {
+    private func take(_ step: OutboundHandshake.Step) {
         switch step {
         case .send(let frame): write(frame)
         case .seal(let keys, let frame):
@@ -87,7 +87,7 @@ import PomeloWire
             self.instance = instance
             phase = .open
             shook(.success(()))
-            meter.heard(at: core.clock.now)
+            meter.heard(at: table.clock.now)
             watch()
         case .failed(let failure):
             shook(.failure(failure))
@@ -96,7 +96,7 @@ import PomeloWire
 
     private func shook(_ outcome: Result<Void, HandshakeFailure>) {
         guard shaking.end(with: outcome) else { return }
-        if let timer { core.clock.cancel(timer) }
+        if let timer { table.clock.cancel(timer) }
         timer = nil
         if case .failure = outcome { end("handshake failed") }
     }
@@ -105,16 +105,16 @@ import PomeloWire
 
     /// Sends a call; only while open.
     func send(_ call: PendingCall) {
-        let remaining = core.clock.left(until: call.deadline)
+        let remaining = table.clock.left(until: call.deadline)
         let milliseconds = (remaining.clampedNanoseconds + 999_999) / 1_000_000
         guard milliseconds > 0 else { return call.fail(.notSent("the deadline has passed")) }
         let id = lastID + 1
         let frame = RPCFrame.call(
-            id: id, sent: core.clock.now, remainingMilliseconds: UInt32(clamping: milliseconds),
+            id: id, sent: table.clock.now, remainingMilliseconds: UInt32(clamping: milliseconds),
             RPCFrameTarget(call.procedure), payload: call.payload)
         guard write(frame) else { return call.fail(.notSent("the name of the procedure is too long")) }
         lastID = id
-        core.counters.sent += 1
+        table.counters.sent += 1
         call.payload = []
         call.id = id
         call.holder = self
@@ -149,13 +149,13 @@ import PomeloWire
 
     private func ended() {
         if phase == .leaving, calls.isEmpty { close() }
-        core.settled()
+        table.settled()
     }
 
     private func gather(_ id: UInt32, _ last: Bool, _ piece: Bytes) {
         guard let call = calls[id] else { return }
-        guard call.partialReply.count + piece.count <= core.options.maxFrameBytes else {
-            return violated("a reply has more than \(core.options.maxFrameBytes) bytes")
+        guard call.partialReply.count + piece.count <= table.options.maxFrameBytes else {
+            return violated("a reply has more than \(table.options.maxFrameBytes) bytes")
         }
         call.partialReply += piece
         if last { settle(id, .success(call.partialReply)) }
@@ -186,8 +186,8 @@ import PomeloWire
         return await withCheckedContinuation { continuation in
             guard phase == .open || phase == .leaving else { return continuation.resume(returning: .ended) }
             pings[token] = continuation
-            _ = core.clock.schedule(at: limit) { [weak self] in self?.answered(token, .silent) }
-            write(.ping(token: token, sent: core.clock.now))
+            _ = table.clock.schedule(at: limit) { [weak self] in self?.answered(token, .silent) }
+            write(.ping(token: token, sent: table.clock.now))
         }
     }
 
@@ -198,12 +198,12 @@ import PomeloWire
     private func watch() {
         // A ping behind a long call waits its turn: while the peer takes bytes off the queue, it lives.
         let taken = written - stream.queuedBytes
-        if stream.queuedBytes > 0, taken > takenBefore { meter.heard(at: core.clock.now) }
+        if stream.queuedBytes > 0, taken > takenBefore { meter.heard(at: table.clock.now) }
         takenBefore = taken
-        switch meter.check(at: core.clock.now) {
+        switch meter.check(at: table.clock.now) {
         case .wait(let instant): watchAgain(at: instant)
         case .ping(let instant):
-            write(.ping(token: 0, sent: core.clock.now))
+            write(.ping(token: 0, sent: table.clock.now))
             watchAgain(at: instant)
         case .silent:
             owner?.connectionFellSilent(self)
@@ -212,17 +212,17 @@ import PomeloWire
     }
 
     private func watchAgain(at instant: UInt64) {
-        timer = core.clock.schedule(at: instant) { [weak self] in self?.watch() }
+        timer = table.clock.schedule(at: instant) { [weak self] in self?.watch() }
     }
 
     // MARK: frames
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        meter.heard(at: core.clock.now)
+        meter.heard(at: table.clock.now)
         // Frames are applied while the reader runs, so it must not be in its property.
         var reader = self.reader
         self.reader = FrameReader(maxFrameBytes: 0)
-        let limit = core.options.maxFrameBytes
+        let limit = table.options.maxFrameBytes
         do throws(WireError) {
             try reader.decode(copy bytes) { frame, maxFrameBytes in
                 receive(frame)
@@ -245,7 +245,7 @@ import PomeloWire
         case .failure(let id, let kind, let code, let message): failed(id, kind, code, message)
         case .pong(let token, let instance): answered(token, .answered(InstanceID(instance)))
         // Every cancellation written so far arrives before this answer.
-        case .ping(let token, _): write(.pong(token: token, instance: core.context.own.instance.rawValue))
+        case .ping(let token, _): write(.pong(token: token, instance: table.context.own.instance.rawValue))
         case .goAway(let lastID): wentAway(lastID)
         default: violated("a callee does not send this frame")
         }
@@ -254,14 +254,14 @@ import PomeloWire
     func streamDidDrain(_ stream: any ByteStream) {}
 
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
-        core.callers[serial] = nil
+        table.outbound[serial] = nil
         end("the connection to \(peer) was lost")
-        core.settled()
+        table.settled()
     }
 
     @discardableResult
     private func write(_ frame: RPCFrame) -> Bool {
-        guard let size = core.write(frame, to: stream, &writer) else { return false }
+        guard let size = table.write(frame, to: stream, &writer) else { return false }
         written += size
         return true
     }
@@ -273,7 +273,7 @@ import PomeloWire
             calls.removeValue(forKey: id)?.fail(.notSent("\(peer) is stopping"))
         }
         leave()
-        core.settled()
+        table.settled()
     }
 
     /// Takes no further calls; closes after the last answer.
@@ -292,7 +292,7 @@ import PomeloWire
 
     private func violated(_ reason: String) {
         guard phase != .ended else { return }
-        core.noteViolation(by: peer.rawValue, reason)
+        table.noteViolation(by: peer.rawValue, reason)
         end("\(peer) broke the protocol: \(reason)")
     }
 
@@ -304,14 +304,14 @@ import PomeloWire
         reader = FrameReader(maxFrameBytes: 0)
         writer.seal(with: nil)
         shook(.failure(.unreachable(reason)))
-        if let timer { core.clock.cancel(timer) }
+        if let timer { table.clock.cancel(timer) }
         sweep.stop()
         let lost = calls.sorted { $0.key < $1.key }
         calls = [:]
         for (_, call) in lost { call.fail(.maybeExecuted(reason)) }
         for token in pings.keys.sorted() { answered(token, .ended) }
-        if inOrder { stream.closeAfterFlush(within: TransportCore.closeTimeout) } else { stream.close() }
+        if inOrder { stream.closeAfterFlush(within: ConnectionTable.closeTimeout) } else { stream.close() }
         owner?.connectionDidEnd(self)
-        core.settled()
+        table.settled()
     }
 }
