@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloContract: the words that servers, clients and files share: names, routes, messages, errors.
-// Reading order: Identifiers, Contract, Errors, ServerRecord.
+// Reading order: Identifiers, Contract, Errors, ServerRecord, Payload.
 public import PomeloBytes
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // with: Sources/PomeloContract/Identifiers.swift Sources/PomeloContract/Errors.swift
-// with: Sources/PomeloCore/RPC/Payload.swift
+// with: Sources/PomeloContract/Payload.swift
 
 /// The first byte of each step says what is asked for next; whatever is read can be written, as the same bytes.
 @_cdecl("LLVMFuzzerTestOneInput")

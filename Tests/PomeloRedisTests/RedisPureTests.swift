@@ -168,6 +168,16 @@ import Testing
         }
     }
 
+    /// A user without these rights can do everything else, and is told which commands they are.
+    @Test func aHandshakeNamesTheCommandsWithoutARight() {
+        let handshake = RedisHandshake(RedisConfiguration(), name: "n")
+        let replies = handshake.commands.map { command -> RedisReply in
+            ["ROLE", "INFO"].contains(command.name) ? .error("NOPERM this user has no permissions") : .status("OK")
+        }
+        guard case .ready(_, let refused) = handshake.verdict(replies) else { return #expect(Bool(false)) }
+        #expect(refused == ["ROLE", "INFO"])
+    }
+
     static let codes = [
         ("READONLY You can't write against a read only replica.", "READONLY"),
         (

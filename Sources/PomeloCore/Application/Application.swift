@@ -7,12 +7,13 @@
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
 // BackendSessionService, SessionProcedures, ConnectionStatistics.
-// Dispatch/: Dispatcher, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane, ForwardedRequests.
+// Dispatch/: Dispatcher, Request, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane,
+// ForwardedRequests.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
 // Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler,
 // LocalChannelStore (the seam to stores), ChannelPersister, ChannelChanges.
-// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter, Payload.
+// RPC/: RPCTransport (the seam to servers), Procedure, ProcedureTable, RPCClient, RPCFilter.
 // Watch/: whose last session has ended: SessionWatch, WatchNotifier, WatchedMembers.
 // Cluster/: ServerDirectory, Membership (the seam to leases).
 // Publication/: ChangeFlusher.

@@ -88,7 +88,7 @@ public struct PayloadReader: Sendable {
     }
 
     /// The next text, as its bytes.
-    mutating func textBytes() throws(PomeloError) -> ArraySlice<UInt8> { try take(try count()) }
+    package mutating func textBytes() throws(PomeloError) -> ArraySlice<UInt8> { try take(try count()) }
 
     /// The next bytes that have a length.
     ///
