@@ -117,7 +117,10 @@ let package = Package(
         // Tests
         .target(
             name: "TestHelpers",
-            dependencies: ["PomeloTesting", "PomeloCore", "PomeloRedis", "PomeloBytes", "PomeloLoop", "CLibuv", log],
+            dependencies: [
+                "PomeloTesting", "PomeloContract", "PomeloCore", "PomeloRedis", "PomeloBytes", "PomeloLoop", "CLibuv",
+                log,
+            ],
             path: "Tests/TestHelpers", swiftSettings: strict),
         tests("TidyTests", []),
         tests("PomeloWireTests", text + ["PomeloWire"]),
@@ -133,6 +136,6 @@ let package = Package(
         tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
         tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
         tests("PomeloTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"]),
-        tests("ProcessTests", bench + ["Chat", "LessonChat"]),
+        tests("ProcessTests", bench + ["Chat", "LessonChat", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

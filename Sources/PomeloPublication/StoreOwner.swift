@@ -26,7 +26,13 @@ public struct StoreOwner: Sendable, Equatable {
         "pomelo:{\(cluster)/\(server)}:\(name)"
     }
 
-    /// The hash that lives as long as a server's lease.
+    /// The hash that lives as long as a server's lease; each of its fields has one writer.
+    ///
+    /// ```
+    /// inst         the instance that has the lease: PomeloCluster
+    /// seq          <instance>/<sequence> of the memberships, channels how many there are: PomeloGlobalChannel
+    /// status       the same of the status: PomeloStatus        users   how many of them there are
+    /// ```
     public func leaseKey(of server: ServerID) -> String { key("lease", of: server) }
 }
 

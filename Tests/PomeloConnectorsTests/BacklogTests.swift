@@ -3,6 +3,7 @@ import PomeloBytes
 import PomeloLoop
 import PomeloTesting
 import PomeloWire
+import TestHelpers
 import Testing
 
 @testable import PomeloConnectors

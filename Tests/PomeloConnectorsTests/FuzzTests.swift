@@ -5,6 +5,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloTesting
 import PomeloWire
+import TestHelpers
 import Testing
 
 @testable import PomeloConnectors

@@ -5,6 +5,7 @@ import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloWire
+import TestHelpers
 import Testing
 
 @testable import PomeloConnectors

@@ -9,51 +9,6 @@ import TestHelpers
 
 @testable import PomeloCore
 
-/// A core of three lines: remembers what the connector reports and echoes requests.
-@Loop final class FakeHost: ConnectorHost {
-    var messages: [ClientMessage] = []
-    var sessions: [SessionID: ClientSession] = [:]
-    var ends: [SessionEnd] = []
-    var refusing = false
-    var echoing = true
-    /// Called for every message, before the echo.
-    var onMessage: (@Loop (ClientMessage, ClientSession) -> Void)?
-    private var lastID: UInt64 = 0
-    /// A route that is only echoed.
-    static let unrecorded = "round.trip.only"
-
-    func opened(_ socket: any ClientSocket) -> ClientSession? {
-        if refusing { return nil }
-        lastID += 1
-        let session = ClientSession(id: SessionID(lastID), socket: socket)
-        sessions[session.id] = session
-        return session
-    }
-
-    func received(_ message: ClientMessage, from session: ClientSession) {
-        if message.route.text != Self.unrecorded {
-            messages.append(message)
-            onMessage?(message, session)
-        }
-        if echoing, message.id > 0 { session.socket.respond(id: message.id, body: message.body) }
-    }
-
-    func route(utf8 bytes: borrowing Span<UInt8>) -> Route? {
-        var copy = Bytes()
-        for index in 0..<bytes.count { copy.append(bytes[index]) }
-        guard let text = String(validating: copy, as: UTF8.self) else { return nil }
-        return Route(text)
-    }
-
-    func closed(_ session: ClientSession, _ reason: SessionEnd) {
-        precondition(sessions.removeValue(forKey: session.id) != nil, "a session was closed twice")
-        ends.append(reason)
-    }
-
-    /// The only session there is.
-    var session: ClientSession? { sessions.values.first }
-}
-
 /// A connector on a free port of the kernel, or on a network in memory.
 @Loop struct Frontend {
     let host = FakeHost()

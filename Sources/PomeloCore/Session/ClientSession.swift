@@ -27,7 +27,7 @@ public import PomeloLoop
     /// Guards the await between the claim of a user id and the local binding.
     public internal(set) var binding = false
 
-    init(id: SessionID, socket: any ClientSocket) {
+    package init(id: SessionID, socket: any ClientSocket) {
         self.id = id
         self.socket = socket
     }
