@@ -50,7 +50,7 @@ import Testing
         let now = world.cluster.clock.now
         let app = world.cluster["connector-1"]
         await world.cluster.advance(by: .seconds(11))
-        app.received(
+        app.dispatcher.received(
             ClientMessage(id: 7, route: Route("connector.test.slow"), body: Array("late".utf8), arrival: now),
             from: session)
         await world.cluster.settle()
@@ -73,7 +73,7 @@ import Testing
         let read = world.cluster.clock.now
         world.cluster.resume("connector-1")
         await world.cluster.advance(by: .milliseconds(10))
-        world.cluster["connector-1"].received(
+        world.cluster["connector-1"].dispatcher.received(
             ClientMessage(id: 9, route: Route("connector.test.slow"), body: Array("a turn later".utf8), arrival: read),
             from: session)
         await world.cluster.settle()
@@ -90,7 +90,7 @@ import Testing
         for (id, age) in [(1, 0), (2, 5), (3, 2), (4, 5), (5, 9)] as [(UInt32, UInt64)] {
             let message = ClientMessage(
                 id: id, route: Route("connector.test.slow"), body: [], arrival: now - age * 1_000_000_000)
-            app.received(message, from: session)
+            app.dispatcher.received(message, from: session)
         }
         var answered: [UInt32] = []
         for _ in 0..<110 {
@@ -113,7 +113,7 @@ import Testing
         let session = try #require(socket.session)
         await cluster.advance(by: .seconds(5))
         let arrival = cluster.clock.now - 4_000_000_000
-        cluster["connector-1"].received(
+        cluster["connector-1"].dispatcher.received(
             ClientMessage(id: 1, route: Route("chat.test.raw"), body: Array("{}".utf8), arrival: arrival), from: session
         )
         await cluster.settle()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import TestHelpers
 import Testing
+
+@testable import PomeloCore
 
 /// The way of a client's message, and its one answer.
 @Suite struct DispatchTests {
@@ -18,7 +19,7 @@ import Testing
         // Not by the socket, which holds back what comes while it is paused.
         let request: @Loop (UInt32) -> UInt32 = { id in
             let message = ClientMessage(id: id, route: Route("connector.test.slow"), body: Array("{}".utf8))
-            world.cluster["connector-1"].received(message, from: session)
+            world.cluster["connector-1"].dispatcher.received(message, from: session)
             return id
         }
         let ids = (1...12).map { request($0) }

@@ -141,7 +141,7 @@ extension Application {
         let address = SocketAddress(host: record.bind ?? record.host, port: port)
         let limit = [record.maxConnections, network.connectionLimit].compactMap { $0 }.min()
         try await connector.start(
-            self,
+            dispatcher,
             ConnectorContext(network: network, clock: clock, random: random, address: address, maxConnections: limit))
     }
 

@@ -2,7 +2,7 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order, by folder:
-// Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, +Clients, Component, Plugin, EventListener,
+// Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, Component, Plugin, EventListener,
 // LifecycleHooks, BoundedStep, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
@@ -94,8 +94,7 @@ public import PomeloLoop
     public internal(set) var failure: (any Error)?
     /// Whether `requestStop` or `stop` was called.
     public internal(set) var stopRequested = false
-    private(set) lazy var dispatcher = Dispatcher(serverType, context, backendSessionService, forwarding)
-    private(set) lazy var refusals = LimitedLog(log, clock, "connection refused")
+    private(set) lazy var dispatcher = Dispatcher(record, context, backendSessionService, forwarding)
     private(set) lazy var forwarding = Forwarding(context, router, transport)
     private(set) lazy var forwardedRequests = ForwardedRequests(dispatcher, backendSessionService)
     /// Calls to other servers.
@@ -159,6 +158,7 @@ public import PomeloLoop
         log[metadataKey: "pomelo.server"] = "\(id)"
         self.log = log
         forwardedRequests.register(in: procedures)
+        dispatcher.isServing = { [unowned self] in state == .running || state == .starting }
         _ = fanout
         _ = channelService
         _ = admin

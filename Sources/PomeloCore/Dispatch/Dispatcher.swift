@@ -5,10 +5,11 @@ import PomeloBytes
 import PomeloJSON
 import PomeloLoop
 
-/// The way of a client's message: own handler, or forward to a server of its type; exactly one answer.
+/// What a connector reports to, and the way of a client's message: own handler, or forward to a server of its type;
+/// exactly one answer.
 ///
 /// - Source: pomelo 2.2.7, lib/server/server.js, without its requests that are never answered.
-@Loop final class Dispatcher {
+@Loop final class Dispatcher: ConnectorHost {
     /// `{"code":500}`: the answer to everything that carries no public code.
     static let internalError = Array(#"{"code":500}"#.utf8)
     static let emptyReply = Array("{}".utf8)
@@ -29,6 +30,11 @@ import PomeloLoop
 
     private lazy var failures = LimitedLog(context.log, clock, "request failed")
     private lazy var attacks = LimitedLog(context.log, clock, "attack")
+    private lazy var refusals = LimitedLog(context.log, clock, "connection refused")
+    /// Sessions at once; nil without a limit.
+    private let maxSessions: Int?
+    /// Whether the server serves, or is about to.
+    var isServing: @Loop () -> Bool = { true }
 
     private lazy var open = OpenRequests(clock) { [unowned self] request in
         overdue.increment()
@@ -36,9 +42,10 @@ import PomeloLoop
     }
 
     init(
-        _ serverType: ServerType, _ context: ServiceContext, _ sessions: BackendSessionService, _ forwarding: Forwarding
+        _ record: ServerRecord, _ context: ServiceContext, _ sessions: BackendSessionService, _ forwarding: Forwarding
     ) {
-        self.serverType = serverType
+        serverType = record.type
+        maxSessions = record.maxConnections
         self.context = context
         self.sessions = sessions
         self.forwarding = forwarding
@@ -77,10 +84,24 @@ import PomeloLoop
     /// Remembers the routes of other server types that clients may address.
     func intern(_ route: Route) { interned[FNV1a.hash64(route.text)] = route }
 
-    // MARK: a client's message, at its frontend
+    // MARK: a client, at its frontend
+
+    /// Makes a session for a new connection; nil while the server does not serve, or has as many as it may.
+    func opened(_ socket: any ClientSocket) -> ClientSession? {
+        guard isServing() else { return nil }
+        if let maxSessions, context.sessions.count >= maxSessions {
+            context.sessions.refused += 1
+            refusals.write(["pomelo.open": "\(maxSessions)", "pomelo.peer": "\(socket.remoteAddress)"])
+            return nil
+        }
+        return context.sessions.open(socket)
+    }
+
+    /// Ends a session whose connection is gone; one that has ended already is ignored.
+    func closed(_ session: ClientSession, _ reason: SessionEnd) { context.sessions.close(session, reason) }
 
     /// Takes a message of a session; a request is answered exactly once, at the latest at its deadline.
-    func receive(_ message: ClientMessage, from client: ClientSession) {
+    func received(_ message: ClientMessage, from client: ClientSession) {
         let limits = context.limits
         guard !message.route.serverType.rawValue.isEmpty, message.route.isComplete else {
             return refuse(message, client)
