@@ -44,8 +44,11 @@ import Testing
     func theNextAddressIsTriedWhenOneRefuses() async throws {
         let network = UVNetwork()
         network.resolver.hosts = ["both": "127.0.0.1 ::1", "six": "::1"]
-        let listener = try await network.listen(on: SocketAddress(host: "six", port: 0)) { $0.close() }
-        let port = listener.localAddress.port
+        // Held, so that nobody else listens where the connection is to be refused.
+        let refusing = try RawSocket.refusing()
+        defer { refusing.close() }
+        let port = refusing.port
+        let listener = try await network.listen(on: SocketAddress(host: "six", port: port)) { $0.close() }
         #expect(listener.localAddress.host == "::1")
         for name in ["both", "six", "::1"] {
             let stream = try await network.connect(to: SocketAddress(host: name, port: port), within: .seconds(20))

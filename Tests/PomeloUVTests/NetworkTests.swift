@@ -103,8 +103,7 @@ import Testing
             let handles = await handleCounts()
             let timers = await SystemClock.shared.pendingTimers
             for round in 0..<5 { try await openAndClose(200, politely: round % 2 == 0) }
-            #expect(try openDescriptors() == descriptors)
-            #expect(await handleCounts() == handles)
+            try await settle(handles, descriptors)
             #expect(await SystemClock.shared.pendingTimers == timers)
         }
     }
@@ -115,9 +114,7 @@ import Testing
             let descriptors = try openDescriptors()
             let handles = await handleCounts()
             for _ in 0..<20 { try await failInEveryWay() }
-            await settle(handles)
-            #expect(try openDescriptors() == descriptors)
-            #expect(await handleCounts() == handles)
+            try await settle(handles, descriptors)
         }
     }
 
@@ -167,8 +164,10 @@ import Testing
     await turns(2)
 }
 
-@Loop private func settle(_ handles: [UInt32: Int]) async {
+/// The first count may have met a descriptor of the runtime's own that was open for a moment; a leak shows in hundreds.
+@Loop private func settle(_ handles: [UInt32: Int], _ descriptors: Int) async throws {
     await until("handles are closed") { handleCounts() == handles }
+    try await until("descriptors are closed") { try openDescriptors() <= descriptors }
 }
 
 /// Connected pairs over one listener, which is closed again.
