@@ -211,6 +211,12 @@ import PomeloWire
         }
     }
 
+    /// The peer has answered: nobody need wake up to find that out.
+    private func watchAnew() {
+        if let timer { table.clock.cancel(timer) }
+        watch()
+    }
+
     private func watchAgain(at instant: UInt64) {
         timer = table.clock.schedule(at: instant) { [weak self] in self?.watch() }
     }
@@ -243,7 +249,9 @@ import PomeloWire
         case .reply(let id, let payload): settle(id, .success(payload))
         case .replyChunk(let id, let last, let piece): gather(id, last, piece)
         case .failure(let id, let kind, let code, let message): failed(id, kind, code, message)
-        case .pong(let token, let instance): answered(token, .answered(InstanceID(instance)))
+        case .pong(let token, let instance):
+            answered(token, .answered(InstanceID(instance)))
+            if token == 0 { watchAnew() }
         // Every cancellation written so far arrives before this answer.
         case .ping(let token, _): write(.pong(token: token, instance: table.context.own.instance.rawValue))
         case .goAway(let lastID): wentAway(lastID)
