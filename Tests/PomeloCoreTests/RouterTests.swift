@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-import PomeloCore
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import TestHelpers
 import Testing
+
+@testable import PomeloCore
 
 /// Who serves a session, and the view this is decided by.
 @Suite struct RouterTests {
@@ -36,7 +37,12 @@ import Testing
         #expect(shares.count == 5 && shares.values.allSatisfy { (600...1000).contains($0) })
     }
 
-    @Test @Loop func sessionsWithOneRoomMeetOnOneServerEverywhere() async throws {
+    /// The values of ten rooms: texts, whole numbers, fractions, and what is both of two values.
+    static let rooms: [@Sendable (Int) -> JSON] = [
+        { .string("room-\($0)") }, { .int(Int64($0)) }, { .double(Double($0) + 0.5) }, { .bool($0 % 2 == 0) },
+    ]
+
+    @Test(arguments: rooms.indices) @Loop func sessionsWithOneValueMeetOnOneServerEverywhere(_ kind: Int) async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 3))
         try await cluster.startAll { app in
             app.route("chat", by: "room")
@@ -45,17 +51,35 @@ import Testing
                 try app.handle(Routes { $0.on(raw: "chat.test.where") { _, _ in Array(id.utf8) } })
             }
         }
-        var places: [String: Set<String>] = [:]
+        var places: [JSON: Set<String>] = [:]
         for number in 0..<60 {
             let frontend = ServerID("connector-\(number % 2 + 1)")
             let socket = try #require(cluster.connect(frontend))
             let session = try #require(socket.session)
-            let room = "room-\(number % 10)"
-            try cluster[frontend].sessionService.push(session.id, ["room": .string(room)])
+            try await cluster[frontend].sessionService.bind(session.id, UserID("user-\(number)"))
+            let room = Self.rooms[kind](number % 10)
+            try cluster[frontend].sessionService.push(session.id, ["room": room])
             places[room, default: []].insert(await socket.ask("chat.test.where") ?? "")
         }
         #expect(places.values.allSatisfy { $0.count == 1 })
         #expect(Set(places.values.joined()).count > 1)
+    }
+
+    @Test @Loop func whoLacksTheValueIsRoutedByItsUserAndThatIsSaidOnce() async throws {
+        let logs = CapturedLogs.installed
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 3))
+        try await cluster.startAll { app in app.route("chat", by: "area of a test") }
+        let router = cluster["connector-1"].router
+        for (number, value) in ([nil, .null, ["no": "scalar"], [1]] as [JSON?]).enumerated() {
+            let socket = try await cluster.client("connector-1", UserID("user-\(number)"))
+            let session = try #require(socket.session)
+            if let value { session.set("area of a test", value) }
+            let copy = cluster["connector-1"].backendSessionService.copy(of: session)
+            let expected = Router.hashed("user-\(number)", cluster["connector-1"].servers.up("chat"))
+            #expect(try router.pick("chat", for: copy) == expected)
+        }
+        #expect(logs.lines("pomelo", where: "pomelo.setting", is: "area of a test").count == 1)
+        await cluster.stopAll()
     }
 
     @Test @Loop func whoIsSuspectServesNobodyWhileAnotherAnswers() async throws {

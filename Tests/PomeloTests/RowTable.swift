@@ -150,7 +150,7 @@ let rowTable = """
         CronTests.anIdIsUniqueAndAnActionServed
     app.route(type, fn)
         RouterTests.aRuleOfTheApplicationDecides
-        RouterTests.sessionsWithOneRoomMeetOnOneServerEverywhere
+        RouterTests.sessionsWithOneValueMeetOnOneServerEverywhere
         RouterTests.theDefaultRuleIsForAllTypesWithoutTheirOwn
         RouterTests.aServerMoreMovesOnlyItsOwnShareOfUsers
     app.rpc.type.remote.method(…)

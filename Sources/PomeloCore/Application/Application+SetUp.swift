@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Logging
 import PomeloBytes
 public import PomeloJSON
 import PomeloLoop
@@ -89,10 +90,21 @@ extension Application {
     /// Chooses how sessions of other types' clients find servers of this type.
     public func route(_ type: ServerType, _ rule: @escaping Router.Rule) { router.set(type, rule) }
 
-    /// Routes by a setting of the session, so that all sessions with one value meet on one server.
+    /// Routes by a setting of the session, so that all sessions with one value meet on one server: a text, a number or a
+    /// boolean.
+    ///
+    /// A session without it goes where its user does by default, which is logged once.
     public func route(_ type: ServerType, by setting: String) {
-        router.set(type) { session, servers in
-            Router.hashed(session.get(setting)?.string ?? session.uid?.rawValue ?? "\(session.id)", servers)
+        var isTold = false
+        router.set(type) { [log] session, servers in
+            if let key = session.get(setting).flatMap(Router.key(of:)) { return Router.hashed(key, servers) }
+            if !isTold {
+                log.warning(
+                    "a session lacks what its requests are routed by: its user decides",
+                    metadata: ["pomelo.setting": "\(setting)", "pomelo.type": "\(type)"])
+            }
+            isTold = true
+            return Router.hashed(Router.key(of: session), servers)
         }
     }
 

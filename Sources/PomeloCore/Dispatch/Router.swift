@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
+import PomeloJSON
 public import PomeloLoop
 
 /// Chooses the server of a type that serves a session.
@@ -13,9 +14,7 @@ public import PomeloLoop
     private let servers: ServerDirectory
     private var rules: [ServerType: Rule] = [:]
     /// Used for types without a rule of their own.
-    public var defaultRule: Rule = { session, servers in
-        Router.hashed(session.uid?.rawValue ?? session.frontend.rawValue + "/" + String(session.id.rawValue), servers)
-    }
+    public var defaultRule: Rule = { session, servers in Router.hashed(Router.key(of: session), servers) }
 
     init(_ servers: ServerDirectory) { self.servers = servers }
 
@@ -37,6 +36,20 @@ public import PomeloLoop
 
     func pick(_ type: ServerType, for session: Session, among choices: [ServerInfo]) throws -> ServerID {
         try (rules[type] ?? defaultRule)(session, choices)
+    }
+
+    /// What a session is hashed by when nothing else is said.
+    static func key(of session: Session) -> String {
+        session.uid?.rawValue ?? session.frontend.rawValue + "/" + String(session.id.rawValue)
+    }
+
+    /// What sessions with this value are hashed by: a text itself, a number or boolean as JSON writes it.
+    nonisolated static func key(of value: JSON) -> String? {
+        switch value {
+        case .string(let text): text
+        case .bool, .int, .uint, .double: String(decoding: value.encoded(), as: UTF8.self)
+        case .null, .array, .object: nil
+        }
     }
 
     /// Highest random weight (rendezvous) hashing of a key over servers.
