@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
 
@@ -30,8 +31,14 @@ extension GlobalChannelService {
             var payload = PayloadWriter()
             payload.text(channel.rawValue)
             payload.number(next)
-            let reply = try await context.rpc.system(
-                frontend, .channelMembers, payload.bytes, within: context.limits.pushCall)
+            let reply: Bytes
+            do throws(RPCError) {
+                reply = try await context.rpc.system(
+                    frontend, .channelMembers, payload.bytes, within: context.limits.pushCall)
+            } catch .unimplemented {
+                // Without the service it has no members.
+                return []
+            }
             var reader = PayloadReader(reply)
             do {
                 next = try reader.number()

@@ -196,6 +196,25 @@ import Testing
         #expect(await world.members() == [])
     }
 
+    /// A gate, for instance: it is a frontend, and has no channels.
+    @Test @Loop func aFrontendWithoutTheServiceHasNobodyAndHoldsNothingUp() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 2, chats: 1))
+        let entries = MemoryChannelStore.Entries()
+        try await cluster.startAll { app in
+            if app.serverID != "connector-2" { try app.use(GlobalChannel(store: MemoryChannelStore(entries))) }
+        }
+        _ = try await cluster.client("connector-1", "ann")
+        let channels = cluster["chat-1"].globalChannel
+        try await channels.add("room", "ann", "connector-1")
+        let report = try await channels.pushMessage("connector", World.say, "hi", "room")
+        #expect(report.queued == 1 && report.failed.isEmpty)
+        let members = await channels.getMembersByChannelName("connector", "room")
+        #expect(members.uids == ["ann"] && members.failed.isEmpty && members.stale.isEmpty)
+        try await channels.destroyChannel("room")
+        #expect(try await channels.pushMessage("connector", World.say, "hi", "room").queued == 0)
+        await cluster.stopAll()
+    }
+
     // MARK: reading
 
     @Test @Loop func membersArePaged() async throws {

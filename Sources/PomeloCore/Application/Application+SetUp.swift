@@ -90,8 +90,9 @@ extension Application {
     /// Chooses how sessions of other types' clients find servers of this type.
     public func route(_ type: ServerType, _ rule: @escaping Router.Rule) { router.set(type, rule) }
 
-    /// Routes by a setting of the session, so that all sessions with one value meet on one server: a text, a number or a
-    /// boolean.
+    /// Routes by a setting of the session, so that all sessions with one value meet on one server.
+    ///
+    /// The value is a text, a number or a boolean.
     ///
     /// A session without it goes where its user does by default, which is logged once.
     public func route(_ type: ServerType, by setting: String) {

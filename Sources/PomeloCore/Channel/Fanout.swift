@@ -98,7 +98,8 @@ public import PomeloLoop
         }
     }
 
-    /// Calls one procedure on several servers at once; who fails is in the report's `failed`.
+    /// Calls one procedure on several servers at once; who fails is in the report's `failed`, but for those that do not
+    /// serve it: they have nobody.
     ///
     /// This server's part, if there is one, is done while the calls are on their way.
     public func callEach(
@@ -140,6 +141,8 @@ public import PomeloLoop
             report.slow = try reader.count()
             report.followsGone = try reader.count() == 1
             report.noSession = try reader.texts().map { UserID($0) }
+        } catch RPCError.unimplemented {
+            // A server without the service has nobody to reach.
         } catch let error as RPCError {
             report.failed[server] = error
         } catch {
