@@ -27,7 +27,6 @@ struct EntryHandler: Handler {
             // Not in the room after all: the client may try again. Who heard of the guest hears that it left.
             try await app.globalChannel.leave(guest.room, guest.uid, session.frontend)
             try await session.unbind()
-            if case RPCError.failed(code: 503, _) = error { throw Fault(503) }
             throw error
         }
     }

@@ -37,6 +37,19 @@ public struct Fault: Error, Sendable, CustomStringConvertible {
     }
 }
 
+extension Fault {
+    /// The fault that an error is: itself, or one of a remote.
+    package init?(_ error: any Error) {
+        if let fault = error as? Fault {
+            self = fault
+        } else if case RPCError.fault(let code, let message) = error {
+            self.init(code, message.isEmpty ? nil : message)
+        } else {
+            return nil
+        }
+    }
+}
+
 /// What went wrong in the framework, for the application's developer.
 public struct PomeloError: Error, Sendable, CustomStringConvertible {
     /// A stable name of the kind of error; new ones may come.
@@ -121,6 +134,8 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     case maybeExecuted(String)
     /// The peer answered with an error; `code` is the peer's, 500 when it has none.
     case failed(code: Int, message: String)
+    /// The method there threw a `Fault`; a handler that does not catch this answers its client with it.
+    case fault(code: Int, message: String)
     /// The peer does not serve the procedure, being of another version or without the plugin: it was not executed.
     case unimplemented(String)
 
@@ -136,7 +151,10 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The error as the caller of a procedure hears it that threw it: what became of a further call is not what became
     /// of this one.
     package var ofFurtherCall: RPCError {
-        if case .failed = self { self } else { .failed(code: 500, message: description) }
+        switch self {
+        case .failed, .fault: self
+        case .notSent, .maybeExecuted, .unimplemented: .failed(code: 500, message: description)
+        }
     }
 
     /// Which of the outcomes it was, and why.
@@ -145,6 +163,7 @@ public enum RPCError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notSent(let reason): "not sent: \(reason)"
         case .maybeExecuted(let reason): "no answer (may have executed): \(reason)"
         case .failed(let code, let message): "failed with \(code): \(message)"
+        case .fault(let code, let message): "fault \(code)\(message.isEmpty ? "" : ": " + message)"
         case .unimplemented(let what): "not served there: \(what)"
         }
     }

@@ -88,6 +88,8 @@ enum FailureKind: UInt8 {
     case notExecuted = 1
     /// The procedure is not served.
     case unimplemented = 2
+    /// A `Fault` of the method's own.
+    case fault = 3
 }
 
 extension RPCFrameTarget {

@@ -306,6 +306,7 @@ import PomeloWire
                 sendChunks()
             }
         case .failure(.failed(let code, let message)): fail(id, code, message)
+        case .failure(.fault(let code, let message)): fail(id, code, message, .fault)
         case .failure(.unimplemented(let what)): fail(id, 501, what, .unimplemented)
         case .failure(let error): fail(id, 500, error.description)
         }

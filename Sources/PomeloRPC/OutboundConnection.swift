@@ -166,6 +166,7 @@ import PomeloWire
             switch FailureKind(rawValue: kind) {
             case .notExecuted: .notSent(message)
             case .unimplemented: .unimplemented(message)
+            case .fault: .fault(code: Int(code), message: message)
             case .failed, nil: .failed(code: Int(code), message: message)
             }
         settle(id, .failure(error))

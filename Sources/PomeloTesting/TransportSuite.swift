@@ -84,6 +84,7 @@ public import PomeloLoop
                 case .notSent: return "notSent"
                 case .maybeExecuted: return "maybeExecuted"
                 case .failed(let code, _): return "failed \(code)"
+                case .fault(let code, _): return "fault \(code)"
                 case .unimplemented: return "unimplemented"
                 }
             }
@@ -207,7 +208,7 @@ public import PomeloLoop
         a.directory.add([a.info, b.info])
         switch name {
         case .callReplies: try expect("a call", await a.outcome("b"), "[7]")
-        case .callFails: try expect("a procedure that fails", await a.outcome("b", .fault), "failed 1001")
+        case .callFails: try expect("a procedure that fails", await a.outcome("b", .fault), "fault 1001")
         case .callUnimplemented:
             try expect("a procedure nobody serves", await a.outcome("b", .missing), "unimplemented")
         case .callNested: try expect("a further call that fails", await a.outcome("b", .nested), "failed 500")

@@ -49,7 +49,7 @@ import Testing
         let admin = cluster["chat-1"].admin
         #expect(try await admin.request("chat-2", "counting", ["add": 2]) == ["sum": 3])
         #expect(try await admin.request("chat-1", "counting", ["add": 4]) == ["sum": 5])
-        await #expect(throws: RPCError.failed(code: 404, message: "no admin module other")) {
+        await #expect(throws: RPCError.fault(code: 404, message: "no admin module other")) {
             try await admin.request("chat-2", "other")
         }
     }

@@ -57,6 +57,37 @@ import Testing
         }
     }
 
+    /// What a remote throws at the handler that called it, and what the client is answered when nobody catches it.
+    @Test(arguments: [
+        ("fault", #"{"code":1001,"message":"no such room"}"#), ("error", #"{"code":500}"#), ("none", #"{"code":500}"#),
+    ])
+    @Loop func aFaultOfARemoteIsTheClientsAnswer(_ method: String, _ answer: String) async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 2))
+        try await cluster.startAll { app in
+            app.route("chat") { _, _ in "chat-1" }
+            guard app.serverType == "chat" else {
+                return try app.handle(
+                    Routes {
+                        $0.on(json: "connector.test.ask") { _, _ in
+                            try await app.rpc.invoke("chat-1", "chat.remote.\(method)", [:])
+                        }
+                    })
+            }
+            try app.handle(
+                Routes {
+                    $0.on(remote: "chat.remote.fault") { _ in throw Fault(1001, "no such room") }
+                    $0.on(remote: "chat.remote.error") { _ in throw Opaque() }
+                    $0.on(json: "chat.test.ask") { _, _ in
+                        try await app.rpc.invoke("chat-2", "chat.remote.\(method)", [:])
+                    }
+                })
+        }
+        let socket = try #require(cluster.connect("connector-1"))
+        #expect(await socket.ask("connector.test.ask") == answer)
+        #expect(await socket.ask("chat.test.ask") == answer)
+        await cluster.stopAll()
+    }
+
     @Test @Loop func anAddressedCallReachesThatServer() async throws {
         let stage = try await Stage()
         for chat in ["chat-1", "chat-2"] as [ServerID] {
@@ -110,7 +141,7 @@ import Testing
             testDescription: "a method that nobody serves", server: "chat-2", method: "none",
             outcome: "not served there: chat.remote.none"),
         Failure(
-            testDescription: "a fault", server: "chat-2", method: "fault", outcome: "failed with 1001: no such room"),
+            testDescription: "a fault", server: "chat-2", method: "fault", outcome: "fault 1001: no such room"),
         Failure(testDescription: "an error", server: "chat-2", method: "error", outcome: "failed with 500: Opaque()"),
     ]
 

@@ -18,7 +18,7 @@ import Testing
     @Test(arguments: [
         Outcomes(method: "echo", expected: .success([7])),
         Outcomes(method: "later", expected: .success([7])),
-        Outcomes(method: "fault", expected: .failure(.failed(code: 1001, message: "no such room"))),
+        Outcomes(method: "fault", expected: .failure(.fault(code: 1001, message: "no such room"))),
         Outcomes(
             method: "broken", expected: .failure(.failed(code: 500, message: "encoding: cannot be decoded"))),
         Outcomes(

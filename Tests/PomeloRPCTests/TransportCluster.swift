@@ -110,6 +110,7 @@ import PomeloRPC
         case .failure(.maybeExecuted): "maybeExecuted"
         case .failure(.failed(let code, _)): "failed \(code)"
         case .failure(.unimplemented): "unimplemented"
+        case .failure(.fault(let code, _)): "fault \(code)"
         }
     }
 }

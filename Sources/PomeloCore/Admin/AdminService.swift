@@ -27,7 +27,7 @@ public import PomeloLoop
 
     /// Asks a module on one server.
     ///
-    /// - Throws: `RPCError`; `.failed` with code 404 when the server has no such module.
+    /// - Throws: `RPCError`; `.fault` with code 404 when the server has no such module.
     public func request(_ server: ServerID, _ module: String, _ message: JSON = .null) async throws -> JSON {
         try await call(server, .adminRequest, module, message)
     }

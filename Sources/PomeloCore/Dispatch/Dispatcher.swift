@@ -242,9 +242,8 @@ import PomeloLoop
         switch outcome {
         case .success(let bytes):
             return bytes.isEmpty ? Self.emptyReply : bytes
-        case .failure(let fault as Fault):
-            return fault.reply.encoded()
         case .failure(let error):
+            if let fault = Fault(error) { return fault.reply.encoded() }
             failed(route, error)
             return Self.internalError
         }

@@ -60,7 +60,7 @@ import PomeloLoop
     }
 
     private func ended(_ route: Route, _ error: any Error) -> Bytes {
-        if let fault = error as? Fault { return fault.reply.encoded() + [Forwarding.Ending.fault.rawValue] }
+        if let fault = Fault(error) { return fault.reply.encoded() + [Forwarding.Ending.fault.rawValue] }
         dispatcher.failed(route, error)
         return [Forwarding.Ending.failed.rawValue]
     }

@@ -185,7 +185,7 @@ public import PomeloLoop
     private static func rpcError(_ error: any Error) -> RPCError {
         switch error {
         case let error as RPCError: error.ofFurtherCall
-        case let fault as Fault: .failed(code: fault.code, message: fault.message ?? "")
+        case let fault as Fault: .fault(code: fault.code, message: fault.message ?? "")
         case let error as PomeloError: .failed(code: 500, message: error.wireText)
         default: .failed(code: 500, message: "\(error)")
         }
