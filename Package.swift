@@ -22,19 +22,31 @@ let arguments = Target.Dependency.product(
 /// Bytes, texts and JSON, which nearly every room reads and writes.
 let text: [Target.Dependency] = ["PomeloBytes", "PomeloJSON"]
 
-/// What a service on Redis may import; services never import each other.
-let service: [Target.Dependency] = ["PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloLoop", log] + text
-let lua: [Resource] = [.embedInCode("Scripts")]
-let example: [Target.Dependency] = [
-    "Pomelo", "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
+/// The core and what it brings along: a change of what is only brought along would not be built into who depends on it.
+let core: [Target.Dependency] = ["PomeloCore", "PomeloContract", "PomeloConfiguration", "PomeloCron"]
+/// What `Pomelo` brings along, for the same reason.
+let brought = [
+    "PomeloCore", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloRPC", "PomeloConnectors", "PomeloBytes",
+    "PomeloJSON", "PomeloWire", "PomeloLoop",
 ]
+let whole: [Target.Dependency] = ["Pomelo"] + brought.map { .target(name: $0) }
+
+/// What a service on Redis may import; services never import each other.
+let service: [Target.Dependency] = core + ["PomeloPublication", "PomeloRedis", "PomeloLoop", log] + text
+let lua: [Resource] = [.embedInCode("Scripts")]
+let example: [Target.Dependency] =
+    whole + [
+        "PomeloCommand", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus", "PomeloRedis", log,
+    ]
 
 /// What most tests work with.
 let bench: [Target.Dependency] =
     [
-        "TestHelpers", "PomeloTesting", "PomeloCore", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop",
-        "PomeloUV", log,
-    ] + text
+        "TestHelpers", "PomeloTesting", "PomeloPublication", "PomeloRedis", "PomeloWire", "PomeloLoop", "PomeloUV", log,
+    ] + core + text
+
+/// What tests of whole servers work with beside that.
+let served: [Target.Dependency] = ["Pomelo", "PomeloRPC", "PomeloConnectors"]
 
 func room(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
@@ -51,7 +63,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let package = Package(
     name: "pomelo-swift",
     products: [
-        .library(name: "Pomelo", targets: ["Pomelo"]),
+        .library(name: "Pomelo", targets: ["Pomelo"] + brought),
         .library(name: "PomeloCluster", targets: ["PomeloCluster"]),
         .library(name: "PomeloGlobalChannel", targets: ["PomeloGlobalChannel"]),
         .library(name: "PomeloStatus", targets: ["PomeloStatus"]),
@@ -96,9 +108,9 @@ let package = Package(
             ]),
         // L3
         room("PomeloRedis", ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
-        room("PomeloRPC", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto]),
-        room("PomeloPublication", ["PomeloCore", "PomeloLoop", log]),
-        room("PomeloConnectors", text + ["PomeloCore", "PomeloWire", "PomeloLoop", log, crypto, collections]),
+        room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
+        room("PomeloPublication", core + ["PomeloLoop", log]),
+        room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service, resources: lua),
@@ -106,19 +118,20 @@ let package = Package(
         // L5
         room(
             "Pomelo",
-            text + ["PomeloCore", "PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
+            core + text + ["PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
         room(
             "PomeloTesting",
             service + ["PomeloLibc", "PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
         // L6
-        room("PomeloCommand", ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
+        room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
         program("LessonChat", example),
         // Tests
         .target(
             name: "TestHelpers",
             dependencies: [
-                "PomeloTesting", "PomeloContract", "PomeloCore", "PomeloRedis", "PomeloBytes", "PomeloLoop", "CLibuv",
+                "PomeloTesting", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloCore", "PomeloRedis",
+                "PomeloBytes", "PomeloLoop", "CLibuv",
                 log,
             ],
             path: "Tests/TestHelpers", swiftSettings: strict),
@@ -134,8 +147,8 @@ let package = Package(
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),
         tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
-        tests("TranscriptTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
-        tests("PomeloTests", bench + ["Pomelo", "PomeloGlobalChannel", "PomeloStatus"]),
+        tests("TranscriptTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
+        tests("PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"]),
         tests("ProcessTests", bench + ["Chat", "LessonChat", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

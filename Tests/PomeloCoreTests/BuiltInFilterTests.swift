@@ -162,7 +162,7 @@ import Testing
         let line = try #require(logs.lines("rpc-log", where: "pomelo.route", is: "chat.rpcLog.slow").first)
         #expect(line["pomelo.elapsedUs"] == "400000" && line["pomelo.server"] == "chat-2" && line["error"] == nil)
         let other = try #require(logs.lines("rpc-log", where: "pomelo.route", is: "chat.rpcLog.quick").first)
-        #expect(other["pomelo.elapsedUs"] == "0" && other["error"] == "failed with 404: ")
+        #expect(other["pomelo.elapsedUs"] == "0" && other["error"] == "fault 404")
     }
 }
 
