@@ -27,6 +27,8 @@ public import PomeloLoop
     public let procedures: ProcedureTable
     /// Calls to other servers.
     public let rpc: RPCClient
+    /// The same without a task of the caller's.
+    let transport: any RPCTransport
     /// Sessions of this server's clients.
     public let sessions: SessionService
     /// When pushes leave for this server's clients.
@@ -52,6 +54,7 @@ public import PomeloLoop
         servers = application.servers
         procedures = application.procedures
         rpc = application.rpc
+        transport = application.transport
         sessions = application.sessionService
         pushSchedulers = application.pushSchedulers
         pauseWatch = application.pauseWatch

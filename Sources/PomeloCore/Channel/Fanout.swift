@@ -116,7 +116,7 @@ public import PomeloLoop
         let gathering = Gathering(expected: calls.count)
         let deadline = context.limits.pushCall
         for (server, payload) in calls {
-            context.rpc.system(server, procedure, payload, within: deadline) { outcome in
+            context.transport.call(server, procedure, payload, within: deadline) { outcome in
                 gathering.add(Self.decode(outcome, server), of: server)
             }
         }

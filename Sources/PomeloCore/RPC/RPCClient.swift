@@ -83,14 +83,6 @@ public import PomeloLoop
         try await transport.call(server, procedure, payload, within: deadline ?? defaultDeadline)
     }
 
-    /// Calls such a procedure; `reply` only notes the outcome.
-    func system(
-        _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration,
-        reply: @escaping ProcedureTable.Reply
-    ) {
-        transport.call(server, procedure, payload, within: deadline, reply: reply)
-    }
-
     private func encode(_ query: some Body, _ route: String) throws -> Bytes {
         do {
             return try JSONCoder.encode(query)
