@@ -46,9 +46,15 @@ public import PomeloLoop
     private let onLine: @Loop (String) -> Void
     private let onExit: @Loop (Ending) -> Void
     private var outputs: [LinePipe] = []
+    /// Outputs that the child, or a child of its own, has not closed.
+    private var openOutputs = 2
+    private var timer: TimerID?
+    /// What a child that has ended may leave its outputs open: they may be a child's of its own.
+    private static let lastLines = Duration.seconds(1)
 
     /// Starts a child; standard output and error arrive as lines, in order per stream.
     ///
+    /// - Guarantee: `onExit` comes after the last line, unless the outputs stay open for a second.
     /// - Throws: `NetworkError` naming the executable, for instance `ENOENT`.
     public init(
         _ command: Command, onLine: @escaping @Loop (String) -> Void = { _ in },
@@ -68,8 +74,10 @@ public import PomeloLoop
             close()
             throw NetworkError(status: status, "cannot start \(command.executable)")
         }
-        out.start()
-        err.start()
+        for pipe in outputs {
+            pipe.onEnd = { [weak self] in self?.outputEnded() }
+            pipe.start()
+        }
     }
 
     deinit { unsafe handle.deallocate() }
@@ -127,6 +135,20 @@ public import PomeloLoop
 
     private func ended(_ status: Ending) {
         self.status = status
+        // The end of the process may be told before its last lines are read.
+        if openOutputs == 0 { return told(status) }
+        timer = SystemClock.shared.schedule(after: Self.lastLines) { [weak self] in self?.told(status) }
+    }
+
+    private func outputEnded() {
+        openOutputs -= 1
+        guard openOutputs == 0, let status, let timer else { return }
+        SystemClock.shared.cancel(timer)
+        told(status)
+    }
+
+    private func told(_ status: Ending) {
+        timer = nil
         close()
         onExit(status)
     }
@@ -161,6 +183,8 @@ public import PomeloLoop
     // SAFETY: written in init only; libuv has let go of it before deinit runs.
     nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_pipe_t>
     private let onLine: @Loop (String) -> Void
+    /// Nothing more comes.
+    var onEnd: @Loop () -> Void = {}
     private var rest: [UInt8] = []
 
     init(_ driver: UVDriver, _ onLine: @escaping @Loop (String) -> Void) {
@@ -201,5 +225,6 @@ public import PomeloLoop
     func close() {
         if !rest.isEmpty { flush() }
         unsafe closeHandle(handle)
+        onEnd()
     }
 }

@@ -87,6 +87,27 @@ import Testing
         #expect(error?.description.contains(command.executable) == true)
     }
 
+    /// The kernel tells of an end as soon as it tells of the last bytes, in any order.
+    @Test @Loop func theEndComesAfterTheLastLine() async throws {
+        let (seen, missing) = (Journal<Int>(), Journal<Int>())
+        for number in 0..<60 {
+            var last = ""
+            _ = try ChildProcess(
+                .init("/bin/sh", ["-c", "head -c 30000 /dev/zero | tr '\\0' x; echo; echo last"]),
+                onLine: { last = $0 },
+                onExit: { _ in last == "last" ? seen.note(number) : missing.note(number) })
+        }
+        await until("all ended") { seen.entries.count + missing.entries.count == 60 }
+        #expect(missing.entries == [])
+    }
+
+    /// A child of its own keeps the output open.
+    @Test @Loop func anOutputThatStaysOpenDoesNotHideTheEnd() async throws {
+        let ends = Journal<ChildProcess.Ending>()
+        _ = try ChildProcess(.init("/bin/sh", ["-c", "sleep 2 & exit 3"]), onExit: { ends.note($0) })
+        await until("ended") { ends.entries == [.exited(3)] }
+    }
+
     @Test @Loop func manyAtOnceAllEnd() async throws {
         let ends = Journal<ChildProcess.Ending>()
         for number in 0..<30 {
