@@ -20,8 +20,9 @@ public enum ServerChange: Sendable {
         var all: [ServerInfo]?
         var frontends: [ServerInfo]?
         var frontendIDs: [ServerType?: [ServerID]] = [:]
-        var up: [ServerType: [ServerInfo]] = [:]
-        var answering: [ServerType: [ServerInfo]] = [:]
+        /// By type, all at once: clients name types, and one that nobody has must cost nothing and be kept nowhere.
+        var up: [ServerType: [ServerInfo]]?
+        var answering: [ServerType: [ServerInfo]]?
     }
 
     private var servers: [ServerID: ServerInfo] = [:]
@@ -47,20 +48,19 @@ public enum ServerChange: Sendable {
 
     /// The servers of a type that are up, sorted by id: the same order in every process.
     public func up(_ type: ServerType) -> [ServerInfo] {
-        if let known = views.up[type] { return known }
-        let list = all.filter { $0.type == type && $0.state == .up }
-        // A type that nobody has is not kept: clients name types.
-        if !list.isEmpty { views.up[type] = list }
-        return list
+        if let known = views.up { return known[type] ?? [] }
+        let byType = Dictionary(grouping: all.filter { $0.state == .up }, by: \.type)
+        views.up = byType
+        return byType[type] ?? []
     }
 
     /// The servers of a type that are up and answer, as far as this process knows; sorted by id.
     public func answering(_ type: ServerType) -> [ServerInfo] {
         if suspects.isEmpty { return up(type) }
-        if let known = views.answering[type] { return known }
-        let list = up(type).filter { !suspects.contains($0.id) }
-        if !list.isEmpty { views.answering[type] = list }
-        return list
+        if let known = views.answering { return known[type] ?? [] }
+        let byType = Dictionary(grouping: all.filter { $0.state == .up && !suspects.contains($0.id) }, by: \.type)
+        views.answering = byType
+        return byType[type] ?? []
     }
 
     /// Those that answer; all that are up when nobody does, for the suspicion may be ours alone.
@@ -92,7 +92,7 @@ public enum ServerChange: Sendable {
     public func setSuspect(_ id: ServerID, _ suspect: Bool) {
         let changed = suspect ? suspects.insert(id).inserted : suspects.remove(id) != nil
         guard changed else { return }
-        views.answering = [:]
+        views.answering = nil
         version += 1
     }
 
