@@ -18,6 +18,7 @@ import PomeloWire
     let codes: RouteCodes?
     let packets = Framing()
     let frames = Framing()
+    let shares = TurnShares()
     /// In nanoseconds; nil without heartbeats.
     let heartbeatTimeout: UInt64?
     let idleTimeout: UInt64
@@ -35,6 +36,7 @@ import PomeloWire
     private var acceptsPaused = false
     private let crowdLog: LimitedLog
     private let fullLog: LimitedLog
+    private let memoryLog: LimitedLog
     private let acceptLog: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
     private var connections: [ObjectIdentifier: HybridConnection] = [:]
@@ -54,6 +56,7 @@ import PomeloWire
         let burst = Duration.seconds(10)
         crowdLog = LimitedLog(logger, clock, "clients without a handshake make room", lines: 1, per: burst)
         fullLog = LimitedLog(logger, clock, "no room for more clients: accepting pauses", lines: 1, per: burst)
+        memoryLog = LimitedLog(logger, clock, "clients that send too much at once make room", lines: 1, per: burst)
         acceptLog = LimitedLog(logger, clock, "clients cannot be accepted", lines: 1, per: burst)
         failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
         faultLog = LimitedLog(logger, clock, "client closed for a fault", level: .debug, lines: 100)
@@ -90,6 +93,24 @@ import PomeloWire
         return try HandshakeReply.success(
             heartbeatSeconds: options.heartbeatSeconds,
             dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
+    }
+
+    // MARK: memory
+
+    /// Notes that what clients have sent, and nobody has decoded, takes so much more memory.
+    ///
+    /// Beyond the bound those that hold most are closed, until an eighth of it is free again.
+    func held(_ change: Int) {
+        statistics.heldBytes += change
+        let bound = options.maxHeldBytes
+        guard change > 0, statistics.heldBytes > bound else { return }
+        for largest in connections.values.filter({ $0.held > 0 }).sorted(by: { $0.held > $1.held }) {
+            if statistics.heldBytes <= bound - bound / 8 { break }
+            memoryLog.write([
+                "pomelo.remote": "\(largest.stream.remoteAddress)", "pomelo.bytes": "\(largest.held)",
+            ])
+            largest.fail(.heldTooMuch, closeCode: 1013, "try again later")
+        }
     }
 
     // MARK: connections

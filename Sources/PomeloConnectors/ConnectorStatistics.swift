@@ -28,6 +28,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case slowConsumer
     /// Without a handshake while too many others came: it made room.
     case crowdedOut
+    /// Holding the most while all clients together held more than they may.
+    case heldTooMuch
 }
 
 /// What a connector has seen since it started.
@@ -40,6 +42,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var undetected = 0
     /// Connections open now whose handshake is not acknowledged.
     public internal(set) var pending = 0
+    /// Memory that what clients have sent takes before it is decoded, in bytes.
+    public internal(set) var heldBytes = 0
     /// Times that no connection could be accepted, mostly for want of descriptors.
     public internal(set) var acceptErrors = 0
     /// Times that accepting was paused because as many were connected as may be.

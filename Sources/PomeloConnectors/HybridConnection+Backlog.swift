@@ -19,15 +19,15 @@ import PomeloLoop
     init(arrival: UInt64) { self.arrival = arrival }
 
     var isEmpty: Bool { messageStart == message.count && start == bytes.count }
+    /// The memory taken, in bytes.
+    var size: Int { message.capacity + bytes.capacity }
 }
 
 /// Gives each client its share of a turn, and no more than the core wants to have in flight.
 ///
 /// What comes too fast stays as bytes: undecoded here, or unread in the socket, where TCP makes the sender wait.
 extension HybridConnection {
-    /// Packages of one client in a turn; bytes count too, for some packages are only fragments.
-    static let turnShare = 128
-    /// So many bytes count as one package: 16 KiB are a turn's share.
+    /// So many bytes count as one package, for some packages are only fragments: 16 KiB are a turn's share.
     static let bytesPerPackage = 128
     /// Bytes are decoded in slices of this size, for a decoder tells of packages only.
     private static let slice = 16 * 1024
@@ -36,11 +36,12 @@ extension HybridConnection {
     var isHeldBack: Bool { paused || throttled }
 
     /// Whether the next package may be decoded now.
-    var mayGoOn: Bool { state.phase != .closed && !paused && share < Self.turnShare }
+    var mayGoOn: Bool { state.phase != .closed && !paused && clients.shares.allows(more: share) }
 
     func charge(_ packages: Int) {
         renewShare()
         share += packages
+        clients.shares.charge(packages)
     }
 
     private func renewShare() {
@@ -57,7 +58,7 @@ extension HybridConnection {
         let taken = backlog == nil ? decode(bytes, from: 0) : 0
         if state.phase != .closed, taken < bytes.count {
             let waiting = backlog ?? Backlog(arrival: arrival)
-            for index in taken..<bytes.count { waiting.bytes.append(bytes[index]) }
+            waiting.bytes.put(bytes.extracting(taken..<bytes.count))
             backlog = waiting
         }
         settle()
@@ -72,7 +73,7 @@ extension HybridConnection {
     }
 
     /// Goes on with what waits, then with the stream.
-    private func goOn() {
+    func goOn() {
         goesOn = false
         guard state.phase != .closed, !paused else { return }
         renewShare()
@@ -108,9 +109,10 @@ extension HybridConnection {
 
     /// Reads on, or sees to it that this happens.
     private func settle() {
+        noteHeld()
         guard state.phase != .closed else { return }
         if paused { return }
-        if backlog == nil, share < Self.turnShare {
+        if backlog == nil, clients.shares.allows(more: share) {
             guard throttled else { return }
             throttled = false
             stream.resumeReading()
@@ -126,7 +128,27 @@ extension HybridConnection {
     private func goOnSoon() {
         if goesOn { return }
         goesOn = true
-        EventLoop.shared.inNextTurn { self.goOn() }
+        clients.shares.wait(self)
+    }
+
+    // MARK: memory
+
+    /// Tells the clients how much this one holds; the end of this connection may come of it.
+    private func noteHeld() {
+        let bytes = undecoded + (backlog?.size ?? 0)
+        guard bytes != held, state.phase != .closed else { return }
+        let before = held
+        held = bytes
+        clients.held(bytes - before)
+    }
+
+    /// Nothing is decoded any more.
+    func letGo() {
+        wire = .none
+        backlog = nil
+        undecoded = 0
+        clients.held(-held)
+        held = 0
     }
 
     // MARK: what the core wants

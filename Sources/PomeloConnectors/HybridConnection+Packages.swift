@@ -14,7 +14,7 @@ extension HybridConnection {
             let taken = try decoder.decode(bytes) { type, body, limit in
                 receive(type, body, &limit)
             }
-            if state.phase != .closed { wire = .packets(decoder) }
+            put(back: .packets(decoder), holding: decoder.heldBytes)
             return taken
         } catch {
             fail(Self.fault(error))
@@ -32,7 +32,7 @@ extension HybridConnection {
                 }
                 return mayGoOn
             }
-            if state.phase != .closed { wire = .webSocket(decoder) }
+            put(back: .webSocket(decoder), holding: decoder.heldBytes)
             return taken
         } catch {
             fail(error.closeCode == 1009 ? .tooLarge : .badFrame, closeCode: error.closeCode, error.reason)

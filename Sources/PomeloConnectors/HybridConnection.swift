@@ -53,6 +53,9 @@ import PomeloWire
     var backlog: Backlog?
     var share = 0
     var shareTurn = 0
+    /// Memory that the decoder holds, and what the clients were told that this one holds, both in bytes.
+    var undecoded = 0
+    var held = 0
     /// When what is being decoded was read.
     var arrival: UInt64 = 0
 
@@ -87,7 +90,7 @@ import PomeloWire
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
         _ = state.close()
         finished = true
-        wire = .none
+        letGo()
         cancelTimer()
         switch kind {
         case .unknown: clients.statistics.undetected -= 1
@@ -117,6 +120,13 @@ import PomeloWire
         case .webSocket(let decoder): return readFrames(decoder, bytes)
         case .none: return bytes.count
         }
+    }
+
+    /// The decoder has done its work on what was read.
+    func put(back decoder: Wire, holding bytes: Int) {
+        guard state.phase != .closed else { return }
+        wire = decoder
+        undecoded = bytes
     }
 
     private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) -> Int {
@@ -160,7 +170,7 @@ import PomeloWire
         do throws(WireError) {
             switch try decoder.decode(bytes) {
             case .needMore:
-                wire = .upgrade(decoder)
+                put(back: .upgrade(decoder), holding: decoder.heldBytes)
             case .request(let request, let consumed):
                 answer(request)
                 return consumed + read(bytes.extracting(consumed..<bytes.count))
@@ -186,7 +196,7 @@ import PomeloWire
                 return finish(.disconnected("refused"), closeCode: 1013, "try again later")
             }
             let limit = clients.options.maxBytesBeforeAck + Packet.headerLength
-            wire = .webSocket(WebSocketDecoder(maxMessageBytes: limit))
+            put(back: .webSocket(WebSocketDecoder(maxMessageBytes: limit)), holding: 0)
             return
         case .upgradeRequired: stream.write(UpgradeReply.upgradeRequired)
         case .versionMismatch: stream.write(UpgradeReply.versionMismatch)
@@ -233,8 +243,7 @@ import PomeloWire
         _ = state.close()
         guard !finished else { return false }
         finished = true
-        wire = .none
-        backlog = nil
+        letGo()
         cancelTimer()
         clients.noLongerPending(self)
         if let fault {

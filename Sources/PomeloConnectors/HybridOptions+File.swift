@@ -22,6 +22,7 @@ extension HybridOptions: FileOptions {
         maxPendingPerAddress = try reader.int("maxPendingPerAddress", in: 1...1 << 20) ?? maxPendingPerAddress
         maxBytesBeforeAck = try reader.int("maxBytesBeforeAck", in: bytes) ?? maxBytesBeforeAck
         maxMessageBytes = try reader.int("maxMessageBytes", in: bytes) ?? maxMessageBytes
+        maxHeldBytes = try reader.int("maxHeldBytes", in: bytes) ?? maxHeldBytes
         maxOutboundBytes = try reader.int("maxOutboundBytes", in: bytes) ?? maxOutboundBytes
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: HybridOptions, +File, HybridState, HybridConnector, ClientConnections, PendingConnections,
+// Reading order: HybridOptions, +File, HybridState, HybridConnector, ClientConnections, PendingConnections, TurnShares,
 // HybridConnection, +Packages, +Backlog, +Sending, +Timer, RouteCodes, ConnectorStatistics.
 public import PomeloJSON
 import PomeloLoop
@@ -38,6 +38,11 @@ public struct HybridOptions: Sendable {
     public var maxBytesBeforeAck = 64 * 1024
     /// The longest package body and WebSocket message afterwards, in bytes.
     public var maxMessageBytes = 1024 * 1024
+    /// What all clients together may have sent that is not decoded yet, in bytes; beyond it those that hold most are
+    /// closed.
+    ///
+    /// Parts of packages and messages, and what waits for its client's next turn.
+    public var maxHeldBytes = 64 * 1024 * 1024
     /// What may wait for a client to read, in bytes; a client that is slower is closed.
     ///
     /// One message longer than that is let through to a client that has read everything before it.

@@ -6,6 +6,8 @@ struct Carry: Sendable {
     private(set) var bytes: Bytes = []
 
     var isEmpty: Bool { bytes.isEmpty }
+    /// The memory taken, in bytes.
+    var size: Int { isEmpty ? 0 : bytes.capacity }
 
     /// Moves bytes from `input` at `offset` until `target` bytes are held; true when they are.
     mutating func fill(to target: Int, from input: Span<UInt8>, _ offset: inout Int) -> Bool {

@@ -25,6 +25,9 @@ public struct PacketDecoder: Sendable {
         self.maxBodyBytes = maxBodyBytes
     }
 
+    /// The memory that the part of a package read so far takes, in bytes.
+    public var heldBytes: Int { carry.size }
+
     /// Whether part of a package is held back.
     public var isMidPacket: Bool { !carry.isEmpty }
 

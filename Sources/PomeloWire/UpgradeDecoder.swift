@@ -25,6 +25,9 @@ public struct UpgradeDecoder: Sendable {
         self.maxHeadBytes = maxHeadBytes
     }
 
+    /// The memory that the part of a head read so far takes, in bytes.
+    public var heldBytes: Int { carry.size }
+
     /// Reads the next bytes of the stream.
     ///
     /// - Throws: ``WireError/malformed(_:)`` (answer 400) or ``WireError/tooLarge(limit:)`` (answer 431); the

@@ -41,6 +41,9 @@ public struct WebSocketDecoder: Sendable {
         self.expectsMask = expectsMask
     }
 
+    /// The memory that the parts of a frame and of a message read so far take, in bytes.
+    public var heldBytes: Int { carry.size &+ (fragments.isEmpty ? 0 : fragments.capacity) }
+
     /// Reads the next bytes of the stream.
     ///
     /// - Returns: how many bytes were taken: all, unless `each` said stop. The rest is to be given again.

@@ -38,11 +38,11 @@ import Testing
         wired.workInFrames()
         let count = 1024 * 1024 / Self.notify("").count - 1
         wired.stream.feed(Sample.frame(Bytes((0..<count).map { _ in Self.notify("") }.joined())))
-        #expect(wired.host.messages.count <= HybridConnection.turnShare)
+        #expect(wired.host.messages.count <= TurnShares.ofOne)
         #expect(!wired.stream.reading)
         let largest = await Self.waitForAll(count, wired)
         #expect(wired.host.messages.count == count)
-        #expect((1...HybridConnection.turnShare).contains(largest))
+        #expect((1...TurnShares.ofOne).contains(largest))
         while !wired.stream.reading { await Loop.yield() }
     }
 
@@ -128,26 +128,5 @@ import Testing
         #expect(!wired.stream.reading, "16 KiB are a turn's share")
         while !wired.stream.reading { await Loop.yield() }
         #expect(wired.stream.closing == nil)
-    }
-}
-
-/// Counts the messages that each turn of the loop brings, at its end.
-@Loop private final class TurnProbe: Flushable {
-    private let host: FakeHost
-    private let end: Int
-    private var seen: Int
-    private(set) var largest = 0
-
-    init(_ host: FakeHost, until end: Int) {
-        self.host = host
-        self.end = end
-        seen = host.messages.count
-        EventLoop.shared.flushList.append(self)
-    }
-
-    func flushTurn() {
-        largest = max(largest, host.messages.count - seen)
-        seen = host.messages.count
-        if seen < end { Loop.spawn { EventLoop.shared.flushList.append(self) } }
     }
 }

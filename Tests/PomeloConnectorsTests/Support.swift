@@ -146,3 +146,24 @@ enum Sample {
 
     static func data(_ message: Bytes) -> Bytes { [4, 0, 0, UInt8(message.count)] + message }
 }
+
+/// Counts the messages that each turn of the loop brings, at its end.
+@Loop final class TurnProbe: Flushable {
+    private let host: FakeHost
+    private let end: Int
+    private var seen: Int
+    private(set) var largest = 0
+
+    init(_ host: FakeHost, until end: Int) {
+        self.host = host
+        self.end = end
+        seen = host.messages.count
+        EventLoop.shared.flushList.append(self)
+    }
+
+    func flushTurn() {
+        largest = max(largest, host.messages.count - seen)
+        seen = host.messages.count
+        if seen < end { Loop.spawn { EventLoop.shared.flushList.append(self) } }
+    }
+}

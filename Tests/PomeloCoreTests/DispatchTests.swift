@@ -38,6 +38,35 @@ import Testing
         #expect(!socket.isPaused)
     }
 
+    /// Requests are counted by their bytes too: what a slow handler keeps of one client stays bounded.
+    @Test @Loop func largeRequestsHoldBackTheirClientEarlier() async throws {
+        let world = try await World()
+        world.cluster["connector-1"].limits.requestBytesInFlight = 3000
+        world.cluster["connector-1"].limits.requestBytesInFlightHard = 5000
+        let socket = world.socket
+        let session = try #require(socket.session)
+        let body = Array((#"{"text":""# + String(repeating: "x", count: 989) + #""}"#).utf8)
+        let request: @Loop (UInt32) -> Void = { id in
+            let message = ClientMessage(id: id, route: Route("connector.test.slow"), body: body)
+            world.cluster["connector-1"].dispatcher.received(message, from: session)
+        }
+        for id in 1...2 { request(UInt32(id)) }
+        #expect(body.count == 1000 && !socket.isPaused)
+        for id in 3...6 { request(UInt32(id)) }
+        await world.cluster.settle()
+        #expect(socket.isPaused && world.door.count == 5)
+        #expect((1...5).allSatisfy { socket.texts($0) == [] } && socket.texts(6) == [#"{"code":500}"#])
+        for _ in 1...2 { world.door.letOneThrough() }
+        await world.cluster.settle()
+        #expect(socket.isPaused, "three are still as much as may be")
+        world.door.letOneThrough()
+        await world.cluster.settle()
+        #expect(!socket.isPaused)
+        world.door.open()
+        await world.cluster.settle()
+        #expect((1...5).allSatisfy { socket.texts($0) == [String(decoding: body, as: UTF8.self)] })
+    }
+
     struct Name: Codable, Sendable { var name: String }
     struct Opaque: Error {}
     /// A reply whose encoding fails.

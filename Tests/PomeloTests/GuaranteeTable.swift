@@ -124,12 +124,21 @@ let guaranteeTable = """
     a client's unanswered requests
         DispatchTests.aSessionWithTooManyRequestsIsNotReadUntilSomeEnd
         DispatchTests.requestsBeyondTheHardLimitAreRefusedAtOnce
+        DispatchTests.largeRequestsHoldBackTheirClientEarlier
     what was read of a client and waits
         BacklogTests.whatTheCoreDoesNotWantYetStaysUndecoded
         BacklogTests.nothingIsLostOrReordered
+    what was read of all clients and is not decoded
+        HeldBytesTests.thoseThatHoldMostMakeRoom
+        HeldBytesTests.whatIsDecodedIsHeldNoMore
+        HeldBytesTests.whatWaitsForItsTurnIsHeld
     a client's share of a turn
         BacklogTests.aMessageOfManyNotifiesIsWorkedOffInSharesOfATurn
         BacklogTests.tinyFragmentsUseUpTheShareToo
+    all clients' share of a turn
+        TurnSharesTests.aTurnIsNoLongerWhenMoreAreBusy
+        TurnSharesTests.nobodyInTheRowIsPassedOver
+        TurnSharesTests.whoSaysLittleIsHeardAtOnce
     connections without a handshake
         PendingTests.beyondTheLimitTheOldestMakesRoom
         PendingTests.oneAddressHasItsOwnLimit

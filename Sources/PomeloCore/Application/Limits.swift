@@ -10,8 +10,12 @@ public struct Limits: Sendable {
     public var pushCall = Duration.seconds(2)
     /// From this many unanswered requests of one session its socket is not read.
     public var requestsInFlight = 64
+    /// From this many bytes in unanswered requests of one session its socket is not read.
+    public var requestBytesInFlight = 1024 * 1024
     /// Requests that were read already are refused from this number on.
     public var requestsInFlightHard = 1024
+    /// The same by their bytes.
+    public var requestBytesInFlightHard = 16 * 1024 * 1024
     /// Each step of a start: one component's hook, a port.
     public var startStep = Duration.seconds(60)
     /// Each step of a stop: one component's hook, the client port, the RPC port.
@@ -30,11 +34,14 @@ extension Limits: FileOptions {
     /// - Throws: `PomeloError` `.configuration` naming the file and the key.
     public mutating func read(_ reader: inout OptionReader) throws {
         let requests = 1...1 << 20
+        let bytes = 1024...1 << 30
         clientRequest = try reader.seconds("clientRequestSeconds") ?? clientRequest
         sessionCall = try reader.seconds("sessionCallSeconds") ?? sessionCall
         pushCall = try reader.seconds("pushCallSeconds") ?? pushCall
         requestsInFlight = try reader.int("requestsInFlight", in: requests) ?? requestsInFlight
         requestsInFlightHard = try reader.int("requestsInFlightHard", in: requests) ?? requestsInFlightHard
+        requestBytesInFlight = try reader.int("requestBytesInFlight", in: bytes) ?? requestBytesInFlight
+        requestBytesInFlightHard = try reader.int("requestBytesInFlightHard", in: bytes) ?? requestBytesInFlightHard
         startStep = try reader.seconds("startStepSeconds") ?? startStep
         stopPhase = try reader.seconds("stopPhaseSeconds") ?? stopPhase
     }

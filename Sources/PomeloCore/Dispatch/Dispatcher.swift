@@ -111,7 +111,8 @@ import PomeloLoop
             context.sessions.kick(client.id, reason: "attack")
             return
         }
-        guard client.inFlight < limits.requestsInFlightHard else { return refuse(message, client) }
+        guard client.inFlight < limits.requestsInFlightHard, client.bytesInFlight < limits.requestBytesInFlightHard
+        else { return refuse(message, client) }
         let now = clock.now
         if context.pauseWatch.mayHaveWaited(message.arrival ?? now), client.socket.hasHungUp {
             // Given up while this process stood still; its client may have said newer things elsewhere since.
@@ -128,7 +129,7 @@ import PomeloLoop
             deadline: deadline)
         request.client = client
         open.insert(request)
-        begin(client, limits)
+        begin(request, of: client, limits)
         enqueue(request)
     }
 
@@ -206,7 +207,7 @@ import PomeloLoop
         guard let client = request.client else { return }
         request.client = nil
         open.settle()
-        end(client)
+        end(request, of: client)
         let body = body(of: outcome, request.route)
         if request.id != 0, client.isOpen { client.socket.respond(id: request.id, body: body) }
     }
@@ -221,20 +222,26 @@ import PomeloLoop
 
     // MARK: requests in flight
 
-    private func begin(_ client: ClientSession, _ limits: Limits) {
+    private func begin(_ request: Request, of client: ClientSession, _ limits: Limits) {
         client.inFlight += 1
-        if client.inFlight >= limits.requestsInFlight, !client.paused {
+        client.bytesInFlight += request.body.count
+        if !client.paused, isBusy(client, limits) {
             client.paused = true
             client.socket.pauseReading()
         }
     }
 
-    private func end(_ client: ClientSession) {
+    private func end(_ request: Request, of client: ClientSession) {
         client.inFlight -= 1
-        if client.paused, client.inFlight < context.limits.requestsInFlight {
+        client.bytesInFlight -= request.body.count
+        if client.paused, !isBusy(client, context.limits) {
             client.paused = false
             client.socket.resumeReading()
         }
+    }
+
+    private func isBusy(_ client: ClientSession, _ limits: Limits) -> Bool {
+        client.inFlight >= limits.requestsInFlight || client.bytesInFlight >= limits.requestBytesInFlight
     }
 
     /// The body that answers an outcome; errors without a public code are logged, never sent.

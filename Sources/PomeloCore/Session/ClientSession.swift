@@ -22,6 +22,7 @@ public import PomeloLoop
     public internal(set) var end: SessionEnd?
     /// Requests that are not answered yet.
     var inFlight = 0
+    var bytesInFlight = 0
     var paused = false
     var closeListeners: [@Loop (ClientSession, SessionEnd) -> Void] = []
     /// Guards the await between the claim of a user id and the local binding.

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+@testable import PomeloConnectors
+@testable import PomeloCore
+
+/// However many clients send as much as they can, a turn is no longer, and everybody comes to it.
+@Suite struct TurnSharesTests {
+    /// More than find room in one turn, even with the least share each.
+    private static let busy = 2 * TurnShares.ofAll / TurnShares.least
+    private static let each = 400
+
+    /// Clients of one connector, at work over TCP.
+    @Loop private final class Crowd {
+        let host = FakeHost()
+        let clients: ClientConnections
+        /// How many notifies of each were heard.
+        private(set) var heard: [SessionID: Int] = [:]
+
+        init() throws {
+            clients = try ClientConnections(
+                HybridOptions(), host: host, clock: ManualClock(), logger: Logger(label: "test"))
+            host.onMessage = { [weak self] _, session in self?.heard[session.id, default: 0] += 1 }
+        }
+
+        func join() -> ScriptedStream {
+            let stream = ScriptedStream()
+            clients.accept(stream)
+            stream.feed(Sample.handshake + Sample.ack)
+            return stream
+        }
+
+        /// A crowd that says far more than a turn holds.
+        static func flooding() throws -> Crowd {
+            let crowd = try Crowd()
+            for _ in 0..<TurnSharesTests.busy { crowd.join().feed(TurnSharesTests.notifies(TurnSharesTests.each)) }
+            return crowd
+        }
+
+        /// Goes on until so many were heard.
+        func hear(_ count: Int) async {
+            for _ in 0..<10_000 where host.messages.count < count { await SystemClock.shared.sleep(for: .zero) }
+        }
+    }
+
+    /// Notifies that tell their place.
+    private static func notifies(_ count: Int) -> Bytes {
+        var bytes = Bytes()
+        for number in 0..<count {
+            let message: Bytes = [2, 5] + Bytes("a.b.c".utf8) + Bytes("\(number)".utf8)
+            bytes += [4, 0, 0, UInt8(message.count)] + message
+        }
+        return bytes
+    }
+
+    @Test @Loop func aTurnIsNoLongerWhenMoreAreBusy() async throws {
+        let crowd = try Crowd.flooding()
+        // Handshake and acknowledgement are two of what each may say at once.
+        #expect(crowd.heard.count == Self.busy && crowd.heard.values.allSatisfy { $0 >= TurnShares.least - 2 })
+        #expect(crowd.host.messages.count <= TurnShares.ofAll + Self.busy * TurnShares.least)
+        let probe = TurnProbe(crowd.host, until: Self.busy * Self.each)
+        await crowd.hear(Self.busy * Self.each)
+        #expect((1..<TurnShares.ofAll + TurnShares.least).contains(probe.largest), "\(probe.largest)")
+        #expect(crowd.heard.values.allSatisfy { $0 == Self.each })
+    }
+
+    @Test @Loop func nobodyInTheRowIsPassedOver() async throws {
+        let crowd = try Crowd.flooding()
+        for share in stride(from: 0.2, to: 1, by: 0.2) {
+            await crowd.hear(Int(Double(Self.busy * Self.each) * share))
+            let (most, least) = (crowd.heard.values.max() ?? 0, crowd.heard.values.min() ?? 0)
+            // What they could say at once is what sets them apart.
+            #expect(most - least <= TurnShares.ofOne + TurnShares.least, "\(least)...\(most)")
+        }
+    }
+
+    @Test @Loop func whoSaysLittleIsHeardAtOnce() async throws {
+        let crowd = try Crowd.flooding()
+        await crowd.hear(Self.busy * Self.each / 4)
+        let innocent = crowd.join()
+        let id = try #require(crowd.host.sessions.keys.max())
+        innocent.feed(Self.notifies(TurnShares.least - 3))
+        #expect(crowd.heard[id] == TurnShares.least - 3)
+        #expect(innocent.reading)
+
+        innocent.feed(Self.notifies(100))
+        #expect(crowd.heard[id] ?? 0 < TurnShares.ofOne / 2, "the rest stands in the row")
+        #expect(crowd.host.messages.count < Self.busy * Self.each, "in which the others still are")
+        let all = TurnShares.least - 3 + 100
+        await crowd.hear(Self.busy * Self.each + all)
+        #expect(crowd.heard[id] == all)
+    }
+}
