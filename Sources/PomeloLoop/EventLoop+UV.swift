@@ -65,6 +65,7 @@ import PomeloLibc
 
     private func turn() {
         let workIsLeft = EventLoop.shared.beginTurn()
+        Loop.fromCallback { SystemClock.shared.arm() }
         let timersAreDue = timers.pollBegins(at: uv_hrtime)
         if workIsLeft || timersAreDue { keepTurning() } else { rest() }
         EventLoop.shared.noteRest()

@@ -90,10 +90,15 @@ extension Duration {
 }
 
 /// The process's own time: `uv_hrtime` and one uv timer under a heap.
+///
+/// The uv timer is set once in a turn, before the poll: what is scheduled and cancelled in between costs no more than
+/// its place in the heap, and the loop does not wake for a timer that was cancelled.
 @Loop public final class SystemClock: LoopClock {
     /// The one instance: the loop has one timer.
     public static let shared = SystemClock()
     private var heap = TimerHeap()
+    /// What the uv timer is set to; nil when it is not.
+    private var armed: UInt64?
 
     private init() {}
 
@@ -104,27 +109,27 @@ extension Duration {
     /// Timers that have not fired yet.
     public var pendingTimers: Int { heap.count }
 
-    /// Puts a timer into the heap; the one uv timer is armed for the earliest.
+    /// Puts a timer into the heap.
     public func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
-        let before = heap.earliest
-        let id = heap.insert(at: deadline, action)
-        if heap.earliest != before { rearm() }
-        return id
+        heap.insert(at: deadline, action)
     }
 
     /// Takes a timer out of the heap; one that has fired is ignored.
-    public func cancel(_ timer: TimerID) {
-        heap.remove(timer)
-        if heap.count == 0 { EventLoop.shared.armTimer(at: nil) }
-    }
+    public func cancel(_ timer: TimerID) { heap.remove(timer) }
 
     /// Called by the driver after a poll that began at `instant`: what was due then has been waited for.
     func fire(until instant: UInt64) {
+        armed = nil
         while let action = heap.popDue(instant) { action() }
-        rearm()
     }
 
-    private func rearm() { EventLoop.shared.armTimer(at: heap.earliest) }
+    /// Called by the driver before it polls: the poll ends when the earliest timer is due.
+    func arm() {
+        let earliest = heap.earliest
+        if armed == earliest { return }
+        armed = earliest
+        EventLoop.shared.armTimer(at: earliest)
+    }
 }
 
 /// Time that moves only when told to, for tests and simulation.

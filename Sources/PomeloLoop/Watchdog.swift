@@ -52,7 +52,8 @@ public final class Watchdog: Sendable {
             var pause = limit
             let since = EventLoop.shared.busySince
             if since != 0, since != reported {
-                let busy = uv_hrtime() / 1_000_000 - since
+                let now = uv_hrtime() / 1_000_000
+                let busy = now - min(since, now)
                 if busy > limit {
                     reported = since
                     report(Stall(milliseconds: Int(busy), backtrace: Self.backtrace()))

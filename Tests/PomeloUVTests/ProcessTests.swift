@@ -46,7 +46,7 @@ import Testing
         let child = try ChildProcess(test.command, onLine: { lines.note($0) }, onExit: { ends.note($0) })
         #expect(child.pid > 0)
         await until("ended, and all was read") {
-            child.status != nil && lines.entries.count >= test.lines.count
+            !ends.entries.isEmpty && lines.entries.count >= test.lines.count
         }
         #expect(lines.entries == test.lines)
         #expect(ends.entries == [test.status])

@@ -5,7 +5,7 @@ public import PomeloLoop
 ///
 /// A timer that comes late tells it. What others sent meanwhile may have been given up by them.
 @Loop public final class PauseWatch {
-    private static let interval = Duration.milliseconds(250)
+    private static let interval = Duration.milliseconds(500)
     /// A shorter one is no pause: nobody gives up so soon.
     public nonisolated static let threshold = Duration.seconds(1)
 
@@ -19,7 +19,7 @@ public import PomeloLoop
 
     init(_ clock: any LoopClock) { self.clock = clock }
 
-    /// Is told how long each pause took, at most a quarter of a second too little; for the life of the watch.
+    /// Is told how long each pause took, at most half a second too little; for the life of the watch.
     ///
     /// Nothing is watched before somebody wants to know.
     public func on(_ listener: @escaping @Loop (Duration) -> Void) {
