@@ -5,7 +5,7 @@ struct JSONKeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let document: JSONDocument
     let object: Int
     var codingPath: [any CodingKey] { document.path(to: object) }
-    var allKeys: [Key] { document.keys(of: object).compactMap { Key(stringValue: $0) } }
+    var allKeys: [Key] { document.list(keysOf: object).compactMap { Key(stringValue: $0) } }
 
     func contains(_ key: Key) -> Bool { document.find(key.stringValue, in: object) != nil }
 

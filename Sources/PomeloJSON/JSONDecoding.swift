@@ -86,15 +86,21 @@ final class JSONKeyLedger {
 struct JSONKey: CodingKey {
     let stringValue: String
     let intValue: Int?
+    /// Whether no type asked for it: it comes from the text.
+    let isForeign: Bool
 
-    init(stringValue: String) {
+    init(stringValue: String) { self.init(stringValue: stringValue, isForeign: false) }
+
+    init(stringValue: String, isForeign: Bool) {
         self.stringValue = stringValue
+        self.isForeign = isForeign
         intValue = nil
     }
 
     init(intValue: Int) {
         stringValue = String(intValue)
         self.intValue = intValue
+        isForeign = false
     }
 
     static let parent = JSONKey(stringValue: "super")

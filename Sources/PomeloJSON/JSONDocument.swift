@@ -15,6 +15,8 @@ final class JSONDocument {
     /// Where the last search for a path was, in each container.
     private var walked: [Int: (child: Int, position: Int)] = [:]
     private static let longestPath = 64
+    /// Objects whose keys were listed: what a dictionary takes is chosen by who wrote the text.
+    private var listed: Set<Int> = []
 
     init(_ tape: JSONTape, root: [any CodingKey] = [], ledger: JSONKeyLedger? = nil) {
         self.tape = tape
@@ -121,6 +123,11 @@ extension JSONDocument {
     /// Where the value after another is.
     func next(after index: Int) -> Int { tape.end(of: index) }
 
+    func list(keysOf object: Int) -> [String] {
+        listed.insert(object)
+        return keys(of: object)
+    }
+
     func keys(of object: Int) -> [String] {
         var keys: [String] = []
         tape.forEachKey(of: object, until: tape.end(of: object)) { _, slice in
@@ -171,7 +178,7 @@ extension JSONDocument {
             walked[container] = at
             switch tape.nodes[at.child - 1] {
             case .key(let slice), .repeated(let slice):
-                path.append(JSONKey(stringValue: tape.string(slice)))
+                path.append(JSONKey(stringValue: tape.string(slice), isForeign: listed.contains(container)))
             default: path.append(JSONKey(intValue: at.position))
             }
             container = at.child

@@ -151,7 +151,9 @@ import Testing
         Row(name: "another server's error that escapes", route: "test.escaped", answer: internalError),
         Row(name: "a reply that cannot be encoded", route: "test.broken", answer: internalError),
         Row(name: "no handler", route: "test.missing", answer: internalError),
-        Row(name: "a query of another shape", route: "test.typed", answer: internalError),
+        Row(
+            name: "a query of another shape", route: "test.typed", body: #"{"nam":"ann"}"#,
+            answer: #"{"code":400,"message":"name is missing"}"#),
         Row(name: "an array", route: "test.echo", body: "[1]", answer: internalError),
         Row(name: "a number", route: "test.echo", body: "1", answer: internalError),
         Row(name: "a string", route: "test.echo", body: #""x""#, answer: internalError),

@@ -153,17 +153,26 @@ let rowTable = """
         RouterTests.sessionsWithOneValueMeetOnOneServerEverywhere
         RouterTests.theDefaultRuleIsForAllTypesWithoutTheirOwn
         RouterTests.aServerMoreMovesOnlyItsOwnShareOfUsers
+        RoutingTests.aRuleSeesWhatIsAsked
+        RoutingTests.aRuleThatWaitsHoldsUpItsSessionAlone
+        RoutingTests.theHashOfPomeloIsTheModuloOfItsChecksum
     app.rpc.type.remote.method(…)
         RPCClientTests.aRoutedCallReachesTheServerOfItsSessionAndComesBackTyped
         RPCClientTests.regressionEveryCallEndsAndSaysWhy
         RPCClientTests.aCallMayHaveADeadlineOfItsOwn
     ….toServer(id, …)
         RPCClientTests.anAddressedCallReachesThatServer
+    ….toServer('*', …)
+        RoutingTests.aCallToAllHasOneOutcomeForEach
+    a route value in place of a session
+        RoutingTests.sessionsAndCallsMeetByTheirKey
+        RoutingTests.withoutARuleACallByAUserMeetsItsSessions
     app.rpcInvoke(id, msg, cb)
         RPCClientTests.aCallByNameTakesAndGivesJSON
         RPCFilterTests.callsByNameAreFilteredToo
     handler files, next(err, resp)
         DispatchTests.answers
+        MisfitTests.theClientIsToldWhatIsWrong
         DispatchTests.regressionOnlyRegisteredMethodsCanBeCalled
         DispatchTests.routesAreServedByTheirTypeOnly
         PluginTests.aDeclaredRouteMustBeServedByItsType

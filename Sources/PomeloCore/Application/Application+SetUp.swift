@@ -89,23 +89,38 @@ extension Application {
 
     /// Chooses how sessions of other types' clients find servers of this type.
     public func route(_ type: ServerType, _ rule: @escaping Router.Rule) { router.set(type, rule) }
+    /// Chooses the server of this type by session, route and body.
+    public func route(_ type: ServerType, request rule: @escaping Router.RequestRule) { router.set(type, rule) }
+    /// Chooses the server of this type by a rule that may wait, for a look into a database for instance.
+    ///
+    /// The requests of one session wait behind one another for it, so their order stays; it has the rest of the
+    /// request's time.
+    public func route(_ type: ServerType, waiting rule: @escaping Router.WaitingRule) { router.set(type, rule) }
 
-    /// Routes by a setting of the session, so that all sessions with one value meet on one server.
+    /// Routes by the user, with another hash than the default's.
+    public func route(_ type: ServerType, hash: RouteHash) {
+        router.set(type, hash)
+        router.set(type) { session, servers in hash.pick(Router.key(of: session), servers) }
+    }
+
+    /// Routes by a setting of the session, so that all sessions with one value meet on one server; calls by the same
+    /// key (`RPCClient.call(_:_:by:within:)`) meet them there.
     ///
     /// The value is a text, a number or a boolean.
     ///
     /// A session without it goes where its user does by default, which is logged once.
-    public func route(_ type: ServerType, by setting: String) {
+    public func route(_ type: ServerType, by setting: String, hash: RouteHash = .highestWeight) {
         var isTold = false
+        router.set(type, hash)
         router.set(type) { [log] session, servers in
-            if let key = session.get(setting).flatMap(Router.key(of:)) { return Router.hashed(key, servers) }
+            if let key = session.get(setting).flatMap(Router.key(of:)) { return hash.pick(key, servers) }
             if !isTold {
                 log.warning(
                     "a session lacks what its requests are routed by: its user decides",
                     metadata: ["pomelo.setting": "\(setting)", "pomelo.type": "\(type)"])
             }
             isTold = true
-            return Router.hashed(Router.key(of: session), servers)
+            return hash.pick(Router.key(of: session), servers)
         }
     }
 

@@ -7,8 +7,8 @@
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
 // BackendSessionService, SessionProcedures, ConnectionStatistics.
-// Dispatch/: Dispatcher, Request, OpenRequests, Handler, +Methods, Filter, Router, Forwarding, ForwardLane,
-// ForwardedRequests.
+// Dispatch/: Dispatcher, Request, OpenRequests, Handler, +Methods, RequestBody, Filter, Router, Forwarding,
+// ForwardLane, ForwardedRequests.
 // Filters/: SerialFilter, TimeFilter, TimeoutFilter, TooBusyFilter (LoopLag), RPCLogFilter.
 // Transaction/: Transaction, TransactionRun.
 // Channel/: ChannelService, Channel, Broadcast, Fanout, DeliveryQueue, PushReport, PushScheduler,
@@ -150,7 +150,7 @@ public import PomeloLoop
         network = world.network
         transport = world.transport
         instance = InstanceID(world.random.instanceID())
-        router = Router(servers)
+        router = Router(servers, world.clock)
         procedures = ProcedureTable(instance: instance, clock: world.clock)
         sessionService = SessionService(world.clock, world.random)
         pushSchedulers = PushSchedulers(world.clock)

@@ -145,7 +145,7 @@ import PomeloLoop
                     self.answer(request, .failure(error))
                 }
             }
-        } else if global.isEmpty, !isOwn, forwarding.needsNoTask {
+        } else if global.isEmpty, !isOwn, forwarding.needsNoTask(request.route.serverType) {
             Loop.enqueueSynchronous {
                 guard self.isDue(request) else { return }
                 self.forwarding.relay(request) { self.answer(request, $0) }
@@ -209,7 +209,11 @@ import PomeloLoop
         open.settle()
         end(request, of: client)
         let body = body(of: outcome, request.route)
-        if request.id != 0, client.isOpen { client.socket.respond(id: request.id, body: body) }
+        if request.id == 0 {
+            if case .failure = outcome { dropped.increment() }
+        } else if client.isOpen {
+            client.socket.respond(id: request.id, body: body)
+        }
     }
 
     private func refuse(_ message: ClientMessage, _ client: ClientSession) {

@@ -24,38 +24,81 @@ import PomeloLoop
 }
 
 extension Router {
-    /// The lane of a session's next request.
+    /// The lane of a session's next request, by a rule that does not wait.
     ///
-    /// - Throws: as `pick(_:for:)`.
-    func lane(_ type: ServerType, for session: Session, of client: ClientSession) throws -> ForwardLane {
+    /// - Throws: as `pick(_:_:for:among:)`.
+    func lane(of request: Request, _ client: ClientSession) throws -> ForwardLane {
+        func pick(_ choices: [ServerInfo]) throws -> ServerID {
+            try self.pick(request.route, request.body, for: request.session, among: choices)
+        }
+        let type = request.route.serverType
         let choices = try choices(type)
-        let server = try pick(type, for: session, among: choices)
-        guard let index = client.lane(type) else {
+        let server = try pick(choices)
+        var stays = false
+        if let lane = client.disputed(type, server, choices) {
+            do { stays = try pick(lane.choices) == lane.server } catch {}
+        }
+        return client.lane(type, server, choices, stays: stays)
+    }
+
+    /// The same by a rule that may wait: for one request of a session after the other.
+    func laneWaiting(of request: Request, _ client: ClientSession, within limit: Duration) async throws -> ForwardLane {
+        let type = request.route.serverType
+        let end = clock.deadline(after: limit)
+        func pick(_ choices: [ServerInfo]) async throws -> ServerID {
+            try await pickWaiting(
+                request.route, request.body, for: request.session, among: choices, within: clock.left(until: end))
+        }
+        let chosen = FirstOutcome<Void>()
+        let before = client.choosing.updateValue(chosen, forKey: type)
+        defer {
+            if client.choosing[type] === chosen { client.choosing[type] = nil }
+            chosen.end()
+        }
+        await before?.wait()
+        let choices = try choices(type)
+        let server = try await pick(choices)
+        var stays = false
+        // REENTRANCY: the lanes of this type are changed here alone, by one request at a time.
+        if let lane = client.disputed(type, server, choices) {
+            do { stays = try await pick(lane.choices) == lane.server } catch {}
+        }
+        return client.lane(type, server, choices, stays: stays)
+    }
+}
+
+extension ClientSession {
+    /// The lane with requests under way at another server than was chosen now, though theirs was among the choices: it
+    /// stays theirs if only the choices make the difference.
+    fileprivate func disputed(_ type: ServerType, _ server: ServerID, _ choices: [ServerInfo]) -> ForwardLane? {
+        guard let index = place(of: type) else { return nil }
+        let lane = lanes[index]
+        guard lane.inFlight > 0, server != lane.server else { return nil }
+        return choices.contains { $0.id == lane.server } ? lane : nil
+    }
+
+    fileprivate func lane(
+        _ type: ServerType, _ server: ServerID, _ choices: [ServerInfo], stays: Bool
+    ) -> ForwardLane {
+        guard let index = place(of: type) else {
             let lane = ForwardLane(type, server, choices)
-            client.lanes.append(lane)
+            lanes.append(lane)
             return lane
         }
-        let lane = client.lanes[index]
+        let lane = lanes[index]
+        if stays { return lane }
         if lane.inFlight == 0 || server == lane.server {
             lane.server = server
             lane.choices = choices
             return lane
         }
-        if choices.contains(where: { $0.id == lane.server }), isStillChosen(lane, for: session) { return lane }
         let next = ForwardLane(type, server, choices)
-        client.lanes[index] = next
+        lanes[index] = next
         return next
     }
 
-    /// Whether it is only the choices that make another server come out.
-    private func isStillChosen(_ lane: ForwardLane, for session: Session) -> Bool {
-        do { return try pick(lane.type, for: session, among: lane.choices) == lane.server } catch { return false }
-    }
-}
-
-extension ClientSession {
     /// Where the lane of a type is; most sessions have one or two.
-    fileprivate func lane(_ type: ServerType) -> Int? {
+    private func place(of type: ServerType) -> Int? {
         for index in lanes.indices where lanes[index].type == type { return index }
         return nil
     }

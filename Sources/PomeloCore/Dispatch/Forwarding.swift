@@ -27,13 +27,13 @@ import PomeloLoop
         self.transport = transport
     }
 
-    /// Whether a request may be sent on without a task.
-    var needsNoTask: Bool { context.rpc.filters.isEmpty }
+    /// Whether a request for servers of a type may be sent on without a task.
+    func needsNoTask(_ type: ServerType) -> Bool { context.rpc.filters.isEmpty && !router.waits(type) }
 
     /// Sends a request on, with the rest of its deadline and without a task; `answer` gets its one outcome.
     func relay(_ request: Request, _ answer: @escaping @Loop (Outcome) -> Void) {
         let lane: ForwardLane
-        do { lane = try self.lane(of: request) } catch { return answer(.failure(error)) }
+        do { lane = try router.lane(of: request, try client(of: request)) } catch { return answer(.failure(error)) }
         lane.begin()
         transport.call(lane.server, .forward, payload(request, request.body), within: left(request)) { outcome in
             // The transport is in the middle of its work.
@@ -48,7 +48,13 @@ import PomeloLoop
     ///
     /// - Throws: the peer's `Fault`, or `RPCError`; what a filter throws.
     func forward(_ request: Request) async throws -> Bytes {
-        let lane = try lane(of: request)
+        let client = try client(of: request)
+        let lane =
+            router.waits(request.route.serverType)
+            ? try await router.laneWaiting(of: request, client, within: left(request))
+            : try router.lane(of: request, client)
+        // REENTRANCY: while a rule chose, the request may have been answered at its deadline.
+        _ = try self.client(of: request)
         lane.begin()
         defer { lane.end() }
         let filters = context.rpc.filters
@@ -59,9 +65,9 @@ import PomeloLoop
         return try await filters.run(call) { call, _ in try await self.send(request, call.payload, to: call.server) }
     }
 
-    private func lane(of request: Request) throws -> ForwardLane {
+    private func client(of request: Request) throws -> ClientSession {
         guard let client = request.client else { throw SessionService.noSession(request.session.id) }
-        return try router.lane(request.route.serverType, for: request.session, of: client)
+        return client
     }
 
     private func send(_ request: Request, _ body: Bytes, to server: ServerID) async throws -> Bytes {

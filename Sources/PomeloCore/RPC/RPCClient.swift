@@ -26,13 +26,13 @@ public import PomeloLoop
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, to server: ServerID, within deadline: Duration? = nil
     ) async throws -> Reply {
-        try await call(remote, query, server, nil, deadline)
+        try await call(remote, try encode(query, remote.route.text), server, nil, deadline)
     }
 
     private func call<Query, Reply>(
-        _ remote: Remote<Query, Reply>, _ query: Query, _ server: ServerID, _ session: Session?, _ deadline: Duration?
+        _ remote: Remote<Query, Reply>, _ payload: Bytes, _ server: ServerID, _ session: Session?,
+        _ deadline: Duration?
     ) async throws -> Reply {
-        let payload = try encode(query, remote.route.text)
         let reply = try await send(server, remote.route, payload, session, deadline ?? defaultDeadline)
         do {
             return try JSONCoder.decode(Reply.self, from: reply)
@@ -47,8 +47,58 @@ public import PomeloLoop
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, for session: Session, within deadline: Duration? = nil
     ) async throws -> Reply {
-        let server = try router.pick(remote.route.serverType, for: session)
-        return try await call(remote, query, server, session, deadline)
+        let payload = try encode(query, remote.route.text)
+        let end = clock.deadline(after: deadline ?? defaultDeadline)
+        let server = try await router.pick(
+            remote.route, payload, for: session, within: deadline ?? defaultDeadline)
+        return try await call(remote, payload, server, session, clock.left(until: end))
+    }
+
+    /// Calls a typed procedure on the server that a key chooses: where the sessions are that are routed by a setting
+    /// with this value (`Application.route(_:by:)`), or by this user.
+    ///
+    /// For calls without a session: of a cron, a remote, an admin module. The key is a text, a number or a boolean, or
+    /// an id.
+    ///
+    /// - Throws: as `call(_:_:to:within:)`; `RPCError.notSent` when no server of the type is up.
+    public func call<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ query: Query, by key: some CustomStringConvertible & Sendable,
+        within deadline: Duration? = nil
+    ) async throws -> Reply {
+        // A number is the key that it is in a session, where it is JSON.
+        let text = (key as? Double).flatMap { Router.key(of: .double($0)) } ?? key.description
+        let server = try router.pick(remote.route.serverType, by: text)
+        return try await call(remote, query, to: server, within: deadline)
+    }
+
+    /// Calls a typed procedure on every server of the route's type, at the same time; one outcome for each.
+    ///
+    /// Servers that do not answer are among them: their outcome says so. None when no server of the type is up.
+    ///
+    /// - Source: pomelo 2.2.7, `app.rpc.….toServer("*", …)`, which tells of one error alone.
+    public func callAll<Query, Reply>(
+        _ remote: Remote<Query, Reply>, _ query: Query, within deadline: Duration? = nil
+    ) async throws -> [ServerID: Result<Reply, any Error>] {
+        let payload = try encode(query, remote.route.text)
+        let calls = router.all(remote.route.serverType).map { server in
+            let end = FirstOutcome<Result<Reply, any Error>>()
+            let task = Loop.spawn {
+                do {
+                    end.end(with: .success(try await self.call(remote, payload, server.id, nil, deadline)))
+                } catch {
+                    end.end(with: .failure(error))
+                }
+            }
+            return (id: server.id, task: task, end: end)
+        }
+        let tasks = calls.map(\.task)
+        return await withTaskCancellationHandler {
+            var outcomes: [ServerID: Result<Reply, any Error>] = [:]
+            for call in calls { outcomes[call.id] = await call.end.wait() }
+            return outcomes
+        } onCancel: {
+            for task in tasks { task.cancel() }
+        }
     }
 
     /// Calls a procedure by name with a JSON argument; the escape hatch beside typed calls.

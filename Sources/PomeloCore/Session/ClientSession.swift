@@ -18,6 +18,8 @@ public import PomeloLoop
     private var shared: SettingsSnapshot?
     /// Where its requests go, one for each type of server that it has asked.
     var lanes: [ForwardLane] = []
+    /// For types whose rule waits: the request last in line for it.
+    var choosing: [ServerType: FirstOutcome<Void>] = [:]
     /// Set once, when it closes.
     public internal(set) var end: SessionEnd?
     /// Requests that are not answered yet.
