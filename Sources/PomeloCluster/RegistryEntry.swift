@@ -45,7 +45,8 @@ public enum RegistryEntry {
         var entry = JSONObject()
         entry["inst"] = .string(info.instance.rawValue)
         entry["state"] = .string(info.state.rawValue)
-        entry["services"] = info.services.isEmpty ? nil : .array(info.services.map(JSON.string))
+        let services = info.services ?? []
+        entry["services"] = services.isEmpty ? nil : .array(services.map(JSON.string))
         entry["record"] = .object(fields)
         return String(decoding: JSON.object(entry).encoded(), as: UTF8.self)
     }

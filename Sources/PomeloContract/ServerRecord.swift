@@ -88,8 +88,8 @@ public struct ServerInfo: Sendable, Equatable {
     public var instance: InstanceID
     /// How far that start is in its life.
     public var state: ServerState
-    /// The services that publish state for it, sorted: who cleans up after it must know them all.
-    public var services: [String]
+    /// The services that publish state for it, sorted: who cleans up after it must know them all; nil when nobody says.
+    public var services: [String]?
 
     /// The record's id.
     public var id: ServerID { record.id }
@@ -97,10 +97,13 @@ public struct ServerInfo: Sendable, Equatable {
     public var type: ServerType { record.type }
 
     /// Puts record, instance and state together.
-    public init(record: ServerRecord, instance: InstanceID, state: ServerState, services: [String] = []) {
+    public init(record: ServerRecord, instance: InstanceID, state: ServerState, services: [String]? = nil) {
         self.record = record
         self.instance = instance
         self.state = state
         self.services = services
     }
+
+    /// Whether it has a service, as far as is known.
+    public func mayServe(_ service: String) -> Bool { services?.contains(service) ?? true }
 }

@@ -121,7 +121,7 @@ public struct GoneMembers: Sendable {
         givenUp += count
         context.log.error(
             "departures are not told", metadata: ["pomelo.channel": "\(channel)", "pomelo.users": "\(count)"])
-        service.hasMissed(channel, context.servers.frontends.map(\.id))
+        service.hasMissed(channel, service.frontends())
     }
 
     private func giveUp(_ question: Question) {
@@ -180,11 +180,11 @@ public struct GoneMembers: Sendable {
     private func decide(_ batch: [Question], _ gone: ServerID?) async -> Bool {
         guard context.isViewComplete else { return false }
         let isAway: (ServerID) -> Bool = { $0 == gone || self.context.servers[$0] == nil }
-        let first = context.servers.frontends.map(\.id)
+        let first = service.frontends()
         let fences = await service.fences(of: first)
         // Without its fence a frontend would not be told. Who is in the view only now has no client to tell.
         guard first.allSatisfy({ fences[$0] != nil || isAway($0) }) else { return false }
-        let frontends = context.servers.frontends.map(\.id)
+        let frontends = service.frontends()
         let answers = await service.present(batch.map { ($0.channel, Array($0.endings.keys)) }, at: frontends)
         guard frontends.allSatisfy({ answers[$0] != nil || isAway($0) }), context.isViewComplete
         else { return false }

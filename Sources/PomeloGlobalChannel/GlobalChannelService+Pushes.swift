@@ -41,7 +41,10 @@ extension ChannelPush {
 extension GlobalChannelService {
     var isViewComplete: Bool { context.isViewComplete }
 
-    func frontends(_ type: ServerType) -> [ServerID] { context.servers.frontendIDs(type) }
+    /// The frontends that have the service, of a type or of all.
+    func frontends(_ type: ServerType? = nil) -> [ServerID] {
+        context.servers.frontendIDs(type, with: name)
+    }
 
     /// Sends one message to every member at the frontends of a type, but for some users.
     ///
@@ -132,7 +135,7 @@ extension GlobalChannelService {
         var payload = PayloadWriter()
         payload.text(channel.rawValue)
         let bytes = payload.bytes
-        let frontends = context.servers.frontends.map(\.id)
+        let frontends = frontends()
         let report = await context.fanout.callEach(frontends, .channelDestroy) { _ in bytes }
         do {
             let ever = try await context.membership?.everServers() ?? []

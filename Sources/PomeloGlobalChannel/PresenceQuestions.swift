@@ -96,7 +96,7 @@ extension GlobalChannelService {
     func toldGoneWithThisServer() async -> [ChannelName: Set<UserID>] {
         var payload = PayloadWriter()
         payload.text(context.instance.rawValue)
-        let others = context.servers.frontends.map(\.id).filter { $0 != context.serverID }
+        let others = frontends().filter { $0 != context.serverID }
         let answers = await ask(others, .channelToldGone, payload.bytes) { reader throws(PomeloError) in
             var gone: [(ChannelName, UserID)] = []
             for _ in 0..<(try reader.count()) {

@@ -107,7 +107,7 @@ struct Located {
         var payload = PayloadWriter()
         payload.texts(absent.map(\.rawValue))
         let bytes = payload.bytes
-        let frontends = context.servers.frontends.map(\.id)
+        let frontends = context.servers.frontendIDs(with: StatusService.serviceName)
         var located = Located()
         var silent = 0
         let answers = await withTaskGroup(of: (ServerID, [UserID]?).self) { group in

@@ -9,7 +9,9 @@ import PomeloPublication
 /// - Source: pomelo-status-plugin 0.0.4, lib/service/statusService.js; also on `unbind`, and with a lease.
 @Loop public final class StatusService: Component, SessionObserver {
     /// `status`.
-    public let name = "status"
+    public let name = StatusService.serviceName
+    /// How servers that have it announce it.
+    static let serviceName = "status"
     let context: ServiceContext
     let store: any StatusStore
     let published: StatusPublisher

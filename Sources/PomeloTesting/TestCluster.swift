@@ -311,6 +311,7 @@ public import PomeloLoop
     private func enter(_ state: ServerState) { cluster.register(info(state)) }
 
     private func info(_ state: ServerState) -> ServerInfo {
-        ServerInfo(record: record, instance: context.instance, state: state)
+        let services = cleaners.map(\.name).sorted()
+        return ServerInfo(record: record, instance: context.instance, state: state, services: services)
     }
 }

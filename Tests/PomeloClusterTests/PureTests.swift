@@ -20,7 +20,7 @@ import Testing
         EntryCase(
             name: "the least",
             info: ServerInfo(
-                record: ServerRecord(id: "a", type: "chat", port: 1), instance: "i", state: .joining),
+                record: ServerRecord(id: "a", type: "chat", port: 1), instance: "i", state: .joining, services: []),
             text:
                 #"{"inst":"i","state":"joining","record":{"id":"a","serverType":"chat","host":"127.0.0.1","port":1}}"#
         ),
@@ -31,9 +31,9 @@ import Testing
                     id: "c-1", type: "connector", host: "h", port: 2, clientHost: "ch", clientPort: 3,
                     isFrontend: true, bind: "0.0.0.0", maxConnections: 4,
                     metadata: ["args": "-x", "deep": ["k": [1, 2.5, nil]]]),
-                instance: "j", state: .draining),
+                instance: "j", state: .draining, services: ["a", "b"]),
             text:
-                #"{"inst":"j","state":"draining","record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
+                #"{"inst":"j","state":"draining","services":["a","b"],"record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
                 + #""clientHost":"ch","clientPort":3,"frontend":true,"bind":"0.0.0.0","max-connections":4,"#
                 + #""metadata":{"args":"-x","deep":{"k":[1,2.5,null]}}}}"#),
     ]

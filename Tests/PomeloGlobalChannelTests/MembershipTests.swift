@@ -206,11 +206,13 @@ import Testing
         _ = try await cluster.client("connector-1", "ann")
         let channels = cluster["chat-1"].globalChannel
         try await channels.add("room", "ann", "connector-1")
+        let calls = cluster.network.calls
         let report = try await channels.pushMessage("connector", World.say, "hi", "room")
         #expect(report.queued == 1 && report.failed.isEmpty)
         let members = await channels.getMembersByChannelName("connector", "room")
         #expect(members.uids == ["ann"] && members.failed.isEmpty && members.stale.isEmpty)
         try await channels.destroyChannel("room")
+        #expect(cluster.network.calls - calls == 3, "the registry says that it need not be asked")
         #expect(try await channels.pushMessage("connector", World.say, "hi", "room").queued == 0)
         await cluster.stopAll()
     }

@@ -17,9 +17,14 @@ public enum ServerChange: Sendable {
 @Loop public final class ServerDirectory {
     /// What pushes and calls ask for each time, made when it is first asked for; a change forgets it.
     private struct Views {
+        struct Key: Hashable {
+            let type: ServerType?
+            let service: String?
+        }
+
         var all: [ServerInfo]?
         var frontends: [ServerInfo]?
-        var frontendIDs: [ServerType?: [ServerID]] = [:]
+        var frontendIDs: [Key: [ServerID]] = [:]
         /// By type, all at once: clients name types, and one that nobody has must cost nothing and be kept nowhere.
         var up: [ServerType: [ServerInfo]]?
         var answering: [ServerType: [ServerInfo]]?
@@ -77,11 +82,14 @@ public enum ServerChange: Sendable {
         return list
     }
 
-    /// The ids of the frontends, of all types or of one; sorted.
-    public func frontendIDs(_ type: ServerType? = nil) -> [ServerID] {
-        if let known = views.frontendIDs[type] { return known }
-        let list = frontends.filter { type == nil || $0.type == type }.map(\.id)
-        if !list.isEmpty { views.frontendIDs[type] = list }
+    /// The ids of the frontends, of all types or of one, that have a service, or any; sorted.
+    public func frontendIDs(_ type: ServerType? = nil, with service: String? = nil) -> [ServerID] {
+        let key = Views.Key(type: type, service: service)
+        if let known = views.frontendIDs[key] { return known }
+        let list = frontends.filter { info in
+            (type == nil || info.type == type) && service.map(info.mayServe) ?? true
+        }.map(\.id)
+        if !list.isEmpty { views.frontendIDs[key] = list }
         return list
     }
 
