@@ -28,6 +28,7 @@ import PomeloRedis
     private var isClosed = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
     private var bad: [ServerID: String] = [:]
+    private var isFirstList = true
     private let badEntries = Counter(label: "pomelo.cluster.badEntries")
     private var graceEnd: UInt64?
     private var graceTimer: TimerID?
@@ -228,7 +229,9 @@ import PomeloRedis
         listed.sort { $0.id < $1.id }
         guard listed != self.servers.all else { return }
         removeReplaced(by: listed)
-        self.servers.replace(listed)
+        // The first view is of servers that are added, as in pomelo: nothing takes the place of anything.
+        if isFirstList { self.servers.add(listed) } else { self.servers.replace(listed) }
+        isFirstList = false
     }
 
     /// Tells of entries that cannot be read when they change: they count for nothing, and are read again and again.

@@ -2,6 +2,7 @@
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
 // Reading order: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
+import Foundation
 public import PomeloContract
 public import PomeloJSON
 
@@ -52,10 +53,11 @@ public struct Configuration: Sendable {
         return Configuration(env: env, cluster: clusterName, servers: changed, folder: folder)
     }
 
-    /// The folder above the configuration folder: the application's own.
+    /// The folder above the configuration folder, the application's own, as an absolute path; the current one for a
+    /// configuration made by hand.
     public var base: String {
-        let parts = folder.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        return parts.isEmpty ? "." : parts.joined(separator: "/")
+        if folder.isEmpty { return URL(fileURLWithPath: ".").standardizedFileURL.path }
+        return URL(fileURLWithPath: folder).standardizedFileURL.deletingLastPathComponent().path
     }
 
     /// The record of `master.json`; nil in a configuration made by hand without one.

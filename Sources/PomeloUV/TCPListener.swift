@@ -122,7 +122,8 @@ import PomeloLoop
         if status == 0, PomeloLibc.listen(descriptor, backlog) != 0 { status = -errno }
         guard status == 0 else {
             if descriptor >= 0 { PomeloLibc.close(descriptor) }
-            throw NetworkError(status: status, "cannot listen on \(address)")
+            let holder = status == -EADDRINUSE ? PortHolder.name(of: address.port) : nil
+            throw NetworkError(status: status, "cannot listen on \(address)", holder.map { "held by \($0)" })
         }
         return descriptor
     }

@@ -4,9 +4,9 @@ import PomeloLoop
 
 extension NetworkError {
     /// libuv's name and text for a negative status.
-    init(status: Int32, _ what: String) {
-        self.init(
-            code: Self.name(status), description: "\(what): \(Self.text(status)) (\(Self.name(status)))")
+    init(status: Int32, _ what: String, _ remark: String? = nil) {
+        let why = "\(Self.text(status)) (\(Self.name(status)))"
+        self.init(code: Self.name(status), description: "\(what): \(why)\(remark.map { ", " + $0 } ?? "")")
     }
 
     static func name(_ status: Int32) -> String { unsafe String(cString: uv_err_name(status)) }

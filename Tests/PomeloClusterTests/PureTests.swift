@@ -33,7 +33,8 @@ import Testing
                     metadata: ["args": "-x", "deep": ["k": [1, 2.5, nil]]]),
                 instance: "j", state: .draining, services: ["a", "b"]),
             text:
-                #"{"inst":"j","state":"draining","services":["a","b"],"record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
+                #"{"inst":"j","state":"draining","services":["a","b"],"#
+                + #""record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
                 + #""clientHost":"ch","clientPort":3,"frontend":true,"bind":"0.0.0.0","max-connections":4,"#
                 + #""metadata":{"args":"-x","deep":{"k":[1,2.5,null]}}}}"#),
     ]

@@ -47,6 +47,58 @@ import Testing
         #expect(journal.entries == (moment == "beforeStartup" ? [] : ["start", "afterStart", "stop"]))
     }
 
+    /// What saves at the end must not save what was never loaded.
+    @Test(arguments: ["beforeStartup", "component", "afterStartup"])
+    @Loop func aStartThatFailedShutsDownNothingThatNeverServed(_ moment: String) async throws {
+        @Loop final class Failing: Component {
+            let name = "failing"
+            func start() async throws { throw Fault(7) }
+        }
+        let journal = Journal<String>()
+        let app = try cluster().make("chat-1") { app in
+            app.beforeShutdown { journal.note("saved") }
+            if moment == "beforeStartup" { app.beforeStartup { throw Fault(7) } }
+            if moment == "component" { try app.load(Failing()) }
+            if moment == "afterStartup" { app.afterStartup { throw Fault(7) } }
+        }
+        #expect(await failureCode { try await app.start() } == "fault 7")
+        #expect(journal.entries == (moment == "afterStartup" ? ["saved"] : []))
+        await app.stop()
+        #expect(journal.entries.count <= 1)
+    }
+
+    /// Half a queue: turns would begin and never end.
+    @Test @Loop func halfAFilterEndsTheStart() async throws {
+        func start(_ setUp: @Loop (Application) -> Void) async throws -> String {
+            let app = try cluster().make("chat-1") { setUp($0) }
+            return await failureText { try await app.start() }
+        }
+        let (serial, time) = (SerialFilter.serial(), TimeFilter.time())
+        for half: @Loop (Application) -> Void in [
+            { $0.before(serial) }, { $0.globalBefore(time) }, { $0.after(serial) },
+            { app in
+                app.before(.serial())
+                app.after(.serial())
+            },
+        ] { #expect(try await start(half).contains("one part")) }
+        let whole = try cluster().make("chat-1") { app in
+            app.before(serial)
+            app.after(serial)
+            app.filter(.serial())
+            app.before(.timeout())
+        }
+        try await whole.start()
+        await whole.stop()
+    }
+
+    @Test(arguments: ["chat.m", "chat", "chat.a.b.c", ".a.b"])
+    @Loop func aRouteSaysThatItHasThreeParts(_ route: String) async throws {
+        let app = try cluster().make("chat-1")
+        let expected = "the route \(route) must have three parts: serverType.handler.method"
+        #expect(await failureText { try app.handle(Routes { $0.on(raw: route) { body, _ in body } }) } == expected)
+        #expect(await failureText { try app.handle(Routes { $0.on(remote: route) { $0 } }) } == expected)
+    }
+
     @Test @Loop func anErrorInBeforeShutdownStopsTheStopNot() async throws {
         let journal = Journal<String>()
         let app = try await cluster().start("chat-1") { app in

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import PomeloCore
 import PomeloJSON
 import Testing
@@ -68,6 +69,11 @@ import Testing
         #expect(configuration["a"]?.port == 1 && configuration["nobody"] == nil)
         #expect(configuration.serverTypes == ["chat"])
         #expect(configuration.folder == configuration.base + "/config")
+        let here = FileManager.default.currentDirectoryPath
+        let byHand = Configuration(servers: [ServerRecord(id: "a", type: "chat", port: 1)])
+        #expect(byHand.base == here, "an absolute path, whatever the folder's is")
+        let relative = Configuration(servers: byHand.servers, folder: "./config/")
+        #expect(relative.base == here)
     }
 
     // MARK: the command line

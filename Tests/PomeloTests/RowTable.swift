@@ -123,10 +123,10 @@ let rowTable = """
         ServerFileTests.theConfigurationIsFoundByIdAndType
     app.getServersByType(type)
         ServerFactsTests.theServersThatAreThereAreListedAlikeEverywhere
-    app.isFrontend()
+    app.isFrontend([server])
         ServerFactsTests.anApplicationKnowsWhatItIs
         ServerFileTests.frontendAsBooleanOrTextIsAFrontendAndTheMasterIsNeither
-    app.isBackend()
+    app.isBackend([server])
         ServerFactsTests.anApplicationKnowsWhatItIs
         ServerFileTests.frontendAsBooleanOrTextIsAFrontendAndTheMasterIsNeither
     app.isMaster()
@@ -326,7 +326,7 @@ let rowTable = """
         ChannelTests.aUserAtTwoFrontendsIsOneMemberWithTwoMemberships
     channel.destroy()
         ChannelTests.aDestroyedChannelDoesNotEndItsSuccessor
-    channel.pushMessage(route, msg)
+    channel.pushMessage(route, msg, [opts])
         ChannelTests.someUsersCanBeLeftOut
         ChannelTests.theReportNamesTheUsersOfSilentFrontends
         ChannelServiceTests.regression12ADestroyedChannelThrows

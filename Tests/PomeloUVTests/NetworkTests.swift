@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import PomeloLoop
 import PomeloUV
 import TestHelpers
@@ -15,6 +16,10 @@ import Testing
         }
         #expect(error?.code == "EADDRINUSE")
         #expect(error?.description.contains(address.description) == true, "\(String(describing: error))")
+        #if os(Linux)
+            let holder = "held by process \(ProcessInfo.processInfo.processIdentifier) ("
+            #expect(error?.description.contains(holder) == true, "\(String(describing: error))")
+        #endif
         first.close()
     }
 

@@ -19,3 +19,8 @@ import PomeloLoop
     guard let error = await thrown(by: body) else { return "none" }
     return (error as? PomeloError).map { "\($0.code)" } ?? "\(error)"
 }
+
+/// The error that `body` throws, in its own words; `none` when it throws none.
+@Loop package func failureText(_ body: @Loop () async throws -> Void) async -> String {
+    await thrown(by: body).map { "\($0)" } ?? "none"
+}

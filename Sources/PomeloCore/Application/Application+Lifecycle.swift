@@ -28,6 +28,7 @@ extension Application {
             for component in components {
                 try await step("the didStart of \(component.name)") { try await component.didStart() }
             }
+            hasServed = true
             for hook in hooks.afterStartup { try await step("afterStartup", hook) }
             crons.start()
         } catch {
@@ -114,6 +115,7 @@ extension Application {
         }
         try checkSecret(for: configuration.servers)
         try checkDeclaredRoutes()
+        try checkFilters()
         try crons.load(isMaster ? [] : try CronFile.crons(of: serverType, in: configuration))
     }
 
@@ -147,7 +149,7 @@ extension Application {
 
     private func stopEverything() async {
         state = .stopping
-        for hook in hooks.beforeShutdown.reversed() { await stopStep("beforeShutdown", nil, hook) }
+        for hook in hasServed ? hooks.beforeShutdown.reversed() : [] { await stopStep("beforeShutdown", nil, hook) }
         await crons.stop(within: limits.stopPhase)
         for component in started.reversed() {
             await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }

@@ -78,6 +78,7 @@ extension Application {
 
     private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.RemoteAnswer) throws {
         let procedure = Procedure(remote: route.text)
+        try Dispatcher.checkComplete(route)
         guard route.serverType == serverType, !procedures.serves(procedure) else {
             throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
         }
@@ -148,6 +149,13 @@ extension Application {
     public func declare(_ routes: [Route]) {
         declaredRoutes += routes
         for route in routes { dispatcher.intern(route) }
+    }
+
+    func checkFilters() throws {
+        guard let half = dispatcher.global.half ?? dispatcher.local.half else { return }
+        throw PomeloError(
+            .configuration,
+            "\(serverID) has one part of \(type(of: half)) alone: add it by filter(_:), or one filter to both parts")
     }
 
     func checkDeclaredRoutes() throws {

@@ -80,6 +80,8 @@ public import PomeloLoop
     public let transport: any RPCTransport
     var components: [any Component] = []
     var started: [any Component] = []
+    /// Whether the start came to its last hooks: clients and peers may have been served.
+    var hasServed = false
     var settings: [String: JSON] = [:]
     var services: [ObjectIdentifier: AnyObject] = [:]
     var plugins: Set<String> = []

@@ -26,6 +26,9 @@ extension Application {
 
     /// Runs before anything is stopped, clients still connected, in reverse order of registration.
     ///
+    /// A server that never came to serve has nothing to shut down: after a start that failed before its `afterStartup`
+    /// hooks these hooks do not run, so none of them saves what was never loaded.
+    ///
     /// An error is logged; `Limits.stopPhase` bounds each hook, so a longer save needs that limit raised.
     public func beforeShutdown(_ hook: @escaping @Loop @Sendable () async throws -> Void) {
         hooks.beforeShutdown.append(hook)

@@ -58,7 +58,8 @@ import PomeloLoop
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
     func serve(_ route: Route, _ answer: ServedRoute.Answer) throws {
-        guard route.isComplete, route.serverType == serverType else {
+        try Self.checkComplete(route)
+        guard route.serverType == serverType else {
             throw PomeloError(
                 .configuration, "\(context.serverID) cannot serve \(route): its type is \(serverType)")
         }
@@ -66,6 +67,13 @@ import PomeloLoop
             throw PomeloError(.configuration, "the route \(route) is served twice")
         }
         intern(route)
+    }
+
+    /// - Throws: `PomeloError` `.configuration` for a route that has not three parts.
+    static func checkComplete(_ route: Route) throws {
+        guard route.isComplete else {
+            throw PomeloError(.configuration, "the route \(route) must have three parts: serverType.handler.method")
+        }
     }
 
     var servedRoutes: [String] { handlers.keys.map { Text($0.text) }.sorted().map(\.string) }

@@ -15,6 +15,9 @@ public typealias Outcome = Result<Bytes, any Error>
 ///
 /// - Source: the order is pomelo 2.2.7's, lib/common/service/filterService.js; an error stays unless replaced.
 @Loop public protocol Filter {
+    /// Whether one part of it is of no use without the other, in the same scope; the start of an application that has
+    /// only one is refused.
+    var needsBothParts: Bool { get }
     /// Called whenever it is added, for a filter that needs the application's clock or its events.
     func install(into application: Application)
     /// Throws to refuse the request; a `Fault` chooses the answer.
@@ -24,6 +27,8 @@ public typealias Outcome = Result<Bytes, any Error>
 }
 
 extension Filter {
+    /// Its parts work by themselves.
+    public var needsBothParts: Bool { false }
     /// Needs nothing.
     public func install(into application: Application) {}
     /// Lets the request pass.
@@ -41,6 +46,8 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
     private let log: Logger
     private var befores: [any Filter] = []
     private var afters: [any Filter] = []
+    /// Those of which one part was added by itself.
+    private var halves: [any Filter] = []
     /// Asked about every error of a before-filter or of what they surround; after-filters see what it returns.
     var errorHandler: ErrorHandler?
     private let cutOff = Counter(label: "pomelo.dispatch.cutOff")
@@ -62,11 +69,20 @@ public typealias ErrorHandler = @Loop (any Error, Request) async -> Outcome
     /// Adds only a filter's before part.
     func before(_ filter: any Filter) {
         befores.append(filter)
+        halves.append(filter)
     }
 
     /// Adds only a filter's after part.
     func after(_ filter: any Filter) {
         afters.append(filter)
+        halves.append(filter)
+    }
+
+    /// A filter of which one part alone was added, and which needs both.
+    var half: (any Filter)? {
+        halves.first { half in
+            half.needsBothParts && halves.count { $0 as AnyObject === half as AnyObject } < 2
+        }
     }
 
     func run(_ request: Request, _ body: @escaping @Loop @Sendable () async throws -> Bytes) async -> Outcome {

@@ -20,6 +20,8 @@ public import PomeloLoop
         var waiting: [Turn] = []
     }
 
+    /// A turn that begins has to end.
+    public let needsBothParts = true
     private let timeout: Duration
     private let maxWaiting: Int
     private var clock: (any LoopClock)?

@@ -13,6 +13,8 @@ public import PomeloLoop
 ///
 /// - Source: pomelo 2.2.7, lib/filters/handler/time.js, which also logs the body.
 @Loop public final class TimeFilter: Filter {
+    /// What was begun is measured at its end.
+    public let needsBothParts = true
     private var clock: (any LoopClock)?
     /// Whether a route is one of a bounded number.
     private var knows: @Loop (Route) -> Bool = { _ in false }
