@@ -3,6 +3,7 @@
 // What the page says of the connector it is on: which it is, when it moved to another, when it may have missed words.
 
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Browser, findChromium } from './support/browser.mjs';
 import { whole } from './support/measure.mjs';
 import { Skip, askGate, enter } from './support/people.mjs';
@@ -10,6 +11,8 @@ import { shapes } from './support/shapes.mjs';
 import { comeIn, say, shows } from './support/visitor.mjs';
 
 const list = 'chat.chatHandler.list';
+/** A connector that stood still for longer than 1 s tells its clients so. */
+const gapSeconds = 2;
 
 export const tests = {
   'the page says which connector it is on, that it lost it, and to which it moved': (world) =>
@@ -35,21 +38,33 @@ export const tests = {
       }
     }),
 
-  'after a gap the page says so, and asks for the list of people anew': (world) =>
+  'after a gap the page says so, and shows who is there in truth': (world) =>
     withPages(world, 'standing still', async ({ pages, here, friend, cluster }) => {
+      for (const page of pages) await page.evaluate('globalThis.isDeaf = true');
+      const late = await enter(world.gate, 'late', 'standing still');
+      await friend.client.request('chat.chatHandler.send', { content: 'Who is it?', target: '*' });
+      for (const page of pages) {
+        await page.until(shows('Who is it?'));
+        assert.equal(await page.evaluate(`document.querySelector('[data-name="late"]')`), null);
+      }
       const id = cluster.serverAt(port(here));
       cluster.freeze(id);
       try {
-        await friend.client.request('chat.chatHandler.send', { content: 'Does anybody hear me?', target: '*' });
+        await Promise.all([
+          friend.client.request('chat.chatHandler.send', { content: 'Does anybody hear me?', target: '*' }),
+          pause(gapSeconds * 1000),
+        ]);
       } finally {
         cluster.thaw(id);
       }
       for (const page of pages) {
         await page.until(`document.querySelector('#log').innerText.includes('Messages may be missing here')`);
         await askedFor(page, list);
-        await page.until(`document.querySelector('#count').textContent === '${pages.length + 1} people'`);
+        await page.until(`document.querySelector('[data-name="late"]')`);
+        assert.equal(await page.evaluate(`document.querySelector('#count').textContent`), `${pages.length + 2} people`);
         await assertConnector(page, here);
       }
+      late.client.disconnect();
       await say(pages[0], 'I do.');
       for (const page of pages) await page.until(shows('I do.'));
     }),
@@ -65,7 +80,7 @@ async function withPages(world, room, check) {
     const friend = await enter(gate, friendName, room);
     const pages = [];
     for (const [index, shape] of shapes.entries()) {
-      pages.push(await comeIn(browser, `http://127.0.0.1:${pagePort}/`, names[index], room, shape));
+      pages.push(await comeIn(browser, `http://127.0.0.1:${pagePort}/`, names[index], room, { ...shape, first: deafen }));
     }
     await pages[0].until(`document.querySelector('#count').textContent === '${shapes.length + 1} people'`);
     await check({ pages, here, there, friend, cluster });
@@ -88,6 +103,19 @@ async function people(gate, count) {
     return { names: found.get(here), here, friendName: found.get(there)[0], there };
   }
   return assert.fail('the gate sent everybody to one connector');
+}
+
+/** Has the page miss who comes in, while `isDeaf`. */
+function deafen() {
+  const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+  Object.defineProperty(WebSocket.prototype, 'onmessage', {
+    set(listener) {
+      set.call(this, (event) => {
+        const isMissed = globalThis.isDeaf && new TextDecoder().decode(event.data).includes('onAdd');
+        if (!isMissed) listener(event);
+      });
+    },
+  });
 }
 
 async function assertConnector(page, place) {

@@ -37,8 +37,8 @@ export class Browser {
     process.on('exit', this.#kill);
   }
 
-  /** A new page; `isPhone`: with a finger, and the browser's own ways of phones. */
-  async open(address, { width = 1000, height = 680, isPhone = false } = {}) {
+  /** A new page; `isPhone`: with a finger, and the browser's own ways of phones; `first` is called in it before all. */
+  async open(address, { width = 1000, height = 680, isPhone = false, first = () => {} } = {}) {
     // A context of its own: two pages are two people, not two tabs of one.
     const { browserContextId } = await this.send('Target.createBrowserContext');
     const target = { url: 'about:blank', browserContextId, width, height };
@@ -52,6 +52,8 @@ export class Browser {
     await page.send('Emulation.setFocusEmulationEnabled', { enabled: true });
     await page.send('Emulation.setTouchEmulationEnabled', { enabled: isPhone });
     await page.resize({ width, height, isPhone });
+    await page.send('Page.enable');
+    await page.send('Page.addScriptToEvaluateOnNewDocument', { source: `(${first})()` });
     await page.send('Page.navigate', { url: address });
     return page;
   }
