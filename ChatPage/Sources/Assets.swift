@@ -20,8 +20,12 @@ struct Assets: HTTPHandler {
     private static let files = [
         "index.html": "text/html; charset=utf-8",
         "style.css": "text/css; charset=utf-8",
-        "client.js": "text/javascript; charset=utf-8",
         "chat.js": "text/javascript; charset=utf-8",
+        "client.js": "text/javascript; charset=utf-8",
+        "door.js": "text/javascript; charset=utf-8",
+        "log.js": "text/javascript; charset=utf-8",
+        "timers.js": "text/javascript; charset=utf-8",
+        "visit.js": "text/javascript; charset=utf-8",
     ]
 
     /// By the bytes of their paths.
@@ -60,7 +64,7 @@ struct Assets: HTTPHandler {
 
     /// Own files only; sockets go anywhere, because the gate names the connectors.
     ///
-    /// The blob is the worker that keeps the page's time (see chat.js).
+    /// The blob is the worker that keeps the page's time (see timers.js).
     private static let policy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         + "connect-src 'self' ws: wss:; worker-src blob:; base-uri 'none'; form-action 'none'"

@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Browser, findChromium } from './support/browser.mjs';
 import { Skip, askGate, enter, namesOnTwoConnectors } from './support/people.mjs';
+import { comeIn, knock, say, shows } from './support/visitor.mjs';
 
 export const tests = {
   'two browser pages on two connectors chat': async ({ gate, pagePort, root }) => {
@@ -45,7 +46,7 @@ export const tests = {
       for (const page of [ann, bob]) {
         await page.until(`document.querySelector('#state').dataset.state === 'online'`, 40);
       }
-      await ann.until(`document.querySelector('#count').textContent === '· 2'`);
+      await ann.until(`document.querySelector('#count').textContent === '2 people'`);
       await say(ann, 'I am back.');
       await bob.until(shows('I am back.'));
     } finally {
@@ -63,36 +64,12 @@ export const tests = {
       await page.until(`document.querySelector('.bubble')?.textContent === ${JSON.stringify(content)}`);
       assert.equal(await page.evaluate(`document.querySelectorAll('#house img, #log script, #log b').length`), 0);
       rogue.client.disconnect();
-      await page.until(`document.querySelector('#count').textContent === '· 1'`);
+      await page.until(`document.querySelector('#count').textContent === '1 person'`);
     } finally {
       await browser.close();
     }
   },
 };
-
-async function comeIn(browser, address, name, room) {
-  const page = await browser.open(address);
-  await knock(page, name, room);
-  await page.until(`document.querySelector('#state').dataset.state === 'online'`);
-  return page;
-}
-
-async function knock(page, name, room) {
-  await page.until(`document.querySelector('#enter')?.disabled === false`);
-  await page.type('#name', name);
-  await page.type('#room', room);
-  await page.click('#enter');
-}
-
-async function say(page, words) {
-  await page.type('#text', words);
-  await page.click('#send');
-}
-
-function shows(words, kind = '') {
-  const bubbles = `[...document.querySelectorAll('.said${kind} .bubble')]`;
-  return `${bubbles}.some((node) => node.textContent === ${JSON.stringify(words)})`;
-}
 
 async function talk(ann, bob, annName, bobName) {
   await say(ann, 'Good morning! Is anybody here?');

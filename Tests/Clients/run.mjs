@@ -4,6 +4,7 @@
 //
 //   node Tests/Clients/run.mjs [--bin .build/debug] [--python .build/venv/bin/python]     a cluster of its own
 //   node Tests/Clients/run.mjs --gate 3014 --page 3001                                    one that is running
+//   … --only 'look: text'                                     tests whose suite and name have these words in a row
 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,10 @@ import { parseArgs } from 'node:util';
 import { tests as browserTests } from './browser_chat.mjs';
 import { tests as jsClientTests } from './js_client.mjs';
 import { tests as pageTests } from './page_client.mjs';
+import { tests as connectorTests } from './page_connector.mjs';
+import { tests as logTests } from './page_log.mjs';
+import { tests as lookTests } from './page_look.mjs';
+import { tests as useTests } from './page_use.mjs';
 import { tests as pythonTests } from './pypomelo_client.mjs';
 import { Cluster } from './support/cluster.mjs';
 import { Skip } from './support/people.mjs';
@@ -20,6 +25,10 @@ const suites = {
   'pypomelo over TCP': pythonTests,
   'JavaScript pomelo client': jsClientTests,
   'Chromium': browserTests,
+  'the page’s look': lookTests,
+  'the page’s log': logTests,
+  'the page’s use': useTests,
+  'the page’s connector': connectorTests,
 };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -29,6 +38,7 @@ const { values: options } = parseArgs({
     python: { type: 'string', default: join(root, '.build', 'venv', 'bin', 'python') },
     gate: { type: 'string' },
     page: { type: 'string', default: '3001' },
+    only: { type: 'string', default: '' },
   },
 });
 
@@ -48,6 +58,7 @@ async function runAll(world) {
   const count = { passed: 0, failed: 0, skipped: 0 };
   for (const [suite, tests] of Object.entries(suites)) {
     for (const [name, test] of Object.entries(tests)) {
+      if (!`${suite}: ${name}`.includes(options.only)) continue;
       const started = Date.now();
       try {
         await test(world);

@@ -22,6 +22,7 @@ export class Browser {
   #waiting = new Map();
   #input = '';
   #pages = new Map();
+  #kill = () => this.#child.kill('SIGKILL');
 
   constructor(command) {
     const flags = [
@@ -33,10 +34,11 @@ export class Browser {
     this.#child.on('exit', () => {
       for (const { reject } of this.#waiting.values()) reject(new Error('the browser ended'));
     });
-    process.on('exit', () => this.#child.kill('SIGKILL'));
+    process.on('exit', this.#kill);
   }
 
-  async open(address, { width = 1000, height = 680 } = {}) {
+  /** A new page; `isPhone`: with a finger, and the browser's own ways of phones; `first` is called in it before all. */
+  async open(address, { width = 1000, height = 680, isPhone = false, first = () => {} } = {}) {
     // A context of its own: two pages are two people, not two tabs of one.
     const { browserContextId } = await this.send('Target.createBrowserContext');
     const target = { url: 'about:blank', browserContextId, width, height };
@@ -46,7 +48,12 @@ export class Browser {
     this.#pages.set(sessionId, page);
     await page.send('Runtime.enable');
     await page.send('Log.enable');
-    await page.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+    await page.send('Network.enable');
+    await page.send('Emulation.setFocusEmulationEnabled', { enabled: true });
+    await page.send('Emulation.setTouchEmulationEnabled', { enabled: isPhone });
+    await page.resize({ width, height, isPhone });
+    await page.send('Page.enable');
+    await page.send('Page.addScriptToEvaluateOnNewDocument', { source: `(${first})()` });
     await page.send('Page.navigate', { url: address });
     return page;
   }
@@ -61,8 +68,9 @@ export class Browser {
 
   async close() {
     const gone = new Promise((resolve) => this.#child.once('exit', resolve));
-    await this.send('Browser.close').catch(() => this.#child.kill('SIGKILL'));
+    await this.send('Browser.close').catch(this.#kill);
     await gone;
+    process.off('exit', this.#kill);
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -88,12 +96,17 @@ class Page {
     this.browser = browser;
     this.sessionId = sessionId;
     this.complaints = [];
+    /** What the page sent over WebSockets, as text. */
+    this.sent = [];
   }
 
-  /** Keeps what the page's console would show in red. */
+  /** Keeps what the page's console would show in red, and what it sends. */
   note(method, params) {
     if (method === 'Runtime.exceptionThrown') this.complaints.push(params.exceptionDetails.exception?.description);
     if (method === 'Log.entryAdded' && params.entry.level === 'error') this.complaints.push(params.entry.text);
+    if (method === 'Network.webSocketFrameSent') {
+      this.sent.push(Buffer.from(params.response.payloadData, 'base64').toString());
+    }
   }
 
   send(method, params) {
@@ -107,6 +120,11 @@ class Page {
       throw new Error(`${expression}: ${answer.exceptionDetails.exception?.description}`);
     }
     return answer.result.value;
+  }
+
+  /** Calls a function in the page, with values that JSON can say, and returns its value. */
+  run(action, ...values) {
+    return this.evaluate(`(${action})(...${JSON.stringify(values)})`);
   }
 
   /** Waits until an expression is true in the page. */
@@ -127,6 +145,28 @@ class Page {
 
   async click(selector) {
     await this.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`);
+  }
+
+  /** Presses a key as a person does: `Tab`, `Enter`, `Escape`; `isBack` with Shift. */
+  async press(key, { isBack = false } = {}) {
+    const code = { Tab: 9, Enter: 13, Escape: 27 }[key];
+    const event = { key, code: key, windowsVirtualKeyCode: code, modifiers: isBack ? 8 : 0 };
+    await this.send('Input.dispatchKeyEvent', { type: 'keyDown', ...event, text: key === 'Enter' ? '\r' : undefined });
+    await this.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
+  }
+
+  resize({ width, height, isPhone = false }) {
+    return this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: isPhone });
+  }
+
+  /** What the system prefers: `light` or `dark`. */
+  prefer(scheme) {
+    return this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+  }
+
+  /** Resolves when all that was asked for is on the screen. */
+  painted() {
+    return this.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))');
   }
 
   async screenshot(file) {

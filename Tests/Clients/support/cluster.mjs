@@ -59,6 +59,15 @@ export class Cluster {
     this.#processes.get(id).kill('SIGKILL');
   }
 
+  /** Has a server stand still, as on a machine that swaps, until `thaw`. */
+  freeze(id) {
+    this.#processes.get(id).kill('SIGSTOP');
+  }
+
+  thaw(id) {
+    this.#processes.get(id).kill('SIGCONT');
+  }
+
   async stop() {
     for (const child of [...this.#processes.values()].reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
