@@ -3,6 +3,7 @@
 // PomeloContract: the words that servers, clients and files share: names, routes, messages, errors.
 // Reading order: Identifiers, Contract, Errors, ServerRecord, Payload.
 public import PomeloBytes
+public import PomeloJSON
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,
@@ -92,4 +93,12 @@ public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible
     public var description: String { String(rawValue) }
     /// Earlier connections come first.
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+extension JSON {
+    /// The name as text.
+    public init<Name: Identifier>(_ name: Name) { self = .string(name.rawValue) }
+
+    /// The connection's number, which every client reads exactly.
+    public init(_ session: SessionID) { self = .uint(session.rawValue) }
 }

@@ -58,6 +58,54 @@ public enum JSONCoder {
         try ledger?.check(document)
         return value
     }
+
+    /// Reads a value over one that has the defaults: every key may be left out, at every depth.
+    ///
+    /// What the defaults write of themselves is laid under the JSON: objects key by key, lists and all else whole; null
+    /// removes a key, so that an optional becomes nil. No decoder is written by hand for it:
+    ///
+    /// ```swift
+    /// struct Rules: Codable { var seats = 4, pause = Pause(); struct Pause: Codable { var seconds = 3 } }
+    /// let rules = try JSONCoder.decode(from: json, over: Rules())
+    /// ```
+    ///
+    /// An enum whose cases have values is one object: another case than the default's removes that one by null.
+    ///
+    /// - Throws: `DecodingError`, as the other `decode`s; `EncodingError` for defaults that cannot be written.
+    /// - Source: RFC 7396, JSON Merge Patch.
+    public static func decode<Value: Codable>(
+        from json: JSON, over defaults: Value, unknownKeys: UnknownKeys = .ignored
+    ) throws -> Value {
+        try decode(Value.self, from: try merged(json, over: defaults), unknownKeys: unknownKeys)
+    }
+
+    package static func merged<Value: Encodable>(_ json: JSON, over defaults: Value) throws -> JSON {
+        try self.json(defaults).merging(json)
+    }
+}
+
+extension DecodingError {
+    /// The key and what is wrong with it, in one line.
+    package var plainText: String {
+        switch self {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
+        case .keyNotFound(let key, let context):
+            return (context.codingPath + [key]).map(\.stringValue).joined(separator: ".") + " is missing"
+        @unknown default: return "\(self)"
+        }
+    }
+
+    /// The path of the key that is meant.
+    package var keyPath: [String] {
+        switch self {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            context.codingPath.map(\.stringValue)
+        case .keyNotFound(let key, let context): (context.codingPath + [key]).map(\.stringValue)
+        @unknown default: []
+        }
+    }
 }
 
 /// Remembers which keys of which objects a decoding asked for.

@@ -41,10 +41,21 @@ public struct PluginOptions: Sendable {
     public mutating func take<Options: Decodable>(
         _ component: String, as type: Options.Type = Options.self
     ) throws -> Options {
+        try take(component) { try JSONCoder.decode(type, from: $0, unknownKeys: .refused) }
+    }
+
+    /// One component's options over their defaults: every key may be left out; see `JSONCoder.decode(from:over:)`.
+    ///
+    /// - Throws: `PomeloError` `.configuration`, as `take(_:as:)`.
+    public mutating func take<Options: Codable>(_ component: String, over defaults: Options) throws -> Options {
+        try take(component) { try JSONCoder.decode(from: $0, over: defaults, unknownKeys: .refused) }
+    }
+
+    private mutating func take<Options>(_ component: String, _ decode: (JSON) throws -> Options) throws -> Options {
         let value = options[component] ?? [:]
         options[component] = nil
         do {
-            return try JSONCoder.decode(type, from: value, unknownKeys: .refused)
+            return try decode(value)
         } catch let error as DecodingError {
             throw PomeloError(.configuration, "options of \(plugin), \(component): \(error.plainText)", cause: error)
         }
@@ -54,20 +65,6 @@ public struct PluginOptions: Sendable {
         guard options.isEmpty else {
             let names = options.keys.joined(separator: ", ")
             throw PomeloError(.configuration, "options of \(plugin): it has no component \(names) that takes options")
-        }
-    }
-}
-
-extension DecodingError {
-    /// The key and what is wrong with it, in one line.
-    package var plainText: String {
-        switch self {
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
-            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
-        case .keyNotFound(let key, let context):
-            return (context.codingPath + [key]).map(\.stringValue).joined(separator: ".") + " is missing"
-        @unknown default: return "\(self)"
         }
     }
 }
