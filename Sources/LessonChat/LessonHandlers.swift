@@ -33,7 +33,7 @@ struct LoginHandler: Handler {
         session.set("lessonId", lessonId)
         try await session.pushAll()
         let seat = LessonAPI.Seat(lesson: ChannelName(lesson), userId: userId, frontend: session.frontend)
-        _ = try await app.rpc.call(LessonAPI.join, seat, for: session)
+        try await app.rpc.call(LessonAPI.join, seat, for: session)
         return .welcome
     }
 
@@ -61,7 +61,7 @@ struct LessonHandler: Handler {
         guard let userId = session.get("userId"), let lesson = session.get("lessonId")?.idText else { return .notIn }
         var body = message.object ?? JSONObject()
         body["userId"] = userId
-        _ = try await app.globalChannel.pushMessage(
+        try await app.globalChannel.pushMessage(
             "connector", LessonAPI.onMessage, .object(body), ChannelName(lesson))
         return .sent
     }
@@ -69,7 +69,7 @@ struct LessonHandler: Handler {
     func join(_ seat: LessonAPI.Seat) async throws -> Nothing {
         guard let user = seat.userId.idText else { throw Fault(500) }
         try await app.globalChannel.add(seat.lesson, UserID(user), seat.frontend)
-        _ = try await app.globalChannel.pushMessage(
+        try await app.globalChannel.pushMessage(
             "connector", LessonAPI.onJoin, .init(userId: seat.userId), seat.lesson, arrival: UserID(user))
         return Nothing()
     }

@@ -56,6 +56,7 @@ extension GlobalChannelService {
     /// - Complexity: no Redis command, one call per frontend: one that is not known to be empty gets it.
     /// - Returns: what was queued and who was not reached; partial failure is a result.
     /// - Throws: `PomeloError` `.encoding`.
+    @discardableResult
     public func pushMessage<Message>(
         _ type: ServerType, _ push: Push<Message>, _ message: Message, _ channel: ChannelName,
         except: Set<UserID> = [], arrival: UserID? = nil
@@ -64,6 +65,7 @@ extension GlobalChannelService {
     }
 
     /// Sends a message that is encoded already.
+    @discardableResult
     public func pushMessage(
         _ type: ServerType, _ message: PushMessage, _ channel: ChannelName, except: Set<UserID> = [],
         arrival: UserID? = nil
@@ -81,6 +83,7 @@ extension GlobalChannelService {
     /// Sends one message to the members at this frontend only.
     ///
     /// - Throws: `PomeloError` `.encoding`.
+    @discardableResult
     public func pushHere<Message>(
         _ push: Push<Message>, _ message: Message, _ channel: ChannelName
     ) async throws -> PushReport {

@@ -71,6 +71,7 @@ extension StatusService {
     /// - Returns: `noSession` has those who are offline, `failedUids` those of whom that is not known, never in both.
     /// - Complexity: one round trip for the users that were not asked about within 5 s, one call per frontend.
     /// - Throws: `PomeloError` `.redisUnavailable`, `.encoding`; `.presenceUnknown` when it is known of nobody.
+    @discardableResult
     public func pushByUids<Message>(
         _ uids: [UserID], _ push: Push<Message>, _ message: Message
     ) async throws -> PushReport {

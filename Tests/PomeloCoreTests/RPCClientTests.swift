@@ -12,6 +12,7 @@ import Testing
     struct Number: Codable, Sendable { var number: Int }
     struct Opaque: Error {}
     static let echo = Remote<Word, Word>("chat.remote.echo")
+    static let note = Remote<Word, Nothing>("chat.remote.note")
 
     /// A connector with one client, and two chats that tell who they are.
     @Loop final class Stage {
@@ -27,6 +28,10 @@ import Testing
                     try app.handle(
                         Routes {
                             $0.on(RPCClientTests.echo) { Word(text: "\(id) \($0.text)") }
+                            $0.on(RPCClientTests.note) { word in
+                                app.set("noted", .init(word.text))
+                                return Nothing()
+                            }
                             $0.on(remote: "chat.remote.json") { ["server": .string("\(id)"), "query": $0] }
                             $0.on(remote: "chat.remote.fault") { _ in throw Fault(1001, "no such room") }
                             $0.on(remote: "chat.remote.error") { _ in throw Opaque() }
@@ -55,6 +60,16 @@ import Testing
             let reply = try await stage.app.rpc.call(Self.echo, Word(text: "hi"), for: stage.session)
             #expect(reply == Word(text: "\(chat) hi"))
         }
+    }
+
+    /// Without `_ =`, which the compiler would ask for.
+    @Test @Loop func aCallThatAnswersNothingNeedsNoName() async throws {
+        let stage = try await Stage()
+        stage.session.set("room", "chat-2")
+        try await stage.app.rpc.call(Self.note, Word(text: "a"), for: stage.session)
+        try await stage.app.rpc.call(Self.note, Word(text: "b"), to: "chat-1")
+        #expect(stage.cluster["chat-2"].get("noted") == "a" && stage.cluster["chat-1"].get("noted") == "b")
+        try await stage.app.channelService.broadcast(to: "connector", Push<Word>("onWord"), Word(text: "c"))
     }
 
     /// What a remote throws at the handler that called it, and what the client is answered when nobody catches it.

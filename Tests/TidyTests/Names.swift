@@ -5,8 +5,9 @@ import Foundation
 enum Names {
     /// Names of which the language or a library asks for one declaration, or that C gives.
     static let asked: Set = [
-        "handleRequest", "buildBlock", "isIsolatingCurrentContext", "checkIsolated", "ChatPage", "REDIS_REPLY_STATUS",
-        "REDIS_REPLY_ERROR", "REDIS_REPLY_STRING", "REDIS_REPLY_INTEGER", "REDIS_REPLY_ARRAY",
+        "handleRequest", "buildBlock", "buildOptional", "buildArray", "customMirror", "isIsolatingCurrentContext",
+        "checkIsolated", "ChatPage", "REDIS_REPLY_STATUS", "REDIS_REPLY_ERROR", "REDIS_REPLY_STRING",
+        "REDIS_REPLY_INTEGER", "REDIS_REPLY_ARRAY",
     ]
 
     /// Files named after what they are about, because no one type of theirs says it.

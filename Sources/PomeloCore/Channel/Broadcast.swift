@@ -50,6 +50,7 @@ extension ChannelService {
     /// - Throws: `PomeloError` `.encoding`.
     /// - Source: pomelo 2.2.7, lib/common/remote/frontend/channelRemote.js, `broadcast`, where a bound user of many
     ///   sessions got the message that number of times on each.
+    @discardableResult
     public func broadcast<Message>(
         to type: ServerType, _ push: Push<Message>, _ message: Message, bound: Bool = false,
         filter: (name: String, parameter: JSON)? = nil

@@ -73,6 +73,7 @@ public import PomeloLoop
     ///
     /// - Guarantee: at most once per session; one call per frontend, none to the own one.
     /// - Throws: `PomeloError` `.notRunning` when the channel is destroyed, `.encoding`.
+    @discardableResult
     public func pushMessage<Message>(
         _ push: Push<Message>, _ message: Message, except: Set<UserID> = []
     ) async throws -> PushReport {

@@ -78,6 +78,7 @@ public import PomeloLoop
     }
 
     /// Pushes to users whose frontends are known.
+    @discardableResult
     public func pushMessageByUids<Message>(
         _ push: Push<Message>, _ message: Message, _ users: [(uid: UserID, frontend: ServerID)]
     ) async throws -> PushReport {

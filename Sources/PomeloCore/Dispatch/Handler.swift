@@ -18,12 +18,6 @@ public import PomeloLoop
     @RouteList var routes: [ServedRoute] { get }
 }
 
-/// Lists routes, one `on` a line.
-@resultBuilder public enum RouteList {
-    /// Collects the lines of the list, in their order.
-    public static func buildBlock(_ routes: ServedRoute...) -> [ServedRoute] { routes }
-}
-
 /// One route and what answers it.
 @Loop public struct ServedRoute {
     /// What answers a client's call.

@@ -19,10 +19,11 @@ public import PomeloLoop
         filters = RPCFilterChain(clock)
     }
 
-    /// Calls a typed procedure on one server.
+    /// Calls a typed procedure on one server; what answers `Nothing` needs no name for it.
     ///
     /// - Throws: `RPCError`, or `PomeloError` `.encoding` when the query or the reply does not fit its type; what a
     ///   filter throws.
+    @discardableResult
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, to server: ServerID, within deadline: Duration? = nil
     ) async throws -> Reply {
@@ -44,6 +45,7 @@ public import PomeloLoop
     /// Calls a typed procedure on the server that the route's type is routed to for this session.
     ///
     /// - Throws: as `call(_:_:to:within:)`; `RPCError.notSent` when no server of the type is up.
+    @discardableResult
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, for session: Session, within deadline: Duration? = nil
     ) async throws -> Reply {
