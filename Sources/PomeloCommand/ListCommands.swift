@@ -47,8 +47,8 @@ struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: "The server's id in servers.json.")
-    var id: String
+    @Option(help: "The server's id in servers.json; POMELO_ID when it is not given.")
+    var id: String?
 
     func run() async throws {
         do {
@@ -61,13 +61,15 @@ struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     @Loop private func check() async throws {
         let configuration = try options.load(Program.folder)
-        let record = try configuration.record(ServerID(id))
+        var arguments = ProcessArguments()
+        arguments.id = (id ?? EnvironmentVariables.ofProcess.id).map { ServerID($0) }
+        let (_, id) = try configuration.applying(arguments)
         let network = UVNetwork()
         network.resolver.hosts = try ServerEnvironment().hosts
         let redis = RedisClient(try RedisSettings.load(configuration), resolver: network.resolver)
         try await redis.start()
         let registry = ClusterRegistry(redis, cluster: configuration.clusterName)
-        let state = try await registry.registeredState(of: record.id)
+        let state = try await registry.registeredState(of: id)
         await redis.stop()
         guard state == .up else {
             throw PomeloError(.notRunning, "\(id) is \(state.map(\.rawValue) ?? "not registered")")

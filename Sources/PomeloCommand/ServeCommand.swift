@@ -13,7 +13,7 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: "The server's id in servers.json.")
+    @Option(help: "The server's id in servers.json; else POMELO_ID.")
     var id: String?
 
     @Flag(help: "Brings the program's own tasks onto the event loop too.")
@@ -30,9 +30,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             if processExecutor, await !ProcessWideExecutor.install() {
                 Console.error("note: this Swift runtime has no executor hooks; own tasks run on its thread pool")
             }
+            _ = try LogLevel.read()
             var arguments = try ProcessArguments(pairs)
             arguments.env = options.env ?? arguments.env
-            arguments.id = id.map { ServerID($0) } ?? arguments.id
+            arguments.id = (id ?? arguments.id?.rawValue ?? EnvironmentVariables.ofProcess.id).map { ServerID($0) }
             arguments.config = options.config ?? arguments.config
             try await serve(arguments)
         } catch {
@@ -51,6 +52,7 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         let redis = RedisClient(
             settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
+        for line in configuration.unknownVariables { app.log.warning("\(line)") }
         try Program.setUp(app, redis)
         if app.isMaster { reportServers(of: app) }
         try await app.run()
@@ -62,20 +64,5 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     app.servers.observe { [unowned app] _ in
         let states = app.servers.all.map { "\($0.id) \($0.state)" }.joined(separator: ", ")
         app.log.info("servers", metadata: ["pomelo.servers": "\(states)"])
-    }
-}
-
-/// `redis.json`, with errors that name the file.
-enum RedisSettings {
-    static func load(_ configuration: Configuration) throws -> RedisConfiguration {
-        let (section, path) = try configuration.strictSection("redis")
-        do {
-            return try JSONCoder.decode(RedisConfiguration.self, from: section)
-        } catch DecodingError.dataCorrupted(let context) {
-            // It names the key.
-            throw PomeloError(.configuration, "\(path): \(context.debugDescription)")
-        } catch let error as DecodingError {
-            throw PomeloError(.configuration, "\(path): \(error.plainText)", cause: error)
-        }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCommand: the command line that every server program has.
-// Reading order: ServerProgram, ServeCommand, ListCommands.
+// Reading order: ServerProgram, ServeCommand, ListCommands, RedisSettings.
 import ArgumentParser
 public import Pomelo
 public import PomeloRedis
@@ -29,7 +29,22 @@ public protocol ServerProgram: Sendable {
 extension ServerProgram {
     /// Runs the command line; never returns with an error but exits.
     public static func run() async {
-        await ProgramCommand<Self>.main()
+        await ProgramCommand<Self>.main(VerbFirst.ordered(Array(CommandLine.arguments.dropFirst())))
+    }
+}
+
+/// Options may stand before the verb: `Chat --config other list` is `Chat list --config other`.
+///
+/// The parser takes a word behind options for an argument of the verb that need not be named.
+enum VerbFirst {
+    private static let verbs: Set = ["serve", "list", "redis", "health", "help"]
+    private static let valued: Set = ["--env", "--config", "--id"]
+
+    static func ordered(_ words: [String]) -> [String] {
+        var index = 0
+        while index < words.count, words[index].hasPrefix("--") { index += valued.contains(words[index]) ? 2 : 1 }
+        guard index < words.count, verbs.contains(words[index]) else { return words }
+        return [words[index]] + words[..<index] + words[(index + 1)...]
     }
 }
 
@@ -47,15 +62,18 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
 
 /// Which configuration counts; shared by all subcommands.
 struct ConfigurationOptions: ParsableArguments {
-    @Option(help: "The section of the configuration files that counts.")
+    @Option(help: "The section of the configuration files that counts; else POMELO_ENV, else development.")
     var env: String?
 
-    @Option(help: "The folder of the configuration files.")
+    @Option(help: "The folder of the configuration files; else POMELO_CONFIG, else the program's own.")
     var config: String?
 
     init() {}
 
     func load(_ folder: String, env argument: String? = nil, config path: String? = nil) throws -> Configuration {
-        try Configuration(folder: config ?? path ?? folder, env: env ?? argument ?? "development")
+        let variables = EnvironmentVariables.ofProcess
+        return try Configuration(
+            folder: config ?? path ?? variables.config ?? folder,
+            env: env ?? argument ?? variables.env ?? "development", variables: variables)
     }
 }

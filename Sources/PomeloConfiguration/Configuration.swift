@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
-// Reading order: Configuration, ConfigurationFile, OptionReader, ServerFileReader, ProcessArguments.
+// Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, ServerFileReader,
+// ProcessArguments.
 import Foundation
 public import PomeloContract
 public import PomeloJSON
@@ -9,7 +10,8 @@ public import PomeloJSON
 /// The files of a configuration folder, for one environment.
 ///
 /// A file is `<folder>/<name>.json`, of which the section named like the environment counts when there is one, or
-/// else `<folder>/<env>/<name>.json`, which counts whole.
+/// else `<folder>/<env>/<name>.json`, which counts whole. Environment variables stand above what files say, see
+/// ``EnvironmentVariables``.
 ///
 /// - Source: pomelo 2.2.7, `app.loadConfigBaseApp` and template config/.
 public struct Configuration: Sendable {
@@ -21,36 +23,51 @@ public struct Configuration: Sendable {
     public let clusterName: String
     /// Every server of `servers.json`, and the master, sorted by id.
     public let servers: [ServerRecord]
+    private let variables: EnvironmentVariables
+    /// The names of the files that variables may be of.
+    private let files: [String]
 
     /// Reads `servers.json` and `master.json`.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the key where there is one.
-    public init(folder: String, env: String) throws {
+    public init(folder: String, env: String, variables: EnvironmentVariables = .ofProcess) throws {
         self.folder = folder
         self.env = env
+        self.variables = variables
+        files = ConfigurationFile.names(folder: folder, env: env)
         let reader = ServerFileReader(folder: folder, env: env)
-        let master = try reader.master()
+        let master = try reader.master(variables.of("master", among: files))
         clusterName = master.cluster
         servers = (try reader.servers() + [master.record]).sorted { $0.id < $1.id }
         try ServerFileReader.checkUnique(servers, path("servers"))
     }
 
-    /// A configuration made by hand, for tests and programs without files.
-    public init(env: String = "development", cluster: String = "pomelo", servers: [ServerRecord], folder: String = "") {
+    /// A configuration made by hand, for tests and programs without files; no variables of the process count.
+    public init(
+        env: String = "development", cluster: String = "pomelo", servers: [ServerRecord], folder: String = "",
+        variables: EnvironmentVariables = EnvironmentVariables([:])
+    ) {
         self.folder = folder
         self.env = env
+        self.variables = variables
+        files = ConfigurationFile.names(folder: folder, env: env)
         clusterName = cluster
         self.servers = servers.sorted { $0.id < $1.id }
     }
 
+    /// The same configuration with other servers.
+    func with(_ servers: [ServerRecord]) -> Configuration {
+        Configuration(env: env, cluster: clusterName, servers: servers, folder: folder, variables: variables)
+    }
+
     /// The same configuration with another address for one server's client port.
     public func binding(_ id: ServerID, to address: String) -> Configuration {
-        let changed = servers.map { server in
-            var server = server
-            if server.id == id { server.bind = address }
-            return server
-        }
-        return Configuration(env: env, cluster: clusterName, servers: changed, folder: folder)
+        with(
+            servers.map { server in
+                var server = server
+                if server.id == id { server.bind = address }
+                return server
+            })
     }
 
     /// The folder above the configuration folder, the application's own, as an absolute path; the current one for a
@@ -85,13 +102,33 @@ public struct Configuration: Sendable {
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, when it is absent or unreadable; and line and column,
     ///   when it is not JSON.
-    public func section(_ name: String) throws -> JSON { try file(name).whole().value }
+    public func section(_ name: String) throws -> JSON {
+        let part = try file(name).whole()
+        return try variables(of: name).over(part.value, of: part.path)
+    }
+
+    /// The part of a file that counts for this environment, as a type, strictly: a key that nobody asks for is refused.
+    ///
+    /// What may be left out is optional in the type; options with defaults of their own are `FileOptions`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the path of the key that is missing, unknown or
+    ///   has a wrong value; or line and column, when the file is not JSON.
+    public func decode<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+        let part = try file(name).whole()
+        do {
+            return try variables(of: name).decode(type, from: part.value, of: part.path)
+        } catch let error as PomeloError where !part.others.isEmpty {
+            let there = part.others.joined(separator: ", ")
+            let hint = "the file has no section \"\(env)\" and was taken whole; it has: \(there)"
+            throw PomeloError(.configuration, "\(error.message); \(hint)", cause: error)
+        }
+    }
 
     /// Like `section`, strictly: keys that are not asked for are an error, and so is a file whose sections are all of
     /// other environments.
     public func options(_ name: String) throws -> OptionReader {
         let section = try strictSection(name)
-        return try OptionReader(section.value, file: section.path)
+        return try OptionReader(section.value, file: section.path, variables: variables(of: name))
     }
 
     /// The section of a file that must have one for this environment, if it has any; and the file's path.
@@ -109,25 +146,50 @@ public struct Configuration: Sendable {
 
     /// The options, with what their file says for this environment above them.
     ///
-    /// They are as they were when there is no such file, or it has sections and none for this environment.
+    /// They are as they were when there is no such file, or it has sections and none for this environment; and no
+    /// environment variable is one of their keys.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the key that is unknown or has a wrong value.
     public func options<Options: FileOptions>(_ options: Options) throws -> Options {
-        guard let part = try sectionIfAny(Options.fileName) else { return options }
+        let (name, variables) = (Options.fileName, variables(of: Options.fileName))
+        var part: ConfigurationFile.Part? = has(name) ? try file(name).whole() : nil
+        if let others = part?.others, try !others.isEmpty && others.allSatisfy({ try !isKey($0, of: options) }) {
+            part = nil
+        }
+        if part == nil, !variables.isEmpty { part = ConfigurationFile.Part(value: [:], path: path(name)) }
+        guard let part else { return options }
         var options = options
-        var reader = try OptionReader(part.value, file: part.path)
+        var reader = try OptionReader(part.value, file: part.path, variables: variables)
         try options.read(&reader)
         try reader.finish()
         return options
+    }
+
+    /// Whether the options ask for a key: what looks like sections of other environments may be objects of their own.
+    private func isKey(_ key: String, of options: some FileOptions) throws -> Bool {
+        var (options, reader) = (options, try OptionReader([:], file: path(type(of: options).fileName)))
+        try options.read(&reader)
+        return reader.asked.contains(key)
     }
 
     /// Whether there is a file of this name, for all environments or for this one.
     public func has(_ name: String) -> Bool { !folder.isEmpty && file(name).exists }
 
     private func file(_ name: String) -> ConfigurationFile {
-        ConfigurationFile(folder: folder, env: env, name: name)
+        ConfigurationFile(folder: folder, env: env, name: Self.plain(name))
     }
 
     /// The path of a file, as messages name it.
-    public func path(_ name: String) -> String { "\(folder)/\(name).json" }
+    public func path(_ name: String) -> String { "\(folder)/\(Self.plain(name)).json" }
+
+    /// A file's name without its ending.
+    package static func plain(_ name: String) -> String {
+        name.hasSuffix(".json") ? String(name.dropLast(".json".count)) : name
+    }
+
+    /// The environment variables that stand above a file.
+    package func variables(of name: String) -> FileVariables { variables.of(Self.plain(name), among: files) }
+
+    /// One line for each `POMELO_*` variable that means nothing to any server, with the nearest name that does.
+    public var unknownVariables: [String] { variables.unknown(among: files) }
 }

@@ -65,14 +65,26 @@ struct ConfigurationFile {
 
     /// The environments that have a file of this name in their own folder; sorted.
     private var environments: [String] {
-        let entries: [String]
+        Self.entries(of: folder).filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/\(name).json") }
+            .sorted()
+    }
+
+    /// The files whose keys variables may be: the framework's, and the application's that are there.
+    static func names(folder: String, env: String) -> [String] {
+        let own: Set = ["cluster", "connector", "globalChannel", "limits", "master", "redis", "rpc", "status"]
+        let there = folder.isEmpty ? [] : entries(of: folder) + entries(of: "\(folder)/\(env)")
+        let files = there.filter { $0.hasSuffix(".json") }.map(Configuration.plain)
+        // They hold lists, whose entries have no names.
+        return own.union(files).subtracting(["servers", "crons"]).sorted()
+    }
+
+    private static func entries(of folder: String) -> [String] {
         do {
-            entries = try FileManager.default.contentsOfDirectory(atPath: folder)
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
         } catch {
-            // No folder, no environments: what is missing is said anyway.
+            // No folder, no files: what is missing is said by who reads it.
             return []
         }
-        return entries.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/\(name).json") }.sorted()
     }
 
     private func parse(_ path: String) throws -> JSON {

@@ -14,6 +14,18 @@ import PomeloLoop
 /// }
 /// let options = try app.options(RoomOptions())      // with what config/rooms.json says
 /// ```
+///
+/// Options that are `Codable` need no `read`: their keys are those that they write, and each may be left out, at every
+/// depth.
+///
+/// ```swift
+/// struct GameOptions: FileOptions, Codable {
+///     static let fileName = "game"
+///     var areas = 4
+///     var fight = Fight()
+///     struct Fight: Codable { var isOn = true, level = 10 }
+/// }
+/// ```
 public protocol FileOptions {
     /// The file's name, without folder and `.json`.
     static var fileName: String { get }
@@ -37,20 +49,46 @@ extension FileOptions {
     }
 }
 
+extension FileOptions where Self: Codable {
+    /// Takes all keys, over the values there are; see ``OptionReader/read(over:)``.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the path of the key.
+    public mutating func read(_ reader: inout OptionReader) throws { self = try reader.read(over: self) }
+}
+
 /// Reads the keys of one object, and knows which were never asked for.
+///
+/// A key for which there is an environment variable is read from that; see ``EnvironmentVariables``.
 public struct OptionReader {
     private let object: JSONObject
     private let place: String
+    private let variables: FileVariables
     /// In the order of the questions.
-    private var asked: [String] = []
+    private(set) var asked: [String] = []
+    /// The keys that variables may be of.
+    private var paths: [[String]] = []
 
     /// `file` is named in every error.
     ///
     /// - Throws: `PomeloError` `.configuration` when the value is no object.
-    public init(_ value: JSON, file: String) throws {
+    public init(_ value: JSON, file: String) throws { try self.init(value, file: file, variables: .none) }
+
+    init(_ value: JSON, file: String, variables: FileVariables) throws {
         guard let object = value.object else { throw PomeloError(.configuration, "\(file) must hold an object") }
         self.object = object
+        self.variables = variables
         place = file
+    }
+
+    /// All keys at once, over a value that has the defaults; see `JSONCoder.decode(from:over:)`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, or the variable, and the path of the key that is
+    ///   unknown or has a wrong value.
+    public mutating func read<Options: Codable>(over defaults: Options) throws -> Options {
+        let merged = try JSONCoder.merged(.object(object), over: defaults)
+        asked += merged.object?.keys ?? []
+        paths += FileVariables.paths(of: merged)
+        return try variables.decode(Options.self, from: merged, of: place)
     }
 
     /// A text, nil when absent or null.
@@ -127,8 +165,10 @@ public struct OptionReader {
 
     /// Ends the reading.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming the file, the keys that mean nothing, and those that do.
+    /// - Throws: `PomeloError` `.configuration` naming the file, the keys that mean nothing, and those that do; or a
+    ///   variable that means nothing.
     public func finish() throws {
+        try checkVariables()
         let unknown = rest.keys
         guard unknown.isEmpty else {
             let known = asked.isEmpty ? "none" : asked.joined(separator: ", ")
@@ -137,10 +177,20 @@ public struct OptionReader {
         }
     }
 
+    /// Checks that no variable of the file is left; keys of the file may be.
+    func checkVariables() throws { try variables.check(paths, of: place) }
+
     private mutating func value<Value>(
         _ key: String, _ expected: String, _ convert: (JSON) -> Value?
     ) throws -> Value? {
         if !asked.contains(key) { asked.append(key) }
+        paths.append([key])
+        if let text = variables[[key]] {
+            guard let value = convert(.string(text)) ?? FileVariables.value(text).flatMap(convert) else {
+                throw PomeloError(.configuration, "\(variables.name([key])) must be \(expected)")
+            }
+            return value
+        }
         guard let json = object[key], !json.isNull else { return nil }
         guard let value = convert(json) else {
             throw PomeloError(.configuration, "\(place): \(key) must be \(expected)")

@@ -112,6 +112,6 @@ extension Configuration {
         var reader = try OptionReader(.object(fields), file: "the command line")
         let record = try ServerFileReader.record(&reader, type, "the command line")
         let others = servers.filter { $0.id != id }
-        return (Configuration(env: env, cluster: clusterName, servers: others + [record], folder: folder), id)
+        return (with(others + [record]), id)
     }
 }

@@ -7,15 +7,17 @@ struct ServerFileReader {
     let folder: String
     let env: String
 
-    func master() throws -> (record: ServerRecord, cluster: String) {
+    func master(_ variables: FileVariables) throws -> (record: ServerRecord, cluster: String) {
         let part = try ConfigurationFile(folder: folder, env: env, name: "master").section()
         let file = part.path
-        var reader = try OptionReader(part.value, file: file)
+        var reader = try OptionReader(part.value, file: file, variables: variables)
         let cluster = try reader.string("name") ?? "pomelo"
         guard !cluster.isEmpty, !cluster.contains(where: { "{}:/".contains($0) }) else {
             throw PomeloError(.configuration, "\(file): name must not be empty nor hold {, }, : or /")
         }
-        return (try Self.record(&reader, .master, file), cluster)
+        let record = try Self.record(&reader, .master, file)
+        try reader.checkVariables()
+        return (record, cluster)
     }
 
     func servers() throws -> [ServerRecord] {
@@ -69,15 +71,15 @@ struct ServerFileReader {
         var fields = record.metadata
         fields["id"] = .string(record.id.rawValue)
         fields["host"] = .string(record.host)
-        fields["port"] = record.port == 0 ? nil : .int(Int64(record.port))
+        fields["port"] = record.port == 0 ? nil : .init(record.port)
         fields["clientHost"] = record.clientHost.map(JSON.string)
-        fields["clientPort"] = record.clientPort.map { .int(Int64($0)) }
+        fields["clientPort"] = record.clientPort.map { JSON($0) }
         fields["frontend"] = .bool(record.isFrontend)
         fields["bind"] = record.bind.map(JSON.string)
-        fields["max-connections"] = record.maxConnections.map { .int(Int64($0)) }
-        fields["weight"] = record.weight.map { .int(Int64($0)) }
+        fields["max-connections"] = record.maxConnections.map { JSON($0) }
+        fields["weight"] = record.weight.map { JSON($0) }
         fields["args"] = .array(record.launch.arguments.map(JSON.string))
-        fields["cpu"] = record.launch.cpu.map { .int(Int64($0)) }
+        fields["cpu"] = record.launch.cpu.map { JSON($0) }
         fields["auto-restart"] = .bool(record.launch.restarts)
         fields["restart-force"] = .bool(record.launch.restartsByForce)
         return fields

@@ -43,11 +43,15 @@ public struct RedisConfiguration: Sendable, Hashable {
     var connectTimeout: Duration { .seconds(connectTimeoutSeconds) }
     var startTimeout: Duration { .seconds(startTimeoutSeconds) }
 
-    private static let ownKeys = [
+    /// The keys of `redis.json`.
+    package static let ownKeys = [
         "host", "port", "db", "username", "password", "auth_pass", "url", "tls",
         "commandTimeoutSeconds", "connectTimeoutSeconds", "startTimeoutSeconds",
         "maxPendingCommands", "maxPendingBytes", "maxReplyBytes",
     ]
+
+    /// Those whose values are texts, also when they look like numbers.
+    package static let textKeys: Set = ["host", "username", "password", "auth_pass", "url"]
 
     /// Keys that other clients know, whose absence here would be found out too late; each with what is so instead.
     private static let unsupportedKeys = [
@@ -139,6 +143,9 @@ extension RedisConfiguration: Decodable {
         guard let text: String = try read("url", Self.urlForm, { !$0.isEmpty }) else { return }
         for name in ["host", "port"] where names.contains(name) {
             throw read.wrong(name, "absent when \"url\" is given")
+        }
+        guard !RedisURL.isEncrypted(text) else {
+            throw read.wrong("url", "\(Self.urlForm): encrypted connections (rediss://) are not supported")
         }
         guard let url = RedisURL(text) else { throw read.wrong("url", Self.urlForm) }
         host = url.host

@@ -11,6 +11,9 @@ struct RedisURL: Equatable {
     var username: String?
     var password: String?
 
+    /// Whether the text asks for TLS, which is not there.
+    static func isEncrypted(_ text: String) -> Bool { text.lowercased().hasPrefix("rediss://") }
+
     /// `nil` when the text has another form.
     init?(_ text: String) {
         let scheme = "redis://"

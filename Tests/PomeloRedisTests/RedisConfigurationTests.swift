@@ -86,7 +86,7 @@ import Testing
         (#"{"connectTimeoutSeconds":"1"}"#, "connectTimeoutSeconds"),
         (#"{"maxPendingCommands":1}"#, "maxPendingCommands"), (#"{"url":"http://x"}"#, "url"),
         (#"{"url":"redis://x","port":1}"#, "port"), (#"{"url":"redis://x","host":"y"}"#, "host"),
-        (#"{"tls":true}"#, "tls"), (#"{"tls":{}}"#, "tls"),
+        (#"{"tls":true}"#, "tls"), (#"{"tls":{}}"#, "tls"), (#"{"url":"REDISS://u:s@x"}"#, "url"),
     ]
 
     @Test(arguments: bad) func refusesAndNamesTheKey(_ json: String, _ key: String) {
@@ -124,6 +124,18 @@ import Testing
             return
         }
         #expect(context.debugDescription == "\"\(key)\": \(reason)")
+    }
+
+    @Test func anEncryptedAddressIsRefusedByItsReason() throws {
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(RedisConfiguration.self, from: Data(#"{"url":"rediss://u:secret@x"}"#.utf8))
+        }
+        guard case .dataCorrupted(let context)? = error else {
+            Issue.record("another kind of error")
+            return
+        }
+        #expect(context.debugDescription.hasSuffix("encrypted connections (rediss://) are not supported"))
+        #expect(!context.debugDescription.contains("secret"))
     }
 
     @Test func passwordIsNotPrinted() {

@@ -32,6 +32,8 @@ let rowTable = """
         ApplicationTests.configureRunsWhereEnvironmentAndTypeMatch
     app.loadConfig(key, path)
         ConfigurationTests.loadConfigStoresTheSection
+        TypedConfigurationTests.loadConfigReadsTheSectionAsAType
+        TypedConfigurationTests.aMistakeIsNamedByFileAndPlace
         ConfigurationTests.anEnvironmentHasItsSectionOrItsFolder
     app.load([name], component, [opts])
         ApplicationTests.namesAreUniqueAndComponentsComeBeforeTheStart

@@ -192,11 +192,24 @@ public import PomeloLoop
 
     /// Reads `<config>/<name>.json`, this environment's section of it if it has one, and stores it under the name.
     ///
+    /// The name may end in `.json`; the key does not.
+    ///
     /// - Throws: `PomeloError` `.configuration` naming the file.
     @discardableResult
     public func loadConfig(_ name: String) throws -> JSON {
         let value = try configuration.section(name)
-        settings[name] = value
+        settings[Configuration.plain(name)] = value
+        return value
+    }
+
+    /// The same as a type, strictly; see `Configuration.decode(_:as:)`.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the path of the key that is missing, unknown or
+    ///   has a wrong value; or line and column, when the file is not JSON.
+    @discardableResult
+    public func loadConfig<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
+        let value = try configuration.decode(name, as: type)
+        try loadConfig(name)
         return value
     }
 

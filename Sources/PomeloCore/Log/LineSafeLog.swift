@@ -6,10 +6,12 @@ extension Logger {
     /// This logger, with lines that nobody can forge: text from outside stays inside its line, whoever logs it.
     ///
     /// Names, routes, reasons and the texts of errors come from clients, peers and Redis. Control characters in
-    /// messages and metadata are escaped; a message is cut at 2048 bytes, a value at 1024.
+    /// messages and metadata are escaped; a message is cut at 2048 bytes, a value at 1024. `LOG_LEVEL` sets its level.
     public var lineSafe: Logger {
         var logger = self
-        if !(handler is LineSafeHandler) { logger.handler = LineSafeHandler(base: handler) }
+        if handler is LineSafeHandler { return self }
+        logger.handler = LineSafeHandler(base: handler)
+        if let level = LogLevel.ofProcess { logger.logLevel = level }
         return logger
     }
 }

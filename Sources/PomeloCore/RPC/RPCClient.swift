@@ -63,6 +63,7 @@ public import PomeloLoop
     /// an id.
     ///
     /// - Throws: as `call(_:_:to:within:)`; `RPCError.notSent` when no server of the type is up.
+    @discardableResult
     public func call<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ query: Query, by key: some CustomStringConvertible & Sendable,
         within deadline: Duration? = nil

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+import Pomelo
+import PomeloRedis
+
+/// `redis.json` and the environment variables above it, with errors that name the file or the variable.
+enum RedisSettings {
+    static func load(_ configuration: Configuration) throws -> RedisConfiguration {
+        let variables = configuration.variables(of: "redis")
+        let isAbsent = !configuration.has("redis") && !variables.isEmpty
+        let (section, path) = try isAbsent ? ([:], configuration.path("redis")) : configuration.strictSection("redis")
+        try variables.check(RedisConfiguration.ownKeys.map { [$0] }, of: path)
+        do {
+            return try JSONCoder.decode(RedisConfiguration.self, from: over(section, variables))
+        } catch let error as DecodingError {
+            let isVariable = variables[error.keyPath] != nil
+            throw PomeloError(.configuration, "\(isVariable ? variables.name(error.keyPath) : path): \(error.fault)")
+        }
+    }
+
+    private static func over(_ section: JSON, _ variables: FileVariables) -> JSON {
+        guard var object = section.object, !variables.isEmpty else { return section }
+        // An address is whole: what the file says of another server, its password above all, is not for this one.
+        if variables[["url"]] != nil {
+            for key in ["host", "port", "db", "username", "password", "auth_pass"] { object[key] = nil }
+        }
+        let secrets = ["password", "auth_pass"]
+        if secrets.contains(where: { variables[[$0]] != nil }) { for key in secrets { object[key] = nil } }
+        for key in RedisConfiguration.ownKeys {
+            guard let text = variables[[key]] else { continue }
+            let isText = RedisConfiguration.textKeys.contains(key)
+            object[key] = isText ? .string(text) : FileVariables.value(text) ?? .string(text)
+        }
+        return .object(object)
+    }
+}
+
+extension DecodingError {
+    /// A text that names the key, and never the value.
+    fileprivate var fault: String {
+        if case .dataCorrupted(let context) = self { return context.debugDescription }
+        return plainText
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloContract
+package import PomeloJSON
+
+/// The environment variables that stand above one file.
+package struct FileVariables: Sendable {
+    let file: String
+    /// The values, which no message has: by names of the form `POMELO_<FILE>_<KEY>`.
+    private(set) var values: [String: String]
+    /// What the variables are really called, where that is something else.
+    private(set) var otherNames: [String: String] = [:]
+
+    /// None, for what is no file of the folder.
+    static let none = FileVariables(file: "", values: [:])
+
+    package var isEmpty: Bool { values.isEmpty }
+
+    /// The variable of a key, nil when there is none.
+    package subscript(_ path: [String]) -> String? { values[EnvironmentVariables.name(file, path)] }
+
+    /// What the variable of a key is called.
+    package func name(_ path: [String]) -> String {
+        let name = EnvironmentVariables.name(file, path)
+        return otherNames[name] ?? name
+    }
+
+    /// Checks that each variable is one of these keys'.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming one that is not, and the nearest that is.
+    package func check(_ known: [[String]], of path: String) throws {
+        let names = known.map { EnvironmentVariables.name(file, $0) }
+        guard let unknown = values.keys.filter({ !names.contains($0) }).min() else { return }
+        let nearest = EnvironmentVariables.nearest(to: unknown, among: names)
+        let hint = nearest.map { "; the nearest is \($0)" } ?? ""
+        throw PomeloError(.configuration, "\(otherNames[unknown] ?? unknown) is no key of \(path)\(hint)")
+    }
+
+    /// A value of a type, read strictly, with the variables above it.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, or the variable, and the path of the key.
+    func decode<Value: Decodable>(_ type: Value.Type, from json: JSON, of path: String) throws -> Value {
+        do {
+            return try JSONCoder.decode(type, from: try over(json, of: path), unknownKeys: .refused)
+        } catch let error as DecodingError {
+            let place = self[error.keyPath] == nil ? path : name(error.keyPath)
+            throw PomeloError(.configuration, "\(place): \(error.plainText)", cause: error)
+        }
+    }
+
+    /// The keys of a value, at every depth.
+    static func paths(of value: JSON) -> [[String]] {
+        guard let object = value.object else { return [] }
+        return object.flatMap { key, value in [[key]] + paths(of: value).map { [key] + $0 } }
+    }
+
+    /// A value with each variable in place of the key it names, and of the same kind.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming a variable that is of another kind, or of no key.
+    package func over(_ value: JSON, of path: String) throws -> JSON {
+        if isEmpty { return value }
+        try check(Self.paths(of: value), of: path)
+        return try over(value, at: [])
+    }
+
+    private func over(_ value: JSON, at path: [String]) throws -> JSON {
+        guard var object = value.object else { return value }
+        for (key, old) in object {
+            let here = path + [key]
+            object[key] = try self[here].map { try convert($0, like: old, here) } ?? over(old, at: here)
+        }
+        return .object(object)
+    }
+
+    private func convert(_ text: String, like old: JSON, _ path: [String]) throws -> JSON {
+        if case .string = old { return .string(text) }
+        let value = Self.value(text)
+        switch (old, value) {
+        case (.bool, .bool?), (.array, .array?), (.object, .object?), (.null, .some): return value ?? .null
+        case (.int, _), (.uint, _), (.double, _): if let value, value.double != nil { return value }
+        case (.null, nil): return .string(text)
+        default: break
+        }
+        throw PomeloError(.configuration, "\(name(path)) must be \(Self.kind(old))")
+    }
+
+    private static func kind(_ value: JSON) -> String {
+        switch value {
+        case .bool: "true or false"
+        case .array: "a list, as JSON"
+        case .object: "an object, as JSON"
+        default: "a number"
+        }
+    }
+
+    /// A number, a truth value, a list or an object; nil for other texts.
+    package static func value(_ text: String) -> JSON? {
+        guard case .success(let json) = Result(catching: { () throws(WireError) in try JSON.parse(Bytes(text.utf8)) })
+        else { return nil }
+        return json
+    }
+}
