@@ -14,6 +14,7 @@ import Testing
         await cluster.clock.pass(.seconds(1))
         #expect(a.view == "a:u b:u")
         #expect(b.view == "a:u b:u")
+        #expect(b.changes == ["+a", "+b"], "those who were there are added, nothing is replaced")
         try await cluster.clock.drive { await b.stop() }
         await cluster.clock.pass(.seconds(1))
         #expect(a.view == "a:u")
