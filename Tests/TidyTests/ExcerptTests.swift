@@ -7,7 +7,7 @@ import Testing
 @Suite struct ExcerptTests {
     private static let catalogue = "Sources/Pomelo/Pomelo.docc"
     static let documents =
-        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md"]
+        ["README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md"]
         + Project.files(in: catalogue, ["md"]).map(\.path)
 
     /// Everything that is built, and the configuration that is read.
