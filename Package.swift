@@ -148,7 +148,8 @@ let package = Package(
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),
         tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
         tests("TranscriptTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
-        tests("PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"]),
+        tests(
+            "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),
         tests("ProcessTests", bench + ["Chat", "LessonChat", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

@@ -4,7 +4,7 @@ public import PomeloJSON
 /// An error whose code, and message, the client may see: answered as `{"code":c,"message":m}`.
 ///
 /// Any other error thrown by a handler is answered as exactly `{"code":500}` and logged.
-public struct Fault: Error, Sendable, CustomStringConvertible {
+public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The reply's `code`; not sent when there is a `body`.
     public let code: Int
     /// The reply's `message`, if it has one.

@@ -20,13 +20,21 @@ public func offLoop<T: Sendable>(_ body: @escaping @Sendable () throws -> T) asy
     }
 }
 
+/// Jobs of `offLoop` that wait or run; one that has ended may count for a moment longer.
+package var offLoopJobs: Int { WorkerPool.shared.count }
+
 /// A fixed number of threads over one bounded queue.
 final class WorkerPool: Sendable {
     static let shared = WorkerPool()
     static let threadCount = 2
     static let queueLimit = 256
 
-    private let queue = PosixMutex<[@Sendable () -> Void]>([])
+    private struct Jobs {
+        var waiting: [@Sendable () -> Void] = []
+        var running = 0
+    }
+
+    private let queue = PosixMutex(Jobs())
 
     private init() {
         for _ in 0..<Self.threadCount { startThread() }
@@ -34,12 +42,22 @@ final class WorkerPool: Sendable {
 
     func submit(_ job: @escaping @Sendable () -> Void) -> Bool {
         let accepted = queue.withLock { jobs in
-            if jobs.count >= Self.queueLimit { return false }
-            jobs.append(job)
+            if jobs.waiting.count >= Self.queueLimit { return false }
+            jobs.waiting.append(job)
             return true
         }
         if accepted { queue.signal() }
         return accepted
+    }
+
+    var count: Int { queue.withLock { $0.waiting.count + $0.running } }
+
+    private func next() -> @Sendable () -> Void {
+        queue.waitFor { jobs in
+            if jobs.waiting.isEmpty { return nil }
+            jobs.running += 1
+            return jobs.waiting.removeFirst()
+        }
     }
 
     private func startThread() {
@@ -51,8 +69,8 @@ final class WorkerPool: Sendable {
                 guard let context = unsafe context else { return nil }
                 let pool = unsafe Unmanaged<WorkerPool>.fromOpaque(context).takeUnretainedValue()
                 while true {
-                    let job = pool.queue.waitFor { jobs in jobs.isEmpty ? nil : jobs.removeFirst() }
-                    job()
+                    pool.next()()
+                    pool.queue.withLock { $0.running -= 1 }
                 }
             }, context)
         precondition(status == 0, "a worker thread could not be started")

@@ -75,6 +75,44 @@ extension TestClient {
     /// Waits for a kick and returns its body.
     public func kicked() async throws -> JSON { try await wait(for: "a kick") { kick } }
 
+    // MARK: ContractClient
+
+    /// Sends a request and waits for the body that answers it.
+    ///
+    /// - Throws: ``Failure`` when none comes in time, or the connection ends before.
+    public func exchange(_ route: String, _ body: Bytes) async throws -> Bytes {
+        let id = try ask(route, body)
+        return try await wait(for: "the answer to \(route)") { responses.removeValue(forKey: id) }
+    }
+
+    /// Sends a message that wants no answer.
+    ///
+    /// - Throws: ``Failure`` when the connection has ended; `WireError` for what cannot be framed.
+    public func tell(_ route: String, _ body: Bytes) throws {
+        if let end { throw Failure(description: "the connection ended (\(end)) before \(route) was sent") }
+        send(try Message.notifyPacket(route: route, code: codes[Text(route)], body: body))
+    }
+
+    /// Waits for a push of a route, and takes the oldest.
+    ///
+    /// - Throws: ``Failure``, naming what came instead.
+    public func nextBody(of route: String, within limit: Duration) async throws -> Bytes {
+        do {
+            return try await wait(for: "a push \(route)", within: limit) {
+                pushes.firstIndex { $0.route == route }.map { pushes.remove(at: $0).body }
+            }
+        } catch {
+            let why = lostPushes > 0 ? "was kept, \(lostPushes) were too many" : "has come: \(error)"
+            throw Failure(noPush: route, why, instead: pushes.map { ($0.route, $0.body) })
+        }
+    }
+
+    /// Takes the pushes of a route that are there, in the order in which they came.
+    public func takeBodies(of route: String) -> [Bytes] {
+        defer { pushes.removeAll { $0.route == route } }
+        return pushes.filter { $0.route == route }.map(\.body)
+    }
+
     // MARK: receiving
 
     func accept(_ type: PacketType, _ body: Span<UInt8>) {
@@ -102,11 +140,15 @@ extension TestClient {
                 responses[head.id] = head.body(in: bytes)
             } else {
                 let route = try head.routeCode.map { routes[$0] ?? "#\($0)" } ?? head.route(in: bytes)
-                pushes.append(Pushed(route: route, body: head.body(in: bytes)))
+                keep(Pushed(route: route, body: head.body(in: bytes)))
             }
         } catch {
-            pushes.append(Pushed(route: "malformed", body: []))
+            keep(Pushed(route: "malformed", body: []))
         }
+    }
+
+    private func keep(_ push: Pushed) {
+        if pushes.count < Self.maxPushes { pushes.append(push) } else { lostPushes += 1 }
     }
 
     private func heartbeat() {

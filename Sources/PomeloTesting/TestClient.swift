@@ -8,7 +8,7 @@ public import PomeloWire
 /// to.
 ///
 /// Everything awaited has a deadline on the client's clock, so a test fails instead of hanging.
-@Loop public final class TestClient: ByteStreamDelegate {
+@Loop public final class TestClient: ByteStreamDelegate, ContractClient {
     /// What carries the packages.
     public enum Transport: String, Sendable, CaseIterable {
         case tcp, webSocket
@@ -42,7 +42,7 @@ public import PomeloWire
     public internal(set) var kick: JSON?
     /// The server's handshake answers.
     public internal(set) var handshakes: [JSON] = []
-    /// Pushes not yet taken by `next`.
+    /// Pushes not yet taken by `next`, in order of arrival; 100 000 at most.
     public internal(set) var pushes: [Pushed] = []
     /// The code of the server's close frame; 1005 for one without.
     public private(set) var closeCode: UInt16?
@@ -51,6 +51,9 @@ public import PomeloWire
     /// Set once the connection has ended.
     public private(set) var end: StreamEnd?
 
+    /// Beyond them nothing is kept, and `next` says so.
+    static let maxPushes = 100_000
+    var lostPushes = 0
     let clock: any LoopClock
     private let stream: any ByteStream
     private var unread: Bytes = []
@@ -132,7 +135,11 @@ public import PomeloWire
     /// - Throws: ``Failure`` at the deadline, or when the connection ends before.
     @discardableResult
     public func wait<T>(for what: String, _ ready: () -> T?) async throws -> T {
-        let limit = clock.deadline(after: patience)
+        try await wait(for: what, within: patience, ready)
+    }
+
+    func wait<T>(for what: String, within limit: Duration, _ ready: () -> T?) async throws -> T {
+        let limit = clock.deadline(after: limit)
         while true {
             if let value = ready() { return value }
             if let end { throw Failure(description: "the connection ended (\(end)) before \(what)") }

@@ -12,6 +12,7 @@ public import PomeloLoop
     public private(set) var clients: [TestSocket] = []
     private var host: (any ConnectorHost)?
     private var clock: (any LoopClock)?
+    private var time: TestTime?
     private var made = 0
 
     /// Listens to nothing before `start`.
@@ -21,6 +22,7 @@ public import PomeloLoop
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
         self.host = host
         clock = context.clock
+        time = (context.clock as? ServerClock)?.time ?? TestTime(context.clock)
         localAddress = context.address
     }
 
@@ -32,9 +34,9 @@ public import PomeloLoop
 
     /// A new client; nil when it was refused.
     public func connect() -> TestSocket? {
-        guard let host, let clock else { return nil }
+        guard let host, let clock, let time else { return nil }
         made += 1
-        let socket = TestSocket(host, clock, number: made) { [weak self] socket in
+        let socket = TestSocket(host, clock, time, number: made) { [weak self] socket in
             self?.clients.removeAll { $0 === socket }
         }
         guard let session = host.opened(socket) else { return nil }
@@ -52,7 +54,9 @@ public import PomeloLoop
 }
 
 /// A client and its connection in one: records what it is sent.
-@Loop public final class TestSocket: ClientSocket {
+///
+/// What it awaits in the types of a contract has a deadline, and time is moved until then: a test does not hang.
+@Loop public final class TestSocket: ClientSocket, ContractClient {
     /// A push as it arrived.
     public struct Pushed: Sendable, Equatable {
         /// As the server named it.
@@ -63,8 +67,13 @@ public import PomeloLoop
         public var text: String { String(decoding: body, as: UTF8.self) }
     }
 
+    /// Beyond them nothing is kept, and `next` says so.
+    private static let maxPushes = 100_000
+
     /// Made up, different for each socket.
     public let remoteAddress: SocketAddress
+    /// How long anything awaited in the types of a contract may take, by the cluster's clock.
+    public var patience = Duration.seconds(20)
     /// Set once it is connected.
     public internal(set) var session: ClientSession?
     /// A slow one takes no push.
@@ -75,7 +84,7 @@ public import PomeloLoop
     public var hasHungUp = false
     /// Answers by request id, in order of arrival; more than one for an id is a fault of the server.
     public private(set) var answers: [UInt32: [Bytes]] = [:]
-    /// Pushes in order of arrival.
+    /// Pushes that `next` has not taken, in order of arrival; 100 000 at most.
     public private(set) var pushes: [Pushed] = []
     /// Why the server closed the connection.
     public private(set) var kick: String?
@@ -86,17 +95,20 @@ public import PomeloLoop
 
     private var host: (any ConnectorHost)?
     private let clock: any LoopClock
+    private let time: TestTime
     private let onEnd: @Loop (TestSocket) -> Void
+    private var lostPushes = 0
     private var lastID: UInt32 = 0
     private var held: [ClientMessage] = []
     private var waiters: [UInt32: CheckedContinuation<Bytes?, Never>] = [:]
 
     init(
-        _ host: any ConnectorHost, _ clock: any LoopClock, number: Int,
+        _ host: any ConnectorHost, _ clock: any LoopClock, _ time: TestTime, number: Int,
         _ onEnd: @escaping @Loop (TestSocket) -> Void
     ) {
         self.host = host
         self.clock = clock
+        self.time = time
         self.onEnd = onEnd
         remoteAddress = SocketAddress(host: "client", port: number)
     }
@@ -151,6 +163,60 @@ public import PomeloLoop
         for id in waiting.keys.sorted() { waiting[id]?.resume(returning: nil) }
     }
 
+    // MARK: ContractClient
+
+    /// Sends a request and waits for the body that answers it.
+    ///
+    /// - Throws: `TestClient.Failure` when none comes in time, or the connection ends before.
+    public func exchange(_ route: String, _ body: Bytes) async throws -> Bytes {
+        let id = request(route, body)
+        let answer = try await time.wait(within: patience) {
+            if let answer = answers[id]?.first { return answer }
+            if isClosed { throw ended("\(route) was answered") }
+            return nil
+        }
+        guard let answer else { throw TestClient.Failure(description: "\(route) was not answered within \(patience)") }
+        return answer
+    }
+
+    /// Sends a message that wants no answer.
+    ///
+    /// - Throws: `TestClient.Failure` when the connection has ended.
+    public func tell(_ route: String, _ body: Bytes) throws {
+        if isClosed { throw ended("\(route) was sent") }
+        notify(route, body)
+    }
+
+    /// Waits for a push of a route, and takes the oldest.
+    ///
+    /// - Throws: `TestClient.Failure`, naming what came instead.
+    public func nextBody(of route: String, within limit: Duration) async throws -> Bytes {
+        let body = try await time.wait(within: limit) {
+            if let index = pushes.firstIndex(where: { $0.route == route }) { return pushes.remove(at: index).body }
+            if lostPushes > 0 { throw failure(route, "was kept: \(lostPushes) were too many") }
+            if isClosed { throw failure(route, "has come, and the connection has ended\(reason)") }
+            return nil
+        }
+        guard let body else { throw failure(route, "has come within \(limit)") }
+        return body
+    }
+
+    /// Takes the pushes of a route that are there, in the order in which they came.
+    public func takeBodies(of route: String) -> [Bytes] {
+        defer { pushes.removeAll { $0.route == route } }
+        return pushes.filter { $0.route == route }.map(\.body)
+    }
+
+    private var reason: String { kick.map { " (kicked: \($0))" } ?? "" }
+
+    private func ended(_ before: String) -> TestClient.Failure {
+        TestClient.Failure(description: "the connection ended\(reason) before \(before)")
+    }
+
+    private func failure(_ route: String, _ why: String) -> TestClient.Failure {
+        TestClient.Failure(noPush: route, why, instead: pushes.map { ($0.route, $0.body) })
+    }
+
     // MARK: ClientSocket
 
     /// Notes an answer.
@@ -164,6 +230,10 @@ public import PomeloLoop
     @discardableResult
     public func push(_ message: PushMessage) -> Bool {
         guard !isClosed, !isSlow else { return false }
+        guard pushes.count < Self.maxPushes else {
+            lostPushes += 1
+            return true
+        }
         pushes.append(Pushed(route: message.route, body: message.body))
         return true
     }

@@ -9,24 +9,51 @@ public import PomeloLoop
 @Loop public final class TestCluster {
     /// Time of all servers.
     public let clock = ManualClock()
-    /// What carries their calls.
+    /// What carries their calls: delays, losses, partitions.
     public let network: LoopbackNetwork
     /// Chance of all servers, seeded.
     public let random: RandomSource
-    /// What `servers.json` would hold.
+    /// What `servers.json` holds, or would.
     public let records: [ServerRecord]
+    /// The files that servers are made from; without a folder when there are none.
+    public let configuration: Configuration
     private(set) var servers: [ServerID: TestServer] = [:]
     /// Kept, because dropped objects with tasks under way would be told about their own end.
     private var graveyard: [TestServer] = []
     private var registry: [ServerID: ServerInfo] = [:]
     private var everSeen: Set<ServerID> = []
 
-    private let hasRegistry: Bool
+    let time: TestTime
+    let seed: UInt64
+    var hasRegistry: Bool
+    /// The plugins that every server has, before its own `setUp`.
+    var common: (@Loop (Application) throws -> Void)?
 
     /// Makes no server yet; without a registry, `setUp` of each server uses the cluster plugin.
-    public init(_ records: [ServerRecord], seed: UInt64 = 1, hasRegistry: Bool = true) {
+    public convenience init(_ records: [ServerRecord], seed: UInt64 = 1, hasRegistry: Bool = true) {
+        self.init(Configuration(servers: records), records, seed, hasRegistry)
+    }
+
+    /// Makes no server yet, but those of a configuration folder can be: files are read as a program reads them.
+    ///
+    /// `servers.json` and `master.json` say which servers there are, under which names; `startAll` leaves the master
+    /// out. `crons.json`, `limits.json`, the options of plugins and `loadConfig` work as ever. `rpc.json` and
+    /// `redis.json` are not read: neither is there. No environment variable counts, and all servers have one secret.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming the file, and the key where there is one.
+    public convenience init(
+        configuration folder: String, environment: String = "development", seed: UInt64 = 1, hasRegistry: Bool = true
+    ) throws {
+        let files = try Configuration(folder: folder, env: environment, variables: EnvironmentVariables([:]))
+        self.init(files, files.servers.filter { $0.type != .master }, seed, hasRegistry)
+    }
+
+    private init(_ configuration: Configuration, _ records: [ServerRecord], _ seed: UInt64, _ hasRegistry: Bool) {
+        self.configuration = configuration
         self.records = records
+        self.seed = seed
         self.hasRegistry = hasRegistry
+        time = TestTime(clock)
         random = RandomSource(seed: seed)
         network = LoopbackNetwork(clock: clock, random: RandomSource(seed: seed &+ 1))
     }
@@ -54,17 +81,24 @@ public import PomeloLoop
     /// Servers that run, sorted.
     public var running: [ServerID] { servers.keys.sorted() }
 
-    /// Makes the application of a server without starting it.
+    /// Makes the application of a server without starting it; `env` stands above the cluster's own.
     public func make(
-        _ id: ServerID, env: String = "development", _ setUp: @Loop (Application) throws -> Void = { _ in }
+        _ id: ServerID, env: String? = nil, _ setUp: @Loop (Application) throws -> Void = { _ in }
     ) throws -> Application {
-        let clock = ServerClock(self.clock)
+        let clock = ServerClock(self.clock, time)
+        let files = Configuration(
+            env: env ?? configuration.env, cluster: configuration.clusterName, servers: configuration.servers,
+            folder: configuration.folder)
         let application = try Application(
-            Configuration(env: env, servers: records), id: id,
+            files, id: id,
             world: World(
                 clock: clock, random: random,
                 network: MemoryNetwork(clock: clock, random: random).endpoint(id.rawValue),
                 transport: network.transport(of: id)))
+        if !files.folder.isEmpty {
+            application.limits = try files.options(Limits())
+            application.secret = Array("the secret of a test".utf8)
+        }
         var membership: TestMembership?
         if hasRegistry {
             let own = TestMembership(application.context, application.record, self)
@@ -74,30 +108,38 @@ public import PomeloLoop
         }
         let connector = ManualConnector()
         if application.isFrontend { application.connector = connector }
+        try common?(application)
         try setUp(application)
         servers[id] = TestServer(
             application: application, connector: connector, clock: clock, membership: membership)
         return application
     }
 
-    /// Starts a server.
+    /// Starts a server; what it awaits of other servers and of Redis comes when time is moved.
     @discardableResult
     public func start(
         _ id: ServerID, _ setUp: @Loop (Application) throws -> Void = { _ in }
     ) async throws -> Application {
         let application = try make(id, setUp)
+        try await keepIfStarted(id) { try await application.start() }
+        return application
+    }
+
+    /// Starts every server of the records, one after the other; time passes as far as a start needs it.
+    public func startAll(_ setUp: @Loop (Application) throws -> Void = { _ in }) async throws {
+        for record in records {
+            let application = try make(record.id, setUp)
+            try await keepIfStarted(record.id) { try await time.pass { try await application.start() } }
+        }
+    }
+
+    private func keepIfStarted(_ id: ServerID, _ start: @Loop () async throws -> Void) async throws {
         do {
-            try await application.start()
+            try await start()
         } catch {
             servers[id] = nil
             throw error
         }
-        return application
-    }
-
-    /// Starts every server of the records.
-    public func startAll(_ setUp: @Loop (Application) throws -> Void = { _ in }) async throws {
-        for record in records { try await start(record.id, setUp) }
     }
 
     /// Stops a server in order.
@@ -106,9 +148,10 @@ public import PomeloLoop
         servers[id] = nil
     }
 
-    /// Stops every server.
+    /// Stops every server, one after the other; time passes as far as a stop needs it, and then only when it is moved.
     public func stopAll() async {
-        for id in running { await stop(id) }
+        for id in running { await time.pass { await self.stop(id) } }
+        time.end()
     }
 
     /// Ends a server without a word: no timer of it fires, no call is answered, its clients get nothing more.
@@ -161,24 +204,6 @@ public import PomeloLoop
         }
     }
 
-    // MARK: time
-
-    /// Lets everything run that is ready; the bound ends a run that never comes to rest.
-    public func settle(turns: Int = 40) async {
-        for _ in 0..<turns { await Loop.yield() }
-    }
-
-    /// Moves time in steps, so that what each timer sets off happens before the next one.
-    public func advance(by duration: Duration, step: Duration = .milliseconds(20)) async {
-        await settle()
-        let end = clock.deadline(after: duration)
-        while clock.now < end {
-            clock.advance(to: min(end, clock.deadline(after: step)))
-            await settle(turns: 6)
-        }
-        await settle()
-    }
-
     // MARK: registry
 
     func register(_ info: ServerInfo) {
@@ -205,113 +230,4 @@ public import PomeloLoop
     let connector: ManualConnector
     let clock: ServerClock
     let membership: TestMembership?
-}
-
-/// A server's view of the common clock; after a crash nothing fires any more.
-@Loop final class ServerClock: LoopClock {
-    private let clock: ManualClock
-    var isDead = false
-    var isPaused = false
-    private var buried: [@Loop () -> Void] = []
-    private var late: [LateTimer] = []
-
-    init(_ clock: ManualClock) { self.clock = clock }
-
-    var now: UInt64 { clock.now }
-    var wallMilliseconds: Int64 { clock.wallMilliseconds }
-
-    func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID {
-        let timer = LateTimer(action)
-        let id = clock.schedule(at: deadline) {
-            // Kept: a waiter that was dropped unanswered would be reported as a fault of the program.
-            if self.isDead { return self.buried.append(action) }
-            if self.isPaused { self.late.append(timer) } else { action() }
-        }
-        timer.id = id
-        return id
-    }
-
-    func cancel(_ timer: TimerID) {
-        late.removeAll { $0.id == timer }
-        clock.cancel(timer)
-    }
-
-    /// Fires in order what has become due meanwhile, when what was sent has arrived.
-    func resume() {
-        isPaused = false
-        _ = clock.schedule(at: clock.now) {
-            // One by one: each may cancel others.
-            while !self.late.isEmpty, !self.isPaused { self.late.removeFirst().action() }
-        }
-    }
-}
-
-/// A timer of a server that may be paused when it is due.
-@Loop private final class LateTimer {
-    var id: TimerID?
-    let action: @Loop () -> Void
-
-    init(_ action: @escaping @Loop () -> Void) { self.action = action }
-}
-
-/// A place in the registry of a `TestCluster`.
-@Loop final class TestMembership: Membership, Component {
-    let name = "testMembership"
-    private let record: ServerRecord
-    /// Has this membership.
-    private unowned let context: ServiceContext
-    private let cluster: TestCluster
-    private var cleaners: [any LeaseCleaner] = []
-    private var publishers: [any LeasePublisher] = []
-    private(set) var isJoined = false
-    let health = MembershipHealth.healthy
-    let lease = Duration.seconds(10)
-    var isViewComplete: Bool { cluster.isViewComplete }
-
-    init(_ context: ServiceContext, _ record: ServerRecord, _ cluster: TestCluster) {
-        self.context = context
-        self.record = record
-        self.cluster = cluster
-    }
-
-    var instance: InstanceID { context.instance }
-    func isAlive(_ server: ServerID, _ instance: InstanceID) async throws -> Bool {
-        !cluster.hasForgottenAll && cluster.view.contains { $0.id == server && $0.instance == instance }
-    }
-    func everServers() async throws -> [ServerID] { cluster.everServers }
-    func addCleaner(_ cleaner: any LeaseCleaner) { cleaners.append(cleaner) }
-    func addPublisher(_ publisher: any LeasePublisher) { publishers.append(publisher) }
-
-    func start() async throws {
-        context.servers.add(cluster.view)
-        enter(.joining)
-        isJoined = true
-    }
-
-    /// When every service is there, as the cluster plugin does it.
-    func afterStart() async throws { try await cleanUp(context.serverID, instance) }
-
-    func didStart() async throws { enter(.up) }
-    func willStop() async { enter(.draining) }
-
-    func stop() async {
-        isJoined = false
-        // As the cluster plugin: what could not be removed is left to the others.
-        if !publishers.contains(where: \.isBehind) { cluster.leave(info(.draining)) }
-    }
-
-    func cleanUp(_ id: ServerID, _ instance: InstanceID) async throws {
-        for cleaner in cleaners { try await cleaner.cleanUp(id, instance: instance) {} }
-    }
-
-    func redisReturned() async {
-        for publisher in publishers { await publisher.redisReturned() }
-    }
-
-    private func enter(_ state: ServerState) { cluster.register(info(state)) }
-
-    private func info(_ state: ServerState) -> ServerInfo {
-        let services = cleaners.map(\.name).sorted()
-        return ServerInfo(record: record, instance: context.instance, state: state, services: services)
-    }
 }

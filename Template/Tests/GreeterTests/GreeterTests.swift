@@ -6,14 +6,15 @@ import Testing
 
 @Suite struct GreeterTests {
     @Test @Loop func aClientIsGreeted() async throws {
-        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
-        try await cluster.start("connector-1") { app in
+        let cluster = try TestCluster(configuration: "config")
+        try await cluster.startAll { app in
             try app.handle(GreetHandler(app: app))
         }
         let client = try #require(cluster.connect("connector-1"))
-        let greet = GreeterAPI.greet.route.text
-        #expect(await client.ask(greet, ["name": "ann"]) == #"{"text":"Hello, ann!"}"#)
-        #expect(await client.ask(greet, ["name": ""]) == #"{"code":400,"message":"a name is missing"}"#)
+        #expect(try await client.request(GreeterAPI.greet, .init(name: "ann")).text == "Hello, ann!")
+        await #expect(throws: Fault(400, "a name is missing")) {
+            try await client.request(GreeterAPI.greet, .init(name: ""))
+        }
         await cluster.stopAll()
     }
 }
