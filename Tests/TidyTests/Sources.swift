@@ -69,5 +69,5 @@ enum Project {
     }
 
     static let sources = files(in: "Sources")
-    static let tests = files(in: "Tests")
+    static let tests = files(in: "Tests").filter { !$0.path.hasSuffix("/Package.swift") }
 }

@@ -136,7 +136,7 @@ export async function freePort() {
   }
 }
 
-function canListen(port) {
+export function canListen(port) {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
