@@ -37,15 +37,7 @@ class Person(SocketClient):
     def __init__(self, address):
         super().__init__()
         self.kicked = None
-        self.last_beat = time.monotonic()
         self.connect(*address)
-
-    def ask(self, route, body):
-        # pypomelo leaves it to its users that the server hears from them now and then.
-        if time.monotonic() - self.last_beat > 1:
-            self.send_heartbeat()
-            self.last_beat = time.monotonic()
-        return super().ask(route, body)
 
     def on_protocol(self, package):
         # pypomelo closes at a kick, and drops its reason.
@@ -204,6 +196,8 @@ def travelling(ann, bob, home):
     ann.move(1, 0)
     expect(bob.look()["others"], [])
     expect(bob.has_push("onMove"), False)
+    wanted = {"name": bob.name, "area": away["area"]}
+    expect(ann.ask("chat.chatHandler.whereIs", wanted), {"x": 0, "y": 0})
     expect(bob.ask(travel, {"area": 99}), {"code": 404, "message": "no such area"})
     expect(bob.look()["server"], away["server"])
     return away
@@ -239,6 +233,13 @@ def game_masters(ann, bob, gate):
     report = root.report()
     expect(report["attendance"][-2:], ["bind root", "unbind root"])
     root.close()
+
+
+def what_the_plugin_saw(address, name):
+    person = Person(address)
+    mine = [event for event in person.report()["attendance"] if f" {name}" in event]
+    expect(mine, [f"bind {name}", f"close {name} (kicked: mischief)"])
+    person.close()
 
 
 def servers_come_and_go(ann, home):
@@ -299,6 +300,7 @@ def main():
     away = travelling(ann, bob, home)
     jobs(ann, bob, away)
     game_masters(ann, bob, gate)
+    what_the_plugin_saw(bobs, bobs_name)
     servers_come_and_go(ann, home)
     redis_comes_and_goes(ann)
     report = ann.report()

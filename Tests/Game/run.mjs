@@ -28,6 +28,10 @@ const program = join(scratch, 'debug', 'Game');
 /** What a run leaves behind: its configuration and its logs. */
 const folder = join(root, '.build', 'game');
 const config = join(folder, 'config');
+/** Nothing of this shell's counts, and one key of world.json is replaced. */
+const env = { ...process.env };
+for (const name of Object.keys(env)) if (/^(POMELO_|REDIS_URL$|LOG_LEVEL$)/.test(name)) delete env[name];
+env.POMELO_WORLD_GOLD = '30';
 const startSeconds = 30;
 const stopSeconds = 5;
 
@@ -83,7 +87,7 @@ async function freePorts(count) {
 }
 
 function start(name, command, words, sign) {
-  const child = spawn(command, words, { cwd: here, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, words, { cwd: here, env, stdio: ['ignore', 'pipe', 'pipe'] });
   processes.set(name, child);
   const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
   for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
@@ -121,7 +125,7 @@ async function stop(name) {
 
 /** One run of the command line. */
 function command(...words) {
-  const { status, stdout, stderr } = spawnSync(program, words, { cwd: here, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(program, words, { cwd: here, env, encoding: 'utf8' });
   return { status, said: stdout.trim(), complaint: stderr.trim() };
 }
 
@@ -129,6 +133,7 @@ function checkCommands(ids, redisPort) {
   const list = command('list', '--config', config);
   expect(list.status, 0, list.complaint);
   expect(list.said.split('\n').map((line) => line.split('\t')[0]), ids, 'list names other servers');
+  expect(command('--config', config, 'list'), list);
   expect(command('redis', '--config', config).said, `127.0.0.1\t${redisPort}`);
   expect(command('health', '--id', 'area-1', '--config', config).said, 'area-1 is up');
   const unknown = command('--id', 'area-9', '--config', config);

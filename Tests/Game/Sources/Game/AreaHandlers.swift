@@ -27,7 +27,7 @@ struct AreaHandler: Handler {
         guard areas.atlas.isOpen(spot) else { throw Fault(1001, "a wall") }
         player.spot = spot
         try await areas.save(player)
-        _ = try await areas.channel(player.area).pushMessage(
+        try await areas.channel(player.area).pushMessage(
             GameAPI.onMove, .init(name: player.name, spot: spot), except: [player.name])
         return spot
     }
@@ -103,14 +103,14 @@ struct AreaRemote: Handler {
     func arrive(_ visit: GameAPI.Visit) async throws -> GameAPI.Place {
         guard let area = areas.atlas.area(visit.area) else { throw Fault(404, "no such area") }
         let player = try await areas.arrive(visit)
-        _ = try await areas.channel(area.number).pushMessage(
+        try await areas.channel(area.number).pushMessage(
             GameAPI.onArrive, .init(name: player.name), except: [player.name])
         return .init(server: app.serverID, area: area.number, name: area.name, spot: player.spot)
     }
 
     func depart(_ visit: GameAPI.Visit) async throws -> Nothing {
         areas.depart(visit)
-        _ = try await areas.channel(visit.area).pushMessage(GameAPI.onDepart, .init(name: visit.name))
+        try await areas.channel(visit.area).pushMessage(GameAPI.onDepart, .init(name: visit.name))
         return Nothing()
     }
 

@@ -30,7 +30,7 @@ struct Player: Codable, Sendable {
     init(_ app: Application, _ redis: RedisClient) throws {
         self.app = app
         self.redis = redis
-        atlas = try .load(app)
+        atlas = try app.loadConfig("world", as: Atlas.self)
         app.beforeStartup { [atlas] in
             guard atlas.isOpen(.init(x: 0, y: 0)) else { throw Fault(500, "players would start in a wall") }
         }
@@ -49,7 +49,7 @@ struct Player: Codable, Sendable {
     /// Tells the players that they go on elsewhere.
     private func close() async throws {
         for area in Set(players.values.map(\.area)) {
-            _ = try await channel(area).pushMessage(GameAPI.onClosing, .init(server: app.serverID))
+            try await channel(area).pushMessage(GameAPI.onClosing, .init(server: app.serverID))
         }
     }
 
@@ -118,7 +118,7 @@ struct Player: Codable, Sendable {
         let rate = app.record.metadata["herbs"]?.int ?? 1
         for area in Set(players.values.map(\.area)) {
             herbs[area, default: 0] += Int(rate)
-            _ = try await channel(area).pushMessage(GameAPI.onGrow, .init(area: area, herbs: herbs(in: area)))
+            try await channel(area).pushMessage(GameAPI.onGrow, .init(area: area, herbs: herbs(in: area)))
         }
     }
 }

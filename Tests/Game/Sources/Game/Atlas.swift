@@ -21,10 +21,6 @@ struct Atlas: Decodable, Sendable {
     var bag: Int
     var gameMasters: Set<UserID>
 
-    @Loop static func load(_ app: Application) throws -> Atlas {
-        try JSONCoder.decode(Atlas.self, from: try app.loadConfig("world"))
-    }
-
     func area(_ number: Int) -> Area? { areas.first { $0.number == number } }
 
     func isOpen(_ spot: GameAPI.Spot) -> Bool {

@@ -7,6 +7,7 @@ import PomeloStatus
 /// What players say.
 struct ChatHandler: Handler {
     let app: Application
+    let atlas: Atlas
 
     var routes: [ServedRoute] {
         on(GameAPI.say, say)
@@ -38,17 +39,17 @@ struct ChatHandler: Handler {
     func tellNews() async throws {
         let counts = try await app.rpc.callAll(GameAPI.count, Nothing())
         let players = try counts.values.map { try $0.get() }.reduce(0, +)
-        let featured = try Atlas.load(app).featured
+        let featured = atlas.featured
         let herbs = try await app.rpc.call(GameAPI.herbs, .init(area: featured), by: featured)
         let news = GameAPI.News(players: players, servers: counts.keys.sorted(), featured: herbs)
-        _ = try await app.channelService.broadcast(to: .connector, GameAPI.onNews, news, bound: true)
+        try await app.channelService.broadcast(to: .connector, GameAPI.onNews, news, bound: true)
     }
 }
 
 /// What game masters may do, and nobody else.
 struct MasterHandler: Handler {
     let app: Application
-    let gameMasters: Set<UserID>
+    let atlas: Atlas
 
     var routes: [ServedRoute] {
         on(GameAPI.kick, kick)
@@ -82,6 +83,6 @@ struct MasterHandler: Handler {
     }
 
     private func check(_ session: Session) throws {
-        guard let name = session.uid, gameMasters.contains(name) else { throw Fault(403, "for game masters") }
+        guard let name = session.uid, atlas.gameMasters.contains(name) else { throw Fault(403, "for game masters") }
     }
 }

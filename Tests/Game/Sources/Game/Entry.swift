@@ -65,7 +65,7 @@ struct EntryHandler: Handler {
 
     /// The copy of the session routes the call to the new area; written back, it routes what follows.
     private func enter(_ area: Int, _ session: Session) async throws -> GameAPI.Place {
-        session.set("area", .int(Int64(area)))
+        session.set("area", JSON(area))
         let place = try await app.rpc.call(GameAPI.arrive, try visit(of: session), for: session)
         try await session.push("area")
         return place
@@ -83,7 +83,7 @@ struct EntryHandler: Handler {
 
     private static func depart(_ visit: GameAPI.Visit, _ app: Application) async {
         do {
-            _ = try await app.rpc.call(GameAPI.depart, visit, by: visit.area)
+            try await app.rpc.call(GameAPI.depart, visit, by: visit.area)
         } catch {
             app.log.warning("a departure was not heard of", metadata: ["error": "\(error)"])
         }

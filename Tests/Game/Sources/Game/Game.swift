@@ -20,7 +20,7 @@ import PomeloStatus
         app.route(.area, by: "area")
 
         try app.configure("all", "gate|connector") { app in
-            app.connector = HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3))))
+            app.connector = HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(30))))
             app.globalFilter(.time())
             app.globalErrorHandler = Errors.atFrontend
         }
@@ -37,8 +37,9 @@ import PomeloStatus
         try app.configure("all", "area") { app in try setUpArea(app, redis) }
         try app.configure("all", "chat") { app in
             app.filter(.timeout(.seconds(3)))
-            try app.handle(ChatHandler(app: app))
-            try app.handle(MasterHandler(app: app, gameMasters: try Atlas.load(app).gameMasters))
+            let atlas = try app.loadConfig("world", as: Atlas.self)
+            try app.handle(ChatHandler(app: app, atlas: atlas))
+            try app.handle(MasterHandler(app: app, atlas: atlas))
         }
         try app.configure("all", "master") { app in try app.registerAdmin(Census()) }
     }

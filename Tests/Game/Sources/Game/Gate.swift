@@ -14,7 +14,7 @@ struct GateHandler: Handler {
         let chosen = Router.hashed(name, connectors)
         guard let record = app.servers[chosen]?.record, let port = record.clientPort else { throw Fault(500) }
         return [
-            "code": 200, "host": .string(record.clientHost ?? record.host), "port": .int(Int64(port)),
+            "code": 200, "host": JSON(record.clientHost ?? record.host), "port": JSON(port),
             "region": record.metadata["region"] ?? .null,
         ]
     }

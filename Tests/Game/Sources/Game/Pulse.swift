@@ -6,8 +6,8 @@ struct Pulse: Plugin {
     let name = "pulse"
 
     func install(into app: Application, _ options: inout PluginOptions) throws {
-        let attendance = Attendance(try options.take("attendance"))
-        let topology = Topology(try options.take("topology"))
+        let attendance = Attendance(try options.take("attendance", over: .init()))
+        let topology = Topology(try options.take("topology", over: .init()))
         try app.load(attendance)
         try app.load(topology)
         app.listen(attendance)
@@ -19,16 +19,16 @@ struct Pulse: Plugin {
 
 /// Who came and went.
 @Loop final class Attendance: Component, EventListener {
-    struct Options: Decodable {
+    struct Options: Codable {
         /// How many events are kept.
-        var keep: Int?
+        var keep = 50
     }
 
     let name = "attendance"
     private(set) var events: [String] = []
     private let keep: Int
 
-    init(_ options: Options) { keep = options.keep ?? 50 }
+    init(_ options: Options) { keep = options.keep }
 
     func bindSession(_ session: Session) { note("bind \(session.uid ?? "")") }
     func unbindSession(_ session: Session, from uid: UserID) { note("unbind \(uid)") }
@@ -39,16 +39,16 @@ struct Pulse: Plugin {
 
 /// Which servers came and went.
 @Loop final class Topology: Component, EventListener {
-    struct Options: Decodable {
+    struct Options: Codable {
         /// Types that are left out.
-        var without: [ServerType]?
+        var without: Set<ServerType> = []
     }
 
     let name = "topology"
     private(set) var events: [String] = []
     private let without: Set<ServerType>
 
-    init(_ options: Options) { without = Set(options.without ?? []) }
+    init(_ options: Options) { without = options.without }
 
     func addServers(_ servers: [ServerRecord]) { note("add", servers) }
     func removeServers(_ ids: [ServerID]) { events += ids.map { "remove \($0)" } }
@@ -73,9 +73,9 @@ struct PulseHandler: Handler {
             throw Fault(500)
         }
         return [
-            "server": .string(app.serverID.rawValue), "attendance": .array(attendance.events.map(JSON.string)),
-            "topology": .array(topology.events.map(JSON.string)), "calls": try JSONCoder.json(meter.calls),
-            "failures": try JSONCoder.json(meter.failures),
+            "server": JSON(app.serverID), "attendance": try JSON(attendance.events),
+            "topology": try JSON(topology.events), "calls": try JSON(meter.calls),
+            "failures": try JSON(meter.failures),
         ]
     }
 }
