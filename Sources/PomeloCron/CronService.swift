@@ -78,17 +78,19 @@ public import PomeloLoop
         if isRunning { arm() }
     }
 
-    private func checkServed(_ cron: Cron) throws {
+    private func checkServed(_ cron: Cron, in file: String? = nil) throws {
         guard jobs[cron.action] == nil else { return }
-        throw PomeloError(.configuration, "the cron \(cron.id) has the action \(cron.action), which nothing serves")
+        let place = file.map { $0 + ": " } ?? ""
+        throw PomeloError(
+            .configuration, "\(place)the cron \(cron.id) has the action \(cron.action), which nothing serves")
     }
 
     // MARK: life
 
     /// Takes the crons of `crons.json`, and checks that every action is served.
-    package func load(_ configured: [Cron]) throws {
+    package func load(_ configured: [Cron], from file: String) throws {
         try add(configured)
-        for entry in entries { try checkServed(entry.cron) }
+        for entry in entries { try checkServed(entry.cron, in: file) }
     }
 
     package func start() {

@@ -37,7 +37,7 @@ extension RedisError: CustomStringConvertible {
         case .reply(let text): text.isEmpty ? "an error without a text" : text
         case .protocolError(let text): "unexpected reply from redis: \(text)"
         case .overloaded(let limit, let key): "redis commands are waiting, \(limit) and no more may (key \"\(key)\")"
-        case .closed: "the redis client is not running"
+        case .closed: "the redis client is not running; it starts with its component, after beforeStartup"
         }
     }
 }

@@ -53,6 +53,7 @@ public struct RedisScript: Sendable, Hashable {
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply]
 
     /// Sends one command; its error reply is thrown as `.reply`.
+    @discardableResult
     func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply
 
     /// Executes all commands at once, with nothing of others in between; returns their replies.
@@ -74,6 +75,7 @@ public struct RedisScript: Sendable, Hashable {
 
 extension RedisPort {
     /// Sends one command as a pipeline of one.
+    @discardableResult
     public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
         guard let reply = try await pipeline([command]).first else { throw .protocolError("no reply") }
         return try reply.get()

@@ -113,7 +113,8 @@ import Testing
     }
 
     static let badFiles: [String: String] = [
-        #"{"id":1,"time":"0 0 0 * * *","action":"none.such"}"#: "none.such, which nothing serves",
+        #"{"id":1,"time":"0 0 0 * * *","action":"none.such"}"#:
+            "crons.json: the cron 1 has the action none.such, which nothing serves",
         #"{"id":1,"time":"0 0 0 30 1 *","action":"chatCron.pay"}"#: "crons.json: chat[0] (id 1): time: ",
         #"{"id":1,"time":7,"action":"chatCron.pay"}"#: "time must be",
         #"{"time":"0 0 0 * * *","action":"chatCron.pay"}"#: "crons.json: chat[0]: id must be",

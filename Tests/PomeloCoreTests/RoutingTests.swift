@@ -56,6 +56,7 @@ import Testing
             let place = await socket.ask("chat.test.where")
             #expect(try await world.app.rpc.call(Self.whereami, Nothing(), by: number) == place)
             #expect(try await world.app.rpc.call(Self.whereami, Nothing(), by: "\(number)") == place)
+            #expect(try world.app.router.pick("chat", by: number).rawValue == place)
             places.insert(place ?? "")
         }
         #expect(places.count == 3)

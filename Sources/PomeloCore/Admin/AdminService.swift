@@ -18,9 +18,12 @@ public import PomeloLoop
     private var timers: [String: TimerID] = [:]
     private var running: Set<String> = []
     private var isStopped = false
+    /// A round comes each second, and no master may be up for long.
+    private let failures: LimitedLog
 
     init(_ context: ServiceContext) {
         self.context = context
+        failures = LimitedLog(context.log, context.clock, "an admin module failed", lines: 4, per: .seconds(10))
         serve(.adminRequest) { module, message, _ in try await module.monitorHandler(message) }
         serve(.adminNotify) { module, message, server in try await module.masterHandler(message, from: server) }
     }
@@ -70,12 +73,11 @@ public import PomeloLoop
     private func tick(_ module: any AdminModule) {
         let id = module.moduleID
         guard running.insert(id).inserted else { return }
-        let log = context.log
-        Loop.spawn { [weak self] in
+        Loop.spawn { [weak self, failures] in
             do {
                 _ = try await module.monitorHandler(.null)
             } catch {
-                log.warning("the admin module \(id) failed", metadata: ["error": "\(error)"])
+                failures.write(["pomelo.module": "\(id)", "error": "\(error)"])
             }
             self?.running.remove(id)
         }

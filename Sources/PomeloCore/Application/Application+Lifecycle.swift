@@ -116,7 +116,8 @@ extension Application {
         try checkSecret(for: configuration.servers)
         try checkDeclaredRoutes()
         try checkFilters()
-        try crons.load(isMaster ? [] : try CronFile.crons(of: serverType, in: configuration))
+        try crons.load(
+            isMaster ? [] : try CronFile.crons(of: serverType, in: configuration), from: configuration.path("crons"))
     }
 
     /// Without a secret anybody can call a server that other machines reach.

@@ -62,9 +62,13 @@ public import PomeloLoop
 
     /// The server for a key: the same as for sessions that are routed by a setting with this value.
     ///
+    /// The key is a text, a number or a boolean, or an id.
+    ///
     /// - Throws: `RPCError.notSent` when no server of the type is up.
-    public func pick(_ type: ServerType, by key: String) throws -> ServerID {
-        (hashes[type] ?? .highestWeight).pick(key, try choices(type))
+    public func pick(_ type: ServerType, by key: some CustomStringConvertible) throws -> ServerID {
+        // A number is the key that it is in a session, where it is JSON.
+        let text = (key as? Double).flatMap { Router.key(of: .double($0)) } ?? key.description
+        return (hashes[type] ?? .highestWeight).pick(text, try choices(type))
     }
 
     /// The server for a session; a rule that sees requests is told of none but the type.

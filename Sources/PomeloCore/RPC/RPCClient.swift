@@ -68,9 +68,7 @@ public import PomeloLoop
         _ remote: Remote<Query, Reply>, _ query: Query, by key: some CustomStringConvertible & Sendable,
         within deadline: Duration? = nil
     ) async throws -> Reply {
-        // A number is the key that it is in a session, where it is JSON.
-        let text = (key as? Double).flatMap { Router.key(of: .double($0)) } ?? key.description
-        let server = try router.pick(remote.route.serverType, by: text)
+        let server = try router.pick(remote.route.serverType, by: key)
         return try await call(remote, query, to: server, within: deadline)
     }
 

@@ -43,7 +43,7 @@ struct Player: Codable, Sendable {
     }
 
     private func isHere(_ area: Int) -> Bool {
-        (try? app.router.pick(.area, by: String(area))) == app.serverID
+        (try? app.router.pick(.area, by: area)) == app.serverID
     }
 
     /// Tells the players that they go on elsewhere.
@@ -89,7 +89,7 @@ struct Player: Codable, Sendable {
     /// Keeps what has become of a player, in Redis and then here.
     func save(_ player: Player) async throws {
         let text = String(decoding: try JSONCoder.encode(player), as: UTF8.self)
-        _ = try await redis.send(RedisCommand("HSET", "game:players", player.name.rawValue, text))
+        try await redis.send(RedisCommand("HSET", "game:players", player.name.rawValue, text))
         players[player.name] = player
     }
 
