@@ -52,8 +52,8 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         let redis = RedisClient(
             settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
-        for line in configuration.unknownVariables { app.log.warning("\(line)") }
         try Program.setUp(app, redis)
+        for line in app.unknownVariables { app.log.warning("\(line)") }
         if app.isMaster { reportServers(of: app) }
         try await app.run()
     }

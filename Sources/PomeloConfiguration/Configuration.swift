@@ -191,5 +191,9 @@ public struct Configuration: Sendable {
     package func variables(of name: String) -> FileVariables { variables.of(Self.plain(name), among: files) }
 
     /// One line for each `POMELO_*` variable that means nothing to any server, with the nearest name that does.
-    public var unknownVariables: [String] { variables.unknown(among: files) }
+    ///
+    /// A file that options are read from may be absent: the program says which these are.
+    public func unknownVariables(besides optionFiles: [String] = []) -> [String] {
+        variables.unknown(among: files + optionFiles)
+    }
 }

@@ -2,6 +2,16 @@
 import PomeloBytes
 
 /// A text that grows at its end: every value being written has a frame, the innermost last.
+///
+/// ```
+/// {"a":1,"items":[{"id":7         frames   object from 0 · array from 15 · object from 16
+///                                 entries  "a" "items"   ·  none         · "id"
+/// ```
+///
+/// A value writes itself straight into the text, so a frame only knows where its value begins and which keys it has.
+/// Two things cannot be written straight. A container that stays open beside others (`superEncoder`, `nestedContainer`)
+/// is a part, a draft of its own, whose text is put in its place when the value around it ends; and a key that comes
+/// twice leaves its first text out then. A value that fails is taken back to where it began: its mark.
 struct JSONDraft {
     enum Kind { case nothing, value, array, object }
 

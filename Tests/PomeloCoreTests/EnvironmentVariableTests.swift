@@ -141,11 +141,18 @@ import Testing
                 "POMELO_CONFIG": "c", "POMELO_SECRET": "s", "POMELO_HOSTS": "h=1", "POMELO_BIND": "::", "PATH": "/",
                 "REDIS_URL": "redis://h",
             ]
-        ) { $0.unknownVariables }
+        ) { $0.unknownVariables() }
         #expect(lines.count == 3)
         #expect(lines[0] == "POMELO_CONECTOR_MAX_PENDING means nothing; the nearest is POMELO_CONNECTOR_…")
         #expect(lines[1] == "POMELO_SECRT means nothing; the nearest is POMELO_SECRET")
         #expect(lines[2].hasPrefix("POMELO_SERVERS_CHAT means nothing; the nearest is "))
+    }
+
+    @Test func aVariableOfAFileThatOptionsAreReadFromIsKnownWithoutTheFile() throws {
+        let (without, with) = try read(["rooms.json": "{}"], ["POMELO_EXTRA_GREETING": "Hola"]) {
+            ($0.unknownVariables(), $0.unknownVariables(besides: ["extra"]))
+        }
+        #expect(without.count == 1 && with.isEmpty)
     }
 
     @Test func whoPrintsAConfigurationPrintsNoSecret() throws {

@@ -35,6 +35,7 @@ import Testing
         Row(body: "{}", message: "name is missing"),
         Row(body: "", message: "name is missing"),
         Row(body: "null", message: "name is missing"),
+        Row(body: #"{"name":"#, message: "the body is not JSON"),
         Row(body: #"{"name":null}"#, message: "name is missing"),
         Row(body: #"{"name":7}"#, message: "name is not a string"),
         Row(body: #"{"name":"a","color":"green"}"#, message: "color is not valid"),

@@ -101,6 +101,18 @@ import Testing
 
     // MARK: rules
 
+    @Test @Loop func aRuleForATypeThatNoServerHasIsToldOf() async throws {
+        let logs = CapturedLogs.installed
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
+        try await cluster.startAll { app in
+            app.route("rom of a test", by: "room")
+            app.route("chat", by: "room")
+        }
+        #expect(logs.lines("pomelo", where: "pomelo.type", is: "rom of a test").count == 2, "by each server")
+        #expect(logs.lines("pomelo", where: "pomelo.types", is: #"["chat", "connector"]"#).count == 2)
+        await cluster.stopAll()
+    }
+
     @Test @Loop func aRuleSeesWhatIsAsked() async throws {
         let world = try await World { app in
             app.route("chat") { request in

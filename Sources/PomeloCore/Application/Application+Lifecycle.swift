@@ -114,10 +114,26 @@ extension Application {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
         try checkSecret(for: configuration.servers)
+        warn()
         try checkDeclaredRoutes()
         try checkFilters()
         try crons.load(
             isMaster ? [] : try CronFile.crons(of: serverType, in: configuration), from: configuration.path("crons"))
+    }
+
+    /// What may be meant, and is more likely a slip.
+    private func warn() {
+        if !secret.isEmpty, secret.count < 16, env != "development" {
+            log.warning(
+                "POMELO_SECRET is short; give it 32 random bytes: openssl rand -hex 32",
+                metadata: ["pomelo.bytes": "\(secret.count)"])
+        }
+        let known = serverTypes
+        for type in router.types where !known.contains(type) {
+            log.warning(
+                "a rule routes to a type that no server has",
+                metadata: ["pomelo.type": "\(type)", "pomelo.types": "\(known.map(\.rawValue))"])
+        }
     }
 
     /// Without a secret anybody can call a server that other machines reach.

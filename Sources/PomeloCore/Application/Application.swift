@@ -85,6 +85,8 @@ public import PomeloLoop
     var settings: [String: JSON] = [:]
     var services: [ObjectIdentifier: AnyObject] = [:]
     var plugins: Set<String> = []
+    /// Files that options were read from, there or not.
+    private var optionFiles: [String] = []
     var listeners: [any EventListener] = []
     var hooks = LifecycleHooks()
     var declaredRoutes: [Route] = []
@@ -187,8 +189,12 @@ public import PomeloLoop
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the key that is unknown or has a wrong value.
     public func options<Options: FileOptions>(_ options: Options) throws -> Options {
-        try configuration.options(options)
+        optionFiles.append(Options.fileName)
+        return try configuration.options(options)
     }
+
+    /// What to say of environment variables that mean nothing, once the program has asked for all its options.
+    package var unknownVariables: [String] { configuration.unknownVariables(besides: optionFiles) }
 
     /// Reads `<config>/<name>.json`, this environment's section of it if it has one, and stores it under the name.
     ///

@@ -71,9 +71,11 @@ import PomeloLoop
 
     /// - Throws: `PomeloError` `.configuration` for a route that has not three parts.
     static func checkComplete(_ route: Route) throws {
-        guard route.isComplete else {
-            throw PomeloError(.configuration, "the route \(route) must have three parts: serverType.handler.method")
-        }
+        guard route.isComplete else { throw incomplete(route.text) }
+    }
+
+    private static func incomplete(_ route: String) -> PomeloError {
+        PomeloError(.configuration, "the route \(route) must have three parts: serverType.handler.method")
     }
 
     var servedRoutes: [String] { handlers.keys.map { Text($0.text) }.sorted().map(\.string) }
@@ -112,6 +114,7 @@ import PomeloLoop
     func received(_ message: ClientMessage, from client: ClientSession) {
         let limits = context.limits
         guard !message.route.serverType.rawValue.isEmpty, message.route.isComplete else {
+            failed(message.route, Self.incomplete(message.route.text.forLog))
             return refuse(message, client)
         }
         if Text(message.route.method) == "constructor" {

@@ -36,7 +36,11 @@ enum RequestBody {
             do {
                 return try JSONCoder.decode(type, from: body)
             } catch DecodingError.dataCorrupted(let context) where context.underlyingError is WireError {
-                return try JSONCoder.decode(type, from: .object(JSONObject()))
+                do {
+                    return try JSONCoder.decode(type, from: .object(JSONObject()))
+                } catch {
+                    throw Fault(400, "the body is not JSON")
+                }
             }
         } catch let error as DecodingError {
             throw Fault(400, JSONCoder.misfit(error))

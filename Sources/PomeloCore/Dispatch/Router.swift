@@ -93,6 +93,9 @@ public import PomeloLoop
         return choices
     }
 
+    /// The types with a rule of their own, sorted.
+    var types: [ServerType] { rules.keys.sorted() }
+
     /// Every server of a type that is up, suspects too.
     func all(_ type: ServerType) -> [ServerInfo] { servers.up(type) }
 
