@@ -52,6 +52,7 @@ import PomeloPublication
         }
     }
 
+    var storeRun: String { store.run }
     func publishedSequence() async throws -> UInt64? { try await store.publishedSequence() }
 
     /// Every channel is written again that was written after the sequence the store still holds, or that older data

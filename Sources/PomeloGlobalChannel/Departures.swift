@@ -59,7 +59,7 @@ public struct GoneMembers: Sendable {
     private var backoff = Backoff(first: .milliseconds(250), limit: .seconds(2))
     private var isWorking = false
     /// Work in the background.
-    private var underWay = 0
+    private(set) var underWay = 0
     private var isStopped = false
     private var idle: [CheckedContinuation<Void, Never>] = []
     /// Users that wait for a judgement.

@@ -137,6 +137,9 @@ public import PomeloRedis
         return counts
     }
 
+    /// The run id of Redis.
+    public var run: String { redis.runID }
+
     /// The sequence in the lease's hash.
     ///
     /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id.

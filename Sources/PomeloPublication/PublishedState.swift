@@ -5,6 +5,8 @@ public import PomeloLoop
 @Loop public protocol PublishedState: AnyObject {
     /// What it is, for logs.
     var name: String { get }
+    /// Which start of the store the copy is in; empty when it does not tell.
+    var storeRun: String { get }
     /// Whether the copy differs, and something can be written now.
     var hasChanges: Bool { get }
     /// Whether the copy differs, or may soon, by what is not decided yet.
@@ -18,4 +20,9 @@ public import PomeloLoop
     func lost(since held: UInt64?) async throws
     /// Compares some of the copy, once a second: heals what others have removed.
     func sweep() async throws
+}
+
+extension PublishedState {
+    /// Not told.
+    public var storeRun: String { "" }
 }

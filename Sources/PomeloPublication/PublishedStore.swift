@@ -15,6 +15,8 @@ public import PomeloLoop
     func start(_ owner: StoreOwner) async throws
     /// The last sequence the store holds for this instance; nil when it holds nothing of it.
     func publishedSequence() async throws -> UInt64?
+    /// Differs after each start of the store, which may have lost data; empty when it does not tell.
+    var run: String { get }
     /// Removes what this server's former instances have published, when asked to clean on start-up.
     func clean() async throws
 }
@@ -22,6 +24,8 @@ public import PomeloLoop
 extension PublishedStore {
     /// False: entries live until they are removed.
     public var needsMembership: Bool { false }
+    /// Does not tell.
+    public var run: String { "" }
     /// Does nothing.
     public func start(_ owner: StoreOwner) async throws {}
     /// Does nothing.

@@ -22,6 +22,8 @@ public import PomeloLoop
     private var sequence: UInt64 = 0
     /// The last sequence the store confirmed: a lower one found there means that it has lost data.
     private var acknowledged: UInt64 = 0
+    /// The start of the store that the copy was in when it was looked at last.
+    private var run: String?
     private var isStopped = false
     private var sweepTimer: TimerID?
     /// A comparison that failed is to be repeated.
@@ -43,7 +45,10 @@ public import PomeloLoop
     }
 
     /// Begins to sweep.
-    public func start() { scheduleSweep() }
+    public func start() {
+        run = state.storeRun
+        scheduleSweep()
+    }
 
     /// Something may differ.
     public func kick() { flusher.kick() }
@@ -80,6 +85,7 @@ public import PomeloLoop
         do {
             let held = try await state.publishedSequence()
             comparesAgain = false
+            run = state.storeRun
             // Without a sequence there may be a loss too, of what is not confirmed by one.
             if held.map({ $0 < expected }) ?? true { heal(since: held) } else { kick() }
         } catch {
@@ -155,7 +161,11 @@ extension WriteBehind: PendingChanges {
     package func write() async throws {
         sequence += 1
         try await state.publish(sequence) { [sequence] held in
-            if held ?? 0 < acknowledged { heal(since: held) }
+            // Before the first word of ours is confirmed, another start of the store may have brought an earlier
+            // instance's entries back.
+            let isAnotherStart = run.map { $0 != state.storeRun } ?? false
+            if held.map({ $0 < acknowledged }) ?? (acknowledged > 0 || isAnotherStart) { heal(since: held) }
+            run = state.storeRun
             acknowledged = sequence
         }
     }

@@ -44,6 +44,8 @@ public struct RedisScript: Sendable, Hashable {
 @Loop public protocol RedisPort: AnyObject {
     /// Whether commands are accepted now.
     var isUp: Bool { get }
+    /// The run id of the server connected to last, another one after each of its starts; empty when it does not tell.
+    var runID: String { get }
 
     /// Sends the commands together and returns their replies in order; a command's own error is an `.error` reply.
     ///
@@ -74,6 +76,9 @@ public struct RedisScript: Sendable, Hashable {
 }
 
 extension RedisPort {
+    /// Does not tell.
+    public var runID: String { "" }
+
     /// Sends one command as a pipeline of one.
     @discardableResult
     public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {

@@ -98,6 +98,9 @@ public import PomeloRedis
         return fields.dropFirst()
     }
 
+    /// The run id of Redis.
+    public var run: String { redis.runID }
+
     /// The sequence in the lease's hash; nil when it is another instance's.
     ///
     /// - Throws: `RedisError`.

@@ -161,6 +161,7 @@ import PomeloPublication
 
     // MARK: healing
 
+    var storeRun: String { store.run }
     func publishedSequence() async throws -> UInt64? { try await store.publishedSequence() }
 
     /// Everybody is published again, bindings are taken back, and who came back with older data is removed.

@@ -19,6 +19,7 @@ import Testing
         private(set) var losses: [UInt64?] = []
         private(set) var sweeps = 0
         var held: UInt64?
+        var storeRun = "1"
         var isDown = false
         var failsToHeal = false
         var healingTakes = Duration.zero
@@ -119,6 +120,23 @@ import Testing
         wait()
         await world.pass(50)
         #expect(journal.entries == ["true", "true", "false"])
+    }
+
+    /// An older state of the store has an earlier instance's entries, and comes back before this instance has written
+    /// anything: its first write finds no sequence of its own, as at every start, and yet there is something to heal.
+    @Test(arguments: ["1", "2"]) @Loop func anOlderStateBeforeTheFirstWriteIsCompared(_ run: String) async throws {
+        let world = try await World()
+        world.writer.start()
+        world.letters.storeRun = run
+        world.note("a")
+        await world.pass(100)
+        await world.writer.redisReturned()
+        await world.pass(2100)
+        #expect(world.letters.losses == (run == "1" ? [] : [nil]))
+        world.note("b")
+        await world.pass(2100)
+        #expect(world.letters.losses.count == (run == "1" ? 0 : 1), "once")
+        await world.writer.stop()
     }
 
     struct Loss: Sendable, CustomTestStringConvertible {

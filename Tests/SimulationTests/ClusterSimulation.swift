@@ -43,6 +43,9 @@ import PomeloTesting
     var trail: [String] = []
     var clients: [Client] = []
     var crashed: Set<ServerID> = []
+    private var lastCrash: UInt64?
+    /// A departure was on its way between two servers that both died: the one exception to what is told.
+    private(set) var mayHaveLostWord = false
     var paused: Set<ServerID> = []
     /// Servers that are ending in order.
     private var leaving: Set<ServerID> = []
@@ -170,6 +173,10 @@ import PomeloTesting
 
     func crash(_ id: ServerID) {
         note("crash \(id)")
+        // Who is left and who is to hear die within a moment: what one call in vain may take.
+        let isMomentAgo = lastCrash.map { cluster.clock.now - $0 < 5_000_000_000 } ?? false
+        if isMomentAgo, cluster[id].globalChannel.departures.underWay > 0 { mayHaveLostWord = true }
+        lastCrash = cluster.clock.now
         crashed.insert(id)
         paused.remove(id)
         storage.crash(id)

@@ -7,6 +7,8 @@ public import PomeloRedis
 @Loop public final class FakeRedisClient: RedisPort, RedisMessages {
     /// Whether commands are accepted now.
     public private(set) var isUp: Bool
+    /// The run id of the server in memory.
+    public var runID: String { server.runID }
     /// Told the channels on which messages may have been missed, once they are subscribed again.
     public var onGap: (@Loop ([String]) -> Void)?
     /// Calls whose callers wait.
