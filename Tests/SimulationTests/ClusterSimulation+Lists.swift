@@ -123,7 +123,7 @@ extension ClusterSimulation {
                         if push.route == Self.onAdd.route { names.insert(user) } else { names.remove(user) }
                     }
                     names.insert(uid.rawValue)
-                    if mayHaveLostWord { names.formIntersection(members) }
+                    names.subtract((lostWords[room] ?? []).subtracting(members))
                     if names != Set(members) {
                         fail("\(uid) at \(client.frontend) knows \(names.sorted()) in \(room), not \(members.sorted())")
                     }

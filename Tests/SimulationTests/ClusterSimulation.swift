@@ -44,8 +44,9 @@ import PomeloTesting
     var clients: [Client] = []
     var crashed: Set<ServerID> = []
     private var lastCrash: UInt64?
-    /// A departure was on its way between two servers that both died: the one exception to what is told.
-    private(set) var mayHaveLostWord = false
+    /// Who may have departed untold, by room, because two servers died between which the word was on its way: the one
+    /// exception to what is told.
+    private(set) var lostWords: [ChannelName: Set<String>] = [:]
     var paused: Set<ServerID> = []
     /// Servers that are ending in order.
     private var leaving: Set<ServerID> = []
@@ -175,13 +176,22 @@ import PomeloTesting
         note("crash \(id)")
         // Who is left and who is to hear die within a moment: what one call in vain may take.
         let isMomentAgo = lastCrash.map { cluster.clock.now - $0 < 5_000_000_000 } ?? false
-        if isMomentAgo, cluster[id].globalChannel.departures.underWay > 0 { mayHaveLostWord = true }
+        if isMomentAgo, cluster[id].globalChannel.departures.underWay > 0 { noteLostWords() }
         lastCrash = cluster.clock.now
         crashed.insert(id)
         paused.remove(id)
         storage.crash(id)
         cluster.crash(id)
         endLease(of: id)
+    }
+
+    /// The word is of somebody who is a member of the room nowhere now.
+    private func noteLostWords() {
+        note("words may be lost")
+        for room in Self.rooms {
+            let members = Set(connectors.filter { isUp($0) }.flatMap { owned(room, at: $0) })
+            lostWords[room, default: []].formUnion(Self.users.filter { !members.contains($0) }.map(\.rawValue))
+        }
     }
 
     func stop(_ id: ServerID) {
