@@ -24,6 +24,37 @@ public enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// Returns the bytes for some text, with or without its padding; nil when it is no Base64.
+    package static func decode(_ text: Span<UInt8>) -> Bytes? {
+        var end = text.count
+        while end > 0, text.count &- end < 2, text[end &- 1] == UInt8(ascii: "=") { end &-= 1 }
+        guard end % 4 != 1 else { return nil }
+        var bytes: Bytes = []
+        bytes.reserveCapacity(end / 4 &* 3 &+ 2)
+        var (group, bits): (UInt32, UInt32) = (0, 0)
+        for index in 0..<end {
+            guard let digit = digit(text[index]) else { return nil }
+            group = group << 6 | digit
+            bits &+= 6
+            if bits >= 8 {
+                bits &-= 8
+                bytes.append(UInt8(truncatingIfNeeded: group >> bits))
+            }
+        }
+        return bytes
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(byte &- UInt8(ascii: "A"))
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(byte &- UInt8(ascii: "a") &+ 26)
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(byte &- UInt8(ascii: "0") &+ 52)
+        case UInt8(ascii: "+"): 62
+        case UInt8(ascii: "/"): 63
+        default: nil
+        }
+    }
+
     /// Whether the text is Base64 for 16 bytes, such as a WebSocket key.
     package static func isSixteenBytes(_ text: String) -> Bool {
         let bytes = Bytes(text.utf8)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-/// The head of an HTTP/1.1 request.
+/// The head of an HTTP/1.1 request, of one that asks for an upgrade or of any other.
 public struct UpgradeRequest: Equatable, Sendable {
     /// One header line.
     public struct Header: Equatable, Sendable {
@@ -8,6 +8,12 @@ public struct UpgradeRequest: Equatable, Sendable {
         public let name: String
         /// The value without surrounding blanks.
         public let value: String
+
+        /// Creates a header line; `name` in lower case when it is to be compared.
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
     }
 
     /// The method, as written.

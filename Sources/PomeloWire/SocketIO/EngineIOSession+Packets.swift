@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+
+/// What the client's packets do, whichever way they came.
+extension EngineIOSession {
+    /// A packet of either layering.
+    enum Inbound {
+        case engine(EngineIOPacket)
+        case zeroNine(SocketIO09Packet)
+    }
+
+    mutating func packets(in body: Span<UInt8>) throws(WireError) -> [Inbound] {
+        var packets: [Inbound] = []
+        if revision == .one {
+            try SocketIO09Payload.decode(body, maxPackets: options.maxPacketsPerPost) {
+                packets.append(.zeroNine($0))
+                return true
+            }
+        } else {
+            try decoder.decode(body) {
+                packets.append(.engine($0))
+                return true
+            }
+        }
+        return packets
+    }
+
+    /// Takes one packet; it may end the session.
+    mutating func take(_ packet: Inbound, _ actions: inout [Action], _ now: UInt64) {
+        heard(now)
+        switch packet {
+        case .engine(let packet): take(packet, &actions, now)
+        case .zeroNine(let packet):
+            switch packet.kind {
+            case .heartbeat, .noop: break
+            default: receive(&actions) { () throws(WireError) in try packet.meaning }
+            }
+        }
+    }
+
+    private mutating func take(_ packet: EngineIOPacket, _ actions: inout [Action], _ now: UInt64) {
+        switch packet.kind {
+        case .message:
+            if packet.isBinary {
+                actions.append(.receive(.foreign(.binary)))
+            } else {
+                let revision = revision
+                receive(&actions) { () throws(WireError) in try SocketIOPacket(packet.data.span, revision) }
+            }
+        case .close: finish(.clientClosed, &actions)
+        case .ping where revision == .four:
+            answerPing(packet.data, &actions, now)
+        case .pong where revision == .five: break
+        case .ping, .pong: finish(.malformed, &actions)
+        case .open, .upgrade, .noop: break
+        }
+    }
+
+    private mutating func receive(
+        _ actions: inout [Action], _ read: () throws(WireError) -> SocketIOPacket
+    ) {
+        let packet: SocketIOPacket
+        do throws(WireError) {
+            packet = try read()
+        } catch {
+            packet = .foreign(.malformed)
+        }
+        // While the end waits to be fetched, nothing more is taken.
+        if case .disconnect(namespace: "") = packet {
+            finish(.clientClosed, &actions)
+        } else if !isClosing {
+            actions.append(.receive(packet))
+        }
+    }
+
+    private mutating func answerPing(_ data: Bytes, _ actions: inout [Action], _ now: UInt64) {
+        if isClosing { return }
+        let pong = EngineIOPacket.encode(.pong, data)
+        if case .webSocket(let number) = stage {
+            actions.append(.send(number, pong))
+        } else {
+            enqueue(pong, isDroppable: false)
+            flush(&actions, now)
+        }
+    }
+
+    private mutating func heard(_ now: UInt64) {
+        heardAt = now
+        guard revision == .five, pingSentAt != nil, let interval = options.pingInterval else { return }
+        pingSentAt = nil
+        pingDueAt = now &+ interval
+    }
+}
