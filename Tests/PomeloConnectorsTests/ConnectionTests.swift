@@ -15,12 +15,15 @@ import Testing
     let host = FakeHost()
     let clock = ManualClock()
     let stream = ScriptedStream()
-    let clients: ClientConnections
+    let shared: HybridProtocol
+    let port: ClientPort
 
     init(_ options: HybridOptions = HybridOptions(), maxConnections: Int? = nil) throws {
-        clients = try ClientConnections(
-            options, host: host, clock: clock, logger: Logger(label: "test"), maxConnections: maxConnections)
-        clients.accept(stream)
+        let logger = Logger(label: "test")
+        shared = try HybridProtocol(options, clock: clock, logger: logger)
+        port = ClientPort(
+            options.limits, [shared], host: host, clock: clock, logger: logger, maxConnections: maxConnections)
+        port.accept(stream)
     }
 
     /// Everything up to the acknowledgement, over TCP.
@@ -35,7 +38,7 @@ import Testing
         _ = stream.taken()
     }
 
-    func fault(_ fault: ConnectionFault) -> Int { clients.statistics.faults[fault] ?? 0 }
+    func fault(_ fault: ConnectionFault) -> Int { port.statistics.faults[fault] ?? 0 }
 }
 
 @Suite struct ConnectionTests {
@@ -50,7 +53,7 @@ import Testing
             wired.stream.feed(Bytes(Self.dialogue[..<split]))
             wired.stream.feed(Bytes(Self.dialogue[split...]))
             #expect(wired.stream.written == Self.answers, "split at \(split)")
-            #expect(wired.clients.statistics.openTCP == 1)
+            #expect(wired.port.statistics.openTCP == 1)
         }
     }
 
@@ -79,7 +82,7 @@ import Testing
             wired.stream.feed(Bytes(input[..<split]))
             wired.stream.feed(Bytes(input[split...]))
             #expect(wired.stream.written == expected, "split at \(split)")
-            #expect(wired.clients.statistics.openWebSocket == 1)
+            #expect(wired.port.statistics.openWebSocket == 1)
         }
     }
 
@@ -88,11 +91,11 @@ import Testing
         for piece in ["G", "E", "T"] {
             wired.stream.feed(Bytes(piece.utf8))
             #expect(wired.host.sessions.isEmpty)
-            #expect(wired.clients.statistics.undetected == 1)
+            #expect(wired.port.statistics.undetected == 1)
         }
         wired.stream.feed(Bytes(Sample.upgrade[3...]))
         #expect(wired.host.sessions.count == 1)
-        #expect(wired.clients.statistics == counted { $0.openWebSocket = 1 })
+        #expect(wired.port.statistics == counted { $0.openWebSocket = 1 })
     }
 
     private func counted(_ change: (inout ConnectorStatistics) -> Void) -> ConnectorStatistics {
@@ -107,7 +110,7 @@ import Testing
     @Loop func whatIsNoRequestIsTCP(_ start: String) throws {
         let wired = try Wired()
         wired.stream.feed(Bytes(start.utf8))
-        #expect(wired.clients.statistics.undetected == 0)
+        #expect(wired.port.statistics.undetected == 0)
         #expect(wired.host.sessions.count + wired.host.ends.count == 1)
     }
 
@@ -170,7 +173,7 @@ import Testing
         wired.stream.feed(Sample.frame([3, 0xE9], .close))
         #expect(wired.stream.taken() == [0x88, 2, 3, 0xE9])
         #expect(wired.host.ends == [.disconnected("client closed the WebSocket")])
-        #expect(wired.clients.statistics.faults.isEmpty)
+        #expect(wired.port.statistics.faults.isEmpty)
     }
 
     @Test @Loop func theHostHearsOneEnd() throws {
@@ -180,7 +183,7 @@ import Testing
         #expect(wired.host.ends == [.disconnected("badPackage")])
         wired.stream.end()
         #expect(wired.host.ends.count == 1)
-        #expect(wired.clients.statistics.open == 0)
+        #expect(wired.port.statistics.open == 0)
         #expect(wired.clock.pendingTimers == 0)
     }
 

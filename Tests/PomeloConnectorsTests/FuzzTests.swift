@@ -52,9 +52,9 @@ import Testing
         #expect(opened <= 1, "\(note)")
         wired.stream.end()
         #expect(wired.host.sessions.isEmpty && wired.host.ends.count == opened, "\(note)")
-        #expect(wired.clients.statistics.open == 0, "\(note)")
+        #expect(wired.port.statistics.open == 0, "\(note)")
         #expect(wired.clock.pendingTimers == 0, "\(note)")
-        #expect(wired.clients.statistics.faults.values.reduce(0, +) <= 1, "\(note)")
+        #expect(wired.port.statistics.faults.values.reduce(0, +) <= 1, "\(note)")
     }
 
     @Test @Loop func theCorpusReplays() throws {

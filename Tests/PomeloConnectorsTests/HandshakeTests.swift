@@ -97,7 +97,7 @@ import Testing
     /// One key in two spellings, and a version that no dictionary has: these held every client up for seconds.
     @Test(arguments: [7_800, 120_000]) @Loop func hostileTextsAreReadInLinearTime(pairs: Int) async throws {
         var options = Self.compressing
-        options.maxBytesBeforeAck = 1 << 20
+        options.limits.maxBytesBeforeAck = 1 << 20
         let frontend = try await Frontend.start(options)
         let marks = String(repeating: "\u{301}\u{316}", count: pairs)
         let turned = String(repeating: "\u{316}\u{301}", count: pairs)

@@ -17,13 +17,13 @@ import Testing
 
     @Loop private func client(of wired: Wired) -> ScriptedStream {
         let stream = ScriptedStream()
-        wired.clients.accept(stream)
+        wired.port.accept(stream)
         return stream
     }
 
     @Test @Loop func thoseThatHoldMostMakeRoom() throws {
         var options = HybridOptions()
-        options.maxHeldBytes = 128 * 1024
+        options.limits.maxHeldBytes = 128 * 1024
         let wired = try Wired(options)
         wired.work()
         let innocent = client(of: wired)
@@ -32,7 +32,7 @@ import Testing
         for stream in greedy { stream.feed(Self.part(40_000)) }
         #expect(wired.fault(.heldTooMuch) == greedy.count { $0.closing != nil })
         #expect((1...2).contains(wired.fault(.heldTooMuch)))
-        #expect(wired.clients.statistics.heldBytes <= options.maxHeldBytes)
+        #expect(wired.port.statistics.heldBytes <= options.limits.maxHeldBytes)
         #expect(innocent.closing == nil && wired.stream.closing == nil, "who holds little stays")
         wired.stream.feed(Sample.echo1)
         #expect(wired.host.messages.count == 1)
@@ -68,15 +68,15 @@ import Testing
     @Test(arguments: cases) @Loop func whatIsDecodedIsHeldNoMore(_ one: Case) throws {
         let wired = try Wired()
         wired.stream.feed(one.first)
-        #expect(wired.clients.statistics.heldBytes > 0)
+        #expect(wired.port.statistics.heldBytes > 0)
         wired.stream.feed(one.rest)
-        #expect(wired.clients.statistics.heldBytes == 0)
+        #expect(wired.port.statistics.heldBytes == 0)
 
         let leaver = client(of: wired)
         leaver.feed(one.first)
-        #expect(wired.clients.statistics.heldBytes > 0)
+        #expect(wired.port.statistics.heldBytes > 0)
         leaver.end()
-        #expect(wired.clients.statistics.heldBytes == 0, "nor is what a client leaves behind")
+        #expect(wired.port.statistics.heldBytes == 0, "nor is what a client leaves behind")
     }
 
     @Test @Loop func whatWaitsForItsTurnIsHeld() async throws {
@@ -84,9 +84,9 @@ import Testing
         wired.workInFrames()
         let notify: Bytes = [4, 0, 0, 7, 2, 5] + Bytes("a.b.c".utf8)
         wired.stream.feed(Sample.frame(Bytes(repeatElement(notify, count: 5000).joined())))
-        #expect(wired.clients.statistics.heldBytes >= 5000 * notify.count)
+        #expect(wired.port.statistics.heldBytes >= 5000 * notify.count)
         while !wired.stream.reading { await Loop.yield() }
         #expect(wired.host.messages.count == 5000)
-        #expect(wired.clients.statistics.heldBytes == 0)
+        #expect(wired.port.statistics.heldBytes == 0)
     }
 }

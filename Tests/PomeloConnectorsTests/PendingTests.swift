@@ -12,60 +12,60 @@ import Testing
 @Suite struct PendingTests {
     @Loop private func silent(_ wired: Wired, from host: String = "192.0.2.1") -> ScriptedStream {
         let stream = ScriptedStream(from: host)
-        wired.clients.accept(stream)
+        wired.port.accept(stream)
         return stream
     }
 
     @Test @Loop func beyondTheLimitTheOldestMakesRoom() throws {
         var options = HybridOptions()
-        options.maxPending = 3
+        options.limits.maxPending = 3
         let wired = try Wired(options)
         let others = (0..<4).map { silent(wired, from: "192.0.2.\($0 + 10)") }
         #expect(wired.stream.closing != nil && !wired.stream.flushed, "the oldest is cut at once")
         #expect(others.map { $0.closing != nil } == [true, false, false, false])
         #expect(wired.fault(.crowdedOut) == 2)
-        #expect(wired.clients.statistics.pending == 3)
+        #expect(wired.port.statistics.pending == 3)
         others[0].end()
-        #expect(wired.clients.statistics.pending == 3, "it was not pending any more")
+        #expect(wired.port.statistics.pending == 3, "it was not pending any more")
     }
 
     @Test @Loop func oneAddressHasItsOwnLimit() throws {
         var options = HybridOptions()
-        options.maxPendingPerAddress = 2
+        options.limits.maxPendingPerAddress = 2
         let wired = try Wired(options)
         let flood = (0..<10).map { _ in silent(wired, from: "198.51.100.1") }
         #expect(flood.map { $0.closing == nil } == Array(repeating: false, count: 8) + [true, true])
         #expect(wired.stream.closing == nil, "others are not concerned")
-        #expect(wired.clients.statistics.pending == 3)
+        #expect(wired.port.statistics.pending == 3)
     }
 
     @Test @Loop func anAcknowledgedHandshakeIsNotPending() throws {
         var options = HybridOptions()
-        options.maxPending = 1
+        options.limits.maxPending = 1
         let wired = try Wired(options)
         wired.work()
-        #expect(wired.clients.statistics.pending == 0)
+        #expect(wired.port.statistics.pending == 0)
         _ = silent(wired)
         let last = silent(wired)
         #expect(wired.stream.closing == nil && last.closing == nil)
         last.feed(Sample.handshake)
-        #expect(wired.clients.statistics.pending == 1, "only the acknowledgement counts")
+        #expect(wired.port.statistics.pending == 1, "only the acknowledgement counts")
     }
 
     @Test @Loop func atMostHalfOfAllMayBePending() throws {
         let wired = try Wired(HybridOptions(), maxConnections: 40)
         for index in 0..<100 { _ = silent(wired, from: "10.0.0.\(index)") }
-        #expect(wired.clients.statistics.pending == 20)
+        #expect(wired.port.statistics.pending == 20)
     }
 
     @Test @Loop func manyThatComeAndGoLeaveNothingBehind() throws {
         let line = PendingConnections(limit: 10, perAddress: 10)
         let wired = try Wired()
-        weak var first: HybridConnection?
-        let stays = HybridConnection(wired.clients, ScriptedStream())
+        weak var first: StreamConnection?
+        let stays = StreamConnection(wired.port, ScriptedStream())
         #expect(line.add(stays).isEmpty)
         for number in 0..<1000 {
-            let connection = HybridConnection(wired.clients, ScriptedStream())
+            let connection = StreamConnection(wired.port, ScriptedStream())
             if number == 0 { first = connection }
             #expect(line.add(connection).isEmpty)
             line.remove(connection)
@@ -112,9 +112,9 @@ import Testing
     @Test @Loop func acceptErrorsAreCounted() throws {
         let wired = try Wired()
         let listener = SilentListener()
-        wired.clients.listens(on: listener)
+        wired.port.listens(on: listener)
         for _ in 0..<3 { listener.onAcceptError?(NetworkError(code: "EMFILE", description: "too many open files")) }
-        #expect(wired.clients.statistics.acceptErrors == 3)
+        #expect(wired.port.statistics.acceptErrors == 3)
     }
 
     @Test @Loop func aNetworkInMemoryMakesThemWaitToo() async throws {

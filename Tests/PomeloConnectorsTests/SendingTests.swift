@@ -60,7 +60,7 @@ import Testing
         #expect(socket.push(message) && socket.push(message))
         let packet = Sample.data([6, 2] + Bytes("on{}".utf8))
         #expect(tcp.stream.taken() == packet + packet)
-        let made = message.encoded(for: ObjectIdentifier(tcp.clients.packets)) { [] }
+        let made = message.encoded(for: ObjectIdentifier(tcp.shared.packets)) { [] }
         #expect(made == packet)
 
         let frames = try Wired()
@@ -105,7 +105,7 @@ import Testing
             for _ in 0..<10 { #expect(socket.push(message)) }
             #expect(!socket.push(message))
             #expect(wired.stream.closing != nil && !wired.stream.flushed)
-            #expect(wired.clients.statistics.slowConsumers == 1)
+            #expect(wired.port.statistics.slowConsumers == 1)
             #expect(wired.host.ends.isEmpty, "the core is not called back in the middle of its push")
             #expect(!socket.push(message))
             wired.stream.end()
@@ -122,7 +122,7 @@ import Testing
         let socket = try #require(wired.host.session?.socket)
         let message = try PushMessage(route: "on", body: Bytes(repeating: 0x20, count: 100_000))
         for _ in 0..<19 { #expect(socket.push(message)) }
-        #expect(!socket.push(message) && wired.clients.statistics.slowConsumers == 1)
+        #expect(!socket.push(message) && wired.port.statistics.slowConsumers == 1)
     }
 
     @Test(arguments: Transport.allCases)
@@ -152,7 +152,7 @@ import Testing
         let ping = Sample.frame(Bytes(repeating: 0, count: 125), .ping)
         for _ in 0..<10_000 { wired.stream.feed(ping) }
         while wired.stream.closing == nil { await Loop.yield() }
-        #expect(wired.clients.statistics.slowConsumers == 1)
+        #expect(wired.port.statistics.slowConsumers == 1)
         #expect(wired.stream.queuedBytes <= 1024 * 1024)
     }
 

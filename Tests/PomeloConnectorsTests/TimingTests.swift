@@ -76,7 +76,7 @@ import Testing
         wired.work()
         for _ in 0..<100 { wired.stream.feed(Sample.heartbeat) }
         #expect(wired.stream.taken() == [])
-        #expect(wired.clients.statistics.ignoredPackages == 0)
+        #expect(wired.port.statistics.ignoredPackages == 0)
         #expect(wired.stream.closing == nil)
     }
 

@@ -18,19 +18,20 @@ import Testing
     /// Clients of one connector, at work over TCP.
     @Loop private final class Crowd {
         let host = FakeHost()
-        let clients: ClientConnections
+        let port: ClientPort
         /// How many notifies of each were heard.
         private(set) var heard: [SessionID: Int] = [:]
 
         init() throws {
-            clients = try ClientConnections(
-                HybridOptions(), host: host, clock: ManualClock(), logger: Logger(label: "test"))
+            let (clock, logger) = (ManualClock(), Logger(label: "test"))
+            let shared = try HybridProtocol(HybridOptions(), clock: clock, logger: logger)
+            port = ClientPort(shared.options.limits, [shared], host: host, clock: clock, logger: logger)
             host.onMessage = { [weak self] _, session in self?.heard[session.id, default: 0] += 1 }
         }
 
         func join() -> ScriptedStream {
             let stream = ScriptedStream()
-            clients.accept(stream)
+            port.accept(stream)
             stream.feed(Sample.handshake + Sample.ack)
             return stream
         }

@@ -118,6 +118,9 @@ let guaranteeTable = """
         HealthTests.aServerWithoutRedisIsIsolatedAfterTwoLeases
         ReboundTests.anIsolatedServerRefusesBindsAtOnceAndComesBackByItself
     outbound bytes of a client
+        SlowReaderTests.answersAreNeverLeftOut
+        SlowReaderTests.aSlowReaderMissesTheOldestAndReadsOn
+        SlowReaderTests.aSlowReaderGetsTheNewestOfEachRoute
         SendingTests.aClientThatDoesNotReadIsClosed
         SendingTests.aFloodOfPingsIsBoundedToo
         SendingTests.aBurstInOneTurnIsOfferedBeforeTheClientIsGivenUp

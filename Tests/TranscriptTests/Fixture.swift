@@ -72,7 +72,7 @@ import PomeloUV
     private static func options(_ config: String, _ routes: [String]) throws -> HybridOptions {
         var options = HybridOptions()
         // The original knows no limit below the 16 MiB of a package.
-        options.maxMessageBytes = 2 << 20
+        options.limits.maxMessageBytes = 2 << 20
         switch config {
         case "plain": break
         case "hb": options.heartbeat = .seconds(3)

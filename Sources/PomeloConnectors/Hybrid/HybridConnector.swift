@@ -14,9 +14,8 @@ public import PomeloLoop
     /// As given at creation.
     public let options: HybridOptions
     private let logger: Logger
-    private var listener: (any StreamListener)?
     /// Holds the application, so only while it serves.
-    private var clients: ClientConnections?
+    private var port: ClientPort?
     private var finalStatistics = ConnectorStatistics()
 
     /// Listens only once the application starts it.
@@ -28,31 +27,26 @@ public import PomeloLoop
     }
 
     /// The address clients reach, once started.
-    public var localAddress: SocketAddress? { listener?.localAddress }
+    public var localAddress: SocketAddress? { port?.localAddress }
 
     /// What has happened since the start.
-    public var statistics: ConnectorStatistics { clients?.statistics ?? finalStatistics }
+    public var statistics: ConnectorStatistics { port?.statistics ?? finalStatistics }
 
     /// Begins to listen; returns when the port is bound.
     ///
     /// - Throws: `PomeloError` `.network` naming the port; `.configuration` when the dictionary has more than
     ///   65535 routes.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
-        let clients = try makeClients(host, context)
-        do {
-            let listener = try await context.network.listen(on: context.address) { clients.accept($0) }
-            self.listener = listener
-            clients.listens(on: listener)
-        } catch {
-            throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
-        }
-        self.clients = clients
+        let port = ClientPort(
+            options.limits, [try makeProtocol(context)], host: host, clock: context.clock, logger: logger,
+            maxConnections: context.maxConnections)
+        try await port.start(on: context.network, context.address)
+        self.port = port
     }
 
-    private func makeClients(_ host: any ConnectorHost, _ context: ConnectorContext) throws -> ClientConnections {
+    private func makeProtocol(_ context: ConnectorContext) throws -> HybridProtocol {
         do {
-            return try ClientConnections(
-                options, host: host, clock: context.clock, logger: logger, maxConnections: context.maxConnections)
+            return try HybridProtocol(options, clock: context.clock, logger: logger)
         } catch {
             throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
         }
@@ -60,11 +54,9 @@ public import PomeloLoop
 
     /// Stops listening, says goodbye to every client and waits until they are gone, a second at most.
     public func stop() async {
-        listener?.close()
-        listener = nil
-        guard let clients else { return }
-        await clients.stop(within: Self.stopDeadline)
-        finalStatistics = clients.statistics
-        self.clients = nil
+        guard let port else { return }
+        await port.stop(within: Self.stopDeadline)
+        finalStatistics = port.statistics
+        self.port = nil
     }
 }

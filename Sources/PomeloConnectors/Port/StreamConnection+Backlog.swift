@@ -26,7 +26,7 @@ import PomeloLoop
 /// Gives each client its share of a turn, and no more than the core wants to have in flight.
 ///
 /// What comes too fast stays as bytes: undecoded here, or unread in the socket, where TCP makes the sender wait.
-extension HybridConnection {
+extension StreamConnection {
     /// So many bytes count as one package, for some packages are only fragments: 16 KiB are a turn's share.
     static let bytesPerPackage = 128
     /// Bytes are decoded in slices of this size, for a decoder tells of packages only.
@@ -36,12 +36,12 @@ extension HybridConnection {
     var isHeldBack: Bool { paused || throttled }
 
     /// Whether the next package may be decoded now.
-    var mayGoOn: Bool { state.phase != .closed && !paused && clients.shares.allows(more: share) }
+    var mayGoOn: Bool { !finished && !paused && port.shares.allows(more: share) }
 
     func charge(_ packages: Int) {
         renewShare()
         share += packages
-        clients.shares.charge(packages)
+        port.shares.charge(packages)
     }
 
     private func renewShare() {
@@ -56,7 +56,7 @@ extension HybridConnection {
     func receive(_ bytes: borrowing Span<UInt8>) {
         renewShare()
         let taken = backlog == nil ? decode(bytes, from: 0) : 0
-        if state.phase != .closed, taken < bytes.count {
+        if !finished, taken < bytes.count {
             let waiting = backlog ?? Backlog(arrival: arrival)
             waiting.bytes.put(bytes.extracting(taken..<bytes.count))
             backlog = waiting
@@ -65,7 +65,7 @@ extension HybridConnection {
     }
 
     func keep(_ message: Bytes, from start: Int) {
-        guard state.phase != .closed else { return }
+        guard !finished else { return }
         let waiting = backlog ?? Backlog(arrival: arrival)
         waiting.message = message
         waiting.messageStart = start
@@ -75,12 +75,12 @@ extension HybridConnection {
     /// Goes on with what waits, then with the stream.
     func goOn() {
         goesOn = false
-        guard state.phase != .closed, !paused else { return }
+        guard !finished, !paused else { return }
         renewShare()
         if let waiting = backlog {
             arrival = waiting.arrival
             decode(waiting)
-            if state.phase != .closed, waiting.isEmpty { backlog = nil }
+            if !finished, waiting.isEmpty { backlog = nil }
         }
         settle()
     }
@@ -110,9 +110,9 @@ extension HybridConnection {
     /// Reads on, or sees to it that this happens.
     private func settle() {
         noteHeld()
-        guard state.phase != .closed else { return }
+        guard !finished else { return }
         if paused { return }
-        if backlog == nil, clients.shares.allows(more: share) {
+        if backlog == nil, port.shares.allows(more: share) {
             guard throttled else { return }
             throttled = false
             stream.resumeReading()
@@ -128,18 +128,18 @@ extension HybridConnection {
     private func goOnSoon() {
         if goesOn { return }
         goesOn = true
-        clients.shares.wait(self)
+        port.shares.wait(self)
     }
 
     // MARK: memory
 
-    /// Tells the clients how much this one holds; the end of this connection may come of it.
+    /// Tells the port how much this one holds; the end of this connection may come of it.
     private func noteHeld() {
         let bytes = undecoded + (backlog?.size ?? 0)
-        guard bytes != held, state.phase != .closed else { return }
+        guard bytes != held, !finished else { return }
         let before = held
         held = bytes
-        clients.held(bytes - before)
+        port.held(bytes - before)
     }
 
     /// Nothing is decoded any more.
@@ -147,11 +147,11 @@ extension HybridConnection {
         wire = .none
         backlog = nil
         undecoded = 0
-        clients.held(-held)
+        port.held(-held)
         held = 0
     }
 
-    // MARK: what the core wants
+    // MARK: what its user wants
 
     func pauseReading() {
         guard !paused else { return }
@@ -162,7 +162,6 @@ extension HybridConnection {
     func resumeReading() {
         guard paused else { return }
         paused = false
-        extendHeartbeat()
         if backlog == nil, !throttled {
             stream.resumeReading()
         } else {

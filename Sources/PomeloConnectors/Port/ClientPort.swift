@@ -1,32 +1,25 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloConnectors: the client side of a frontend server.
+// Reading order: Port/ (what every connector stands on): ClientLimits, ClientPort, PortProtocol, PendingConnections,
+// TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics; Hybrid/ (pomelo's
+// packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient, +Packages, +Sending,
+// +Timer, RouteCodes.
 import Logging
-import PomeloBytes
 import PomeloCore
-import PomeloJSON
 import PomeloLoop
-import PomeloWire
 
-/// The connections of one started connector, and what they share.
-@Loop final class ClientConnections {
-    /// Stands for one way to frame a push, as its key in `PushMessage`.
-    final class Framing: Sendable {}
-
-    let options: HybridOptions
+/// A port that clients connect to: its connections, the protocols that serve them, and the limits they share.
+@Loop final class ClientPort {
+    let limits: ClientLimits
     let host: any ConnectorHost
     let clock: any LoopClock
     let logger: Logger
-    let codes: RouteCodes?
-    let packets = Framing()
-    let frames = Framing()
+    /// Asked in order who serves a connection.
+    let protocols: [any PortProtocol]
     let shares = TurnShares()
-    /// In nanoseconds; nil without heartbeats.
-    let heartbeatTimeout: UInt64?
     let idleTimeout: UInt64
-    /// Whether connections must note when something was read.
-    let tracksActivity: Bool
     var statistics = ConnectorStatistics()
-    let failedHandshakes: LimitedLog
-    let faultLog: LimitedLog
     let unsendable: LimitedLog
 
     /// Connections at once, those that are closing included; who comes beyond it waits in the kernel.
@@ -34,66 +27,51 @@ import PomeloWire
     private let pending: PendingConnections
     private var listener: (any StreamListener)?
     private var acceptsPaused = false
+    private let faultLog: LimitedLog
     private let crowdLog: LimitedLog
     private let fullLog: LimitedLog
     private let memoryLog: LimitedLog
     private let acceptLog: LimitedLog
-    private let welcome: (withDictionary: Bytes, without: Bytes)
-    private var connections: [ObjectIdentifier: HybridConnection] = [:]
+    private var connections: [ObjectIdentifier: StreamConnection] = [:]
     private var stopping = false
     private var emptied: CheckedContinuation<Void, Never>?
 
-    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package.
     init(
-        _ options: HybridOptions, host: any ConnectorHost, clock: any LoopClock, logger: Logger,
-        maxConnections: Int? = nil
-    ) throws(WireError) {
+        _ limits: ClientLimits, _ protocols: [any PortProtocol], host: any ConnectorHost, clock: any LoopClock,
+        logger: Logger, maxConnections: Int? = nil
+    ) {
         let limit = max(1, maxConnections ?? .max)
         self.maxConnections = limit
         pending = PendingConnections(
-            limit: min(options.maxPending, max(limit / 2, min(limit, 8))), perAddress: options.maxPendingPerAddress)
+            limit: min(limits.maxPending, max(limit / 2, min(limit, 8))), perAddress: limits.maxPendingPerAddress)
         // Once in a burst: what somebody does to the server is told, and does not fill the log.
         let burst = Duration.seconds(10)
         crowdLog = LimitedLog(logger, clock, "clients without a handshake make room", lines: 1, per: burst)
         fullLog = LimitedLog(logger, clock, "no room for more clients: accepting pauses", lines: 1, per: burst)
         memoryLog = LimitedLog(logger, clock, "clients that send too much at once make room", lines: 1, per: burst)
         acceptLog = LimitedLog(logger, clock, "clients cannot be accepted", lines: 1, per: burst)
-        failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
         faultLog = LimitedLog(logger, clock, "client closed for a fault", level: .debug, lines: 100)
         unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
-        self.options = options
+        self.limits = limits
+        self.protocols = protocols
         self.host = host
         self.clock = clock
         self.logger = logger
-        heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds
-        idleTimeout = options.idleTimeout.clampedNanoseconds
-        tracksActivity = heartbeatTimeout == nil || options.resetOnData
-        let codes: RouteCodes? =
-            if let routes = options.dictionary {
-                try RouteCodes(handlers: routes.handlers, extra: routes.extra)
-            } else {
-                nil
-            }
-        self.codes = codes
-        let seconds = options.heartbeatSeconds
-        welcome = (
-            try HandshakeReply.success(
-                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, true) }),
-            try HandshakeReply.success(
-                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, false) })
-        )
+        idleTimeout = limits.idleTimeout.clampedNanoseconds
     }
 
-    /// The answer to a handshake that is accepted; without a user part it is the same bytes for all.
+    /// Begins to listen; returns when the port is bound.
     ///
-    /// - Throws: `WireError` for a user part that does not fit a package.
-    func welcome(_ request: HandshakeRequest, user: JSON?) throws(WireError) -> Bytes {
-        let knows = codes != nil && request.dictVersion.map { Text($0) } == codes.map { Text($0.version) }
-        guard let user, user.isTruthy else { return knows ? welcome.without : welcome.withDictionary }
-        return try HandshakeReply.success(
-            heartbeatSeconds: options.heartbeatSeconds,
-            dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
+    /// - Throws: `PomeloError` `.network` naming the port.
+    func start(on network: any Network, _ address: SocketAddress) async throws(PomeloError) {
+        do throws(NetworkError) {
+            listens(on: try await network.listen(on: address) { self.accept($0) })
+        } catch {
+            throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
+        }
     }
+
+    var localAddress: SocketAddress? { listener?.localAddress }
 
     // MARK: memory
 
@@ -102,7 +80,7 @@ import PomeloWire
     /// Beyond the bound those that hold most are closed, until an eighth of it is free again.
     func held(_ change: Int) {
         statistics.heldBytes += change
-        let bound = options.maxHeldBytes
+        let bound = limits.maxHeldBytes
         guard change > 0, statistics.heldBytes > bound else { return }
         for largest in connections.values.filter({ $0.held > 0 }).sorted(by: { $0.held > $1.held }) {
             if statistics.heldBytes <= bound - bound / 8 { break }
@@ -111,6 +89,11 @@ import PomeloWire
             ])
             largest.fail(.heldTooMuch, closeCode: 1013, "try again later")
         }
+    }
+
+    func noteFault(_ fault: ConnectionFault, of connection: StreamConnection) {
+        statistics.faults[fault, default: 0] += 1
+        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.stream.remoteAddress)"])
     }
 
     // MARK: connections
@@ -126,7 +109,7 @@ import PomeloWire
 
     func accept(_ stream: any ByteStream) {
         if stopping { return stream.close() }
-        let connection = HybridConnection(self, stream)
+        let connection = StreamConnection(self, stream)
         connections[ObjectIdentifier(connection)] = connection
         statistics.accepted += 1
         statistics.undetected += 1
@@ -140,7 +123,7 @@ import PomeloWire
     }
 
     /// The connection's handshake is done, or will never be.
-    func noLongerPending(_ connection: HybridConnection) {
+    func noLongerPending(_ connection: StreamConnection) {
         pending.remove(connection)
         statistics.pending = pending.count
     }
@@ -154,7 +137,7 @@ import PomeloWire
         listener.pauseAccepting()
     }
 
-    func remove(_ connection: HybridConnection) {
+    func remove(_ connection: StreamConnection) {
         noLongerPending(connection)
         connections[ObjectIdentifier(connection)] = nil
         watchRoom()
@@ -164,9 +147,10 @@ import PomeloWire
         }
     }
 
-    /// Tells every client goodbye and waits until they are gone; the rest is cut off at the deadline.
+    /// Stops listening, tells every client goodbye and waits until they are gone; the rest is cut off at the deadline.
     func stop(within deadline: Duration) async {
         stopping = true
+        listener?.close()
         listener = nil
         for connection in connections.values { connection.stop() }
         let timer = clock.schedule(after: deadline) { self.cutOff() }

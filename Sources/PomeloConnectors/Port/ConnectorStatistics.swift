@@ -10,6 +10,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case badMessage
     /// Against the WebSocket protocol.
     case badFrame
+    /// Bytes, or a path, that nothing on the port speaks.
+    case notSpoken
     /// A plain or broken HTTP request.
     case notAnUpgrade
     /// A handshake that was no JSON, or that the hook refused.
@@ -40,7 +42,7 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var openWebSocket = 0
     /// Connections open now that have not shown what they speak.
     public internal(set) var undetected = 0
-    /// Connections open now whose handshake is not acknowledged.
+    /// Connections open now whose client is not known yet: its handshake is not acknowledged.
     public internal(set) var pending = 0
     /// Memory that what clients have sent takes before it is decoded, in bytes.
     public internal(set) var heldBytes = 0
@@ -54,6 +56,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var refused = 0
     /// Packages ignored because they were out of place.
     public internal(set) var ignoredPackages = 0
+    /// Pushes left out for clients that read too slowly, as the policy says.
+    public internal(set) var droppedPushes = 0
     /// Messages dropped: unknown route code, unreadable route, unknown kind, compressed body.
     public internal(set) var droppedMessages = 0
     /// Connections closed by the connector, by reason.

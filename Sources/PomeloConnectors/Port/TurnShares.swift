@@ -14,7 +14,7 @@ import PomeloLoop
     /// Packages that a client may always say in a turn.
     nonisolated static let least = 8
 
-    private var row: Deque<HybridConnection> = []
+    private var row: Deque<StreamConnection> = []
     private var goesOn = false
     private var turn = 0
     private var used = 0
@@ -34,7 +34,7 @@ import PomeloLoop
     }
 
     /// Lets a client go on when it is its turn; it must not be in the row.
-    func wait(_ connection: HybridConnection) {
+    func wait(_ connection: StreamConnection) {
         row.append(connection)
         goOnSoon()
     }

@@ -19,12 +19,12 @@ import PomeloLoop
     var count: Int { all.count }
 
     /// Adds one; returns those that must make room for it, which are pending no more.
-    func add(_ connection: HybridConnection) -> [HybridConnection] {
+    func add(_ connection: StreamConnection) -> [StreamConnection] {
         let origin = Origin(connection.stream.remoteAddress)
         connection.isPending = true
         all.append(connection)
         byOrigin[origin, default: Line()].append(connection)
-        var leaving: [HybridConnection] = []
+        var leaving: [StreamConnection] = []
         if let line = byOrigin[origin], line.count > perAddress, let oldest = line.oldest {
             remove(oldest)
             leaving.append(oldest)
@@ -36,7 +36,7 @@ import PomeloLoop
         return leaving
     }
 
-    func remove(_ connection: HybridConnection) {
+    func remove(_ connection: StreamConnection) {
         guard connection.isPending else { return }
         connection.isPending = false
         all.noteRemoval()
@@ -47,12 +47,12 @@ import PomeloLoop
 
     /// Oldest first; those that are pending no more leave their places when the front or half of them is idle.
     @Loop private struct Line {
-        private var connections: Deque<HybridConnection> = []
+        private var connections: Deque<StreamConnection> = []
         private(set) var count = 0
 
-        var oldest: HybridConnection? { connections.first { $0.isPending } }
+        var oldest: StreamConnection? { connections.first { $0.isPending } }
 
-        mutating func append(_ connection: HybridConnection) {
+        mutating func append(_ connection: StreamConnection) {
             connections.append(connection)
             count += 1
         }

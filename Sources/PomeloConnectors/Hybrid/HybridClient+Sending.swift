@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// What the core may ask of a client's connection.
+extension HybridClient: ClientSocket {
+    var remoteAddress: SocketAddress { connection.stream.remoteAddress }
+    var queuedBytes: Int { connection.stream.queuedBytes }
+    var hasHungUp: Bool { connection.stream.peerHasHungUp }
+
+    func respond(id: UInt32, body: Bytes) {
+        guard state.phase == .working else { return }
+        do throws(WireError) {
+            _ = connection.send(message: try Message.responsePacket(id: id, body: body))
+        } catch {
+            port.unsendable.write(["pomelo.message": "response", "error": "\(error)"])
+            if body.count > Self.failure.count { respond(id: id, body: Self.failure) }
+        }
+    }
+
+    @discardableResult
+    func push(_ message: PushMessage) -> Bool {
+        guard state.phase == .working else { return false }
+        let framing = connection.kind == .webSocket ? shared.frames : shared.packets
+        let bytes = message.encoded(for: ObjectIdentifier(framing)) { encode(message) }
+        return !bytes.isEmpty && connection.send(push: bytes, route: message.route)
+    }
+
+    /// The push as every connection of this kind sends it; empty, and logged once, when there is no such
+    /// form.
+    private func encode(_ message: PushMessage) -> Bytes {
+        do throws(WireError) {
+            let code = shared.codes?.dictionary.code(for: message.route)
+            let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
+            return connection.kind == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
+        } catch {
+            port.unsendable.write([
+                "pomelo.message": "push", "pomelo.route": "\(message.route.forLog)", "error": "\(error)",
+            ])
+            return []
+        }
+    }
+
+    func close(kick reason: String?) {
+        guard state.phase != .closed else { return }
+        guard let reason else { return connection.finish(.disconnected("closed by the server")) }
+        if state.phase == .working {
+            do throws(WireError) {
+                guard connection.send(message: try Packet.kick(reason: reason)) else { return }
+            } catch {
+                port.unsendable.write(["pomelo.message": "kick", "error": "\(error)"])
+            }
+        }
+        connection.finish(.kicked(reason))
+    }
+
+    func pauseReading() { connection.pauseReading() }
+
+    func resumeReading() {
+        guard connection.paused else { return }
+        extendHeartbeat()
+        connection.resumeReading()
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+public import PomeloJSON
+import PomeloLoop
+
+/// How the hybrid connector treats its clients; the defaults are safe on the open internet.
+///
+/// - Source: pomelo 2.2.7, lib/connectors/hybridconnector.js (`heartbeat`, `timeout`, `checkClient`,
+///   `handshake`, `useDict`); the limits are ours, the original has none.
+public struct HybridOptions: Sendable {
+    /// How often clients say that they live; nil turns heartbeats off.
+    ///
+    /// Clients are told whole seconds, rounded up.
+    public var heartbeat: Duration?
+    /// How long a client may keep silent; nil means twice the heartbeat.
+    public var timeout: Duration?
+    /// Whether any package counts as a sign of life; pomelo counts heartbeats only.
+    public var resetOnData = false
+    /// What clients may cost.
+    public var limits = ClientLimits()
+    /// Packages out of place (data before the acknowledgement, a second handshake) before the client is
+    /// closed.
+    public var maxIgnoredPackages = 16
+    /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
+    public var dictionary: (handlers: [String], extra: [String])?
+    /// Says which clients are served, by the type and version they name; others are answered 501.
+    public var checkClient: (@Loop @Sendable (_ type: String?, _ version: String?) -> Bool)?
+    /// Has the last word on a handshake: gets the client's whole message and returns the `user` part of the
+    /// answer.
+    ///
+    /// A throw is answered 500, and so is a hook that takes longer than `ClientLimits.handshakeTimeout`.
+    public var handshake: (@Loop @Sendable (JSON) async throws -> JSON?)?
+
+    /// Everything at its default but the heartbeat; no dictionary.
+    public init(heartbeat: Duration?) { self.heartbeat = heartbeat }
+
+    /// What the handshake answer says; nil without heartbeats.
+    var heartbeatSeconds: Int? {
+        guard let heartbeat, heartbeat > .zero else { return nil }
+        let (seconds, rest) = heartbeat.components
+        return Int(seconds) + (rest > 0 ? 1 : 0)
+    }
+
+    /// The silence after which a client counts as dead; nil without heartbeats.
+    var heartbeatTimeout: Duration? {
+        heartbeatSeconds.map { timeout ?? .seconds(2 * $0) }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloCore
+import PomeloJSON
+import PomeloLoop
+import PomeloWire
+
+/// What the clients of one hybrid connector share: its options, the route dictionary, the answers made once.
+@Loop final class HybridProtocol: PortProtocol {
+    /// Stands for one way to frame a push, as its key in `PushMessage`.
+    final class Framing: Sendable {}
+
+    let options: HybridOptions
+    let codes: RouteCodes?
+    let packets = Framing()
+    let frames = Framing()
+    /// In nanoseconds; nil without heartbeats.
+    let heartbeatTimeout: UInt64?
+    /// Whether connections must note when something was read.
+    let tracksActivity: Bool
+    let failedHandshakes: LimitedLog
+    private let welcome: (withDictionary: Bytes, without: Bytes)
+
+    let servesBytes = true
+    let path = ""
+
+    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package.
+    init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws(WireError) {
+        failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
+        self.options = options
+        heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds
+        tracksActivity = heartbeatTimeout == nil || options.resetOnData
+        let codes: RouteCodes? =
+            if let routes = options.dictionary {
+                try RouteCodes(handlers: routes.handlers, extra: routes.extra)
+            } else {
+                nil
+            }
+        self.codes = codes
+        let seconds = options.heartbeatSeconds
+        welcome = (
+            try HandshakeReply.success(
+                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, true) }),
+            try HandshakeReply.success(
+                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, false) })
+        )
+    }
+
+    /// The answer to a handshake that is accepted; without a user part it is the same bytes for all.
+    ///
+    /// - Throws: `WireError` for a user part that does not fit a package.
+    func welcome(_ request: HandshakeRequest, user: JSON?) throws(WireError) -> Bytes {
+        let knows = codes != nil && request.dictVersion.map { Text($0) } == codes.map { Text($0.version) }
+        guard let user, user.isTruthy else { return knows ? welcome.without : welcome.withDictionary }
+        return try HandshakeReply.success(
+            heartbeatSeconds: options.heartbeatSeconds,
+            dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
+    }
+
+    func serveBytes(of connection: StreamConnection) -> (any StreamUser)? {
+        HybridClient(self, connection)
+    }
+
+    func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
+        HybridClient(self, connection)
+    }
+}

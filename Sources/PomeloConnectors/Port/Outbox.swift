@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+import DequeModule
+import PomeloBytes
+
+/// What waits for a client that reads slowly, under a policy that leaves pushes out.
+///
+/// - Guarantee: what is taken comes in the order it was put; only pushes are left out.
+struct Outbox {
+    private struct Entry {
+        let bytes: Bytes
+        /// The push's route; nil for what must not be left out.
+        let route: Text?
+    }
+
+    private let latestOnly: Bool
+    private var entries: Deque<Entry> = []
+    /// The memory of what waits, in bytes.
+    private(set) var size = 0
+    /// Pushes left out so far.
+    private(set) var dropped = 0
+
+    init(latestOnly: Bool) { self.latestOnly = latestOnly }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Adds something; false when more than `limit` bytes wait that must not be left out.
+    mutating func put(_ bytes: Bytes, route: Text?, limit: Int) -> Bool {
+        if latestOnly, let route { leaveOut { $0.route == route } }
+        entries.append(Entry(bytes: bytes, route: route))
+        size += bytes.count
+        if size <= limit { return true }
+        // An eighth of room at once: the next ones cost no search. The newest stays, whatever it is.
+        var left = entries.count
+        var excess = size - (limit - limit / 8)
+        leaveOut { entry in
+            left -= 1
+            guard excess > 0, entry.route != nil, left > 0 else { return false }
+            excess -= entry.bytes.count
+            return true
+        }
+        return size <= limit || entries.count == 1
+    }
+
+    mutating func take() -> Bytes? {
+        guard let first = entries.popFirst() else { return nil }
+        size -= first.bytes.count
+        return first.bytes
+    }
+
+    private mutating func leaveOut(_ isLeftOut: (Entry) -> Bool) {
+        entries.removeAll { entry in
+            guard isLeftOut(entry) else { return false }
+            size -= entry.bytes.count
+            dropped += 1
+            return true
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// What is spoken on a port; several share one, told apart by the first bytes and by the path of a request.
+@Loop protocol PortProtocol: AnyObject {
+    /// Whether it serves connections whose first bytes are no HTTP.
+    var servesBytes: Bool { get }
+    /// How the paths of its requests begin; empty takes every path that is nobody else's.
+    var path: String { get }
+    /// Serves a connection whose first bytes are no HTTP; nil when it is not wanted.
+    func serveBytes(of connection: StreamConnection) -> (any StreamUser)?
+    /// Serves a WebSocket; nil when it is not wanted.
+    func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)?
+}
+
+/// Who is served over a connection, once it is known what that speaks.
+@Loop protocol StreamUser: AnyObject {
+    /// The longest WebSocket message that it takes from now on, in bytes.
+    var maxMessageBytes: Int { get }
+    /// Memory that its own decoder holds, in bytes.
+    var heldBytes: Int { get }
+    /// Reads bytes of a connection that speaks no HTTP; returns how many it took: all, unless it must wait.
+    func read(_ bytes: borrowing Span<UInt8>) -> Int
+    /// Reads a WebSocket message from a place in it on; returns how far it came: to the end, unless it must wait.
+    func read(_ message: Bytes, from start: Int) -> Int
+    /// Everything written has been handed to the kernel.
+    func drained()
+    /// The deadline has passed that it set with `expect`.
+    func overdue()
+    /// The connection is ending: nothing can be sent any more.
+    func ending()
+    /// The last call, once.
+    func ended(_ end: SessionEnd)
+}

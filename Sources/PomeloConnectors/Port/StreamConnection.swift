@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// One accepted connection: finds out what it speaks, and gives what it says to who serves that.
+///
+/// Kept small, for there are many: no task, no buffer while nothing is half read, one timer.
+@Loop final class StreamConnection: ByteStreamDelegate {
+    /// What the next bytes are read as.
+    enum Wire {
+        /// The first bytes, too few to tell.
+        case undetected(Bytes)
+        case request(UpgradeDecoder)
+        case bytes
+        case webSocket(WebSocketDecoder)
+        /// Nothing is read: the decoder is at work further up the stack, or the connection has ended.
+        case none
+    }
+
+    /// What the client is known to speak.
+    enum Kind: UInt8 { case unknown, tcp, webSocket }
+
+    /// The methods a request can begin with.
+    ///
+    /// - Source: RFC 9110, section 9; pomelo 2.2.7, lib/connectors/hybrid/switcher.js.
+    private static let methods = ["GET", "POST", "PUT", "HEAD", "OPTI"].map { Bytes($0.utf8) }
+    /// How long a closing connection may take to send its last bytes.
+    private static let flushDeadline = Duration.seconds(2)
+
+    let port: ClientPort
+    let stream: any ByteStream
+    var wire = Wire.undetected([])
+    private(set) var kind = Kind.unknown
+    /// From detection until the end.
+    private(set) var user: (any StreamUser)?
+    /// Set when this side ended the connection over a fault.
+    private var fault: ConnectionFault?
+    private(set) var finished = false
+    /// Whether its client is not known yet.
+    var isPending = false
+
+    // +Backlog
+    /// Nothing more is wanted until `resumeReading`.
+    var paused = false
+    /// This turn's share is used up.
+    var throttled = false
+    var goesOn = false
+    var backlog: Backlog?
+    var share = 0
+    var shareTurn = 0
+    /// Memory that the decoder holds, and what the port was told that this one holds, both in bytes.
+    var undecoded = 0
+    var held = 0
+    /// When what is being decoded was read.
+    var arrival: UInt64 = 0
+
+    // +Sending
+    var outbox: Outbox?
+
+    // +Timer
+    var timer: TimerID?
+    var firesAt: UInt64 = 0
+    var deadline: UInt64 = 0
+    var lastActivity: UInt64 = 0
+
+    init(_ port: ClientPort, _ stream: any ByteStream) {
+        self.port = port
+        self.stream = stream
+    }
+
+    func start() {
+        expect(within: port.limits.handshakeTimeout.clampedNanoseconds)
+        stream.delegate = self
+    }
+
+    // MARK: stream
+
+    func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
+        arrival = port.clock.now
+        lastActivity = arrival
+        receive(bytes)
+    }
+
+    func streamDidDrain(_ stream: any ByteStream) {
+        if outbox != nil { emptyOutbox() }
+        user?.drained()
+    }
+
+    func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
+        if !finished { noteEnd(nil) }
+        switch kind {
+        case .unknown: port.statistics.undetected -= 1
+        case .tcp: port.statistics.openTCP -= 1
+        case .webSocket: port.statistics.openWebSocket -= 1
+        }
+        switch reason {
+        case .closed: tell(.disconnected(fault?.rawValue ?? "closed"))
+        case .peerClosed: tell(.disconnected("client closed the connection"))
+        case .failed(let error): tell(.disconnected("connection failed: \(error)"))
+        }
+        port.remove(self)
+    }
+
+    // MARK: detection
+
+    /// Returns how many bytes were taken: all, unless the connection must wait before it goes on.
+    func read(_ bytes: borrowing Span<UInt8>) -> Int {
+        guard bytes.count > 0 else { return 0 }
+        // The decoder leaves the property while it works, because what it finds may lead back here.
+        let current = wire
+        wire = .none
+        switch consume current {
+        case .bytes: return readBytes(bytes)
+        case .webSocket(let decoder): return readFrames(decoder, bytes)
+        case .undetected(let earlier): return detect(earlier, bytes)
+        case .request(let decoder): return readRequest(decoder, bytes)
+        case .none: return bytes.count
+        }
+    }
+
+    /// The decoder has done its work on what was read.
+    func put(back decoder: Wire, holding bytes: Int) {
+        guard !finished else { return }
+        wire = decoder
+        undecoded = bytes
+    }
+
+    private func readBytes(_ bytes: borrowing Span<UInt8>) -> Int {
+        guard let user else { return bytes.count }
+        let taken = user.read(bytes)
+        put(back: .bytes, holding: user.heldBytes)
+        return taken
+    }
+
+    private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) -> Int {
+        var start = earlier
+        for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
+        if Self.methods.contains(where: { start.starts(with: $0) }) {
+            wire = .request(UpgradeDecoder())
+        } else if Self.methods.contains(where: { $0.starts(with: start) }) {
+            wire = .undetected(start)
+            return bytes.count
+        } else {
+            guard let one = port.protocols.first(where: \.servesBytes) else {
+                fail(.notSpoken)
+                return bytes.count
+            }
+            guard serve(as: .tcp, { one.serveBytes(of: self) }) != nil else {
+                finish(.disconnected("refused"))
+                return bytes.count
+            }
+            wire = .bytes
+        }
+        // Fewer than four bytes: no whole package, so all of them are taken.
+        if !earlier.isEmpty { _ = read(earlier.span) }
+        return read(bytes)
+    }
+
+    /// Has somebody serve the connection; nil when that was refused.
+    func serve(as kind: Kind, _ begin: () -> (any StreamUser)?) -> (any StreamUser)? {
+        self.kind = kind
+        port.statistics.undetected -= 1
+        if kind == .tcp {
+            port.statistics.openTCP += 1
+        } else {
+            port.statistics.openWebSocket += 1
+        }
+        user = begin()
+        return user
+    }
+
+    // MARK: the end
+
+    /// Ends the connection because the client did wrong.
+    func fail(_ fault: ConnectionFault, closeCode: UInt16 = 1000, _ text: String = "") {
+        finish(.disconnected(fault.rawValue), fault: fault, closeCode: closeCode, text)
+    }
+
+    /// Ends the connection: what is queued leaves first, then a WebSocket's close frame; its user is told now.
+    func finish(
+        _ end: SessionEnd, fault: ConnectionFault? = nil, closeCode: UInt16? = 1000, _ text: String = ""
+    ) {
+        guard !finished else { return }
+        noteEnd(fault)
+        if kind == .webSocket { stream.write(WebSocketFrame.close(code: closeCode, reason: text)) }
+        stream.closeAfterFlush(within: Self.flushDeadline)
+        tell(end)
+    }
+
+    /// Ends the connection without another byte; its user is told when the stream has ended, for it may be in the
+    /// middle of a call to this connection.
+    func cut(_ fault: ConnectionFault) {
+        guard !finished else { return }
+        noteEnd(fault)
+        stream.close()
+    }
+
+    /// Says goodbye because the server stops.
+    func stop() {
+        if user != nil { return finish(.stopped, closeCode: 1001, "server stops") }
+        guard !finished else { return }
+        noteEnd(nil)
+        stream.close()
+    }
+
+    private func noteEnd(_ fault: ConnectionFault?) {
+        finished = true
+        user?.ending()
+        letGo()
+        cancelTimer()
+        port.noLongerPending(self)
+        guard let fault else { return }
+        self.fault = fault
+        port.noteFault(fault, of: self)
+    }
+
+    private func tell(_ end: SessionEnd) {
+        user?.ended(end)
+        user = nil
+    }
+}
