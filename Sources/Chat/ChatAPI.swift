@@ -24,6 +24,8 @@ enum ChatAPI {
     struct Hello: Body {
         /// A name; JSON, because clients may send anything.
         var uid: JSON?
+        /// The type of connector whose address is wanted; not in the public demos.
+        var type: JSON?
     }
 
     struct Entry: Body {

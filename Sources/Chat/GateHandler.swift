@@ -12,7 +12,9 @@ struct GateHandler: Handler {
         let connectors = app.servers.answering(.connector)
         guard !connectors.isEmpty else { throw Fault(500) }
         let chosen = Router.hashed(uid, connectors)
-        guard let record = app.servers[chosen]?.record, let port = record.clientPort else { throw Fault(500) }
-        return ChatAPI.Entry(host: record.clientHost ?? record.host, port: port)
+        // The connector of the kind through which the client came here, unless it asks for another.
+        let type = hello.type?.string ?? app.sessionService.get(session.id)?.socket.connectorType
+        guard let address = app.servers[chosen]?.record.clientAddress(for: type) else { throw Fault(500) }
+        return ChatAPI.Entry(host: address.host, port: address.port)
     }
 }

@@ -4,8 +4,9 @@ public import PomeloCore
 import PomeloJSON
 
 //  {"inst":"9f…","state":"up","services":["globalChannel","status"],"record":{"id":"connector-1",
-//   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,"frontend":true,
-//   "bind":…,"max-connections":…,"weight":…,"metadata":{…}}}
+//   "serverType":"connector","host":"10.0.0.1","port":4050,"clientHost":…,"clientPort":…,
+//   "clients":[{"type":"hybrid","host":…,"port":…}],"frontend":true,"bind":…,
+//   "max-connections":…,"weight":…,"metadata":{…}}}
 //
 //  `state` is joining, up or draining; of the record only id, serverType, host and port are always there. The order
 //  is fixed, so that equal entries are equal texts.
@@ -26,6 +27,8 @@ public enum RegistryEntry {
     static let maxHostBytes = 255
     static let maxInstanceBytes = 64
     static let maxServices = 64
+    /// The most connectors of a server.
+    static let maxClients = 16
 
     /// The text of the hash value.
     static func encode(_ info: ServerInfo) -> String {
@@ -37,6 +40,8 @@ public enum RegistryEntry {
         fields["port"] = .int(Int64(record.port))
         fields["clientHost"] = record.clientHost.map(JSON.string)
         fields["clientPort"] = record.clientPort.map { .int(Int64($0)) }
+        let isPlain = record.clients.allSatisfy { $0.type == nil && $0.host == nil }
+        fields["clients"] = isPlain ? nil : .array(record.clients.map(json))
         fields["frontend"] = record.isFrontend ? true : nil
         fields["bind"] = record.bind.map(JSON.string)
         fields["max-connections"] = record.maxConnections.map { .int(Int64($0)) }
@@ -49,6 +54,14 @@ public enum RegistryEntry {
         entry["services"] = services.isEmpty ? nil : .array(services.map(JSON.string))
         entry["record"] = .object(fields)
         return String(decoding: JSON.object(entry).encoded(), as: UTF8.self)
+    }
+
+    private static func json(_ client: ServerRecord.ClientEntry) -> JSON {
+        var fields = JSONObject()
+        fields["type"] = client.type.map(JSON.string)
+        fields["host"] = client.host.map(JSON.string)
+        fields["port"] = .int(Int64(client.port))
+        return .object(fields)
     }
 
     /// Reads an entry: whoever can write to Redis may have written it.
@@ -135,7 +148,26 @@ private struct Fields {
             bind: try self.host("bind"), maxConnections: try number("max-connections", in: 1...Int.max),
             metadata: json["metadata"]?.object ?? JSONObject())
         record.weight = try number("weight", in: 1...Int.max)
+        if let clients = try clients() { record.clients = clients }
         return record
+    }
+
+    private func clients() throws(RegistryEntry.Unreadable) -> [ServerRecord.ClientEntry]? {
+        guard let value = json["clients"] else { return nil }
+        guard let list = value.array, (1...RegistryEntry.maxClients).contains(list.count) else {
+            throw wrong("clients")
+        }
+        var entries: [ServerRecord.ClientEntry] = []
+        for one in list {
+            guard one.object != nil else { throw wrong("clients") }
+            let fields = Fields(one)
+            let type = try fields.text("type")
+            guard type.map(RegistryEntry.isName) ?? true, let port = try fields.number("port", in: 1...65_535) else {
+                throw wrong("clients")
+            }
+            entries.append(ServerRecord.ClientEntry(type: type, host: try fields.host("host"), port: port))
+        }
+        return entries
     }
 
     func text(_ key: String) throws(RegistryEntry.Unreadable) -> String? {

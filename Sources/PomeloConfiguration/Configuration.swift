@@ -2,7 +2,7 @@
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
 // Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, ServerFileReader,
-// ProcessArguments.
+// ClientEntryReader, ProcessArguments.
 import Foundation
 public import PomeloContract
 public import PomeloJSON

@@ -156,6 +156,8 @@ public struct OptionReader {
         } ?? []
     }
 
+    mutating func list(_ key: String) throws -> [JSON]? { try value(key, "a list") { $0.array } }
+
     /// Keys that were not asked for, with their values.
     public var rest: JSONObject {
         var rest = JSONObject()

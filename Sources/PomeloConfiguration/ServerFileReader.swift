@@ -54,9 +54,9 @@ struct ServerFileReader {
         guard port != nil || isFrontend else { throw PomeloError(.configuration, "\(place): port of \(id) is missing") }
         var record = ServerRecord(
             id: ServerID(id), type: type, host: try reader.host("host") ?? "127.0.0.1", port: port ?? 0,
-            clientHost: try reader.string("clientHost"), clientPort: try reader.int("clientPort", in: 1...65535),
-            isFrontend: isFrontend, bind: try reader.host("bind"),
+            clientHost: try reader.string("clientHost"), isFrontend: isFrontend, bind: try reader.host("bind"),
             maxConnections: try reader.int("max-connections", in: 1...Int.max))
+        record.clients = try ClientEntryReader(place: place).read(&reader)
         record.weight = try reader.int("weight", in: 1...Int.max)
         record.launch.arguments = try reader.strings("args")
         record.launch.cpu = try reader.int("cpu", in: 0...4095)
@@ -73,7 +73,7 @@ struct ServerFileReader {
         fields["host"] = .string(record.host)
         fields["port"] = record.port == 0 ? nil : .init(record.port)
         fields["clientHost"] = record.clientHost.map(JSON.string)
-        fields["clientPort"] = record.clientPort.map { JSON($0) }
+        ClientEntryReader.put(record.clients, in: &fields)
         fields["frontend"] = .bool(record.isFrontend)
         fields["bind"] = record.bind.map(JSON.string)
         fields["max-connections"] = record.maxConnections.map { JSON($0) }
@@ -121,7 +121,18 @@ private struct ClusterShorthand {
         }
     }
 
+    /// The ports within `clients`.
+    private func counted(_ object: JSONObject, _ offset: Int64, _ place: String) throws -> JSON {
+        var server = JSONObject()
+        for (key, value) in object { server[key] = try counted(value, offset, "\(place).\(key)") }
+        return .object(server)
+    }
+
     private func counted(_ value: JSON, _ offset: Int64, _ place: String) throws -> JSON {
+        if let list = value.array, !list.isEmpty, list.allSatisfy({ $0.object != nil }) {
+            return .array(
+                try list.enumerated().map { try counted($1.object ?? JSONObject(), offset, "\(place)[\($0)]") })
+        }
         guard let text = value.string, text.hasSuffix("++") else { return value }
         guard let first = Int64(text.dropLast(2)) else {
             throw PomeloError(.configuration, "\(place) must be a number before its ++, got \"\(text)\"")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloJSON
 
 /// One server of `servers.json`: pomelo's fields, and the application's own keys beside them.
@@ -16,8 +17,8 @@ public struct ServerRecord: Sendable, Equatable {
     public var port: Int
     /// Where clients reach this one; `host` when absent.
     public var clientHost: String?
-    /// The client port of a frontend.
-    public var clientPort: Int?
+    /// The ports of a frontend's connectors; key `clients`, or `clientPort` where there is one.
+    public var clients: [ClientEntry] = []
     /// Whether clients connect to it; key `frontend`.
     public var isFrontend: Bool
     /// The address the client port listens on; `host` when absent.
@@ -32,6 +33,41 @@ public struct ServerRecord: Sendable, Equatable {
     public var launch = LaunchOptions()
     /// Keys the framework does not know, as they were.
     public var metadata: JSONObject
+
+    /// One connector's port.
+    public struct ClientEntry: Sendable, Equatable {
+        /// The connector's type, `hybrid` for instance; nil where there is only one.
+        public var type: String?
+        /// Where its clients reach it; the server's when absent.
+        public var host: String?
+        /// Where it listens; connectors that can may share one.
+        public var port: Int
+
+        /// Puts the parts together.
+        public init(type: String? = nil, host: String? = nil, port: Int) {
+            self.type = type
+            self.host = host
+            self.port = port
+        }
+    }
+
+    /// The port of the first connector.
+    public var clientPort: Int? {
+        get { clients.first?.port }
+        set {
+            guard let newValue else { return clients = [] }
+            if clients.isEmpty { clients = [ClientEntry(port: newValue)] } else { clients[0].port = newValue }
+        }
+    }
+
+    /// Where clients of a type of connector reach the server; nil when it has none of it.
+    ///
+    /// Without a type it is where those of the first connector do, and a port whose type is not told serves any.
+    public func clientAddress(for type: String? = nil) -> (host: String, port: Int)? {
+        let type = type.map { Text($0) }
+        let entry = clients.first { type == nil || $0.type == nil || $0.type.map { Text($0) } == type }
+        return entry.map { ($0.host ?? clientHost ?? host, $0.port) }
+    }
 
     /// What a launcher needs to know of a server.
     public struct LaunchOptions: Sendable, Equatable {
@@ -62,7 +98,7 @@ public struct ServerRecord: Sendable, Equatable {
         self.host = host
         self.port = port
         self.clientHost = clientHost
-        self.clientPort = clientPort
+        clients = clientPort.map { [ClientEntry(port: $0)] } ?? []
         self.isFrontend = isFrontend
         self.bind = bind
         self.maxConnections = maxConnections

@@ -37,6 +37,19 @@ import Testing
                 + #""record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
                 + #""clientHost":"ch","clientPort":3,"frontend":true,"bind":"0.0.0.0","max-connections":4,"#
                 + #""metadata":{"args":"-x","deep":{"k":[1,2.5,null]}}}}"#),
+        EntryCase(
+            name: "two connectors",
+            info: ServerInfo(
+                record: {
+                    var record = ServerRecord(id: "c-1", type: "connector", host: "h", port: 2, isFrontend: true)
+                    record.clients = [.init(type: "hybrid", port: 3), .init(type: "socketio", host: "io", port: 4)]
+                    return record
+                }(),
+                instance: "j", state: .up, services: []),
+            text:
+                #"{"inst":"j","state":"up","record":{"id":"c-1","serverType":"connector","host":"h","port":2,"#
+                + #""clientPort":3,"clients":[{"type":"hybrid","port":3},{"type":"socketio","host":"io","port":4}],"#
+                + #""frontend":true}}"#),
     ]
 
     @Test(arguments: entries) func entryIsText(_ entry: EntryCase) {
@@ -79,6 +92,13 @@ import Testing
         BadCase(testDescription: "a broken port", record: #","port":1.5"#, reason: "port is wrong"),
         BadCase(testDescription: "a huge port", record: #","port":1e300"#, reason: "port is wrong"),
         BadCase(testDescription: "a client port", record: #","clientPort":70000"#, reason: "clientPort is wrong"),
+        BadCase(testDescription: "no list of ports", record: #","clients":{}"#, reason: "clients is wrong"),
+        BadCase(testDescription: "no ports", record: #","clients":[]"#, reason: "clients is wrong"),
+        BadCase(
+            testDescription: "a port of no type", record: #","clients":[{"type":":","port":1}]"#,
+            reason: "clients is wrong"),
+        BadCase(
+            testDescription: "a type of no port", record: #","clients":[{"type":"a"}]"#, reason: "clients is wrong"),
         BadCase(testDescription: "a text for a number", record: #","weight":"9""#, reason: "weight is wrong"),
         BadCase(
             testDescription: "no connections", record: #","max-connections":0"#, reason: "max-connections is wrong"),

@@ -22,7 +22,7 @@ import Testing
         let logger = Logger(label: "test")
         shared = try HybridProtocol(options, clock: clock, logger: logger)
         port = ClientPort(
-            options.limits, [shared], host: host, clock: clock, logger: logger, maxConnections: maxConnections)
+            options.limits, [shared], host: host, clock: clock, logger: logger, room: ConnectionRoom(maxConnections))
         port.accept(stream)
     }
 

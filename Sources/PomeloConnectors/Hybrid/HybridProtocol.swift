@@ -8,6 +8,8 @@ import PomeloWire
 
 /// What the clients of one hybrid connector share: its options, the route dictionary, the answers made once.
 @Loop final class HybridProtocol: PortProtocol {
+    nonisolated static let type = "hybrid"
+
     /// Stands for one way to frame a push, as its key in `PushMessage`.
     final class Framing: Sendable {}
 
@@ -57,6 +59,8 @@ import PomeloWire
             heartbeatSeconds: options.heartbeatSeconds,
             dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
     }
+
+    func stop() {}
 
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? {
         HybridClient(self, connection)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: Port/ (what every connector stands on): ClientLimits, ClientPort, PortProtocol, PendingConnections,
-// TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics; Hybrid/ (pomelo's
-// packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient, +Packages, +Sending,
-// +Timer, RouteCodes.
+// Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
+// PendingConnections, TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
+// Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
+// +Packages, +Sending, +Timer, RouteCodes.
 import Logging
 import PomeloCore
 import PomeloLoop
@@ -22,8 +22,8 @@ import PomeloLoop
     var statistics = ConnectorStatistics()
     let unsendable: LimitedLog
 
-    /// Connections at once, those that are closing included; who comes beyond it waits in the kernel.
-    private let maxConnections: Int
+    /// Who comes when it is full waits in the kernel.
+    private let room: ConnectionRoom
     private let pending: PendingConnections
     private var listener: (any StreamListener)?
     private var acceptsPaused = false
@@ -38,10 +38,10 @@ import PomeloLoop
 
     init(
         _ limits: ClientLimits, _ protocols: [any PortProtocol], host: any ConnectorHost, clock: any LoopClock,
-        logger: Logger, maxConnections: Int? = nil
+        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil)
     ) {
-        let limit = max(1, maxConnections ?? .max)
-        self.maxConnections = limit
+        let limit = room.limit
+        self.room = room
         pending = PendingConnections(
             limit: min(limits.maxPending, max(limit / 2, min(limit, 8))), perAddress: limits.maxPendingPerAddress)
         // Once in a burst: what somebody does to the server is told, and does not fill the log.
@@ -104,6 +104,7 @@ import PomeloLoop
             statistics.acceptErrors += 1
             acceptLog.write(["error": "\(error)", "pomelo.open": "\(connections.count)"])
         }
+        room.onChange { [weak self] in self?.watchRoom() }
         watchRoom()
     }
 
@@ -111,6 +112,7 @@ import PomeloLoop
         if stopping { return stream.close() }
         let connection = StreamConnection(self, stream)
         connections[ObjectIdentifier(connection)] = connection
+        room.enter()
         statistics.accepted += 1
         statistics.undetected += 1
         for oldest in pending.add(connection) {
@@ -119,7 +121,6 @@ import PomeloLoop
         }
         statistics.pending = pending.count
         connection.start()
-        watchRoom()
     }
 
     /// The connection's handshake is done, or will never be.
@@ -129,7 +130,7 @@ import PomeloLoop
     }
 
     private func watchRoom() {
-        guard let listener, acceptsPaused != (connections.count >= maxConnections) else { return }
+        guard let listener, acceptsPaused != room.isFull else { return }
         acceptsPaused.toggle()
         guard acceptsPaused else { return listener.resumeAccepting() }
         statistics.acceptPauses += 1
@@ -139,8 +140,8 @@ import PomeloLoop
 
     func remove(_ connection: StreamConnection) {
         noLongerPending(connection)
-        connections[ObjectIdentifier(connection)] = nil
-        watchRoom()
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        room.leave()
         if connections.isEmpty {
             emptied?.resume()
             emptied = nil
@@ -152,6 +153,7 @@ import PomeloLoop
         stopping = true
         listener?.close()
         listener = nil
+        for one in protocols { one.stop() }
         for connection in connections.values { connection.stop() }
         let timer = clock.schedule(after: deadline) { self.cutOff() }
         await withCheckedContinuation { waiter in

@@ -22,7 +22,7 @@ extension Application {
             for component in components {
                 try await step("the afterStart of \(component.name)") { try await component.afterStart() }
             }
-            try await step("the client port") { try await self.startConnector() }
+            try await step("the client port") { try await self.startConnectors() }
             // Where nobody keeps a view of the cluster, this server is all of it.
             if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .up)]) }
             for component in components {
@@ -100,16 +100,14 @@ extension Application {
     }
 
     private func checkSetUp() throws {
-        guard isFrontend == (connector != nil) else {
+        guard isFrontend != connectors.isEmpty else {
             throw PomeloError(
                 .configuration,
                 isFrontend
                     ? "\(serverID) is a frontend in \(configuration.path("servers")) but has no connector"
                     : "\(serverID) has a connector but is no frontend in \(configuration.path("servers"))")
         }
-        if isFrontend, record.clientPort == nil {
-            throw PomeloError(.configuration, "\(configuration.path("servers")): \(serverID) has no clientPort")
-        }
+        _ = try ClientPlan(connectors, record, file: configuration.path("servers"))
         if secret.isEmpty, env != "development" {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
@@ -155,13 +153,17 @@ extension Application {
         if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .joining)]) }
     }
 
-    private func startConnector() async throws {
-        guard let connector, let port = record.clientPort else { return }
-        let address = SocketAddress(host: record.bind ?? record.host, port: port)
-        let limit = [record.maxConnections, network.connectionLimit].compactMap { $0 }.min()
-        try await connector.start(
-            dispatcher,
-            ConnectorContext(network: network, clock: clock, random: random, address: address, maxConnections: limit))
+    private func startConnectors() async throws {
+        let room = ConnectionRoom([record.maxConnections, network.connectionLimit].compactMap { $0 }.min())
+        for port in try ClientPlan(connectors, record, file: configuration.path("servers")).ports {
+            let context = ConnectorContext(
+                network: network, clock: clock, random: random, address: port.address, room: room)
+            if port.sharing.isEmpty {
+                try await port.connector.start(dispatcher, context)
+            } else {
+                try await port.connector.start(dispatcher, context, with: port.sharing)
+            }
+        }
     }
 
     private func stopEverything() async {
@@ -172,7 +174,9 @@ extension Application {
             await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }
         }
         pushSchedulers.flush()
-        if let connector { await stopStep("the client port", nil) { await connector.stop() } }
+        for connector in connectors.reversed() {
+            await stopStep("the client port", nil) { await connector.stop() }
+        }
         for session in sessionService.all { sessionService.close(session, .stopped) }
         for component in started.reversed() {
             await stopStep("the stop of \(component.name)", component.stopDeadline) { await component.stop() }

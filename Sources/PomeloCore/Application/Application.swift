@@ -3,7 +3,7 @@
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order, by folder:
 // Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, Component, Plugin, EventListener,
-// LifecycleHooks, BoundedStep, Limits, World, ServiceContext, PauseWatch.
+// LifecycleHooks, BoundedStep, ClientPlan, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
 // BackendSessionService, SessionProcedures, ConnectionStatistics.
@@ -55,8 +55,15 @@ public import PomeloLoop
         get { context.limits }
         set { context.limits = newValue }
     }
-    /// The client side of a frontend; required when the record says it is one.
-    public var connector: (any Connector)?
+    /// The client side of a frontend, one or more; required when the record says it is one.
+    ///
+    /// Each listens on the port of its type in `clients` of servers.json; where there is one, on `clientPort`.
+    public var connectors: [any Connector] = []
+    /// The first connector; set, it is the only one.
+    public var connector: (any Connector)? {
+        get { connectors.first }
+        set { connectors = newValue.map { [$0] } ?? [] }
+    }
     /// Shared by all servers of the cluster.
     public var secret: Bytes = []
 

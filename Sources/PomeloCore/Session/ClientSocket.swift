@@ -6,6 +6,8 @@ public import PomeloLoop
 ///
 /// - Guarantee: what is sent arrives in call order or the connection ends.
 @Loop public protocol ClientSocket: AnyObject {
+    /// The type of the connector that it came through.
+    var connectorType: String { get }
     /// Where the client connects from.
     var remoteAddress: SocketAddress { get }
     /// Bytes that wait for the client to read.
@@ -26,6 +28,8 @@ public import PomeloLoop
 }
 
 extension ClientSocket {
+    /// Empty: it is not told.
+    public var connectorType: String { "" }
     /// False: nobody can tell.
     public var hasHungUp: Bool { false }
 }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+import Logging
+public import PomeloCore
+public import PomeloLoop
+
+/// A connector that listens on a port, alone or together with others of its kind.
+///
+/// Those of one port are told apart by the first bytes of a connection and the path of its request; the limits of the
+/// first in `Application.connectors` count for all of them.
+@Loop public class PortConnector: Connector {
+    typealias MakeProtocol = @Loop @Sendable (any ConnectorHost, ConnectorContext) throws -> any PortProtocol
+
+    /// How long `stop` waits for the last bytes to clients.
+    private static let stopDeadline = Duration.seconds(1)
+
+    /// What `clients` of servers.json calls it.
+    public nonisolated let type: String
+    private let limits: ClientLimits
+    private let logger: Logger
+    private let makeProtocol: MakeProtocol
+    /// Holds the application, so only while it serves.
+    private var port: ClientPort?
+    private var isListener = false
+    private var finalStatistics = ConnectorStatistics()
+
+    nonisolated init(
+        _ type: String, _ limits: ClientLimits, _ logger: Logger, _ makeProtocol: @escaping MakeProtocol
+    ) {
+        self.type = type
+        self.limits = limits
+        self.logger = logger
+        self.makeProtocol = makeProtocol
+    }
+
+    /// The address clients reach, once started.
+    public var localAddress: SocketAddress? { port?.localAddress }
+
+    /// What has happened on its port since the start.
+    public var statistics: ConnectorStatistics { port?.statistics ?? finalStatistics }
+
+    /// Begins to listen; returns when the port is bound.
+    ///
+    /// - Throws: `PomeloError` `.network` naming the port; `.configuration` for options that cannot be.
+    public func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws {
+        try await start(host, context, with: [])
+    }
+
+    /// Begins to listen for itself and others.
+    ///
+    /// - Throws: as `start`; `PomeloError` `.configuration` for a connector of another kind.
+    public func start(_ host: any ConnectorHost, _ context: ConnectorContext, with others: [any Connector]) async throws
+    {
+        let all = [self] + others.compactMap { $0 as? PortConnector }
+        guard all.count == others.count + 1 else {
+            let names = ([self] + others).map(\.type).joined(separator: ", ")
+            throw PomeloError(.configuration, "\(names) cannot share the port \(context.address.port)")
+        }
+        // Paths are asked for before what takes every path.
+        let protocols = try all.map { try $0.makeProtocol(host, context) }.sorted {
+            !$0.path.isEmpty && $1.path.isEmpty
+        }
+        let port = ClientPort(
+            limits, protocols, host: host, clock: context.clock, logger: logger, room: context.room)
+        try await port.start(on: context.network, context.address)
+        isListener = true
+        for one in all { one.port = port }
+    }
+
+    /// Stops listening, says goodbye to every client and waits until they are gone, a second at most.
+    ///
+    /// Clients of a port that another listens on are closed when that one stops.
+    public func stop() async {
+        guard let port else { return }
+        if isListener { await port.stop(within: Self.stopDeadline) }
+        finalStatistics = port.statistics
+        isListener = false
+        self.port = nil
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloLoop
+
+/// Which connector of a frontend listens where: those of one port listen together.
+@Loop struct ClientPlan {
+    /// One address, and who listens there.
+    struct Port {
+        let address: SocketAddress
+        /// The one that listens, for the others too.
+        let connector: any Connector
+        fileprivate(set) var sharing: [any Connector] = []
+    }
+
+    private(set) var ports: [Port] = []
+
+    /// - Throws: `PomeloError` `.configuration` naming the connector without a port, or the port without a connector.
+    init(_ connectors: [any Connector], _ record: ServerRecord, file: String) throws(PomeloError) {
+        let host = record.bind ?? record.host
+        var left = record.clients
+        for connector in connectors {
+            guard connector.takesPort else {
+                ports.append(Port(address: SocketAddress(host: host, port: 0), connector: connector))
+                continue
+            }
+            let type = Text(connector.type)
+            guard let index = left.firstIndex(where: { $0.type.map { Text($0) == type } ?? true }) else {
+                throw PomeloError(.configuration, "\(file): \(record.id) has no \(Self.missing(connector, connectors))")
+            }
+            let address = SocketAddress(host: host, port: left.remove(at: index).port)
+            if let shared = ports.firstIndex(where: { $0.connector.takesPort && $0.address == address }) {
+                ports[shared].sharing.append(connector)
+            } else {
+                ports.append(Port(address: address, connector: connector))
+            }
+        }
+        guard let entry = left.first, !connectors.isEmpty else { return }
+        let types = connectors.map(\.type).joined(separator: ", ")
+        throw PomeloError(
+            .configuration,
+            "\(file): \(record.id) has a port for the type \(entry.type ?? "-"), but its connectors are: \(types)")
+    }
+
+    private static func missing(_ connector: any Connector, _ all: [any Connector]) -> String {
+        all.count == 1
+            ? "clientPort" : "port for its connector \(connector.type): list {\"type\", \"port\"} of each in clients"
+    }
+}
