@@ -2,7 +2,8 @@
 //
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PendingConnections, TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
+// PendingConnections, TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
+// ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes.
 import Logging
