@@ -17,7 +17,11 @@ import PomeloStatus
         try app.use(Cluster(redis))
 
         try app.configure("all", "gate|connector") { app in
-            app.connector = HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3))))
+            // Clients of both kinds on one port.
+            app.connectors = [
+                HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3)))),
+                SocketIOConnector(try app.options(SocketIOOptions())),
+            ]
         }
         try app.configure("all", "gate") { app in
             try app.handle(GateHandler(app: app))

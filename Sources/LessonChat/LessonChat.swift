@@ -22,7 +22,10 @@ import PomeloStatus
             try app.use(Status(redis: redis, options: status))
         }
         try app.configure("all", "connector") { app in
-            app.connector = HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3))))
+            app.connectors = [
+                SocketIOConnector(try app.options(SocketIOOptions())),
+                HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3)))),
+            ]
             try app.handle(LoginHandler(app: app))
         }
         try app.configure("all", "chat") { app in

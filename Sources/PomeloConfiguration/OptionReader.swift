@@ -107,6 +107,13 @@ public struct OptionReader {
         }
     }
 
+    /// A number within a range, nil when absent or null.
+    public mutating func number(_ key: String, in range: ClosedRange<Double>) throws -> Double? {
+        try value(key, "a number from \(range.lowerBound) to \(range.upperBound)") {
+            $0.double.flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
+
     /// The shortest and the longest time that a file may name, in seconds: a millisecond, and 30 years.
     private static let times = 0.001...1e9
 
@@ -144,8 +151,15 @@ public struct OptionReader {
     }
 
     /// A list of texts, or one text for a list of one; empty when absent or null.
+    ///
+    /// A variable holds a list as JSON.
     public mutating func strings(_ key: String) throws -> [String] {
-        try value(key, "a text or a list of texts") { json in
+        let isVariable = variables[[key]] != nil
+        return try value(key, "a text or a list of texts") { json in
+            var json = json
+            if isVariable, let text = json.string, let list = FileVariables.value(text), list.array != nil {
+                json = list
+            }
             switch json {
             case .string(let text): return [text]
             case .array(let elements):

@@ -62,6 +62,7 @@ import Testing
         #expect(
             try plan(["hybrid", "socketio"], [.init(type: "hybrid", port: 1), .init(type: "socketio", port: 1)])
                 == ["hybrid+socketio 10.0.0.1:1"])
+        #expect(try plan(["hybrid", "socketio"], [.init(port: 3010)]) == ["hybrid+socketio 10.0.0.1:3010"])
         #expect(try plan([], []) == [])
     }
 
@@ -75,7 +76,10 @@ import Testing
     @Test @Loop func whatDoesNotFitIsAnErrorThatNamesBoth() {
         let cases: [(types: [String], clients: [ServerRecord.ClientEntry], says: String)] = [
             (["hybrid"], [], "servers.json: c-1 has no clientPort"),
-            (["hybrid", "socketio"], [.init(port: 1)], "c-1 has no port for its connector socketio: list"),
+            (
+                ["hybrid", "socketio"], [.init(type: "hybrid", port: 1)],
+                "c-1 has no port for its connector socketio: list"
+            ),
             (["hybrid"], [.init(type: "mqtt", port: 1)], "c-1 has no clientPort"),
             (
                 ["hybrid"], [.init(type: "hybrid", port: 1), .init(type: "mqtt", port: 2)],

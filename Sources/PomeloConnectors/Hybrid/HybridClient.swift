@@ -55,7 +55,7 @@ extension HybridClient: StreamUser {
         }
     }
 
-    func read(_ message: Bytes, from start: Int) -> Int {
+    func read(_ message: Bytes, isText: Bool, from start: Int) -> Int {
         do throws(WireError) {
             let rest = message.span.extracting(start..<message.count)
             return start

@@ -2,10 +2,11 @@
 //
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PendingConnections, TurnShares, StreamConnection, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
+// PendingConnections, TurnShares, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
 // ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Sending, +Timer, RouteCodes.
+// +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
+// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending.
 import Logging
 import PomeloCore
 import PomeloLoop

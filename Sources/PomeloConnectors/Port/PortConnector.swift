@@ -20,6 +20,8 @@ public import PomeloLoop
     private let makeProtocol: MakeProtocol
     /// Holds the application, so only while it serves.
     private var port: ClientPort?
+    /// What it serves clients by, while it does.
+    private(set) var service: (any PortProtocol)?
     private var isListener = false
     private var finalStatistics = ConnectorStatistics()
 
@@ -56,14 +58,16 @@ public import PomeloLoop
             throw PomeloError(.configuration, "\(names) cannot share the port \(context.address.port)")
         }
         // Paths are asked for before what takes every path.
-        let protocols = try all.map { try $0.makeProtocol(host, context) }.sorted {
-            !$0.path.isEmpty && $1.path.isEmpty
-        }
+        let services = try all.map { try $0.makeProtocol(host, context) }
         let port = ClientPort(
-            limits, protocols, host: host, clock: context.clock, logger: logger, room: context.room)
+            limits, services.sorted { !$0.path.isEmpty && $1.path.isEmpty }, host: host, clock: context.clock,
+            logger: logger, room: context.room)
         try await port.start(on: context.network, context.address)
         isListener = true
-        for one in all { one.port = port }
+        for (one, service) in zip(all, services) {
+            one.port = port
+            one.service = service
+        }
     }
 
     /// Stops listening, says goodbye to every client and waits until they are gone, a second at most.
@@ -75,5 +79,6 @@ public import PomeloLoop
         finalStatistics = port.statistics
         isListener = false
         self.port = nil
+        service = nil
     }
 }

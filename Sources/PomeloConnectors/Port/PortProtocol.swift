@@ -14,8 +14,20 @@ import PomeloWire
     func stop()
     /// Serves a connection whose first bytes are no HTTP; nil when it is not wanted.
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)?
+    /// Whether it answers requests that are none for a WebSocket.
+    var answersRequests: Bool { get }
+    /// Answers a request, now or later; its body may still be on the way.
+    func answer(_ exchange: HTTPExchange)
+    /// What to answer a request for a WebSocket that is not granted; nil grants it.
+    func refusal(of request: UpgradeRequest) -> HTTPResponse?
     /// Serves a WebSocket; nil when it is not wanted.
     func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)?
+}
+
+extension PortProtocol {
+    var answersRequests: Bool { false }
+    func answer(_ exchange: HTTPExchange) {}
+    func refusal(of request: UpgradeRequest) -> HTTPResponse? { nil }
 }
 
 /// Who is served over a connection, once it is known what that speaks.
@@ -27,7 +39,9 @@ import PomeloWire
     /// Reads bytes of a connection that speaks no HTTP; returns how many it took: all, unless it must wait.
     func read(_ bytes: borrowing Span<UInt8>) -> Int
     /// Reads a WebSocket message from a place in it on; returns how far it came: to the end, unless it must wait.
-    func read(_ message: Bytes, from start: Int) -> Int
+    ///
+    /// What waited counts as binary when it comes again.
+    func read(_ message: Bytes, isText: Bool, from start: Int) -> Int
     /// Everything written has been handed to the kernel.
     func drained()
     /// The deadline has passed that it set with `expect`.

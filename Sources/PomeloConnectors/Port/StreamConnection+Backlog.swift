@@ -26,7 +26,7 @@ import PomeloLoop
 /// Gives each client its share of a turn, and no more than the core wants to have in flight.
 ///
 /// What comes too fast stays as bytes: undecoded here, or unread in the socket, where TCP makes the sender wait.
-extension StreamConnection {
+extension StreamConnection: TurnTaker {
     /// So many bytes count as one package, for some packages are only fragments: 16 KiB are a turn's share.
     static let bytesPerPackage = 128
     /// Bytes are decoded in slices of this size, for a decoder tells of packages only.
@@ -90,7 +90,7 @@ extension StreamConnection {
             let (message, start) = (waiting.message, waiting.messageStart)
             waiting.message = []
             waiting.messageStart = 0
-            receiveMessage(message, from: start)
+            receiveMessage(message, isText: false, from: start)
         }
         let bytes = waiting.bytes
         waiting.start = decode(bytes.span, from: waiting.start)

@@ -32,7 +32,7 @@ extension StreamConnection {
         timer = nil
         guard !finished else { return }
         if deadline > port.clock.now { return arm() }
-        if let user { user.overdue() } else { fail(.handshakeTimeout) }
+        if let user { user.overdue() } else { fail(kind == .http ? .idleTimeout : .handshakeTimeout) }
     }
 
     // MARK: idleness

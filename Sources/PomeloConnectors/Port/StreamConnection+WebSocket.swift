@@ -5,46 +5,31 @@ import PomeloCore
 import PomeloLoop
 import PomeloWire
 
-/// From an HTTP request to the messages of a WebSocket.
+/// From a request for a WebSocket to its messages.
 extension StreamConnection {
-    func readRequest(_ request: UpgradeDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
-        var decoder = request
-        do throws(WireError) {
-            switch try decoder.decode(bytes) {
-            case .needMore:
-                put(back: .request(decoder), holding: decoder.heldBytes)
-            case .request(let request, let consumed):
-                answer(request)
-                return consumed + read(bytes.extracting(consumed..<bytes.count))
-            }
-        } catch {
-            if case .tooLarge = error {
-                stream.write(UpgradeReply.headTooLarge)
-                fail(.tooLarge)
-            } else {
-                stream.write(UpgradeReply.badRequest)
-                fail(.notAnUpgrade)
-            }
+    func upgrade(_ request: UpgradeRequest, _ key: String, _ subprotocol: String?) {
+        guard let service = service(of: request) else { return refuse(request) }
+        if let refusal = service.refusal(of: request) {
+            stream.write(refusal.encoded(keepsAlive: false))
+            return fail(.notSpoken)
         }
-        return bytes.count
+        stream.write(UpgradeReply.accept(key: key, protocol: subprotocol) { Bytes(Insecure.SHA1.hash(data: $0)) })
+        guard let user = serve(as: .webSocket, { service.serveWebSocket(of: self, request) }) else {
+            return finish(.disconnected("refused"), closeCode: 1013, "try again later")
+        }
+        put(back: .webSocket(WebSocketDecoder(maxMessageBytes: user.maxMessageBytes)), holding: 0)
     }
 
-    private func answer(_ request: UpgradeRequest) {
+    /// Answers a request that nobody here serves.
+    func refuse(_ request: UpgradeRequest) {
+        guard service(of: request) != nil else {
+            stream.write(HTTPResponse(status: 404).encoded(keepsAlive: false))
+            return fail(.notSpoken)
+        }
         switch request.verdict() {
-        case .accept(let key, let subprotocol):
-            guard let one = port.protocols.first(where: { request.path.hasPrefix($0.path) }) else {
-                stream.write(UpgradeReply.badRequest)
-                return fail(.notSpoken)
-            }
-            stream.write(
-                UpgradeReply.accept(key: key, protocol: subprotocol) { Bytes(Insecure.SHA1.hash(data: $0)) })
-            guard let user = serve(as: .webSocket, { one.serveWebSocket(of: self, request) }) else {
-                return finish(.disconnected("refused"), closeCode: 1013, "try again later")
-            }
-            return put(back: .webSocket(WebSocketDecoder(maxMessageBytes: user.maxMessageBytes)), holding: 0)
-        case .upgradeRequired: stream.write(UpgradeReply.upgradeRequired)
         case .versionMismatch: stream.write(UpgradeReply.versionMismatch)
         case .badRequest: stream.write(UpgradeReply.badRequest)
+        case .accept, .upgradeRequired: stream.write(UpgradeReply.upgradeRequired)
         }
         fail(.notAnUpgrade)
     }
@@ -69,8 +54,8 @@ extension StreamConnection {
         switch event {
         case .message(text: true, let message) where message.isEmpty:
             charge(1)
-        case .message(_, let message):
-            receiveMessage(message, from: 0)
+        case .message(let isText, let message):
+            receiveMessage(message, isText: isText, from: 0)
         case .ping(let payload):
             charge(1)
             _ = send(frame: WebSocketFrame.encode(.pong, payload))
@@ -81,9 +66,9 @@ extension StreamConnection {
         }
     }
 
-    func receiveMessage(_ message: Bytes, from start: Int) {
+    func receiveMessage(_ message: Bytes, isText: Bool, from start: Int) {
         guard let user else { return }
-        let end = user.read(message, from: start)
+        let end = user.read(message, isText: isText, from: start)
         if end < message.count { keep(message, from: end) }
     }
 }

@@ -12,7 +12,9 @@ import PomeloWire
     enum Wire {
         /// The first bytes, too few to tell.
         case undetected(Bytes)
-        case request(UpgradeDecoder)
+        case request(HTTPDecoder)
+        /// A request is being answered; what comes meanwhile is the next one.
+        case awaiting(HTTPDecoder)
         case bytes
         case webSocket(WebSocketDecoder)
         /// Nothing is read: the decoder is at work further up the stack, or the connection has ended.
@@ -20,7 +22,7 @@ import PomeloWire
     }
 
     /// What the client is known to speak.
-    enum Kind: UInt8 { case unknown, tcp, webSocket }
+    enum Kind: UInt8 { case unknown, tcp, webSocket, http }
 
     /// The methods a request can begin with.
     ///
@@ -35,6 +37,9 @@ import PomeloWire
     private(set) var kind = Kind.unknown
     /// From detection until the end.
     private(set) var user: (any StreamUser)?
+    /// The request that is to be answered, and the one whose answer is on its way to the kernel.
+    var exchange: HTTPExchange?
+    var answered: HTTPExchange?
     /// Set when this side ended the connection over a fault.
     private var fault: ConnectionFault?
     private(set) var finished = false
@@ -85,6 +90,7 @@ import PomeloWire
 
     func streamDidDrain(_ stream: any ByteStream) {
         if outbox != nil { emptyOutbox() }
+        if answered != nil { noteWritten() }
         user?.drained()
     }
 
@@ -94,6 +100,7 @@ import PomeloWire
         case .unknown: port.statistics.undetected -= 1
         case .tcp: port.statistics.openTCP -= 1
         case .webSocket: port.statistics.openWebSocket -= 1
+        case .http: port.statistics.openHTTP -= 1
         }
         switch reason {
         case .closed: tell(.disconnected(fault?.rawValue ?? "closed"))
@@ -116,6 +123,10 @@ import PomeloWire
         case .webSocket(let decoder): return readFrames(decoder, bytes)
         case .undetected(let earlier): return detect(earlier, bytes)
         case .request(let decoder): return readRequest(decoder, bytes)
+        case .awaiting(let decoder):
+            wire = .awaiting(decoder)
+            pauseReading()
+            return 0
         case .none: return bytes.count
         }
     }
@@ -138,7 +149,7 @@ import PomeloWire
         var start = earlier
         for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
         if Self.methods.contains(where: { start.starts(with: $0) }) {
-            wire = .request(UpgradeDecoder())
+            wire = .request(HTTPDecoder(maxBodyBytes: port.limits.maxMessageBytes))
         } else if Self.methods.contains(where: { $0.starts(with: start) }) {
             wire = .undetected(start)
             return bytes.count
@@ -160,15 +171,28 @@ import PomeloWire
 
     /// Has somebody serve the connection; nil when that was refused.
     func serve(as kind: Kind, _ begin: () -> (any StreamUser)?) -> (any StreamUser)? {
-        self.kind = kind
-        port.statistics.undetected -= 1
-        if kind == .tcp {
-            port.statistics.openTCP += 1
-        } else {
-            port.statistics.openWebSocket += 1
-        }
-        user = begin()
+        note(kind)
+        let served = begin()
+        // It may have ended the connection at once.
+        if finished { served?.ended(.disconnected("refused")) } else { user = served }
         return user
+    }
+
+    /// The connection brings requests that are answered.
+    func serveRequests() { note(.http) }
+
+    private func note(_ new: Kind) {
+        if new == kind { return }
+        switch kind {
+        case .unknown: port.statistics.undetected -= 1
+        default: port.statistics.openHTTP -= 1
+        }
+        kind = new
+        switch new {
+        case .tcp: port.statistics.openTCP += 1
+        case .webSocket: port.statistics.openWebSocket += 1
+        default: port.statistics.openHTTP += 1
+        }
     }
 
     // MARK: the end
@@ -199,7 +223,7 @@ import PomeloWire
 
     /// Says goodbye because the server stops.
     func stop() {
-        if user != nil { return finish(.stopped, closeCode: 1001, "server stops") }
+        if user != nil || kind == .http { return finish(.stopped, closeCode: 1001, "server stops") }
         guard !finished else { return }
         noteEnd(nil)
         stream.close()
@@ -208,6 +232,7 @@ import PomeloWire
     private func noteEnd(_ fault: ConnectionFault?) {
         finished = true
         user?.ending()
+        endExchanges()
         letGo()
         cancelTimer()
         port.noLongerPending(self)

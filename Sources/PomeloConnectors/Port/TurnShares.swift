@@ -2,6 +2,12 @@
 import DequeModule
 import PomeloLoop
 
+/// Something that has more to do than its share of the turn.
+@Loop protocol TurnTaker: AnyObject {
+    /// Goes on; it is in the row no more.
+    func goOn()
+}
+
 /// Divides a turn of the loop among the clients of a connector, by packages.
 ///
 /// Whoever sends little is served at once, however much the others send. Who sends more than the turn has room for
@@ -14,7 +20,7 @@ import PomeloLoop
     /// Packages that a client may always say in a turn.
     nonisolated static let least = 8
 
-    private var row: Deque<StreamConnection> = []
+    private var row: Deque<any TurnTaker> = []
     private var goesOn = false
     private var turn = 0
     private var used = 0
@@ -34,7 +40,7 @@ import PomeloLoop
     }
 
     /// Lets a client go on when it is its turn; it must not be in the row.
-    func wait(_ connection: StreamConnection) {
+    func wait(_ connection: any TurnTaker) {
         row.append(connection)
         goOnSoon()
     }

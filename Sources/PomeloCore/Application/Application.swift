@@ -57,7 +57,7 @@ public import PomeloLoop
     }
     /// The client side of a frontend, one or more; required when the record says it is one.
     ///
-    /// Each listens on the port of its type in `clients` of servers.json; where there is one, on `clientPort`.
+    /// Each listens on the port of its type in `clients` of servers.json, or all share `clientPort`.
     public var connectors: [any Connector] = []
     /// The first connector; set, it is the only one.
     public var connector: (any Connector)? {

@@ -17,6 +17,8 @@ import PomeloLoop
     /// - Throws: `PomeloError` `.configuration` naming the connector without a port, or the port without a connector.
     init(_ connectors: [any Connector], _ record: ServerRecord, file: String) throws(PomeloError) {
         let host = record.bind ?? record.host
+        // One clientPort is everybody's.
+        let isForAll = record.clients.count == 1 && record.clients[0].type == nil
         var left = record.clients
         for connector in connectors {
             guard connector.takesPort else {
@@ -27,14 +29,15 @@ import PomeloLoop
             guard let index = left.firstIndex(where: { $0.type.map { Text($0) == type } ?? true }) else {
                 throw PomeloError(.configuration, "\(file): \(record.id) has no \(Self.missing(connector, connectors))")
             }
-            let address = SocketAddress(host: host, port: left.remove(at: index).port)
+            let address = SocketAddress(host: host, port: left[index].port)
+            if !isForAll { left.remove(at: index) }
             if let shared = ports.firstIndex(where: { $0.connector.takesPort && $0.address == address }) {
                 ports[shared].sharing.append(connector)
             } else {
                 ports.append(Port(address: address, connector: connector))
             }
         }
-        guard let entry = left.first, !connectors.isEmpty else { return }
+        guard let entry = left.first, !isForAll, !connectors.isEmpty else { return }
         let types = connectors.map(\.type).joined(separator: ", ")
         throw PomeloError(
             .configuration,

@@ -91,6 +91,8 @@ public struct EngineIOSession: Sendable {
     struct Packet: Sendable {
         let bytes: Bytes
         let isDroppable: Bool
+        /// What it is about; of those that may be dropped, a later one of the same makes it needless.
+        var topic: Text?
     }
 
     struct Poll: Sendable {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloWire
+
+/// Which web pages may connect; a browser tells where a page is from, and shows it the answer only when it is named.
+///
+/// - Source: the Fetch Standard, section 3.2 (CORS protocol); RFC 6454, section 6 (serialized origins).
+struct OriginRules: Sendable {
+    private let allowsAll: Bool
+    private let origins: [Text]
+
+    init(_ origins: [String]) {
+        allowsAll = origins.contains("*")
+        self.origins = origins.map { Text($0.lowercased()) }
+    }
+
+    /// Whether the request may be answered; programs name no origin.
+    func allow(_ request: UpgradeRequest) -> Bool {
+        guard let origin = request.values("origin").first?.lowercased() else { return true }
+        if allowsAll || origins.contains(Text(origin)) { return true }
+        guard let host = request.values("host").first?.lowercased() else { return false }
+        return Text(origin) == Text("http://\(host)") || Text(origin) == Text("https://\(host)")
+    }
+
+    /// The headers that show a page the answer.
+    func headers(for request: UpgradeRequest) -> [UpgradeRequest.Header] {
+        guard let origin = request.values("origin").first, allow(request) else { return [] }
+        return [
+            UpgradeRequest.Header(name: "Access-Control-Allow-Origin", value: origin),
+            UpgradeRequest.Header(name: "Access-Control-Allow-Credentials", value: "true"),
+            UpgradeRequest.Header(name: "Vary", value: "Origin"),
+        ]
+    }
+
+    /// The answer to a browser that asks beforehand.
+    func preflight(_ request: UpgradeRequest) -> HTTPResponse {
+        var headers = headers(for: request)
+        headers.append(UpgradeRequest.Header(name: "Access-Control-Allow-Methods", value: "GET, POST, OPTIONS"))
+        if let asked = request.values("access-control-request-headers").first {
+            headers.append(UpgradeRequest.Header(name: "Access-Control-Allow-Headers", value: asked))
+        }
+        headers.append(UpgradeRequest.Header(name: "Access-Control-Max-Age", value: "600"))
+        return HTTPResponse(status: 204, headers: headers)
+    }
+}

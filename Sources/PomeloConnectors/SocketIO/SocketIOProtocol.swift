@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// The sessions of one socket.io connector: who begins, and whose a request is.
+@Loop final class SocketIOProtocol: PortProtocol {
+    nonisolated static let type = "socketio"
+
+    let options: SocketIOOptions
+    let rules: SocketIORules
+    let origins: OriginRules
+    let host: any ConnectorHost
+    let clock: any LoopClock
+    let unsendable: LimitedLog
+    let foreignLog: LimitedLog
+    /// Stand for the ways to encode a push, as its keys in `PushMessage`.
+    let encodings = SocketIOEncodings()
+    var statistics = SocketIOStatistics()
+    private let random: RandomSource
+    private let crowdLog: LimitedLog
+    private var sessions: [Text: SocketIOClient] = [:]
+    private(set) var polling: PollingSessions
+    private var lastNumber: EngineIOSession.Number = 0
+    private var isStopping = false
+
+    let servesBytes = false
+    let answersRequests = true
+    let path = "/socket.io/"
+
+    /// - Throws: `PomeloError` `.configuration` when no transport would be offered.
+    init(
+        _ options: SocketIOOptions, host: any ConnectorHost, _ context: ConnectorContext, _ logger: Logger
+    ) throws(PomeloError) {
+        self.options = options
+        self.host = host
+        clock = context.clock
+        random = context.random
+        rules = try SocketIORules(options)
+        origins = OriginRules(options.origins)
+        polling = PollingSessions(
+            limit: options.maxPollingSessions, perAddress: options.maxPollingSessionsPerAddress)
+        let burst = Duration.seconds(10)
+        crowdLog = LimitedLog(logger, clock, "polling clients make room", lines: 1, per: burst)
+        unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
+        foreignLog = LimitedLog(logger, clock, "a packet of socket.io is not for pomelo", level: .debug, lines: 100)
+        if !rules.leftOut.isEmpty {
+            logger.warning(
+                "transports are not offered", metadata: ["pomelo.transports": .array(rules.leftOut.map { .string($0) })]
+            )
+        }
+        logger.info(
+            "socket.io times",
+            metadata: [
+                "pomelo.heartbeats": "\(options.heartbeats)",
+                "pomelo.heartbeatInterval": "\(options.heartbeatInterval)",
+                "pomelo.heartbeatTimeout": "\(options.heartbeatTimeout)",
+                "pomelo.closeTimeout": "\(options.closeTimeout)",
+            ])
+    }
+
+    /// A number for a request or a WebSocket.
+    func nextNumber() -> EngineIOSession.Number {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    func session(_ sid: String?) -> SocketIOClient? { sid.flatMap { sessions[Text($0)] } }
+
+    /// Begins a session; nil when there is no room for it.
+    func begin(_ revision: SocketIORevision, over connection: StreamConnection) -> SocketIOClient? {
+        guard !isStopping else { return nil }
+        // 128 bits that nobody guesses: who knows the name of a session may speak for it.
+        let sid = [random.next(), random.next()].map { String(1 << 63 | $0, radix: 16) }.joined()
+        let client = SocketIOClient(self, revision, sid: sid, over: connection)
+        guard let leaving = polling.add(client) else {
+            refused(.forbidden)
+            return nil
+        }
+        for one in leaving {
+            crowdLog.write(["pomelo.remote": "\(one.remoteAddress)", "pomelo.polling": "\(polling.count)"])
+            one.end(.disconnected("made room"))
+        }
+        sessions[Text(sid)] = client
+        statistics.begun += 1
+        count()
+        return client
+    }
+
+    func remove(_ client: SocketIOClient, _ reason: EngineIOSession.EndReason) {
+        guard sessions.removeValue(forKey: Text(client.sid)) != nil else { return }
+        polling.remove(client)
+        statistics.ended[reason, default: 0] += 1
+        count()
+    }
+
+    /// The client has a WebSocket now.
+    func noLongerPolling(_ client: SocketIOClient) {
+        polling.remove(client)
+        count()
+    }
+
+    private func count() {
+        statistics.open = sessions.count
+        statistics.polling = polling.count
+    }
+
+    func refused(_ error: EngineIOError) { statistics.refused[error, default: 0] += 1 }
+
+    /// Notes that so many bytes more wait for polls, or to be heard; beyond the bound those end for whom most waits.
+    func waits(_ change: Int) {
+        statistics.pollingBytes += change
+        let bound = options.maxPollingBytes
+        guard change > 0, statistics.pollingBytes > bound else { return }
+        for largest in polling.all.filter({ $0.waitingBytes > 0 }).sorted(by: { $0.waitingBytes > $1.waitingBytes }) {
+            if statistics.pollingBytes <= bound - bound / 8 { break }
+            largest.end(.disconnected(ConnectionFault.slowConsumer.rawValue))
+        }
+    }
+
+    /// No: what is no HTTP is nothing of socket.io.
+    func serveBytes(of connection: StreamConnection) -> (any StreamUser)? { nil }
+
+    func stop() {
+        isStopping = true
+        for client in Array(sessions.values) { client.stop() }
+    }
+}
+
+/// One object for each way to encode a push.
+final class SocketIOEncodings: Sendable {
+    private final class Key: Sendable {}
+    private let packets = [Key(), Key()]
+    private let frames = [Key(), Key()]
+
+    /// Revisions 4 and 5 have one form.
+    func key(_ revision: SocketIORevision, framed: Bool) -> ObjectIdentifier {
+        ObjectIdentifier((framed ? frames : packets)[revision == .one ? 0 : 1])
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+public import PomeloBytes
+
+/// What an owner may do beside reporting.
+extension EngineIOSession {
+    /// Whether a WebSocket may be opened now.
+    public var takesWebSocket: Bool { stage == .new || stage == .polling && revision != .one }
+
+    /// Sends one whole packet about something, which may be dropped by ``drop(topic:)`` and ``dropOldest(downTo:)``;
+    /// without a topic it may not.
+    public mutating func send(_ packet: Bytes, topic: Text?, now: UInt64) -> [Action] {
+        if webSocket == nil, let topic, !isClosed, !isClosing {
+            queue.append(Packet(bytes: packet, isDroppable: true, topic: topic))
+            queuedBytes &+= packet.count
+            var actions: [Action] = []
+            flush(&actions, now)
+            return actions
+        }
+        return send(packet, isDroppable: topic != nil, now: now)
+    }
+
+    /// Drops the packets about something; returns how many.
+    public mutating func drop(topic: Text) -> Int {
+        leaveOut { $0.isDroppable && $0.topic == topic }
+    }
+
+    /// Drops the oldest packets that may be until no more than so many bytes wait; returns how many.
+    public mutating func dropOldest(downTo bytes: Int) -> Int {
+        var excess = queuedBytes &- bytes
+        return leaveOut { packet in
+            guard excess > 0, packet.isDroppable else { return false }
+            excess &-= packet.bytes.count
+            return true
+        }
+    }
+
+    private mutating func leaveOut(_ isLeftOut: (Packet) -> Bool) -> Int {
+        let before = queue.count
+        queue.removeAll { packet in
+            guard isLeftOut(packet) else { return false }
+            queuedBytes &-= packet.bytes.count
+            return true
+        }
+        return before &- queue.count
+    }
+
+    /// The client has said something that nobody has read yet: silence proves nothing.
+    public mutating func noteHeard(now: UInt64) {
+        heardAt = now
+        if pingSentAt != nil { pingSentAt = now }
+    }
+
+    /// Ends a session that waits for the client to fetch its end.
+    public mutating func abandon() -> [Action] {
+        guard isClosing else { return [] }
+        var actions: [Action] = []
+        finish(.serverClosed, &actions)
+        return actions
+    }
+}
