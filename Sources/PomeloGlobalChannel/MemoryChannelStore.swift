@@ -50,7 +50,7 @@ public import PomeloPublication
 
     /// Applies the changes to the entries, at once.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    /// - Throws: `PomeloError` `.replaced` when another instance of this server has started.
     public func publish(_ batch: ChannelBatch) throws -> PublishedBatch {
         try check(owner.server, owner.instance)
         var published = PublishedBatch(counts: [:], previous: publishedSequence())
@@ -93,7 +93,7 @@ public import PomeloPublication
 
     /// Removes a server's entries in order of the channels' names.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when an instance other than this one has started; what `proceed` throws.
+    /// - Throws: `PomeloError` `.replaced` when an instance other than this one has started; what `proceed` throws.
     ///   The channels not yet told about stay.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,

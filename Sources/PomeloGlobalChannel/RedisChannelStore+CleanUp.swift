@@ -11,7 +11,7 @@ extension RedisChannelStore {
     /// Removes this server's sets, also those that its list does not name.
     ///
     /// - Complexity: walks all keys of the database, about 1000 a round trip.
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id.
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when another instance of this server has its id.
     public func clean() async throws {
         try await cleanUp(owner.server, instance: owner.instance, proceed: {}, lost: { _, _ in }, walks: true)
     }
@@ -19,7 +19,7 @@ extension RedisChannelStore {
     /// Removes a server's sets in slices of 50, each set after its members were told as lost.
     ///
     /// - Complexity: three round trips a slice, the look at the token among them.
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when an instance other than this one has the server's id by
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when an instance other than this one has the server's id by
     ///   now: nothing of it is removed; what `proceed` throws. What is left is found again by the next call.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void,

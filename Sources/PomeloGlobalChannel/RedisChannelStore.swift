@@ -56,7 +56,7 @@ public import PomeloRedis
     /// Writes a batch and its sequence at once, all or nothing.
     ///
     /// - Complexity: one round trip.
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id: nothing is
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when another instance of this server has its id: nothing is
     ///   written then.
     public func publish(_ batch: ChannelBatch) async throws -> PublishedBatch {
         var keys = [leaseKey(owner.server), channelsKey(owner.server)]
@@ -142,7 +142,7 @@ public import PomeloRedis
 
     /// The sequence in the lease's hash.
     ///
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id.
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when another instance of this server has its id.
     public func publishedSequence() async throws -> UInt64? {
         let fields = try await redis.send(RedisCommand("HMGET", leaseKey(owner.server), "inst", "seq")).array ?? []
         if let holder = fields.first?.string, holder != owner.instance.rawValue {

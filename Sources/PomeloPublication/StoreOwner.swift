@@ -44,6 +44,6 @@ extension ServiceContext {
 extension PomeloError {
     /// What a store throws that is asked to write or remove what another instance of the server has by now.
     public static func replaced(_ server: ServerID, by instance: InstanceID) -> PomeloError {
-        PomeloError(.notRunning, "another instance has \(server): \(instance)")
+        PomeloError(.replaced, "another instance has \(server): \(instance)")
     }
 }

@@ -61,7 +61,7 @@ public import PomeloPublication
 
     /// Applies the changes to the entries, at once.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    /// - Throws: `PomeloError` `.replaced` when another instance of this server has started.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) throws -> PublishedStatus {
         try check(owner.server, owner.instance)
         defer { entries.sequences[owner.server] = (owner.instance, sequence) }
@@ -90,7 +90,7 @@ public import PomeloPublication
 
     /// Grants the user id when nobody holds it, when this session does, or when `gone` names the holding.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when another instance of this server has started.
+    /// - Throws: `PomeloError` `.replaced` when another instance of this server has started.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) throws -> Claim {
         try check(owner.server, owner.instance)
         if let bound = entries.bindings[uid], bound.holder != holder, bound.token != gone {
@@ -123,7 +123,7 @@ public import PomeloPublication
     public func clean() async throws { cleanUp(owner.server) }
     /// Removes everything of a server, all at once.
     ///
-    /// - Throws: `PomeloError` `.notRunning` when an instance other than this one has started; what `proceed` throws.
+    /// - Throws: `PomeloError` `.replaced` when an instance other than this one has started; what `proceed` throws.
     ///   Nothing is removed then.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void

@@ -17,7 +17,7 @@ extension RedisStatusStore {
     /// Removes a server's bindings and status in slices of 50.
     ///
     /// - Complexity: two round trips a slice, taken together.
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when an instance other than this one has the server's id by
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when an instance other than this one has the server's id by
     ///   now: nothing of it is removed; what `proceed` throws. What is left is found again by the next call.
     public func cleanUp(
         _ server: ServerID, instance: InstanceID, proceed: @escaping @Loop () async throws -> Void

@@ -77,7 +77,7 @@ public import PomeloRedis
     /// Writes each user's set, the index of this server and the sequence at once, all or nothing.
     ///
     /// - Complexity: one round trip.
-    /// - Throws: `RedisError`; `PomeloError` `.notRunning` when another instance of this server has its id: nothing is
+    /// - Throws: `RedisError`; `PomeloError` `.replaced` when another instance of this server has its id: nothing is
     ///   written then.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
         let keys = [leaseKey(own), revokedKey(own), uidsKey(own)] + (online + offline).map { statusKey($0) }
@@ -148,7 +148,7 @@ public import PomeloRedis
     /// Claims a user id by a script that compares and sets at once.
     ///
     /// - Complexity: one round trip; one more for the first call of the script.
-    /// - Throws: `RedisError`; the claim may have been granted then. `PomeloError` `.notRunning` when another instance
+    /// - Throws: `RedisError`; the claim may have been granted then. `PomeloError` `.replaced` when another instance
     ///   of this server has its id: nothing is claimed.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
         let reply = try await redis.run(

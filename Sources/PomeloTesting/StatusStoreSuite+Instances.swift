@@ -20,7 +20,7 @@ extension StatusStoreSuite {
             try await live.cleanUp("connector-1", instance: before.instance) {}
             throw SuiteFailure("a clean-up went on that was for another instance")
         } catch let error as PomeloError {
-            try expect("the error", error.code, .notRunning)
+            try expect("the error", error.code, .replaced)
         }
         try expect("status of the next instance", try await live.areOnline(["ann", "bob"]), [true, false])
         try expect("its binding", try await live.holders(of: ["ann", "bob"]), [holder, nil])
@@ -47,7 +47,7 @@ extension StatusStoreSuite {
             }
             throw SuiteFailure("a clean-up went on although the server is back")
         } catch let error as PomeloError {
-            try expect("the error", error.code, .notRunning)
+            try expect("the error", error.code, .replaced)
         }
         let instances = try await live.holders(of: users).map { $0?.instance }
         try expect("the next instance's bindings", Set(instances), [instance(of: "connector-1")])
@@ -75,7 +75,7 @@ extension StatusStoreSuite {
                 try await late()
                 throw SuiteFailure("a former instance wrote")
             } catch let error as PomeloError {
-                try expect("the error", error.code, .notRunning)
+                try expect("the error", error.code, .replaced)
             }
         }
         try await old.release(["bob"])

@@ -101,7 +101,7 @@ import Testing
         let before = try await reaper.holders(of: users)
         #expect(Set(before.map { $0?.instance }) == [world.cluster["connector-1"].instance])
         await world.cluster.advance(by: .milliseconds(4100), step: .milliseconds(50))
-        #expect(outcome.entries == ["notRunning"])
+        #expect(outcome.entries == ["replaced"])
         #expect(try await reaper.holders(of: users) == before)
         #expect(try await reaper.areOnline(users).allSatisfy { $0 })
         #expect(try await reaper.publishedUsers().isEmpty)
