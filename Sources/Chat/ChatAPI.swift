@@ -32,6 +32,8 @@ enum ChatAPI {
         var code = 200
         var host: String
         var port: Int
+        /// Which connector that is, for people; not in the public demos.
+        var id: ServerID
     }
 
     struct Enter: Body {

@@ -37,11 +37,11 @@ export const tests = {
     onEachScreen(async (browser, shape) => {
       const [name, room] = ['W'.repeat(20), 'M'.repeat(20)];
       const others = await Promise.all(['bob', 'cleo', 'dora'].map((friend) => enter(gate, friend, room)));
-      const { host, port } = await askGate(gate, name);
+      const { id } = await askGate(gate, name);
       const page = await comeIn(browser, `http://127.0.0.1:${pagePort}/`, name, room, shape);
       await page.until(`document.querySelector('#count').textContent === '4 people'`);
       await inEachScheme(page, { root, shape, name: 'longest' });
-      const parts = { '#place': room, '#connector': `connector ${host}:${port}`, '.own .label': `${name} (you)` };
+      const parts = { '#place': room, '#connector': `on ${id}`, '.own .label': `${name} (you)` };
       const seen = await page.run(whole, [...Object.keys(parts), '#count', '#leave', '#condition']);
       for (const { selector, text, size, isWhole } of seen) {
         assert.ok(isWhole, `${selector} is cut off or covered: ${text}`);

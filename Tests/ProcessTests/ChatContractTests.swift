@@ -34,6 +34,7 @@ import Testing
             #expect(first == second)
             #expect(first["code"] == 200 && first["host"] == "127.0.0.1")
             ports.insert(first["port"]?.int ?? 0)
+            #expect(chat.clientPorts[first["id"]?.string ?? ""].map(Int64.init) == first["port"]?.int)
         }
         let expected = ["connector-server-1", "connector-server-2"].compactMap { chat.clientPorts[$0].map(Int64.init) }
         #expect(ports == Set(expected))

@@ -26,20 +26,21 @@ const report = {
   state(state) {
     page.state.dataset.state = state;
     page.condition.textContent = conditions[state];
-    page.connector.textContent = state === 'online' ? `connector ${connector}` : '';
+    page.connector.textContent = state === 'online' ? `on ${connector}` : '';
     page.send.disabled = state !== 'online';
     if (state === 'reconnecting') log.notice(`Connection to ${connector} lost. Coming back…`, { isBad: true });
   },
-  entered(users, place) {
+  entered(users, server, address) {
     const before = connector;
-    connector = place;
+    connector = server;
+    const place = server === address ? server : `${server} (${address})`;
     showHouse();
     setMembers(users);
     if (isReloaded) log.notice('The page was reloaded. What was said before is not kept.');
     isReloaded = false;
-    if (before === null) log.notice(`You are in ${visit.room}, on connector ${place}.`);
-    else if (before === place) log.notice(`You are back, on the same connector ${place}.`);
-    else log.notice(`You are back, and moved to another connector: ${place}.`);
+    if (before === null) log.notice(`You are in ${visit.room}, on ${place}.`);
+    else if (before === server) log.notice(`You are back, on ${place} as before.`);
+    else log.notice(`You are back, and moved to ${place}.`);
   },
   gap() {
     log.notice('Messages may be missing here. The list of people is asked for anew.', { isBad: true });

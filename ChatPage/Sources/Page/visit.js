@@ -61,7 +61,7 @@ export class Visit {
   // ---- inside
 
   async #enter(patienceSeconds) {
-    const { host, port } = await this.#askGate();
+    const { host, port, id } = await this.#askGate();
     if (this.#over) throw new Error('left while entering');
     const client = this.#newClient();
     this.#client = client;
@@ -81,7 +81,7 @@ export class Visit {
       const { users, stale } = await this.#enterRoom(client, patienceSeconds);
       if (!client.connected) throw new Error('lost while entering');
       client.on('disconnect', () => this.#lost());
-      this.report.entered(users, `${host}:${port}`);
+      this.report.entered(users, id ?? `${host}:${port}`, `${host}:${port}`);
       this.report.state('online');
       this.#release();
       if (stale) this.#listLater(client);
