@@ -8,12 +8,15 @@ import PomeloUV
 /// `Chat --env development --id connector-server-1`, or as pomelo writes it `Chat env=development id=…`.
 struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "serve", abstract: "Runs one server until SIGTERM.")
+        CommandConfiguration(
+            commandName: "serve", abstract: "Runs one server until SIGTERM.", usage: usage)
     }
+
+    static var usage: String { "\(Program.self) --id <id> [--env <env>] [--config <folder>] [<key=value> ...]" }
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: "The server's id in servers.json; else POMELO_ID.")
+    @Option(help: "The server's id in servers.json, which is needed here or in POMELO_ID.")
     var id: String?
 
     @Flag(help: "Brings the program's own tasks onto the event loop too.")
@@ -31,6 +34,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
                 Console.error("note: this Swift runtime has no executor hooks; own tasks run on its thread pool")
             }
             _ = try LogLevel.read()
+            if let word = pairs.first(where: { !$0.contains("=") }) {
+                let verbs = VerbFirst.verbs.joined(separator: ", ")
+                throw PomeloError(.configuration, "\"\(word)\" is neither key=value nor one of the commands: \(verbs)")
+            }
             var arguments = try ProcessArguments(pairs)
             arguments.env = options.env ?? arguments.env
             arguments.id = (id ?? arguments.id?.rawValue ?? EnvironmentVariables.ofProcess.id).map { ServerID($0) }

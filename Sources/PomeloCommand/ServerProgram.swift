@@ -37,7 +37,7 @@ extension ServerProgram {
 ///
 /// The parser takes a word behind options for an argument of the verb that need not be named.
 enum VerbFirst {
-    private static let verbs: Set = ["serve", "list", "redis", "health", "help"]
+    static let verbs = ["serve", "list", "redis", "health", "help"]
     private static let valued: Set = ["--env", "--config", "--id"]
 
     static func ordered(_ words: [String]) -> [String] {
@@ -52,6 +52,11 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "\(Program.self)", abstract: "Runs one server of \(Program.folder)/servers.json.",
+            usage: """
+                \(ServeCommand<Program>.usage)
+                \(Program.self) list | redis [--env <env>] [--config <folder>]
+                \(Program.self) health --id <id> [--env <env>] [--config <folder>]
+                """,
             subcommands: [
                 ServeCommand<Program>.self, ListCommand<Program>.self, RedisSubcommand<Program>.self,
                 HealthCommand<Program>.self,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
-// Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, ServerFileReader,
-// ClientEntryReader, ProcessArguments.
+// Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, Nearness,
+// ServerFileReader, ClientEntryReader, ProcessArguments.
 import Foundation
 public import PomeloContract
 public import PomeloJSON
@@ -80,6 +80,19 @@ public struct Configuration: Sendable {
     /// The record of `master.json`; nil in a configuration made by hand without one.
     public var master: ServerRecord? { servers.first { $0.type == .master } }
 
+    /// The environments that `servers.json` has servers for; empty when nobody says.
+    package var environments: [String] { folder.isEmpty ? [] : file("servers").sectionsAndFolders }
+
+    /// A server's own keys that are nearly ones of the framework, which it lacks.
+    package func misspelt(_ id: ServerID) -> [(key: String, meant: String)] {
+        self[id].map(ServerFileReader.misspelt) ?? []
+    }
+
+    /// The server's own key that may be meant for one of the framework, as the end of a message; or nothing.
+    package func hint(for key: String, of id: ServerID) -> String {
+        ServerFileReader.hint(for: key, among: self[id]?.metadata.keys ?? [])
+    }
+
     /// The types of servers, the master's aside, sorted.
     public var serverTypes: [ServerType] { Set(servers.map(\.type)).subtracting([.master]).sorted() }
 
@@ -109,15 +122,18 @@ public struct Configuration: Sendable {
 
     /// The part of a file that counts for this environment, as a type, strictly: a key that nobody asks for is refused.
     ///
-    /// What may be left out is optional in the type; options with defaults of their own are `FileOptions`.
+    /// What may be left out is optional in the type; options with defaults of their own are `FileOptions`. With a key
+    /// the type is that of its value, and the other keys are for others.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the path of the key that is missing, unknown or
     ///   has a wrong value; or line and column, when the file is not JSON.
-    public func decode<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+    public func decode<Value: Decodable>(
+        _ name: String, as type: Value.Type = Value.self, under key: String? = nil
+    ) throws -> Value {
         let part = try file(name).whole()
         do {
-            return try variables(of: name).decode(type, from: part.value, of: part.path)
-        } catch let error as PomeloError where !part.others.isEmpty {
+            return try variables(of: name).decode(type, from: part.value, under: key, of: part.path)
+        } catch let error as PomeloError where !part.others.isEmpty && !part.others.contains(key ?? "") {
             let there = part.others.joined(separator: ", ")
             let hint = "the file has no section \"\(env)\" and was taken whole; it has: \(there)"
             throw PomeloError(.configuration, "\(error.message); \(hint)", cause: error)

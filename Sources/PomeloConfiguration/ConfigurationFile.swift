@@ -28,6 +28,10 @@ struct ConfigurationFile {
     ///
     /// - Throws: `PomeloError` `.configuration`.
     func whole() throws -> Part {
+        guard !name.contains("/") else {
+            let place = "in the folder \(folder), or in \(folder)/\(env)"
+            throw PomeloError(.configuration, "\"\(name)\" is a path: give the name of a file \(place)")
+        }
         if FileManager.default.fileExists(atPath: shared) {
             let document = try parse(shared)
             if let section = document[env], section.isTruthy { return Part(value: section, path: shared) }
@@ -69,14 +73,27 @@ struct ConfigurationFile {
             .sorted()
     }
 
+    /// The environments that a file of sections has, in whatever form.
+    var sectionsAndFolders: [String] {
+        guard FileManager.default.fileExists(atPath: shared) else { return environments }
+        do {
+            return Self.sections(of: try parse(shared))
+        } catch {
+            // What is wrong with the file is said by who needs it.
+            return []
+        }
+    }
+
     /// The files whose keys variables may be: the framework's, and the application's that are there.
     static func names(folder: String, env: String) -> [String] {
         let own: Set = ["cluster", "connector", "globalChannel", "limits", "master", "redis", "rpc", "status"]
         let there = folder.isEmpty ? [] : entries(of: folder) + entries(of: "\(folder)/\(env)")
         let files = there.filter { $0.hasSuffix(".json") }.map(Configuration.plain)
-        // They hold lists, whose entries have no names.
-        return own.union(files).subtracting(["servers", "crons"]).sorted()
+        return own.union(files).subtracting(lists).sorted()
     }
+
+    /// Files whose entries have no names, and so no variables.
+    static let lists = ["servers", "crons"]
 
     private static func entries(of folder: String) -> [String] {
         do {

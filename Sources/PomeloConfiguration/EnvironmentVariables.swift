@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import Foundation
-import PomeloBytes
 
 /// The environment variables that stand above the files of a configuration folder.
 ///
@@ -68,50 +67,43 @@ public struct EnvironmentVariables: Sendable {
         files.filter { variable.hasPrefix(name($0) + "_") }.max { $0.utf8.count < $1.utf8.count }
     }
 
-    /// One line for each `POMELO_*` variable that is neither known nor of one of the files, with the nearest that is.
+    /// One line for each `POMELO_*` variable that is neither known nor of one of the files; with the nearest that is,
+    /// or else with those that there are.
     func unknown(among files: [String]) -> [String] {
         let unknown = values.keys.filter {
             $0.hasPrefix("POMELO_") && !Self.own.contains($0) && Self.file(of: $0, among: files) == nil
         }
-        return unknown.sorted().map { variable in
-            let prefixes = files.map { Self.name($0) + "_" }
-            let nearest = (Self.own + prefixes).min {
-                Self.distance(variable, from: $0) < Self.distance(variable, from: $1)
-            }
-            let isFile = nearest.map(prefixes.contains) ?? false
-            return "\(variable) means nothing; the nearest is \(nearest ?? "")\(isFile ? "…" : "")"
-        }
+        return unknown.sorted().map { "\($0.prefix(Self.longestShown)) means nothing\(Self.hint($0, files))" }
     }
 
-    /// To a prefix, only what stands where it would counts.
-    private static func distance(_ variable: String, from known: String) -> Int {
-        guard known.hasSuffix("_") else { return editDistance(variable, known) }
+    /// A name that is no name may be as long as its system allows.
+    private static let longestShown = 128
+
+    private static func hint(_ variable: String, _ files: [String]) -> String {
+        if let file = file(of: variable, among: ConfigurationFile.lists) {
+            return ": \(file).json has no variables, for its entries have no names"
+        }
+        let prefixes = files.map { name($0) + "_" }
+        // Of a name of a key, only what stands where the file's name would counts.
+        let near = prefixes.filter { nearest(prefix(of: variable, like: $0), [$0]) != nil }
+        if let nearest = nearest(variable, own) ?? near.min(by: { distance(variable, $0) < distance(variable, $1) }) {
+            return "; the nearest is \(nearest)\(prefixes.contains(nearest) ? "…" : "")"
+        }
+        return "; known are: \((own + prefixes.map { $0 + "…" }).sorted().joined(separator: ", "))"
+    }
+
+    private static func nearest(_ variable: String, _ known: [String]) -> String? {
+        Nearness.nearest(to: variable, among: known, behind: "POMELO_")
+    }
+
+    private static func distance(_ variable: String, _ prefix: String) -> Int {
+        Nearness.distance(Self.prefix(of: variable, like: prefix), prefix)
+    }
+
+    /// As many words of a variable as a prefix has.
+    private static func prefix(of variable: String, like prefix: String) -> String {
         let parts = variable.split(separator: "_", omittingEmptySubsequences: false)
-        let count = known.dropLast().split(separator: "_").count
-        return editDistance(parts.prefix(count).joined(separator: "_") + "_", known)
-    }
-
-    /// The name that is most like this one; of several the longest.
-    static func nearest(to name: String, among known: [String]) -> String? {
-        known.min { (editDistance(name, $0), $1.utf8.count) < (editDistance(name, $1), $0.utf8.count) }
-    }
-
-    /// Bytes to insert, remove or replace.
-    ///
-    /// - Source: V. I. Levenshtein, 1966.
-    private static func editDistance(_ one: String, _ other: String) -> Int {
-        let other = Bytes(other.utf8)
-        var row = Array(0...other.count)
-        for (line, byte) in one.utf8.enumerated() {
-            var diagonal = row[0]
-            row[0] = line + 1
-            for column in other.indices {
-                let replaced = diagonal + (other[column] == byte ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, diagonal + 1, row[column] + 1)
-            }
-        }
-        return row[other.count]
+        return parts.prefix(prefix.dropLast().split(separator: "_").count).joined(separator: "_") + "_"
     }
 }
 

@@ -31,17 +31,27 @@ package struct FileVariables: Sendable {
     package func check(_ known: [[String]], of path: String) throws {
         let names = known.map { EnvironmentVariables.name(file, $0) }
         guard let unknown = values.keys.filter({ !names.contains($0) }).min() else { return }
-        let nearest = EnvironmentVariables.nearest(to: unknown, among: names)
-        let hint = nearest.map { "; the nearest is \($0)" } ?? ""
+        let prefix = EnvironmentVariables.name(file) + "_"
+        let nearest = Nearness.nearest(to: unknown, among: names, behind: prefix)
+        let all = names.isEmpty ? "none" : names.joined(separator: ", ")
+        let hint = nearest.map { "; the nearest is \($0)" } ?? "; known are: \(all)"
         throw PomeloError(.configuration, "\(otherNames[unknown] ?? unknown) is no key of \(path)\(hint)")
     }
 
     /// A value of a type, read strictly, with the variables above it.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, or the variable, and the path of the key.
-    func decode<Value: Decodable>(_ type: Value.Type, from json: JSON, of path: String) throws -> Value {
+    func decode<Value: Decodable>(
+        _ type: Value.Type, from json: JSON, under key: String? = nil, of path: String
+    ) throws -> Value {
         do {
-            return try JSONCoder.decode(type, from: try over(json, of: path), unknownKeys: .refused)
+            let whole = try over(json, of: path)
+            guard let key else { return try JSONCoder.decode(type, from: whole, unknownKeys: .refused) }
+            // As an object of this key alone, so that an error has it in its path.
+            let part: JSON = whole[key].map { [key: $0] } ?? [:]
+            let values = try JSONCoder.decode([Text: Value].self, from: part, unknownKeys: .refused)
+            guard let value = values[Text(key)] else { throw PomeloError(.configuration, "\(path): \(key) is missing") }
+            return value
         } catch let error as DecodingError {
             let place = self[error.keyPath] == nil ? path : name(error.keyPath)
             throw PomeloError(.configuration, "\(place): \(error.plainText)", cause: error)

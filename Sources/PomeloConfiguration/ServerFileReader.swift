@@ -51,7 +51,10 @@ struct ServerFileReader {
         let isFrontend = try reader.bool("frontend") ?? false
         let port = try reader.int("port", in: 1...65535)
         // pomelo's gates have no RPC port; here every server has one, if only a free one.
-        guard port != nil || isFrontend else { throw PomeloError(.configuration, "\(place): port of \(id) is missing") }
+        guard port != nil || isFrontend else {
+            let hint = hint(for: "port", among: reader.rest.keys)
+            throw PomeloError(.configuration, "\(place): port of \(id) is missing\(hint)")
+        }
         var record = ServerRecord(
             id: ServerID(id), type: type, host: try reader.host("host") ?? "127.0.0.1", port: port ?? 0,
             clientHost: try reader.string("clientHost"), isFrontend: isFrontend, bind: try reader.host("bind"),
@@ -83,6 +86,29 @@ struct ServerFileReader {
         fields["auto-restart"] = .bool(record.launch.restarts)
         fields["restart-force"] = .bool(record.launch.restartsByForce)
         return fields
+    }
+
+    /// The keys that `record` asks for.
+    private static let keys = [
+        "id", "host", "port", "clientHost", "clientPort", "clients", "frontend", "bind", "max-connections", "weight", "args",
+        "cpu",
+        "auto-restart", "restart-force",
+    ]
+
+    /// The first of the application's own keys that may be meant for this one, as the end of a message.
+    static func hint(for key: String, among own: [String]) -> String {
+        let written = own.first { Nearness.misspelt($0, among: [key]) != nil }
+        return written.map { "; it has \"\($0)\", which is another key" } ?? ""
+    }
+
+    /// The application's own keys of a record that may be meant for keys of the framework, which the record lacks.
+    static func misspelt(in record: ServerRecord) -> [(key: String, meant: String)] {
+        var given = fields(record)
+        if record.host == "127.0.0.1" { given["host"] = nil }
+        let absent = keys.filter { given[$0]?.isTruthy != true }
+        return record.metadata.keys.compactMap { key in
+            Nearness.misspelt(key, among: absent).map { (key, $0) }
+        }
     }
 
     static func checkUnique(_ servers: [ServerRecord], _ file: String) throws {

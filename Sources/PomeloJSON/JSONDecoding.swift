@@ -47,8 +47,8 @@ public enum JSONCoder {
 
     /// Reads a value from JSON already parsed.
     ///
-    /// - Throws: `DecodingError`; when unknown keys are refused, `.dataCorrupted` with the path of an object and the
-    ///   keys in it that the type never asked for. What is decoded as ``JSON`` may hold any.
+    /// - Throws: `DecodingError`; when unknown keys are refused, `.dataCorrupted` with the path of an object, the keys
+    ///   in it that the type never asked for, and those that it did. What is decoded as ``JSON`` may hold any.
     public static func decode<Value: Decodable>(
         _ type: Value.Type, from json: JSON, unknownKeys: UnknownKeys
     ) throws -> Value {
@@ -117,13 +117,18 @@ final class JSONKeyLedger {
 
     func ask(_ key: String, of object: Int) { asked[object, default: []].insert(Text(key)) }
 
+    private func known(_ object: Int) -> String {
+        guard let known = asked[object], !known.isEmpty else { return "none" }
+        return known.sorted().map(\.string).joined(separator: ", ")
+    }
+
     func check(_ document: JSONDocument) throws {
         for object in opened {
             let unknown = document.keys(of: object).filter { asked[object]?.contains(Text($0)) != true }
             guard unknown.isEmpty else {
                 let context = DecodingError.Context(
                     codingPath: document.path(to: object),
-                    debugDescription: "unknown key \(unknown.joined(separator: ", "))")
+                    debugDescription: "unknown key \(unknown.joined(separator: ", ")); known are: \(known(object))")
                 throw DecodingError.dataCorrupted(context)
             }
         }

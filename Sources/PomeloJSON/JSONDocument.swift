@@ -52,7 +52,7 @@ extension JSONDocument {
     func float(_ index: Int) throws -> Float {
         let number = try number(index, as: Float.self)
         let narrow = Float(number)
-        guard narrow.isFinite || !number.isFinite else { throw outOfRange(Float.self, index) }
+        guard narrow.isFinite || !number.isFinite else { throw outOfRange("a number that a Float holds", index) }
         return narrow
     }
 
@@ -70,11 +70,12 @@ extension JSONDocument {
         switch tape.nodes[index] {
         case .int(let number): value = Value(exactly: number)
         case .uint(let number): value = Value(exactly: number)
+        case .double(let number) where number != number.rounded(): throw outOfRange("a whole number", index)
         case .double(let number): value = JSON.integer(number)
         case .rounded: value = nil
         default: throw mismatch("a number", Value.self, index)
         }
-        guard let value else { throw outOfRange(Value.self, index) }
+        guard let value else { throw outOfRange("a whole number from \(Value.min) to \(Value.max)", index) }
         return value
     }
 
@@ -207,9 +208,9 @@ extension JSONDocument {
         return isNull(index) ? .valueNotFound(type, context) : .typeMismatch(type, context)
     }
 
-    private func outOfRange(_ type: any Any.Type, _ index: Int) -> DecodingError {
+    private func outOfRange(_ wanted: String, _ index: Int) -> DecodingError {
         let context = DecodingError.Context(
-            codingPath: path(to: index), debugDescription: "The number is none of \(type).")
+            codingPath: path(to: index), debugDescription: "Expected \(wanted), found another number.")
         return .dataCorrupted(context)
     }
 }

@@ -147,7 +147,12 @@ extension RedisConfiguration: Decodable {
         guard !RedisURL.isEncrypted(text) else {
             throw read.wrong("url", "\(Self.urlForm): encrypted connections (rediss://) are not supported")
         }
-        guard let url = RedisURL(text) else { throw read.wrong("url", Self.urlForm) }
+        let url: RedisURL
+        do {
+            url = try RedisURL(text)
+        } catch {
+            throw read.wrong("url", "\(Self.urlForm): \(error.description)")
+        }
         host = url.host
         port = url.port ?? port
         db = url.db ?? db

@@ -14,26 +14,31 @@ struct RedisURL: Equatable {
     /// Whether the text asks for TLS, which is not there.
     static func isEncrypted(_ text: String) -> Bool { text.lowercased().hasPrefix("rediss://") }
 
-    /// `nil` when the text has another form.
-    init?(_ text: String) {
+    /// What is wrong with a text, without any of it: it may hold a password.
+    struct Misfit: Error, Equatable { let description: String }
+
+    init(_ text: String) throws(Misfit) {
         let scheme = "redis://"
-        guard text.hasPrefix(scheme) else { return nil }
+        guard text.hasPrefix(scheme) else { throw Misfit(description: "it does not begin with redis://") }
         var rest = text.dropFirst(scheme.count)
         if let at = rest.lastIndex(of: "@") {
-            guard readUser(rest[..<at]) else { return nil }
+            guard readUser(rest[..<at]) else {
+                throw Misfit(
+                    description: "a % in its user or password is not followed by two hexadecimal digits of a text")
+            }
             rest = rest[rest.index(after: at)...]
         }
         if let slash = rest.firstIndex(of: "/") {
             let path = rest[rest.index(after: slash)...]
             if !path.isEmpty {
-                guard let number = Int(path), number >= 0 else { return nil }
+                guard let number = Int(path), number >= 0 else {
+                    throw Misfit(description: "its db is no number from 0")
+                }
                 db = number
             }
             rest = rest[..<slash]
         }
-        guard let (name, number) = Self.place(rest) else { return nil }
-        host = name
-        port = number
+        (host, port) = try Self.place(rest)
     }
 
     private mutating func readUser(_ text: Substring) -> Bool {
@@ -47,13 +52,17 @@ struct RedisURL: Equatable {
     }
 
     /// `host`, `host:port` or `[v6]:port`.
-    private static func place(_ text: Substring) -> (String, Int?)? {
+    private static func place(_ text: Substring) throws(Misfit) -> (String, Int?) {
         // The last colon behind a bracket is a port's.
         let end = text.lastIndex(of: "]") ?? text.startIndex
         let colon = text[end...].lastIndex(of: ":")
-        guard let host = SocketAddress.host(String(text[..<(colon ?? text.endIndex)])) else { return nil }
+        guard let host = SocketAddress.host(String(text[..<(colon ?? text.endIndex)])) else {
+            throw Misfit(description: "its host is neither a name nor an address")
+        }
         guard let colon else { return (host, nil) }
-        guard let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port) else { return nil }
+        guard let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port) else {
+            throw Misfit(description: "its port is no number from 1 to 65535")
+        }
         return (host, port)
     }
 

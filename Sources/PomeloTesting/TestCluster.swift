@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
 public import PomeloLoop
+import Testing
 
 /// Several servers in one process: a clock that tests move, calls over a `LoopbackNetwork`, clients without sockets,
 /// and a registry in memory in the place of the cluster plugin.
@@ -194,8 +195,17 @@ public import PomeloLoop
         for server in running { servers[server]?.application.servers.remove([id]) }
     }
 
-    /// Connects a client to a frontend; nil when it was refused.
-    public func connect(_ id: ServerID) -> TestSocket? { servers[id]?.connector.connect() }
+    /// Connects a client to a frontend; nil when it was refused, or the frontend does not run.
+    ///
+    /// An id that no frontend has is an issue of the test, which names those there are.
+    public func connect(_ id: ServerID) -> TestSocket? {
+        let frontends = (records + servers.values.map(\.application.record)).filter(\.isFrontend).map(\.id)
+        if !frontends.contains(id) {
+            let known = Set(frontends).sorted().map(\.rawValue).joined(separator: ", ")
+            Issue.record("no frontend of the cluster is called \(id.rawValue.debugDescription); there are: \(known)")
+        }
+        return servers[id]?.connector.connect()
+    }
 
     /// Tells every server's publishers that Redis is back; returns at once.
     public func redisReturned() {

@@ -19,7 +19,8 @@ enum PortHolder {
             let isHolder = entries(of: folder).contains { links.contains(target(of: "\(folder)/\($0)")) }
             guard isHolder else { continue }
             let command = read("/proc/\(process)/comm").split(separator: "\n").first ?? "?"
-            return "process \(process) (\(command))"
+            let isTwin = process != "\(getpid())" && arguments(of: process) == arguments(of: "self")
+            return "process \(process) (\(command))\(isTwin ? ", which the same command started: it runs already" : "")"
         }
         return nil
     }
@@ -32,6 +33,11 @@ enum PortHolder {
             guard let hex = words[1].split(separator: ":").last, Int(hex, radix: 16) == port else { return nil }
             return String(words[9])
         }
+    }
+
+    /// The words behind a program's name.
+    private static func arguments(of process: String) -> [Substring] {
+        Array(read("/proc/\(process)/cmdline").split(separator: "\0").dropFirst())
     }
 
     private static func read(_ path: String) -> String {

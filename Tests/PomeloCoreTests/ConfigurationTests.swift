@@ -87,6 +87,9 @@ import Testing
         Bad("an id with a brace", chat: #"{"id":"{a","port":1}"#, says: "servers.json", "{a"),
         Bad("an id that is a number", chat: #"{"id":1,"port":1}"#, says: "servers.json", "id must be a text"),
         Bad("no port", chat: #"{"id":"a"}"#, says: "servers.json", "port of a is missing"),
+        Bad(
+            "a port in capitals", chat: #"{"id":"a","PORT":1,"ports":[1]}"#,
+            says: #"port of a is missing; it has "PORT", which is another key"#),
         Bad("a weight of 0", chat: #"{"id":"a","port":1,"weight":0}"#, says: "servers.json", "chat[0]", "weight"),
         Bad("args that are a number", chat: #"{"id":"a","port":1,"args":1}"#, says: "servers.json", "args must be"),
         Bad("args with a number", chat: #"{"id":"a","port":1,"args":["x",1]}"#, says: "servers.json", "args must be"),

@@ -61,6 +61,11 @@ import Testing
             "POMELO_ROOMS_MAX_SEAT", "7",
             "POMELO_ROOMS_MAX_SEAT is no key of config/rooms.json; the nearest is POMELO_ROOMS_MAX_SEATS"
         ),
+        (
+            "POMELO_ROOMS_WINDOWS", "7",
+            "POMELO_ROOMS_WINDOWS is no key of config/rooms.json; known are: POMELO_ROOMS_MAX_SEATS, "
+                + "POMELO_ROOMS_PAUSE_SECONDS, POMELO_ROOMS_IS_OPEN, POMELO_ROOMS_COLOUR, POMELO_ROOMS_TITLE"
+        ),
     ]
 
     @Test(arguments: mistakes) func aMistakeNamesTheVariable(_ name: String, _ value: String, _ says: String) throws {
@@ -91,7 +96,7 @@ import Testing
         #expect(options.fight.level == 2 && options.areas == 4)
         for (name, value, says) in [
             ("POMELO_GAME_AREAS", "many", "POMELO_GAME_AREAS must be a number"),
-            ("POMELO_GAME_AREAS", "1.5", "POMELO_GAME_AREAS: areas: The number is none of Int."),
+            ("POMELO_GAME_AREAS", "1.5", "POMELO_GAME_AREAS: areas: Expected a whole number, found another number."),
             ("POMELO_GAME_FIGHT_IS_ON", "1", "POMELO_GAME_FIGHT_IS_ON must be true or false"),
             ("POMELO_GAME_NAMES", "b", "POMELO_GAME_NAMES must be a list, as JSON"),
             (
@@ -145,7 +150,25 @@ import Testing
         #expect(lines.count == 3)
         #expect(lines[0] == "POMELO_CONECTOR_MAX_PENDING means nothing; the nearest is POMELO_CONNECTOR_…")
         #expect(lines[1] == "POMELO_SECRT means nothing; the nearest is POMELO_SECRET")
-        #expect(lines[2].hasPrefix("POMELO_SERVERS_CHAT means nothing; the nearest is "))
+        #expect(
+            lines[2]
+                == "POMELO_SERVERS_CHAT means nothing: servers.json has no variables, for its entries have no names")
+    }
+
+    /// A suggestion that is none of what was meant is worse than none.
+    @Test func whereNothingIsNearAllAreNamed() throws {
+        let variables = [
+            "POMELO_XYZZY_PLUGH": "1", "POMELO_\(String(repeating: "A_", count: 5000))": "1", "POMELO_": "1",
+            "POMELO_CRONS_0_TIME": "1", "POMELO_名前": "1", "POMELO_REDS_HOST": "1",
+        ]
+        let lines = try read(["rooms.json": "{}"], variables) { $0.unknownVariables() }
+        #expect(lines.count == variables.count && lines.allSatisfy { $0.utf8.count < 600 })
+        let known = "; known are: POMELO_BIND, POMELO_CLUSTER_…, POMELO_CONFIG, POMELO_CONNECTOR_…, POMELO_ENV, "
+        #expect(lines.filter { $0.contains(known) }.count == 4)
+        #expect(
+            lines.contains(
+                "POMELO_XYZZY_PLUGH means nothing" + (lines.last { $0.contains(known) } ?? "").drop { $0 != ";" }))
+        #expect(lines.contains("POMELO_REDS_HOST means nothing; the nearest is POMELO_REDIS_…"))
     }
 
     @Test func aVariableOfAFileThatOptionsAreReadFromIsKnownWithoutTheFile() throws {

@@ -81,6 +81,10 @@ import Testing
                 app.after(.serial())
             },
         ] { #expect(try await start(half).contains("one part")) }
+        #expect(
+            try await start { $0.globalAfter(time) }
+                == "chat-1 has one part of TimeFilter alone: add it whole, as in app.globalFilter(.serial()), "
+                + "or the same filter to both parts")
         let whole = try cluster().make("chat-1") { app in
             app.before(serial)
             app.after(serial)

@@ -121,7 +121,9 @@ struct OnlineTime: Plugin {
     }
 
     static let wrong: [String: (JSONObject, String)] = [
-        "a misspelled key": (["onlineTime": ["raport": 60]], "onlineTime, onlineTime: unknown key raport"),
+        "a misspelled key": (
+            ["onlineTime": ["raport": 60]], "onlineTime, onlineTime: unknown key raport; known are: report, servers"
+        ),
         "the wrong kind": (["onlineTime": ["report": "often"]], "onlineTime, onlineTime: report: Expected a number"),
         "no object": (["onlineTime": 60], "onlineTime, onlineTime: Expected an object"),
         "another component": (["onlinetime": [:]], "onlineTime: it has no component onlinetime"),

@@ -53,7 +53,10 @@ import Testing
     static let mistakes = [
         (#"{"areas":2}"#, "config/game.json: fight is missing"),
         (#"{"areas":2,"fight":{"isOn":1}}"#, "config/game.json: fight.isOn: Expected true or false, found a number."),
-        (#"{"areas":2,"fight":{"isOn":true,"leval":1}}"#, "config/game.json: fight: unknown key leval"),
+        (
+            #"{"areas":2,"fight":{"isOn":true,"leval":1}}"#,
+            "config/game.json: fight: unknown key leval; known are: isOn, level"
+        ),
         ("{\"areas\":2,\n \"fight\":}", "config/game.json is not JSON: line 2, column 10: expected a value"),
         (
             #"{"production":{"areas":2,"fight":{"isOn":true}}}"#,
@@ -68,6 +71,40 @@ import Testing
             let error = try #require(throws: PomeloError.self) { try app.loadConfig("game", as: Game.self) }
             #expect(error.code == .configuration && error.message.replacing(folder, with: "config") == says)
             #expect(app.get("game") == nil)
+        }
+    }
+
+    /// Two parts of an application share a file.
+    @Test @Loop func aTypeMayBeOfOneKeyOfAFile() throws {
+        struct Herbs: Codable, Equatable { var rate: Int }
+        struct Loose: Codable { var rate: Int? }
+        let text = #"{"size":1,"herbs":{"rate":3},"fight":{"isOn":true},"é":{"isOn":1}}"#
+        try withFolder(["game.json": text]) { folder in
+            let app = try app(folder)
+            #expect(try app.loadConfig("game", as: Herbs.self, under: "herbs") == Herbs(rate: 3))
+            #expect(try app.loadConfig("game", as: Game.Fight.self, under: "fight").isOn)
+            #expect(app.get("game")?["herbs"]?["rate"] == 3)
+            for (key, says) in [
+                ("fight", "config/game.json: fight: unknown key isOn; known are: rate"),
+                ("trees", "config/game.json: trees is missing"), ("", "config/game.json:  is missing"),
+                ("e\u{301}", "config/game.json: e\u{301} is missing"),
+            ] {
+                let error = try #require(throws: PomeloError.self) {
+                    try app.loadConfig("game", as: Loose.self, under: key)
+                }
+                #expect(error.message.replacing(folder, with: "config") == says)
+            }
+        }
+    }
+
+    @Test(arguments: ["../game", "config/game.json", "/etc/passwd", "a/../game"])
+    @Loop func aPathIsNoNameOfAFile(_ path: String) throws {
+        try withFolder(["game.json": "{}"]) { folder in
+            let app = try app(folder)
+            let error = try #require(throws: PomeloError.self) { try app.loadConfig(path) }
+            #expect(
+                error.message.contains("\"\(path.replacing(".json", with: ""))\" is a path: give the name of a file"))
+            #expect(throws: PomeloError.self) { try app.loadConfig(path, as: Game.self) }
         }
     }
 
@@ -92,8 +129,8 @@ import Testing
         #expect(try options(#"{"names":[]}"#).names.isEmpty)
         for (text, says) in [
             (#"{"fight":{"level":"3"}}"#, "config/game.json: fight.level: Expected a number, found a string."),
-            (#"{"fight":{"lvl":3}}"#, "config/game.json: fight: unknown key lvl"),
-            (#"{"area":3}"#, "config/game.json: unknown key area"),
+            (#"{"fight":{"lvl":3}}"#, "config/game.json: fight: unknown key lvl; known are: isOn, level"),
+            (#"{"area":3}"#, "config/game.json: unknown key area; known are: areas, fight, names"),
         ] {
             let error = try #require(throws: PomeloError.self) { try options(text) }
             #expect(error.message == says)

@@ -85,7 +85,8 @@ import Testing
         (#"{"commandTimeoutSeconds":0}"#, "commandTimeoutSeconds"),
         (#"{"connectTimeoutSeconds":"1"}"#, "connectTimeoutSeconds"),
         (#"{"maxPendingCommands":1}"#, "maxPendingCommands"), (#"{"url":"http://x"}"#, "url"),
-        (#"{"url":"redis://x","port":1}"#, "port"), (#"{"url":"redis://x","host":"y"}"#, "host"),
+        (#"{"url":"redis://x","port":1}"#, "port"),
+        (#"{"url":"redis://x","host":"y"}"#, "host"),
         (#"{"tls":true}"#, "tls"), (#"{"tls":{}}"#, "tls"), (#"{"url":"REDISS://u:s@x"}"#, "url"),
     ]
 
@@ -135,6 +136,18 @@ import Testing
             return
         }
         #expect(context.debugDescription.hasSuffix("encrypted connections (rediss://) are not supported"))
+        #expect(!context.debugDescription.contains("secret"))
+    }
+
+    @Test func anAddressThatDoesNotFitIsRefusedByItsPart() throws {
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(RedisConfiguration.self, from: Data(#"{"url":"redis://u:secret@x:many"}"#.utf8))
+        }
+        guard case .dataCorrupted(let context)? = error else {
+            Issue.record("another kind of error")
+            return
+        }
+        #expect(context.debugDescription.hasSuffix("host:port/db: its port is no number from 1 to 65535"))
         #expect(!context.debugDescription.contains("secret"))
     }
 

@@ -84,11 +84,22 @@ import Testing
     ]
 
     @Test(arguments: urls) func readsURL(_ example: URLCase) {
-        let parts = RedisURL(example.url).map { url in
+        let parts = (try? RedisURL(example.url)).map { url in
             [url.host, url.port.map(String.init), url.db.map(String.init), url.username, url.password]
                 .map { $0 ?? "-" }.joined(separator: " ")
         }
         #expect(parts == example.expected)
+    }
+
+    static let misfits = [
+        ("redis://h:six", "port"), ("redis://h:", "port"), ("redis://h:70000", "port"), ("redis://h/x", "db"),
+        ("redis://h/0?tls=1", "db"), ("redis://", "host"), ("redis://a:b:6379", "host"), ("redis://u:%zz@h", "%"),
+        ("h:6379", "redis://"), ("REDIS://h", "redis://"),
+    ]
+
+    @Test(arguments: misfits) func aURLThatDoesNotFitNamesThePart(_ url: String, _ part: String) throws {
+        let error = try #require(throws: RedisURL.Misfit.self) { try RedisURL(url) }
+        #expect(error.description.contains(part))
     }
 
     @Test func handshakeSaysOnlyWhatIsConfigured() {

@@ -54,7 +54,7 @@ import Testing
         let symbols = try SymbolGraph.symbols(of: "Pomelo", with: Self.reexported)
         let plugins = try SymbolGraph.symbols(of: "PomeloGlobalChannel").union(SymbolGraph.symbols(of: "PomeloStatus"))
         // What follows an arrow tells overloads apart.
-        let linked = Set(text.matches(of: /``([^`]+?)(?:->\w+)?``/).map { String($0.1) })
+        let linked = Set(text.matches(of: /``([^`]+?)(?:-(?:>\w+|\([^`]+\)))?``/).map { String($0.1) })
         #expect(linked.count > 150)
         for link in linked.sorted() { #expect(symbols.contains(link), "there is no \(link)") }
         let told = text.matches(of: /`((?:GlobalChannel|Status)Service\/[^`]+)`/).map { String($0.1) }

@@ -30,10 +30,14 @@ let rowTable = """
         ApplicationTests.settingsFollowJavaScriptsTruth
     app.configure([env], [type], fn)
         ApplicationTests.configureRunsWhereEnvironmentAndTypeMatch
+        SlipTests.configureNamesATypeThatNoServerHas
+        SlipTests.configureNamesNearlyAnEnvironment
     app.loadConfig(key, path)
         ConfigurationTests.loadConfigStoresTheSection
         TypedConfigurationTests.loadConfigReadsTheSectionAsAType
         TypedConfigurationTests.aMistakeIsNamedByFileAndPlace
+        TypedConfigurationTests.aTypeMayBeOfOneKeyOfAFile
+        TypedConfigurationTests.aPathIsNoNameOfAFile
         ConfigurationTests.anEnvironmentHasItsSectionOrItsFolder
     app.load([name], component, [opts])
         ApplicationTests.namesAreUniqueAndComponentsComeBeforeTheStart

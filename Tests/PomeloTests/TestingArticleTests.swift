@@ -122,6 +122,15 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         await world.cluster.stopAll()
     }
 
+    @Test @Loop func aClientAsksInJSON() async throws {
+        let world = try await GameWorld()
+        let ann = try await world.enter("ann", "connector-1")
+        #expect(await ann.ask("area.hero.move", ["x": 2]) == #"{"x":2}"#)
+        #expect(await ann.ask("area.hero.move", ["x": "2"]) == #"{"code":400,"message":"x is not a whole number"}"#)
+        #expect(await ann.ask("area.hero.fly") == #"{"code":500}"#)
+        await world.cluster.stopAll()
+    }
+
     @Test @Loop func theFilesCount() async throws {
         let world = try await GameWorld()
         let area = world.cluster["area-1"]

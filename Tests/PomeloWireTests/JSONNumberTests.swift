@@ -67,7 +67,9 @@ struct JSONNumberTests {
             Issue.record("read")
         } catch DecodingError.dataCorrupted(let context) {
             #expect(context.codingPath.map(\.stringValue) == ["a"])
-            #expect(context.debugDescription == "The number is none of Int.")
+            #expect(
+                context.debugDescription
+                    == "Expected a whole number from \(Int.min) to \(Int.max), found another number.")
         } catch {
             Issue.record("\(error)")
         }

@@ -97,7 +97,9 @@ import Testing
             Issue.record("another kind of error")
             return
         }
-        #expect(context.debugDescription == "unknown key secnods" && context.codingPath.map(\.stringValue) == ["pause"])
+        #expect(
+            context.debugDescription == "unknown key secnods; known are: isLong, seconds"
+                && context.codingPath.map(\.stringValue) == ["pause"])
         #expect(throws: DecodingError.self) { try rules(["seats": nil]) }
     }
 

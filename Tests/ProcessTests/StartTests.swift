@@ -37,6 +37,38 @@ import Testing
         try await chat.stop()
     }
 
+    /// The port is taken before the registry could be asked.
+    @Test @Loop func aServerThatRunsAlready() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        try chat.launch("chat-server-1")
+        try await chat.awaitUp("chat-server-1")
+        try chat.launch("chat-server-1", as: "second")
+        #expect(try await chat.awaitExit("second", within: .seconds(5)) == .exited(1))
+        try await eventually("the error, in \(chat["second"].lines)", within: .seconds(2)) {
+            chat["second"].lines.contains { $0.hasSuffix("(Chat), which the same command started: it runs already") }
+        }
+        try await chat.stop()
+    }
+
+    /// A verb that there is not is no argument of the server either.
+    @Test(arguments: ["start", "", "名前", "--", String(repeating: "x", count: 10_000)])
+    @Loop func aWordThatIsNoCommand(_ word: String) async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let error = try await refusal(chat, arguments: ["--config", chat.folder, "--", word])
+        #expect(error.hasSuffix("is neither key=value nor one of the commands: serve, list, redis, health, help"))
+        try await chat.stop()
+    }
+
+    @Test(arguments: [["--help"], ["help"], ["serve", "--help"]])
+    @Loop func theHelpShowsThatAnIDIsNeeded(_ words: [String]) async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        try chat.launch("help", arguments: words)
+        #expect(try await chat.awaitExit("help", within: .seconds(5)) == .exited(0))
+        let lines = chat["help"].lines.joined(separator: "\n")
+        #expect(lines.contains("--id <id> [--env <env>] [--config <folder>] [<key=value> ...]"), "\(lines)")
+        try await chat.stop()
+    }
+
     @Test @Loop func missingAndMalformedFiles() async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         try Data("{".utf8).write(to: URL(fileURLWithPath: chat.folder + "/redis.json"))

@@ -100,38 +100,25 @@ extension Application {
     }
 
     private func checkSetUp() throws {
+        warn()
         guard isFrontend != connectors.isEmpty else {
             throw PomeloError(
                 .configuration,
                 isFrontend
                     ? "\(serverID) is a frontend in \(configuration.path("servers")) but has no connector"
-                    : "\(serverID) has a connector but is no frontend in \(configuration.path("servers"))")
+                    : "\(serverID) has a connector but is no frontend in \(configuration.path("servers"))"
+                        + configuration.hint(for: "frontend", of: serverID))
         }
-        _ = try ClientPlan(connectors, record, file: configuration.path("servers"))
+        let hint = configuration.hint(for: "clientPort", of: serverID)
+        _ = try ClientPlan(connectors, record, file: configuration.path("servers"), hint: hint)
         if secret.isEmpty, env != "development" {
             throw PomeloError(.configuration, "the cluster secret is required outside development (POMELO_SECRET)")
         }
         try checkSecret(for: configuration.servers)
-        warn()
         try checkDeclaredRoutes()
         try checkFilters()
         try crons.load(
             isMaster ? [] : try CronFile.crons(of: serverType, in: configuration), from: configuration.path("crons"))
-    }
-
-    /// What may be meant, and is more likely a slip.
-    private func warn() {
-        if !secret.isEmpty, secret.count < 16, env != "development" {
-            log.warning(
-                "POMELO_SECRET is short; give it 32 random bytes: openssl rand -hex 32",
-                metadata: ["pomelo.bytes": "\(secret.count)"])
-        }
-        let known = serverTypes
-        for type in router.types where !known.contains(type) {
-            log.warning(
-                "a rule routes to a type that no server has",
-                metadata: ["pomelo.type": "\(type)", "pomelo.types": "\(known.map(\.rawValue))"])
-        }
     }
 
     /// Without a secret anybody can call a server that other machines reach.

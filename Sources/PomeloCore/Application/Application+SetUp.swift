@@ -11,11 +11,18 @@ extension Application {
     public func configure(
         _ env: String = "all", _ type: String = "all", _ body: @Loop (Application) throws -> Void
     ) rethrows {
-        if Self.matches(env, self.env), Self.matches(type, serverType.rawValue) { try body(self) }
+        let (envs, types) = (Self.alternatives(env), Self.alternatives(type))
+        configured.envs.formUnion(envs)
+        configured.types.formUnion(types)
+        let isMeant = envs.isEmpty || envs.contains(Text(self.env))
+        if isMeant, types.isEmpty || types.contains(Text(serverType.rawValue)) { try body(self) }
     }
 
-    private static func matches(_ pattern: String, _ value: String) -> Bool {
-        pattern == "all" || pattern.split(separator: "|", omittingEmptySubsequences: false).contains { $0 == value }
+    /// None for `all`.
+    private static func alternatives(_ pattern: String) -> Set<Text> {
+        if pattern == "all" { return [] }
+        let parts = pattern.utf8.split(separator: UInt8(ascii: "|"), omittingEmptySubsequences: false)
+        return Set(parts.map { Text(String(Substring($0))) })
     }
 
     /// Installs a plugin, with options keyed by the names of its components.
@@ -152,10 +159,11 @@ extension Application {
     }
 
     func checkFilters() throws {
-        guard let half = dispatcher.global.half ?? dispatcher.local.half else { return }
-        throw PomeloError(
-            .configuration,
-            "\(serverID) has one part of \(type(of: half)) alone: add it by filter(_:), or one filter to both parts")
+        for (chain, whole) in [(dispatcher.global, "globalFilter"), (dispatcher.local, "filter")] {
+            guard let half = chain.half else { continue }
+            let remedy = "add it whole, as in app.\(whole)(.serial()), or the same filter to both parts"
+            throw PomeloError(.configuration, "\(serverID) has one part of \(type(of: half)) alone: \(remedy)")
+        }
     }
 
     func checkDeclaredRoutes() throws {

@@ -97,6 +97,8 @@ public import PomeloLoop
     var listeners: [any EventListener] = []
     var hooks = LifecycleHooks()
     var declaredRoutes: [Route] = []
+    /// What `configure` was asked for.
+    var configured: (envs: Set<Text>, types: Set<Text>) = ([], [])
     var hasAnnouncedAll = false
     /// The step that `start` is at.
     var startStep: BoundedStep?
@@ -215,13 +217,17 @@ public import PomeloLoop
         return value
     }
 
-    /// The same as a type, strictly; see `Configuration.decode(_:as:)`.
+    /// The same as a type, strictly; see `Configuration.decode(_:as:under:)`.
+    ///
+    /// Of `key`, if there is one, or else of all of it: so several types share a file, each with a key of its own.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and the path of the key that is missing, unknown or
     ///   has a wrong value; or line and column, when the file is not JSON.
     @discardableResult
-    public func loadConfig<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
-        let value = try configuration.decode(name, as: type)
+    public func loadConfig<Value: Decodable>(
+        _ name: String, as type: Value.Type, under key: String? = nil
+    ) throws -> Value {
+        let value = try configuration.decode(name, as: type, under: key)
         try loadConfig(name)
         return value
     }

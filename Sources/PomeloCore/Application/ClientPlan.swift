@@ -15,7 +15,11 @@ import PomeloLoop
     private(set) var ports: [Port] = []
 
     /// - Throws: `PomeloError` `.configuration` naming the connector without a port, or the port without a connector.
-    init(_ connectors: [any Connector], _ record: ServerRecord, file: String) throws(PomeloError) {
+    ///
+    /// `hint` tells what the file may have in the place of a port.
+    init(
+        _ connectors: [any Connector], _ record: ServerRecord, file: String, hint: String = ""
+    ) throws(PomeloError) {
         let host = record.bind ?? record.host
         // One clientPort is everybody's.
         let isForAll = record.clients.count == 1 && record.clients[0].type == nil
@@ -27,7 +31,8 @@ import PomeloLoop
             }
             let type = Text(connector.type)
             guard let index = left.firstIndex(where: { $0.type.map { Text($0) == type } ?? true }) else {
-                throw PomeloError(.configuration, "\(file): \(record.id) has no \(Self.missing(connector, connectors))")
+                let missing = Self.missing(connector, connectors)
+                throw PomeloError(.configuration, "\(file): \(record.id) has no \(missing)\(hint)")
             }
             let address = SocketAddress(host: host, port: left[index].port)
             if !isForAll { left.remove(at: index) }

@@ -110,6 +110,72 @@ extension Handler {
     }
 }
 
+/// Methods that return nothing, of calls and remotes whose reply is `Nothing`.
+extension Handler {
+    /// Serves a client call with a typed method; the answer is `{}`.
+    @_disfavoredOverload
+    public func on<Query>(
+        _ call: Call<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Void
+    ) -> ServedRoute {
+        on(call) { query, session async throws in
+            try await method(query, session)
+            return Nothing()
+        }
+    }
+
+    /// Serves a client call with a typed method that does not await; the answer is `{}`.
+    @_disfavoredOverload
+    public func on<Query>(
+        _ call: Call<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query, Session) throws -> Void
+    ) -> ServedRoute {
+        on(call) { query, session throws in
+            try method(query, session)
+            return Nothing()
+        }
+    }
+
+    /// Serves a call of other servers with a typed method; the answer is `{}`.
+    @_disfavoredOverload
+    public func on<Query>(
+        _ remote: Remote<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query) async throws -> Void
+    ) -> ServedRoute {
+        on(remote) { query async throws in
+            try await method(query)
+            return Nothing()
+        }
+    }
+
+    /// Serves a call of other servers with a typed method that does not await; the answer is `{}`.
+    @_disfavoredOverload
+    public func on<Query>(
+        _ remote: Remote<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query) throws -> Void
+    ) -> ServedRoute {
+        on(remote) { query throws in
+            try method(query)
+            return Nothing()
+        }
+    }
+}
+
+/// What the compiler says of a method that does not fit; without these it names a protocol by chance.
+extension Handler {
+    /// Refuses a method of other types.
+    @available(*, unavailable, message: "the method must take the call's query and a Session, and return its reply")
+    public func on<Query, Reply, Wrong, Other>(
+        _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Wrong, Session) async throws -> Other
+    ) -> ServedRoute {
+        .call(call.route, .synchronous { body, _ in body })
+    }
+
+    /// Refuses a method of other types.
+    @available(*, unavailable, message: "the method must take the remote's query, and return its reply")
+    public func on<Query, Reply, Wrong, Other>(
+        _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Wrong) async throws -> Other
+    ) -> ServedRoute {
+        .remote(remote.route) { body in .synchronous { body } }
+    }
+}
+
 extension ServedRoute {
     fileprivate static func call(_ route: Route, _ answer: Answer) -> ServedRoute {
         ServedRoute(route: route, kind: .call(answer))

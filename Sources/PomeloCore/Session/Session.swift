@@ -48,6 +48,18 @@ public import PomeloLoop
         removed.remove(Text(key))
     }
 
+    /// Changes the copy, to a whole number.
+    @_disfavoredOverload
+    public func set(_ key: String, _ value: some FixedWidthInteger & Encodable) { set(key, JSON(value)) }
+
+    /// Changes the copy, to a text.
+    @_disfavoredOverload
+    public func set(_ key: String, _ value: String) { set(key, .string(value)) }
+
+    /// Changes the copy, to a name.
+    @_disfavoredOverload
+    public func set(_ key: String, _ value: some Identifier) { set(key, JSON(value)) }
+
     /// Removes a setting from the copy; `push` of its key and `pushAll` remove it at the frontend.
     public func remove(_ key: String) {
         change { $0[key] = nil }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+
+/// What may be meant, and is more likely a slip: warnings at the start.
+extension Application {
+    func warn() {
+        warnOfSecret()
+        warnOfTypes()
+        warnOfEnvironments()
+        for (key, meant) in configuration.misspelt(serverID) {
+            log.warning(
+                "a key in servers.json is the application's own, and nearly one of the framework's",
+                metadata: ["pomelo.key": "\(key)", "pomelo.nearest": "\(meant)"])
+        }
+    }
+
+    private func warnOfSecret() {
+        guard !secret.isEmpty, secret.count < 16, env != "development" else { return }
+        log.warning(
+            "POMELO_SECRET is short; give it 32 random bytes: openssl rand -hex 32",
+            metadata: ["pomelo.bytes": "\(secret.count)"])
+    }
+
+    private func warnOfTypes() {
+        let known = serverTypes
+        func warn(_ text: Logger.Message, _ type: ServerType) {
+            guard !known.contains(type), type != .master else { return }
+            log.warning(
+                text, metadata: ["pomelo.type": "\(type)", "pomelo.types": "\(known.map(\.rawValue))"])
+        }
+        for type in router.types { warn("a rule routes to a type that no server has", type) }
+        for type in configured.types.sorted() {
+            warn("configure names a type that no server has", ServerType(type.string))
+        }
+    }
+
+    /// Environments are named freely: only what is nearly the name of one, and none itself, is told.
+    private func warnOfEnvironments() {
+        let known = Set(configuration.environments + [env, "development", "production"]).sorted()
+        for name in configured.envs.sorted().map(\.string) where !known.contains(name) {
+            guard let nearest = known.first(where: { Nearness.abbreviates(name, $0) }) else { continue }
+            log.warning(
+                "configure names an environment that is not there",
+                metadata: ["pomelo.env": "\(name)", "pomelo.nearest": "\(nearest)"])
+        }
+    }
+}

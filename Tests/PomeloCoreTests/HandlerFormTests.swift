@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloJSON
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+private enum FormAPI {
+    static let wave = Call<Nothing, Nothing>("connector.form.wave")
+    static let nod = Call<Nothing, Nothing>("connector.form.nod")
+    static let fail = Call<Nothing, Nothing>("connector.form.fail")
+    static let keep = Call<Nothing, [String: JSON]>("connector.form.keep")
+    static let tell = Remote<Nothing, Nothing>("chat.remote.tell")
+    static let hint = Remote<Nothing, Nothing>("chat.remote.hint")
+}
+
+/// Methods that say no more than they mean.
+@Loop private struct FormHandler: Handler {
+    let app: Application
+    let journal: Journal<String>
+
+    var routes: [ServedRoute] {
+        on(FormAPI.wave, wave)
+        on(FormAPI.nod, nod)
+        on(FormAPI.fail) { _, _ in throw Fault(1001, "no") }
+        on(FormAPI.keep, keep)
+    }
+
+    func wave(_: Nothing, _ session: Session) async throws {
+        try await app.rpc.call(FormAPI.tell, Nothing(), to: "chat-1")
+        try await app.rpc.call(FormAPI.hint, Nothing(), to: "chat-1")
+    }
+
+    func nod(_: Nothing, _ session: Session) { journal.note("nod") }
+
+    func keep(_: Nothing, _ session: Session) -> [String: JSON] {
+        let (count, name, big) = (3, "ann", UInt64.max)
+        session.set("count", count)
+        session.set("name", name)
+        session.set("channel", ChannelName("hall"))
+        session.set("big", big)
+        // As ever.
+        session.set("literal", 4)
+        session.set("text", "hello \(name)")
+        session.set("list", [1, "a", nil])
+        session.set("dotted", .string(name))
+        session.set("made", .init(count))
+        return Dictionary(session.settings.map { ($0, $1) }) { $1 }
+    }
+}
+
+@Loop private struct FormRemote: Handler {
+    let journal: Journal<String>
+    var routes: [ServedRoute] {
+        on(FormAPI.tell, tell)
+        on(FormAPI.hint) { _ in journal.note("hint") }
+    }
+
+    func tell(_: Nothing) async throws { journal.note("tell") }
+}
+
+/// What handlers and sessions take without ceremony.
+@Suite struct HandlerFormTests {
+    @Loop private func client() async throws -> (client: TestSocket, journal: Journal<String>, cluster: TestCluster) {
+        let journal = Journal<String>()
+        let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
+        try await cluster.startAll { app in
+            try app.configure("all", "connector") { try $0.handle(FormHandler(app: $0, journal: journal)) }
+            try app.configure("all", "chat") { try $0.handle(FormRemote(journal: journal)) }
+        }
+        return (try #require(cluster.connect("connector-1")), journal, cluster)
+    }
+
+    @Test @Loop func aMethodThatReturnsNothingAnswersAnEmptyObject() async throws {
+        let (client, journal, _) = try await client()
+        #expect(await client.ask("connector.form.wave") == "{}")
+        #expect(await client.ask("connector.form.nod") == "{}")
+        #expect(await client.ask("connector.form.fail") == #"{"code":1001,"message":"no"}"#)
+        #expect(journal.entries == ["tell", "hint", "nod"])
+    }
+
+    @Test @Loop func aSettingIsANumberATextOrAName() async throws {
+        let (client, _, _) = try await client()
+        let kept = try await client.request(FormAPI.keep, Nothing())
+        #expect(
+            kept == [
+                "count": 3, "name": "ann", "channel": "hall", "big": .uint(.max), "literal": 4, "text": "hello ann",
+                "list": [1, "a", nil], "dotted": "ann", "made": 3,
+            ])
+    }
+
+    /// Nil looks like a refusal, and the test would go on.
+    @Test @Loop func aFrontendThatIsNotThereIsNamed() async throws {
+        let (_, _, cluster) = try await client()
+        for id: ServerID in ["conector-1", "chat-1", "", "a\nb"] {
+            withKnownIssue {
+                #expect(cluster.connect(id) == nil)
+            } matching: {
+                $0.comments.contains {
+                    $0.rawValue.hasSuffix(#"called \#(id.rawValue.debugDescription); there are: connector-1"#)
+                }
+            }
+        }
+        await cluster.stop("connector-1")
+        #expect(cluster.connect("connector-1") == nil, "it does not run")
+    }
+}
