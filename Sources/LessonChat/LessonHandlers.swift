@@ -66,11 +66,10 @@ struct LessonHandler: Handler {
         return .sent
     }
 
-    func join(_ seat: LessonAPI.Seat) async throws -> Nothing {
+    func join(_ seat: LessonAPI.Seat) async throws {
         guard let user = seat.userId.idText else { throw Fault(500) }
         try await app.globalChannel.add(seat.lesson, UserID(user), seat.frontend)
         try await app.globalChannel.pushMessage(
             "connector", LessonAPI.onJoin, .init(userId: seat.userId), seat.lesson, arrival: UserID(user))
-        return Nothing()
     }
 }

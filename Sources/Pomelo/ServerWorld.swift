@@ -20,19 +20,23 @@ public struct ServerEnvironment: Sendable {
     /// `POMELO_BIND`: the address of the client port, in place of the one in `servers.json`.
     public let bind: String?
 
-    /// Reads the variables.
+    /// Reads the variables; one that is empty counts as absent.
     ///
-    /// - Throws: `PomeloError` `.configuration` naming a variable that is malformed.
+    /// - Throws: `PomeloError` `.configuration` naming a variable that is malformed, and never its value.
     public init(_ variables: [String: String] = ProcessInfo.processInfo.environment) throws {
         secret = Bytes((variables["POMELO_SECRET"] ?? "").utf8)
-        bind = variables["POMELO_BIND"]
+        let address = variables["POMELO_BIND"].flatMap { $0.isEmpty ? nil : $0 }
+        bind = address.flatMap(SocketAddress.host)
+        guard address == nil || bind != nil else {
+            throw PomeloError(.configuration, "POMELO_BIND must be a host name or address, without a port")
+        }
         var hosts: [String: String] = [:]
         for pair in (variables["POMELO_HOSTS"] ?? "").split(separator: ",") {
-            let parts = pair.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2 else {
-                throw PomeloError(.configuration, "POMELO_HOSTS must be name=address,…; got \"\(pair)\"")
+            let parts = pair.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+            guard parts.count == 2, let address = SocketAddress.host(parts[1]) else {
+                throw PomeloError(.configuration, "POMELO_HOSTS must be name=address,…, without ports")
             }
-            hosts[String(parts[0])] = String(parts[1])
+            hosts[parts[0]] = address
         }
         self.hosts = hosts
     }

@@ -36,7 +36,9 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             _ = try LogLevel.read()
             if let word = pairs.first(where: { !$0.contains("=") }) {
                 let verbs = VerbFirst.verbs.joined(separator: ", ")
-                throw PomeloError(.configuration, "\"\(word)\" is neither key=value nor one of the commands: \(verbs)")
+                throw PomeloError(
+                    .configuration,
+                    "\"\(word)\" is neither key=value nor one of the commands \(verbs); a server is named by --id")
             }
             var arguments = try ProcessArguments(pairs)
             arguments.env = options.env ?? arguments.env

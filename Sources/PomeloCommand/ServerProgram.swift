@@ -70,7 +70,9 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(help: "The section of the configuration files that counts; else POMELO_ENV, else development.")
     var env: String?
 
-    @Option(help: "The folder of the configuration files; else POMELO_CONFIG, else the program's own.")
+    @Option(
+        help: ArgumentHelp(
+            "The folder of the configuration files; else POMELO_CONFIG, else the program's own.", valueName: "folder"))
     var config: String?
 
     init() {}

@@ -7,6 +7,7 @@ public typealias Body = Codable & Sendable
 /// An empty body: `{}`.
 public struct Nothing: Body, Equatable {
     /// The one value of the type.
+    @discardableResult
     public init() {}
 }
 

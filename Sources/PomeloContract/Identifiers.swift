@@ -7,7 +7,7 @@ public import PomeloJSON
 
 /// A name with a type of its own, so that a server id is never taken for a user id; compared as `Text`, by bytes.
 public protocol Identifier: RawRepresentable<String>, Hashable, Comparable, Codable, Sendable,
-    ExpressibleByStringLiteral, CustomStringConvertible
+    ExpressibleByStringLiteral, CustomStringConvertible, JSONValue
 {
     /// The name as it is; nothing is checked.
     init(_ rawValue: String)
@@ -20,6 +20,8 @@ extension Identifier {
     public init(stringLiteral value: String) { self.init(value) }
     /// The name itself.
     public var description: String { rawValue }
+    /// The name as text.
+    public var json: JSON { .string(rawValue) }
     /// Names are equal when their bytes are.
     @inlinable public static func == (a: Self, b: Self) -> Bool { Text(a.rawValue) == Text(b.rawValue) }
     /// Orders names by their bytes, as every other process does.
@@ -84,11 +86,13 @@ public struct ChannelName: Identifier {
 }
 
 /// One client connection; not used again by its frontend, nor by a later start of it.
-public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible, JSONValue {
     /// Counts the connections of one start of a frontend, from a random number on; below 2^53.
     public let rawValue: UInt64
     /// The id as a number.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    /// The number, which every client reads exactly.
+    public var json: JSON { .uint(rawValue) }
     /// The number in decimal digits.
     public var description: String { String(rawValue) }
     /// Earlier connections come first.
@@ -97,8 +101,8 @@ public struct SessionID: Hashable, Sendable, Comparable, CustomStringConvertible
 
 extension JSON {
     /// The name as text.
-    public init<Name: Identifier>(_ name: Name) { self = .string(name.rawValue) }
+    public init<Name: Identifier>(_ name: Name) { self = name.json }
 
     /// The connection's number, which every client reads exactly.
-    public init(_ session: SessionID) { self = .uint(session.rawValue) }
+    public init(_ session: SessionID) { self = session.json }
 }

@@ -34,6 +34,58 @@ extension JSON {
     public init<Value>(_ value: Value) { self = .null }
 }
 
+/// What is JSON without further words where a setting or a key is asked for: numbers, truth values, texts, names.
+public protocol JSONValue: Sendable {
+    /// The value as JSON.
+    var json: JSON { get }
+}
+
+extension JSONValue where Self: FixedWidthInteger & Encodable {
+    /// A whole number.
+    public var json: JSON { JSON(self) }
+}
+
+extension Int: JSONValue {}
+extension Int8: JSONValue {}
+extension Int16: JSONValue {}
+extension Int32: JSONValue {}
+extension Int64: JSONValue {}
+extension UInt: JSONValue {}
+extension UInt8: JSONValue {}
+extension UInt16: JSONValue {}
+extension UInt32: JSONValue {}
+extension UInt64: JSONValue {}
+
+extension Bool: JSONValue {
+    /// A truth value.
+    public var json: JSON { .bool(self) }
+}
+
+extension Double: JSONValue {
+    /// A number.
+    public var json: JSON { .double(self) }
+}
+
+extension Float: JSONValue {
+    /// A number, as the shortest decimal that reads back as the same float.
+    public var json: JSON { .float(self) }
+}
+
+extension String: JSONValue {
+    /// A text.
+    public var json: JSON { .string(self) }
+}
+
+extension Substring: JSONValue {
+    /// A text.
+    public var json: JSON { .string(String(self)) }
+}
+
+extension JSON: JSONValue {
+    /// Itself.
+    public var json: JSON { self }
+}
+
 extension JSON: ExpressibleByStringInterpolation {}
 
 extension JSON: CustomStringConvertible {

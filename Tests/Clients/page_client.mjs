@@ -9,7 +9,7 @@ export const tests = {
   'the gate sends the same name to the same connector': async ({ gate }) => {
     const [first, second] = [await askGate(gate, 'ann'), await askGate(gate, 'ann')];
     assert.deepEqual(first, second);
-    assert.deepEqual(Object.keys(first).sort(), ['code', 'host', 'port']);
+    assert.deepEqual(Object.keys(first).sort(), ['code', 'host', 'id', 'port']);
   },
 
   'the gate refuses an empty name': async ({ gate }) => {

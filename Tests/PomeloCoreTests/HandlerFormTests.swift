@@ -10,6 +10,9 @@ private enum FormAPI {
     static let wave = Call<Nothing, Nothing>("connector.form.wave")
     static let nod = Call<Nothing, Nothing>("connector.form.nod")
     static let fail = Call<Nothing, Nothing>("connector.form.fail")
+    static let bow = Call<Nothing, Nothing>("connector.form.bow")
+    static let old = Call<Nothing, Nothing>("connector.form.old")
+    static let oldest = Call<Nothing, Nothing>("connector.form.oldest")
     static let keep = Call<Nothing, [String: JSON]>("connector.form.keep")
     static let tell = Remote<Nothing, Nothing>("chat.remote.tell")
     static let hint = Remote<Nothing, Nothing>("chat.remote.hint")
@@ -25,6 +28,16 @@ private enum FormAPI {
         on(FormAPI.nod, nod)
         on(FormAPI.fail) { _, _ in throw Fault(1001, "no") }
         on(FormAPI.keep, keep)
+        on(FormAPI.bow) { _, session in
+            if session.uid != nil { return }
+            try await session.pushAll()
+        }
+        on(FormAPI.old) { _, session in
+            if session.uid != nil { return Nothing() }
+            try await session.pushAll()
+            return Nothing()
+        }
+        on(FormAPI.oldest) { _, _ in Nothing() }
     }
 
     func wave(_: Nothing, _ session: Session) async throws {
@@ -35,11 +48,15 @@ private enum FormAPI {
     func nod(_: Nothing, _ session: Session) { journal.note("nod") }
 
     func keep(_: Nothing, _ session: Session) -> [String: JSON] {
-        let (count, name, big) = (3, "ann", UInt64.max)
+        let (count, name, big, isFrontend, share) = (3, "ann", UInt64.max, true, 0.5)
         session.set("count", count)
         session.set("name", name)
         session.set("channel", ChannelName("hall"))
         session.set("big", big)
+        session.set("frontend", isFrontend)
+        session.set("share", share)
+        session.set("session", session.id)
+        session.remove("session")
         // As ever.
         session.set("literal", 4)
         session.set("text", "hello \(name)")
@@ -75,7 +92,7 @@ private enum FormAPI {
     @Test @Loop func aMethodThatReturnsNothingAnswersAnEmptyObject() async throws {
         let (client, journal, _) = try await client()
         #expect(await client.ask("connector.form.wave") == "{}")
-        #expect(await client.ask("connector.form.nod") == "{}")
+        for form in ["nod", "bow", "old", "oldest"] { #expect(await client.ask("connector.form.\(form)") == "{}") }
         #expect(await client.ask("connector.form.fail") == #"{"code":1001,"message":"no"}"#)
         #expect(journal.entries == ["tell", "hint", "nod"])
     }
@@ -85,7 +102,8 @@ private enum FormAPI {
         let kept = try await client.request(FormAPI.keep, Nothing())
         #expect(
             kept == [
-                "count": 3, "name": "ann", "channel": "hall", "big": .uint(.max), "literal": 4, "text": "hello ann",
+                "count": 3, "name": "ann", "channel": "hall", "big": .uint(.max), "frontend": true, "share": 0.5,
+                "literal": 4, "text": "hello ann",
                 "list": [1, "a", nil], "dotted": "ann", "made": 3,
             ])
     }

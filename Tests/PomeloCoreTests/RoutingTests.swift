@@ -66,6 +66,26 @@ import Testing
         #expect(try await world.app.rpc.call(Self.whereami, Nothing(), by: 7.0) == whole.ask("chat.test.where"))
     }
 
+    /// A setting taken from a session is a key as it is; its JSON text is another one.
+    @Test @Loop func aKeyMayBeJSON() async throws {
+        let world = try await World { $0.route("chat", by: "room") }
+        let keys: [JSON] = [
+            "hall", "", "1", 1, true, 0.1, JSON(Float(0.1)), .double(7), .uint(.max), .string("\0é\"\u{202E}"),
+            .string(String(repeating: "x", count: 100_000)),
+        ]
+        for (number, key) in keys.enumerated() {
+            let place = await (try await world.client(number, room: key)).ask("chat.test.where")
+            #expect(try await world.app.rpc.call(Self.whereami, Nothing(), by: key) == place)
+        }
+        let float: Float = 0.1
+        #expect(try world.app.router.pick("chat", by: float) == world.app.router.pick("chat", by: JSON(Float(0.1))))
+        for key: JSON in [nil, [], ["hall"], [:]] {
+            #expect(
+                await failureText { try await world.app.rpc.call(Self.whereami, Nothing(), by: key) }
+                    == "not sent: a key is a text, a number or a boolean")
+        }
+    }
+
     @Test @Loop func withoutARuleACallByAUserMeetsItsSessions() async throws {
         for hash in [nil, RouteHash.crc32Modulo] {
             let world = try await World { app in if let hash { app.route("chat", hash: hash) } }

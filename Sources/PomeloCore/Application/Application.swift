@@ -183,6 +183,9 @@ public import PomeloLoop
 
     /// Stores a value under a key.
     public func set(_ key: String, _ value: JSON) { settings[key] = value }
+    /// Stores a number, a truth value, a text or a name under a key.
+    @_disfavoredOverload
+    public func set(_ key: String, _ value: some JSONValue) { settings[key] = value.json }
     /// The value of a key, or nil.
     public func get(_ key: String) -> JSON? { settings[key] }
     /// Sets a key to true.

@@ -8,6 +8,7 @@ extension Handler {
     /// Serves a client call with a typed method.
     ///
     /// A body that is no JSON object is refused before the method; `null` and text that does not parse count as `{}`.
+    @_disfavoredOverload
     public func on<Query, Reply>(
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Reply
     ) -> ServedRoute {
@@ -37,6 +38,7 @@ extension Handler {
     }
 
     /// Serves a call of other servers with a typed method.
+    @_disfavoredOverload
     public func on<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) async throws -> Reply
     ) -> ServedRoute {
@@ -65,6 +67,7 @@ extension Handler {
     /// Serves a client call with a typed method.
     ///
     /// A body that is no JSON object is refused before the method; `null` and text that does not parse count as `{}`.
+    @_disfavoredOverload
     public func on<Query, Reply>(
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) throws -> Reply
     ) -> ServedRoute {
@@ -94,6 +97,7 @@ extension Handler {
     }
 
     /// Serves a call of other servers with a typed method.
+    @_disfavoredOverload
     public func on<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) throws -> Reply
     ) -> ServedRoute {
@@ -111,9 +115,10 @@ extension Handler {
 }
 
 /// Methods that return nothing, of calls and remotes whose reply is `Nothing`.
+///
+/// They are favoured: a closure without `return` would pass for one whose reply is missing.
 extension Handler {
     /// Serves a client call with a typed method; the answer is `{}`.
-    @_disfavoredOverload
     public func on<Query>(
         _ call: Call<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Void
     ) -> ServedRoute {
@@ -124,7 +129,6 @@ extension Handler {
     }
 
     /// Serves a client call with a typed method that does not await; the answer is `{}`.
-    @_disfavoredOverload
     public func on<Query>(
         _ call: Call<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query, Session) throws -> Void
     ) -> ServedRoute {
@@ -135,7 +139,6 @@ extension Handler {
     }
 
     /// Serves a call of other servers with a typed method; the answer is `{}`.
-    @_disfavoredOverload
     public func on<Query>(
         _ remote: Remote<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query) async throws -> Void
     ) -> ServedRoute {
@@ -146,7 +149,6 @@ extension Handler {
     }
 
     /// Serves a call of other servers with a typed method that does not await; the answer is `{}`.
-    @_disfavoredOverload
     public func on<Query>(
         _ remote: Remote<Query, Nothing>, _ method: @escaping @Loop @Sendable (Query) throws -> Void
     ) -> ServedRoute {

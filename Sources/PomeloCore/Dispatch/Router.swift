@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloBytes
 public import PomeloContract
-import PomeloJSON
+public import PomeloJSON
 public import PomeloLoop
 
 /// What a rule chooses a server for.
@@ -64,10 +64,11 @@ public import PomeloLoop
     ///
     /// The key is a text, a number or a boolean, or an id.
     ///
-    /// - Throws: `RPCError.notSent` when no server of the type is up.
-    public func pick(_ type: ServerType, by key: some CustomStringConvertible) throws -> ServerID {
-        // A number is the key that it is in a session, where it is JSON.
-        let text = (key as? Double).flatMap { Router.key(of: .double($0)) } ?? key.description
+    /// - Throws: `RPCError.notSent` when no server of the type is up, or the key is JSON of another kind.
+    public func pick(_ type: ServerType, by key: some JSONValue) throws -> ServerID {
+        guard let text = Router.key(of: key.json) else {
+            throw RPCError.notSent("a key is a text, a number or a boolean")
+        }
         return (hashes[type] ?? .highestWeight).pick(text, try choices(type))
     }
 

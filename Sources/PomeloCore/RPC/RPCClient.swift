@@ -65,7 +65,7 @@ public import PomeloLoop
     /// - Throws: as `call(_:_:to:within:)`; `RPCError.notSent` when no server of the type is up.
     @discardableResult
     public func call<Query, Reply>(
-        _ remote: Remote<Query, Reply>, _ query: Query, by key: some CustomStringConvertible & Sendable,
+        _ remote: Remote<Query, Reply>, _ query: Query, by key: some JSONValue,
         within deadline: Duration? = nil
     ) async throws -> Reply {
         let server = try router.pick(remote.route.serverType, by: key)

@@ -48,6 +48,9 @@ public import PomeloLoop
         shared = nil
         settings[key] = value
     }
+    /// Changes a setting, to a number, a truth value, a text or a name.
+    @_disfavoredOverload
+    public func set(_ key: String, _ value: some JSONValue) { set(key, value.json) }
     /// Removes a setting.
     public func remove(_ key: String) {
         shared = nil

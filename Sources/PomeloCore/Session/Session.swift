@@ -48,17 +48,9 @@ public import PomeloLoop
         removed.remove(Text(key))
     }
 
-    /// Changes the copy, to a whole number.
+    /// Changes the copy, to a number, a truth value, a text or a name.
     @_disfavoredOverload
-    public func set(_ key: String, _ value: some FixedWidthInteger & Encodable) { set(key, JSON(value)) }
-
-    /// Changes the copy, to a text.
-    @_disfavoredOverload
-    public func set(_ key: String, _ value: String) { set(key, .string(value)) }
-
-    /// Changes the copy, to a name.
-    @_disfavoredOverload
-    public func set(_ key: String, _ value: some Identifier) { set(key, JSON(value)) }
+    public func set(_ key: String, _ value: some JSONValue) { set(key, value.json) }
 
     /// Removes a setting from the copy; `push` of its key and `pushAll` remove it at the frontend.
     public func remove(_ key: String) {

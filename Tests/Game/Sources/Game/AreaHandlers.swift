@@ -42,9 +42,8 @@ struct AreaHandler: Handler {
     }
 
     /// Does nothing for a while; the filters say for how long at most.
-    func rest(_ rest: GameAPI.Rest, _ session: Session) async throws -> Nothing {
+    func rest(_ rest: GameAPI.Rest, _ session: Session) async throws {
         try await Task.sleep(for: .milliseconds(rest.milliseconds))
-        return Nothing()
     }
 }
 
@@ -108,10 +107,9 @@ struct AreaRemote: Handler {
         return .init(server: app.serverID, area: area.number, name: area.name, spot: player.spot)
     }
 
-    func depart(_ visit: GameAPI.Visit) async throws -> Nothing {
+    func depart(_ visit: GameAPI.Visit) async throws {
         areas.depart(visit)
         try await areas.channel(visit.area).pushMessage(GameAPI.onDepart, .init(name: visit.name))
-        return Nothing()
     }
 
     func find(_ wanted: GameAPI.Wanted) throws -> GameAPI.Spot {

@@ -55,17 +55,16 @@ struct EntryHandler: Handler {
         return place
     }
 
-    func logout(_: Nothing, _ session: Session) async throws -> Nothing {
+    func logout(_: Nothing, _ session: Session) async throws {
         await Self.depart(try visit(of: session), app)
         session.remove("area")
         try await session.push("area")
         try await session.unbind()
-        return Nothing()
     }
 
     /// The copy of the session routes the call to the new area; written back, it routes what follows.
     private func enter(_ area: Int, _ session: Session) async throws -> GameAPI.Place {
-        session.set("area", JSON(area))
+        session.set("area", area)
         let place = try await app.rpc.call(GameAPI.arrive, try visit(of: session), for: session)
         try await session.push("area")
         return place
