@@ -90,9 +90,8 @@ struct ServerFileReader {
 
     /// The keys that `record` asks for.
     private static let keys = [
-        "id", "host", "port", "clientHost", "clientPort", "clients", "frontend", "bind", "max-connections", "weight", "args",
-        "cpu",
-        "auto-restart", "restart-force",
+        "id", "host", "port", "clientHost", "clientPort", "clients", "frontend", "bind", "max-connections", "weight",
+        "args", "cpu", "auto-restart", "restart-force",
     ]
 
     /// The first of the application's own keys that may be meant for this one, as the end of a message.

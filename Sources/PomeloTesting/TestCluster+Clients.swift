@@ -129,6 +129,8 @@ public import PomeloLoop
     }
 
     /// Sends a request and awaits its answer; nil when the connection ends first.
+    ///
+    /// It moves no clock: an answer that takes time comes when the test moves it.
     public func ask(_ route: String, _ body: JSON = .object(JSONObject())) async -> String? {
         let id = request(route, body.encoded())
         let answer = await withCheckedContinuation { (waiter: CheckedContinuation<Bytes?, Never>) in
