@@ -35,10 +35,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             }
             _ = try LogLevel.read()
             if let word = pairs.first(where: { !$0.contains("=") }) {
-                let verbs = VerbFirst.verbs.joined(separator: ", ")
+                let (verbs, shown) = (VerbFirst.verbs.joined(separator: ", "), word.escapedForLog(maxBytes: 128))
                 throw PomeloError(
                     .configuration,
-                    "\"\(word)\" is neither key=value nor one of the commands \(verbs); a server is named by --id")
+                    "\"\(shown)\" is neither key=value nor one of the commands \(verbs); a server is named by --id")
             }
             var arguments = try ProcessArguments(pairs)
             arguments.env = options.env ?? arguments.env

@@ -210,6 +210,6 @@ public struct Configuration: Sendable {
     ///
     /// A file that options are read from may be absent: the program says which these are.
     public func unknownVariables(besides optionFiles: [String] = []) -> [String] {
-        variables.unknown(among: files + optionFiles)
+        variables.unknown(among: Set(files + optionFiles).sorted())
     }
 }

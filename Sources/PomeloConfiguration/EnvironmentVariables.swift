@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloBytes
 
 /// The environment variables that stand above the files of a configuration folder.
 ///
@@ -73,11 +74,11 @@ public struct EnvironmentVariables: Sendable {
         let unknown = values.keys.filter {
             $0.hasPrefix("POMELO_") && !Self.own.contains($0) && Self.file(of: $0, among: files) == nil
         }
-        return unknown.sorted().map { "\($0.prefix(Self.longestShown)) means nothing\(Self.hint($0, files))" }
+        return unknown.sorted().map { "\(Self.shown($0)) means nothing\(Self.hint($0, files))" }
     }
 
-    /// A name that is no name may be as long as its system allows.
-    private static let longestShown = 128
+    /// A name that means nothing may be anything, and as long as the system allows.
+    static func shown(_ name: String) -> String { name.escapedForLog(maxBytes: 128) }
 
     private static func hint(_ variable: String, _ files: [String]) -> String {
         if let file = file(of: variable, among: ConfigurationFile.lists) {

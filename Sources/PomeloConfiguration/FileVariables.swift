@@ -35,7 +35,8 @@ package struct FileVariables: Sendable {
         let nearest = Nearness.nearest(to: unknown, among: names, behind: prefix)
         let all = names.isEmpty ? "none" : names.joined(separator: ", ")
         let hint = nearest.map { "; the nearest is \($0)" } ?? "; known are: \(all)"
-        throw PomeloError(.configuration, "\(otherNames[unknown] ?? unknown) is no key of \(path)\(hint)")
+        let name = EnvironmentVariables.shown(otherNames[unknown] ?? unknown)
+        throw PomeloError(.configuration, "\(name) is no key of \(path)\(hint)")
     }
 
     /// A value of a type, read strictly, with the variables above it.
