@@ -3,7 +3,7 @@ import PomeloBytes
 
 /// How near one name is to another: for words that say what may have been meant, and are silent where nothing is.
 package enum Nearness {
-    /// The name that is most like this one, if more than half of it is; of several the longest.
+    /// The name that is most like this one, if at least half of it is; of several the longest.
     ///
     /// `prefix` is what all names begin with, and says nothing of their likeness.
     static func nearest(to name: String, among known: [String], behind prefix: String = "") -> String? {

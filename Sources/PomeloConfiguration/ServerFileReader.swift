@@ -43,7 +43,7 @@ struct ServerFileReader {
 
     static func record(_ reader: inout OptionReader, _ type: ServerType, _ place: String) throws -> ServerRecord {
         guard let id = try reader.string("id"), !id.isEmpty else {
-            throw PomeloError(.configuration, "\(place): id is missing")
+            throw PomeloError(.configuration, "\(place): id is missing\(hint(for: "id", among: reader.rest.keys))")
         }
         guard !id.unicodeScalars.contains(where: { ":{}".unicodeScalars.contains($0) }) else {
             throw PomeloError(.configuration, "\(place): id \"\(id)\" must not hold :, { or }")
@@ -104,7 +104,8 @@ struct ServerFileReader {
     static func misspelt(in record: ServerRecord) -> [(key: String, meant: String)] {
         var given = fields(record)
         if record.host == "127.0.0.1" { given["host"] = nil }
-        let absent = keys.filter { given[$0]?.isTruthy != true }
+        let known = record.type == .master ? keys + ["name"] : keys
+        let absent = known.filter { given[$0]?.isTruthy != true }
         return record.metadata.keys.compactMap { key in
             Nearness.misspelt(key, among: absent).map { (key, $0) }
         }

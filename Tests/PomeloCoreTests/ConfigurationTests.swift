@@ -83,6 +83,9 @@ import Testing
         Bad("a type without a list", servers: #"{"development":{"chat":{}}}"#, says: "servers.json", "chat", "list"),
         Bad("a server that is no object", chat: "1", says: "servers.json", "chat[0]"),
         Bad("no id", chat: #"{"port":1}"#, says: "servers.json", "chat[0]", "id"),
+        Bad(
+            "an id in capitals", chat: #"{"ID":"a","port":1}"#,
+            says: #"id is missing; it has "ID", which is another key"#),
         Bad("an id with a colon", chat: #"{"id":"a:b","port":1}"#, says: "servers.json", "a:b"),
         Bad("an id with a brace", chat: #"{"id":"{a","port":1}"#, says: "servers.json", "{a"),
         Bad("an id that is a number", chat: #"{"id":1,"port":1}"#, says: "servers.json", "id must be a text"),

@@ -11,6 +11,7 @@ import Testing
 /// What is more likely a slip than meant is a warning at the start, and names what there is.
 @Suite struct SlipTests {
     private static let master = #"{"development":{"id":"m","port":3005},"staging":{"id":"m","port":3005}}"#
+    private static let named = #"{"development":{"id":"m","port":3005,"Name":"blue","nmae":1}}"#
 
     private func files(_ id: String, _ server: String = "") -> [String: String] {
         let servers = #"{"room":[{"id":"\#(id)","port":1\#(server)}],"gate":[{"id":"gate-1","port":2}]}"#
@@ -61,6 +62,18 @@ import Testing
         #expect(found.keys.sorted() == ["Host", "client-port2", "maxConnections", "weights"])
         let rest = try await warnings("slip-4", own + #","weight":1,"max-connections":3"#, by: "pomelo.key") { _ in }
         #expect(rest.keys.sorted() == ["Host", "client-port2"])
+    }
+
+    /// Clusters of one name share what they have in Redis.
+    @Test @Loop func theClustersNameMayBeMisspelt() async throws {
+        let logs = CapturedLogs.installed
+        let folder = try TemporaryFolder(files("slip-7").merging(["master.json": Self.named]) { $1 })
+        defer { folder.remove() }
+        let cluster = try TestCluster(configuration: folder.path)
+        try await cluster.start("slip-7")
+        await cluster.stopAll()
+        let lines = logs.lines("pomelo", where: "pomelo.file", is: "\(folder.path)/master.json")
+        #expect(lines.map { $0["pomelo.key"] } == ["Name"] && lines.first?["pomelo.nearest"] == "name")
     }
 
     @Test @Loop func aFrontendWithoutItsClientPortIsToldWhatItHas() async throws {

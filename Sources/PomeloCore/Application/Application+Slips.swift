@@ -8,10 +8,18 @@ extension Application {
         warnOfSecret()
         warnOfTypes()
         warnOfEnvironments()
-        for (key, meant) in configuration.misspelt(serverID) {
+        warnOfKeys(of: serverID, in: isMaster ? "master" : "servers")
+        // Its name is every server's.
+        if let master, !isMaster { warnOfKeys(of: master.id, in: "master") }
+    }
+
+    private func warnOfKeys(of id: ServerID, in file: String) {
+        for (key, meant) in configuration.misspelt(id) {
             log.warning(
-                "a key in servers.json is the application's own, and nearly one of the framework's",
-                metadata: ["pomelo.key": "\(key)", "pomelo.nearest": "\(meant)"])
+                "a key is the application's own, and nearly one of the framework's",
+                metadata: [
+                    "pomelo.file": "\(configuration.path(file))", "pomelo.key": "\(key)", "pomelo.nearest": "\(meant)",
+                ])
         }
     }
 

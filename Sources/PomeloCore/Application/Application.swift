@@ -2,7 +2,7 @@
 //
 // PomeloCore: what pomelo means, without sockets and without Redis.
 // Reading order, by folder:
-// Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, Component, Plugin, EventListener,
+// Application/: Application, +SetUp, +RPCFilters, +Crons, +Lifecycle, +Slips, Component, Plugin, EventListener,
 // LifecycleHooks, BoundedStep, ClientPlan, Limits, World, ServiceContext, PauseWatch.
 // Admin/: AdminModule, AdminService. Log/: LineSafeLog, LimitedLog.
 // Session/: Connector (the seam to clients), ClientSession, SessionService, Session, SettingsSnapshot,
