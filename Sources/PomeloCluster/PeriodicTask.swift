@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 
-/// Does something again and again, never twice at once, as long as its owner lives.
+/// Does something again and again, ± 10 %, never twice at once, as long as its owner lives.
 @Loop final class PeriodicTask {
     private let clock: any LoopClock
     private let random: RandomSource
@@ -33,7 +33,9 @@ import PomeloLoop
     }
 
     private func arm() {
-        timer = clock.schedule(after: random.jittered(interval)) { [weak self] in self?.fire() }
+        let earliest = clock.deadline(after: interval * 0.9)
+        let latest = clock.deadline(after: random.jittered(interval))
+        timer = clock.schedule(from: earliest, to: latest) { [weak self] in self?.fire() }
     }
 
     private func fire() {

@@ -8,11 +8,22 @@
     var wallMilliseconds: Int64 { get }
     /// Runs `action` once, not before `deadline` (monotonic nanoseconds); equal deadlines fire in call order.
     func schedule(at deadline: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID
+    /// Runs `action` once, between two instants: when another timer wakes the loop meanwhile, else at `latest`.
+    ///
+    /// For what is done again and again and may be done sooner: one wake serves many.
+    func schedule(from earliest: UInt64, to latest: UInt64, _ action: @escaping @Loop () -> Void) -> TimerID
     /// Forgets a timer; one that has fired is ignored.
     func cancel(_ timer: TimerID)
 }
 
 extension LoopClock {
+    /// At `latest`: for clocks whose wakes cost nothing.
+    public func schedule(
+        from earliest: UInt64, to latest: UInt64, _ action: @escaping @Loop () -> Void
+    ) -> TimerID {
+        schedule(at: latest, action)
+    }
+
     /// Runs `action` once, after `delay`.
     public func schedule(after delay: Duration, _ action: @escaping @Loop () -> Void) -> TimerID {
         schedule(at: deadline(after: delay), action)
@@ -34,7 +45,8 @@ extension LoopClock {
 
     /// The time that has passed since a monotonic instant; zero when it is still to come.
     package func elapsed(since start: UInt64) -> Duration {
-        .nanoseconds(Int64(clamping: now - min(start, now)))
+        let now = now
+        return .nanoseconds(Int64(clamping: now - min(start, now)))
     }
 
     /// Suspends for `delay` without leaving the loop; returns early when the task is cancelled.
@@ -97,6 +109,8 @@ extension Duration {
     /// The one instance: the loop has one timer.
     public static let shared = SystemClock()
     private var heap = TimerHeap()
+    /// Timers that may fire before they are due; those that have fired, or were cancelled, until the next look.
+    private var early: [(from: UInt64, timer: TimerID)] = []
     /// What the uv timer is set to; nil when it is not.
     private var armed: UInt64?
 
@@ -114,6 +128,15 @@ extension Duration {
         heap.insert(at: deadline, action)
     }
 
+    /// Puts a timer into the heap that may fire together with any that fires after `earliest`.
+    public func schedule(
+        from earliest: UInt64, to latest: UInt64, _ action: @escaping @Loop () -> Void
+    ) -> TimerID {
+        let timer = heap.insert(at: latest, action)
+        early.append((earliest, timer))
+        return timer
+    }
+
     /// Takes a timer out of the heap; one that has fired is ignored.
     public func cancel(_ timer: TimerID) { heap.remove(timer) }
 
@@ -121,6 +144,20 @@ extension Duration {
     func fire(until instant: UInt64) {
         armed = nil
         while let action = heap.popDue(instant) { action() }
+        fireEarly(instant)
+    }
+
+    /// The loop is awake: what may be done now need not wake it again.
+    private func fireEarly(_ instant: UInt64) {
+        let timers = early
+        early = []
+        for (from, timer) in timers {
+            if from > instant {
+                if heap.holds(timer) { early.append((from, timer)) }
+            } else if let action = heap.pop(timer) {
+                action()
+            }
+        }
     }
 
     /// Called by the driver before it polls: the poll ends when the earliest timer is due.

@@ -51,12 +51,18 @@ struct TimerHeap {
 
     /// Returns false when the timer has fired or was removed before.
     @discardableResult
-    mutating func remove(_ id: TimerID) -> Bool {
-        guard id.slot >= 0, Int(id.slot) < slots.count else { return false }
+    mutating func remove(_ id: TimerID) -> Bool { pop(id) != nil }
+
+    /// Removes a timer and returns its action; nil when it has fired or was removed before.
+    mutating func pop(_ id: TimerID) -> Action? { position(of: id).flatMap { take($0) } }
+
+    /// Whether the timer is still to fire.
+    func holds(_ id: TimerID) -> Bool { position(of: id) != nil }
+
+    private func position(of id: TimerID) -> Int? {
+        guard id.slot >= 0, Int(id.slot) < slots.count else { return nil }
         let slot = slots[Int(id.slot)]
-        guard slot.generation == id.generation, slot.position >= 0 else { return false }
-        _ = take(Int(slot.position))
-        return true
+        return slot.generation == id.generation && slot.position >= 0 ? Int(slot.position) : nil
     }
 
     /// Removes and returns the earliest action whose deadline is not after `now`.

@@ -9,7 +9,7 @@ public import PomeloLoop
 /// sequence, which tells a loss, and the copy is compared bit by bit, which tells what others have removed.
 @Loop public final class WriteBehind: LeasePublisher {
     private static let retryAfter = Duration.milliseconds(500)
-    private static let sweepEvery = Duration.seconds(1)
+    private static let sweepEvery = (least: Duration.milliseconds(600), most: Duration.seconds(1))
     /// All servers write everything at the same time when everything is gone: spread over so long.
     private static let spreadMilliseconds: UInt64 = 2000
 
@@ -137,7 +137,9 @@ public import PomeloLoop
     }
 
     private func scheduleSweep() {
-        sweepTimer = clock.schedule(after: Self.sweepEvery) { [weak self] in
+        let earliest = clock.deadline(after: Self.sweepEvery.least)
+        let latest = clock.deadline(after: Self.sweepEvery.most)
+        sweepTimer = clock.schedule(from: earliest, to: latest) { [weak self] in
             guard let self, !self.isStopped else { return }
             Loop.spawn {
                 do {

@@ -228,7 +228,7 @@ public import PomeloUV
 
     // MARK: deadlines
 
-    /// One timer for all commands: armed for the oldest, and again when it has fired.
+    /// One timer for all commands: armed for the oldest, and again when it has fired; none while nobody waits.
     ///
     /// What is overdue gets one more poll before it fails: after a long turn of the loop itself, the replies may have
     /// been waiting in the socket all the time.
@@ -238,6 +238,11 @@ public import PomeloUV
             let due = clock.now
             sweep = clock.schedule(after: .milliseconds(1)) { [weak self] in self?.expire(due) }
         }
+    }
+
+    private func disarmSweep() {
+        if let sweep { clock.cancel(sweep) }
+        sweep = nil
     }
 
     private func expire(_ due: UInt64) {
@@ -268,8 +273,7 @@ public import PomeloUV
         guard self.end == nil else { return }
         self.end = end
         isUp = false
-        if let sweep { clock.cancel(sweep) }
-        sweep = nil
+        disarmSweep()
         pending.failAll(loss(maybeExecuted: true))
         losing?.resume()
         losing = nil
@@ -283,6 +287,7 @@ extension RedisConnection: RedisSocketOwner {
             let text = reply.errorText ?? "a reply to nothing"
             return reset(text, reply.errorText == nil ? .malformed : .network)
         }
+        if pending.count == 0 { disarmSweep() }
         // The server has become a replica, or has lost its data: only a new connection can reach its successor. A
         // handshake judges for itself.
         if isUp, let code = reply.errorCode, RedisError.lostServer.contains(Text(code)) {

@@ -5,7 +5,7 @@ import PomeloLoop
 
 /// The channels of one client on a connection of their own, subscribed again after every loss.
 @Loop final class RedisSubscriptions {
-    private static let aliveEvery = Duration.seconds(5)
+    private static let aliveEvery = (least: Duration.seconds(4), most: Duration.seconds(5))
     /// Channels subscribed again in one round trip; the least bound of pending commands has room for it.
     private static let batch = 16
 
@@ -112,7 +112,10 @@ import PomeloLoop
 
     /// A connection that only listens would not notice that the server has gone.
     private func beat() {
-        aliveTimer = connection.clock.schedule(after: Self.aliveEvery) { [weak self] in
+        let clock = connection.clock
+        let earliest = clock.deadline(after: Self.aliveEvery.least)
+        let latest = clock.deadline(after: Self.aliveEvery.most)
+        aliveTimer = clock.schedule(from: earliest, to: latest) { [weak self] in
             guard let self else { return }
             ask(RedisCommand("PING"))
             beat()

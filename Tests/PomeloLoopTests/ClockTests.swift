@@ -50,6 +50,20 @@ import Testing
         #expect(fired.entries == ["early"])
     }
 
+    @Test @Loop func oneWakeServesTimersThatMayFireEarlier() async {
+        let fired = Journal<String>()
+        let now = clock.now
+        let hour = now + 3_600_000_000_000
+        let cancelled = clock.schedule(from: now, to: hour) { fired.note("cancelled") }
+        _ = clock.schedule(from: now, to: hour) { fired.note("early") }
+        let later = clock.schedule(from: now + 1_800_000_000_000, to: hour) { fired.note("too early") }
+        _ = clock.schedule(from: now, to: now) { fired.note("at its end") }
+        clock.cancel(cancelled)
+        await until("both fired") { fired.entries.count == 2 }
+        clock.cancel(later)
+        #expect(fired.entries == ["at its end", "early"])
+    }
+
     @Test @Loop func aTimerMayCancelItsNeighbourOfTheSameInstant() async {
         let fired = Journal<Int>()
         let instant = clock.now + 1_000_000

@@ -6,6 +6,8 @@ public import PomeloLoop
 /// A timer that comes late tells it. What others sent meanwhile may have been given up by them.
 @Loop public final class PauseWatch {
     private static let interval = Duration.milliseconds(500)
+    /// Around it, so that the look at the registry is wake enough.
+    private static let window = (least: Duration.milliseconds(250), most: Duration.milliseconds(560))
     /// A shorter one is no pause: nobody gives up so soon.
     public nonisolated static let threshold = Duration.seconds(1)
 
@@ -43,15 +45,19 @@ public import PomeloLoop
     }
 
     private func watch() {
-        due = clock.deadline(after: Self.interval)
-        timer = clock.schedule(at: due) { [weak self] in self?.fired() }
+        let now = clock.now
+        due = clock.deadline(after: Self.interval, from: now)
+        let earliest = clock.deadline(after: Self.window.least, from: now)
+        let latest = clock.deadline(after: Self.window.most, from: now)
+        timer = clock.schedule(from: earliest, to: latest) { [weak self] in self?.fired() }
     }
 
     private func fired() {
-        let late = clock.now - min(due, clock.now)
+        let now = clock.now
+        let late = now - min(due, now)
         watch()
         guard late >= Self.threshold.clampedNanoseconds else { return }
-        wokeAt = clock.now
+        wokeAt = now
         count += 1
         for listener in listeners { listener(.nanoseconds(Int64(clamping: late))) }
     }
