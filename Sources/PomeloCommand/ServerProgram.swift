@@ -29,7 +29,9 @@ public protocol ServerProgram: Sendable {
 extension ServerProgram {
     /// Runs the command line; never returns with an error but exits.
     public static func run() async {
-        await ProgramCommand<Self>.main(VerbFirst.ordered(Array(CommandLine.arguments.dropFirst())))
+        let words = VerbFirst.ordered(Array(CommandLine.arguments.dropFirst()))
+        // On the loop from here on: the first job on the runtime's pool starts a thread that wakes each second.
+        await Loop.spawn { await ProgramCommand<Self>.main(words) }.value
     }
 }
 
