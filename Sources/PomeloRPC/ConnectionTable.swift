@@ -43,6 +43,8 @@ public struct RPCCounters: Sendable, Equatable {
     var outbound: [Int: OutboundConnection] = [:]
     /// Connections of this side as callee, by age; until their stream has ended.
     var inbound: [Int: InboundConnection] = [:]
+    /// The connection by which a server is called now.
+    var connection: @Loop (ServerID) -> OutboundConnection? = { _ in nil }
     /// Called after a call has ended, while someone waits for all to end.
     var whenSettled: (@Loop () -> Void)?
     private var serial = 0
@@ -77,6 +79,12 @@ public struct RPCCounters: Sendable, Equatable {
     func nonce() -> String { context.random.instanceID() + context.random.instanceID() }
 
     func settled() { whenSettled?() }
+
+    /// A server lives that is called by another connection than it calls by.
+    func pinged(by peer: Hello, _ token: PingToken) {
+        guard let own = connection(peer.server), own.instance == peer.instance else { return }
+        own.peerPinged(token)
+    }
 
     /// Connects and shakes hands; the result is open, and belongs to the caller of this function.
     func open(

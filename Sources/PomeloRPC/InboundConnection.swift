@@ -135,8 +135,9 @@ import PomeloWire
         case (.draining, .call): break
         case (_, .cancel(let id)): cancel(id)
         case (_, .ping(let token, let sent)):
-            _ = age(of: sent)
+            let isLate = age(of: sent) > confirmAfter
             write(.pong(token: token, instance: table.context.own.instance.rawValue))
+            if let peer, let token = PingToken(rawValue: token), !isLate { table.pinged(by: peer, token) }
         case (_, .pong(let token, _)):
             if token == pingToken { confirmed() }
         default: broke("a caller does not send this frame")

@@ -13,6 +13,14 @@ import PomeloWire
     func connectionDidEnd(_ connection: OutboundConnection)
 }
 
+/// What a ping says that is sent after silence; others ask a question of their own and are numbered.
+enum PingToken: UInt64 {
+    /// All before it were answered.
+    case first = 0
+    /// The one before it was not answered.
+    case again = 0xffff_ffff_ffff_ffff
+}
+
 /// A connection over which this server calls another.
 @Loop final class OutboundConnection: ByteStreamDelegate, CallHolder {
     private enum Phase { case shaking, open, leaving, ended }
@@ -31,6 +39,7 @@ import PomeloWire
     private var calls: [UInt32: PendingCall] = [:]
     private var lastID: UInt32 = 0
     private var meter: SilenceMeter
+    private let leeway: UInt64
     private var timer: TimerID?
     private var written = 0
     private var takenBefore = 0
@@ -53,10 +62,14 @@ import PomeloWire
             hello, secret: table.context.secret, sealedStart: table.mustSeal(stream) ? table.sealedStart : nil)
         opened = table.clock.now
         let options = table.options
+        // Of two servers one is a little faster, so that its pings serve both.
+        let isFirst = table.context.own.id < peer
+        let interval = options.pingInterval.clampedNanoseconds
+        leeway = isFirst ? interval / 5 : 0
         meter = SilenceMeter(
-            interval: options.pingInterval.clampedNanoseconds,
+            interval: isFirst ? interval / 4 * 3 : interval,
             timeout: options.pingTimeout.clampedNanoseconds,
-            limit: options.suspectAfterMisses, now: opened)
+            limit: options.suspectAfterMisses, longest: options.callerSilence.clampedNanoseconds / 3, now: opened)
         table.outbound[serial] = self
     }
 
@@ -202,9 +215,9 @@ import PomeloWire
         if stream.queuedBytes > 0, taken > takenBefore { meter.heard(at: table.clock.now) }
         takenBefore = taken
         switch meter.check(at: table.clock.now) {
-        case .wait(let instant): watchAgain(at: instant)
+        case .wait(let instant): watchAgain(at: instant, leeway)
         case .ping(let instant):
-            write(.ping(token: 0, sent: table.clock.now))
+            write(.ping(token: (meter.pingsAgain ? PingToken.again : .first).rawValue, sent: table.clock.now))
             watchAgain(at: instant)
         case .silent:
             owner?.connectionFellSilent(self)
@@ -218,8 +231,20 @@ import PomeloWire
         watch()
     }
 
-    private func watchAgain(at instant: UInt64) {
-        timer = table.clock.schedule(at: instant) { [weak self] in self?.watch() }
+    private func watchAgain(at instant: UInt64, _ leeway: UInt64 = 0) {
+        timer = table.clock.schedule(from: instant, to: instant &+ leeway) { [weak self] in self?.watch() }
+    }
+
+    /// The peer has pinged this server over its own connection: one ping serves both, unless somebody waits here for
+    /// an answer.
+    func peerPinged(_ token: PingToken) {
+        guard phase == .open else { return }
+        let isNews =
+            switch token {
+            case .first: calls.isEmpty && meter.heardElsewhere(at: table.clock.now)
+            case .again: meter.wasMissed()
+            }
+        if isNews { watchAnew() }
     }
 
     // MARK: frames
@@ -252,7 +277,7 @@ import PomeloWire
         case .failure(let id, let kind, let code, let message): failed(id, kind, code, message)
         case .pong(let token, let instance):
             answered(token, .answered(InstanceID(instance)))
-            if token == 0 { watchAnew() }
+            if PingToken(rawValue: token) != nil { watchAnew() }
         // Every cancellation written so far arrives before this answer.
         case .ping(let token, _): write(.pong(token: token, instance: table.context.own.instance.rawValue))
         case .goAway(let lastID): wentAway(lastID)

@@ -54,6 +54,7 @@ public import PomeloLoop
             let message = "server \(context.own.id) cannot listen for other servers on \(address)"
             throw PomeloError(.network, "\(message): \(error)", cause: error)
         }
+        table.connection = { [weak self] id in self?.peers[id]?.connection }
         self.table = table
         local = LocalCalls(table)
         phase = .running

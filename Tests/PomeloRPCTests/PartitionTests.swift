@@ -90,6 +90,17 @@ import Testing
         #expect(b.seen.count(where: { $0 == [9] }) <= 1)
     }
 
+    @Test(arguments: [["a", "b"], ["b", "a"]])
+    @Loop func anIdleLinkThatIsCutInOneDirectionIsNoticedAtBothEndsWithinTwoSeconds(_ cut: [String]) async throws {
+        for phase in stride(from: 0, to: 1000, by: 90) {
+            let hosts = try await Hosts()
+            await hosts.advance(.milliseconds(3000 + phase))
+            hosts.network.block(from: cut[0], to: cut[1])
+            await hosts.advance(.milliseconds(2010))
+            #expect(hosts.a.directory.isSuspect("b") && hosts.b.directory.isSuspect("a"), "after \(phase) ms")
+        }
+    }
+
     @Test @Loop func aCrashedServerIsSuspectAtOnce() async throws {
         let hosts = try await Hosts()
         let held = hosts.a.begin(hosts.b, "hold")

@@ -25,6 +25,23 @@ import Testing
         #expect(meter.check(at: 2000) == .wait(until: 2900))
     }
 
+    @Test func lifeOnAnotherConnectionCountsUntilThisOneWasSilentForTooLong() {
+        var meter = SilenceMeter(interval: 1000, timeout: 500, limit: 2, longest: 3000, now: 0)
+        var heard = false
+        for instant in [900, 1800, 2700] as [UInt64] { heard = meter.heardElsewhere(at: instant) }
+        #expect(heard && meter.check(at: 3600) == .wait(until: 3700))
+        heard = meter.heardElsewhere(at: 3600)
+        #expect(!heard && meter.check(at: 3700) == .ping(until: 4200) && !meter.pingsAgain)
+    }
+
+    @Test func anAnswerThatDoesNotArriveCountsAsAMiss() {
+        var meter = meter()
+        let isNews = meter.wasMissed()
+        #expect(isNews && meter.check(at: 5000) == .ping(until: 5500) && !meter.pingsAgain)
+        let again = meter.wasMissed()
+        #expect(!again && meter.check(at: 5500) == .silent)
+    }
+
     @Test func timeThatThisProcessSleptIsNotTheFaultOfThePeer() {
         var meter = meter()
         #expect(meter.check(at: 60_000) == .ping(until: 60_500))
