@@ -2,7 +2,7 @@
 
 /// An address and port as text and number.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
-    /// A name, or a numeric address without brackets.
+    /// A name, a numeric address without brackets, or the absolute path of a Unix-domain socket, whose port is 0.
     public var host: String
     /// 0 to 65535; 0 asks a listener for a free one.
     public var port: Int
@@ -40,8 +40,11 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return host.isEmpty || colons == 1 || !isClean ? nil : String(host)
     }
 
-    /// `host:port`, a numeric IPv6 host in brackets.
-    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    /// `host:port`, a numeric IPv6 host in brackets; the path of a Unix-domain socket.
+    public var description: String {
+        if host.hasPrefix("/") { return host }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }
 
 /// Why a stream ended.
@@ -145,9 +148,38 @@ extension ByteStream {
     /// - Throws: `NetworkError`, with code `ETIMEDOUT` when `deadline` passes, name resolution included.
     func connect(to address: SocketAddress, within deadline: Duration) async throws(NetworkError)
         -> any ByteStream
+
+    /// Listens on a Unix-domain socket: a file that only programs of this machine can connect to, and of those only
+    /// whose users have the rights.
+    ///
+    /// A file that nobody listens on any more is replaced. Streams have the path as both their addresses.
+    ///
+    /// The permissions are the file's: 0o600 for this user alone.
+    ///
+    /// - Throws: `NetworkError` naming the path: `EADDRINUSE` when somebody listens on it, or it is no socket;
+    ///   `ENAMETOOLONG` beyond about 100 bytes; `ENOTSUP` where there are none.
+    func listen(
+        atPath path: String, permissions: UInt16, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener
+
+    /// Connects to a Unix-domain socket.
+    ///
+    /// - Throws: `NetworkError` naming the path: `ENOENT` or `ECONNREFUSED` when nobody listens on it.
+    func connect(toPath path: String) async throws(NetworkError) -> any ByteStream
 }
 
 extension Network {
+    /// There are no Unix-domain sockets.
+    public func listen(
+        atPath path: String, permissions: UInt16, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener {
+        throw NetworkError(code: "ENOTSUP", description: "cannot listen on \(path): no Unix-domain sockets here")
+    }
+    /// There are no Unix-domain sockets.
+    public func connect(toPath path: String) async throws(NetworkError) -> any ByteStream {
+        throw NetworkError(code: "ENOTSUP", description: "cannot connect to \(path): no Unix-domain sockets here")
+    }
+
     /// No limit, as with every network in memory.
     public var connectionLimit: Int? { nil }
 }

@@ -115,7 +115,7 @@ public import PomeloLoop
 
     func listen(_ listener: MemoryListener, on wanted: SocketAddress) throws(NetworkError) -> SocketAddress {
         var address = Self.normalised(wanted)
-        if address.port == 0 {
+        if address.port == 0, !address.host.hasPrefix("/") {
             repeat { lastPort += 1 } while listeners.keys.contains { $0.port == lastPort }
             address.port = lastPort
         }
@@ -165,6 +165,21 @@ public import PomeloLoop
         -> any ByteStream
     {
         try await MemoryDial(from: host, to: address, network).run(within: deadline).get()
+    }
+
+    /// A path is a place on this host alone; it is no file, and has no rights.
+    func listen(
+        atPath path: String, permissions: UInt16, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener {
+        try MemoryListener(host: host, network: network, on: SocketAddress(host: path, port: 0), accept)
+    }
+
+    func connect(toPath path: String) async throws(NetworkError) -> any ByteStream {
+        let address = SocketAddress(host: path, port: 0)
+        guard network.listener(at: address)?.host ?? host == host else {
+            throw NetworkError(code: "ENOENT", description: "cannot connect to \(path): ENOENT")
+        }
+        return try await MemoryDial(from: host, to: address, network).run(within: .seconds(1)).get()
     }
 }
 

@@ -193,26 +193,3 @@ public struct ConnectedSocket: Sendable {
         descriptor = -1
     }
 }
-
-/// Calls `body` with the kernel's form of a numeric address; `UV_EINVAL` when it is not one.
-func withKernelAddress(
-    _ address: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-) -> Int32 {
-    guard let port = UInt16(exactly: address.port) else { return UV_EINVAL.rawValue }
-    var v4 = sockaddr_in()
-    if unsafe uv_ip4_addr(address.host, Int32(port), &v4) == 0 {
-        return unsafe withUnsafePointer(to: &v4) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-    }
-    var v6 = sockaddr_in6()
-    let status = unsafe uv_ip6_addr(address.host, Int32(port), &v6)
-    if status < 0 { return status }
-    return unsafe withUnsafePointer(to: &v6) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-        }
-    }
-}

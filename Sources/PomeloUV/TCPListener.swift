@@ -3,13 +3,13 @@ import CLibuv
 import PomeloLibc
 import PomeloLoop
 
-/// A listening TCP socket.
+/// A listening socket, of TCP or of a Unix-domain path.
 ///
 /// It accepts by itself: libuv's own loop takes connections until none waits, hides a want of descriptors by throwing
 /// away whoever waits, and turns for ever when it cannot even do that.
 @safe @Loop final class TCPListener: StreamListener {
     /// Connections the kernel holds for us between two turns.
-    private static let backlog: Int32 = 1024
+    static let backlog: Int32 = 1024
     /// Connections accepted in one turn; those that are left wait for the next one like everybody else.
     static let acceptsPerTurn = 64
     /// How long nothing is accepted after an error, which would only come again at once.
@@ -28,13 +28,25 @@ import PomeloLoop
     private var share = 0
     private var shareTurn = 0
     private var retry: TimerID?
+    /// What else is to be done when nobody listens any more.
+    private let onClose: @Loop () -> Void
 
-    init(
+    convenience init(
         driver: UVDriver, _ address: SocketAddress, accept: @escaping @Loop (any ByteStream) -> Void
+    ) throws(NetworkError) {
+        let descriptor = try Self.listeningSocket(on: address)
+        try self.init(driver: driver, listening: descriptor, accept: accept)
+    }
+
+    /// Takes over a socket that listens, and closes it, also after a throw.
+    init(
+        driver: UVDriver, listening descriptor: Int32, accept: @escaping @Loop (any ByteStream) -> Void,
+        onClose: @escaping @Loop () -> Void = {}
     ) throws(NetworkError) {
         self.driver = driver
         self.accept = accept
-        descriptor = try Self.listeningSocket(on: address)
+        self.descriptor = descriptor
+        self.onClose = onClose
         localAddress = Self.boundAddress(of: descriptor)
         do throws(NetworkError) {
             poll = try DescriptorPoll(descriptor: descriptor) { _ in self.acceptSome() }
@@ -61,6 +73,7 @@ import PomeloLoop
         self.poll = nil
         poll.close()
         PomeloLibc.close(descriptor)
+        onClose()
     }
 
     private func watch() { poll?.watch(paused || retry != nil ? [] : .readable) }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
-// Reading order: TCPStream, TCPListener, UVNetwork, Dial, Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
+// Reading order: TCPStream, TCPListener, UnixSocket, KernelAddress, UVNetwork, Dial, Descriptors, Resolver,
+// SignalWatcher, ChildProcess, UVError.
 import CLibuv
 import PomeloLibc
 public import PomeloLoop
 
-/// A TCP connection on the loop.
+/// A connection on the loop: of TCP, or of a Unix-domain socket, which libuv treats alike once it stands.
 ///
 /// Writes of one turn are gathered and leave in one system call; what the kernel does not take is copied once and
 /// handed to libuv, and nothing further is tried until that is gone.
@@ -71,6 +72,8 @@ public import PomeloLoop
     func opened() {
         unsafe uv_tcp_nodelay(handle, 1)
         remoteAddress = unsafe addressOf(handle, uv_tcp_getpeername)
+        // A client of a Unix-domain socket has no name of its own.
+        if remoteAddress.host.isEmpty { remoteAddress = localAddress }
     }
 
     /// This side's address, asked of the kernel each time.
@@ -342,48 +345,6 @@ extension UnsafeRawBufferPointer {
         throw NetworkError(status: status, "cannot make a socket")
     }
     return unsafe handle
-}
-
-typealias AddressQuery = (
-    UnsafePointer<uv_tcp_t>?, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<Int32>?
-) -> Int32
-
-@Loop func addressOf(_ handle: UnsafeMutablePointer<uv_tcp_t>, _ query: AddressQuery) -> SocketAddress {
-    unsafe kernelAddress { address, length in unsafe query(handle, address, length) }
-}
-
-/// What a query fills in, as text; an empty host when it fails.
-@Loop func kernelAddress(
-    _ query: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>) -> Int32
-) -> SocketAddress {
-    var storage = sockaddr_storage()
-    var length = Int32(MemoryLayout<sockaddr_storage>.size)
-    return unsafe withUnsafeMutablePointer(to: &storage) { storage in
-        unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            guard unsafe query(address, &length) == 0 else { return SocketAddress(host: "", port: 0) }
-            return unsafe SocketAddress(address)
-        }
-    }
-}
-
-extension SocketAddress {
-    /// The text form of a kernel address.
-    init(_ address: UnsafePointer<sockaddr>) {
-        var text = [CChar](repeating: 0, count: 64)
-        let raw = unsafe UnsafeRawPointer(address)
-        var port: UInt16 = 0
-        if unsafe address.pointee.sa_family == sa_family_t(AF_INET6) {
-            let v6 = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self)
-            unsafe uv_ip6_name(v6, &text, text.count)
-            port = unsafe UInt16(bigEndian: v6.pointee.sin6_port)
-        } else {
-            let v4 = unsafe raw.assumingMemoryBound(to: sockaddr_in.self)
-            unsafe uv_ip4_name(v4, &text, text.count)
-            port = unsafe UInt16(bigEndian: v4.pointee.sin_port)
-        }
-        let bytes = text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
-        self.init(host: String(decoding: bytes, as: UTF8.self), port: Int(port))
-    }
 }
 
 /// What libuv has read for a stream.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloLoop
 
-/// The kernel's TCP.
+/// The kernel's TCP, and its Unix-domain sockets.
 @Loop public final class UVNetwork: Network {
     /// Answers for the names given to `listen` and `connect`.
     public let resolver = Resolver()
@@ -45,5 +45,21 @@ public import PomeloLoop
         let socket = try outcome.get()
         resolver.note(address.host, socket.address.host, isGood: true)
         return try TCPStream(driver: driver, socket)
+    }
+
+    /// Binds and listens at a path, whose file is removed when the listener closes.
+    ///
+    /// - Throws: `NetworkError` naming the path; `ENOSYS` under the manual driver.
+    public func listen(
+        atPath path: String, permissions: UInt16, accept: @escaping @Loop (any ByteStream) -> Void
+    ) async throws(NetworkError) -> any StreamListener {
+        try UnixSocket.listen(driver: requireDriver(), path, permissions, accept: accept)
+    }
+
+    /// Connects to a path, at once or not at all.
+    ///
+    /// - Throws: `NetworkError` naming the path; `ENOSYS` under the manual driver.
+    public func connect(toPath path: String) async throws(NetworkError) -> any ByteStream {
+        try UnixSocket.connect(driver: requireDriver(), path)
     }
 }
