@@ -126,6 +126,7 @@ let package = Package(
         room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
         program("LessonChat", example),
+        program("PipeChat", whole + ["PomeloCommand", "PomeloRedis", log]),
         // Tests
         .target(
             name: "TestHelpers",
@@ -142,7 +143,7 @@ let package = Package(
         tests("PomeloCoreTests", bench),
         tests("PomeloRedisTests", bench),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
-        tests("PomeloConnectorsTests", bench + ["PomeloConnectors"]),
+        tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),
@@ -150,6 +151,7 @@ let package = Package(
         tests("TranscriptTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
         tests(
             "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),
-        tests("ProcessTests", bench + ["Chat", "LessonChat", "PomeloGlobalChannel", "PomeloStatus"]),
+        tests(
+            "ProcessTests", bench + ["Chat", "LessonChat", "PipeChat", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

@@ -88,6 +88,11 @@ import Testing
             "Sources/LessonChat/LessonHandlers.swift", "config/lesson/servers.json",
         ],
         "Writing-a-plugin": ["Tests/PomeloCoreTests/PluginTests.swift"],
+        "Write-a-connector": [
+            "Sources/PipeChat/PipeConnector.swift", "Sources/PipeChat/PipeChat.swift",
+            "Tests/PomeloConnectorsTests/CustomConnectorTests.swift",
+            "Tests/PomeloConnectorsTests/ConnectorSuiteTests.swift",
+        ],
     ]
 
     @Test(arguments: sources.keys.sorted()) func whatIsShownIsTheCode(_ name: String) throws {

@@ -29,6 +29,10 @@ let guaranteeTable = """
         ForwardingTests.aSessionStaysWithTheServerThatHasItsRequestsWhenOnlyTheChoicesChange
         ForwardingTests.aForwardedRequestOutlivesItsClient
         ArrivalTests.whatWasHeldBackIsAnsweredAtItsDeadlineFromArrival
+    a client of a custom connector
+        CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
+        CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
+        ConnectorSuiteTests.thePipeConnector
     a server that stood still
         PauseTests.whatCameWhileTheLoopStoodStillIsReadBeforeTimersFire
         PauseTests.aPauseOfTheServerIsNoClientsFault
@@ -117,6 +121,12 @@ let guaranteeTable = """
         FailureTests.redisHangs
         HealthTests.aServerWithoutRedisIsIsolatedAfterTwoLeases
         ReboundTests.anIsolatedServerRefusesBindsAtOnceAndComesBackByItself
+    what a client of a custom connector said and waits
+        CustomConnectorTests.whatAPausedClientSaysWaitsToItsBound
+    messages to a client that wait for a codec
+        CustomCodecTests.whatWaitsForACodecIsBounded
+    a codec's time for a message
+        CustomCodecTests.aCodecThatNeverAnswersLosesOneMessageAndNoClient
     outbound bytes of a client
         SlowReaderTests.answersAreNeverLeftOut
         SlowReaderTests.aSlowReaderMissesTheOldestAndReadsOn

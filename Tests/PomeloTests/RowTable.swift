@@ -302,6 +302,32 @@ let rowTable = """
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
     backendSessionService.push, pushAll
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
+    connectorConfig {connector: FooConnector}
+        CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
+    connectorConfig {connector: new FooConnector(…)}
+        CustomConnectorTests.oneThatIsGivenIsStartedAsOftenAsTheServer
+        PipeChatTests.aProgramOfTheSameMachineChats
+    connectorConfig {encode, decode}
+        CustomCodecTests.theOptionsStandAboveTheConnectorEachByItself
+        CustomCodecTests.withoutACodecTheStartIsAnErrorThatNamesTheConnector
+        CustomCodecTests.passThroughTakesMessagesAsTheyAre
+    connectorConfig {useAsyncCoder}
+        CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
+        CustomCodecTests.aCodecThatNeverAnswersLosesOneMessageAndNoClient
+        CustomCodecTests.aCodecThatThrowsLaterLosesOneMessageAndNoClient
+    connector start, stop, event connection
+        ConnectorSuiteTests.thePipeConnector
+        CustomConnectorTests.aConnectorThatCannotListenEndsTheStartAndIsNamed
+        CustomConnectorTests.aConnectorThatDoesNotStopIsStoppedByForce
+    connector encode, decode
+        CustomCodecTests.whatTheCodecDoesNotTakeIsDroppedAndCounted
+        CustomCodecTests.whatTheCodecDoesNotEncodeIsReportedAndNotSent
+        CustomCodecTests.aPushIsEncodedOnceForAllClients
+    socket send, sendBatch, disconnect, event closing
+        CustomConnectorTests.theSocketIsToldWhyBeforeItIsClosed
+        CustomCodecTests.aPushIsEncodedOnceForAllClients
+    socket events message, disconnect, error
+        CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
     channelService.createChannel(name)
         ChannelTests.channelsAreMadeOnDemandOrNot
     channelService.getChannel(name, create)

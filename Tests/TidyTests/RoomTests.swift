@@ -9,7 +9,7 @@ import Testing
     static let holders: Set = ["PomeloTesting/TestCluster.swift"]
 
     /// The application's own room, and users of the framework: their handlers may hold what they like.
-    static let free = ["PomeloCore/Application/", "PomeloCommand/", "Chat/", "LessonChat/"]
+    static let free = ["PomeloCore/Application/", "PomeloCommand/", "Chat/", "LessonChat/", "PipeChat/"]
 
     /// Lines that declare a property which is an application, or a collection of them; or a closure that keeps one.
     static func storesApplication(_ text: String) -> Bool {

@@ -13,6 +13,7 @@ import PomeloWire
     /// Sends it to this server's clients in its own time; nil sends at once.
     var scheduler: (any PushScheduler)?
     private var encodings: [(key: ObjectIdentifier, bytes: Bytes)] = []
+    private var forms: [(key: ObjectIdentifier, form: AnyObject)] = []
 
     /// A message whose body is encoded already.
     ///
@@ -48,5 +49,13 @@ import PomeloWire
         let bytes = try make()
         encodings.append((key, bytes))
         return bytes
+    }
+
+    /// What one connector keeps with the push, made on first use; `key` is an object of the connector's own.
+    public func form<Form: AnyObject>(for key: ObjectIdentifier, _ make: () -> Form) -> Form {
+        for entry in forms where entry.key == key { if let form = entry.form as? Form { return form } }
+        let form = make()
+        forms.append((key, form))
+        return form
     }
 }

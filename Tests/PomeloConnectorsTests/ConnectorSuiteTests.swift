@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import Testing
+
+/// Every connector of the project keeps the rules of all of them.
+@Loop @Suite struct ConnectorSuiteTests {
+    @Test(arguments: ConnectorSuite.Case.allCases) func theHybridConnectorOverTCP(_ name: ConnectorSuite.Case)
+        async throws
+    {
+        try await ConnectorSuite(HybridWorld(.tcp)).run(name)
+    }
+
+    @Test(arguments: ConnectorSuite.Case.allCases)
+    func theHybridConnectorOverWebSocket(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(HybridWorld(.webSocket)).run(name)
+    }
+
+    @Test(arguments: ConnectorSuite.Case.allCases) func thePipeConnector(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(PipeWorld()).run(name)
+    }
+
+    @Test(arguments: ConnectorSuite.Case.allCases)
+    func thePipeConnectorInMemory(_ name: ConnectorSuite.Case) async throws {
+        let network = MemoryNetwork(clock: SystemClock.shared)
+        network.maxChunk = 700
+        try await ConnectorSuite(PipeWorld(network.endpoint("here"))).run(name)
+    }
+}
