@@ -8,6 +8,12 @@ public struct HTTPError: Error, Equatable, Sendable {
     /// What was wrong, for the log; ASCII, under 100 bytes.
     public let reason: String
 
+    /// Creates an error.
+    public init(status: Int, reason: String) {
+        self.status = status
+        self.reason = reason
+    }
+
     static func badRequest(_ reason: String) -> HTTPError { HTTPError(status: 400, reason: reason) }
     static let bodyTooLarge = HTTPError(status: 413, reason: "body too large")
 }

@@ -12,7 +12,9 @@ struct CorpusTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Fuzz/Corpus")
 
-    private static let names = ["packet", "message", "json", "websocket", "upgrade", "rpc"]
+    private static let names = [
+        "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling",
+    ]
 
     @Test(arguments: names)
     func replay(name: String) throws {

@@ -8,11 +8,27 @@ enum ASCIIText {
     /// The room that a text takes at most, and whether it holds more than ASCII; such text must be UTF-8.
     static func room(_ text: Span<UInt8>, isQuoted: Bool) -> (count: Int, hasMore: Bool) {
         var (marks, controls, more) = (0, 0, 0)
-        for index in text.indices {
+        var index = 0
+        // Blocks of 32, which the compiler counts at once.
+        while text.count &- index >= 32 {
+            var (some, few, many): (UInt8, UInt8, UInt8) = (0, 0, 0)
+            for place in index..<(index &+ 32) {
+                let byte = text[place]
+                some &+= byte == 0x22 || byte == 0x5C ? 1 : 0
+                few &+= byte < 0x20 ? 1 : 0
+                many &+= byte >> 7
+            }
+            marks &+= Int(some)
+            controls &+= Int(few)
+            more &+= Int(many)
+            index &+= 32
+        }
+        while index < text.count {
             let byte = text[index]
             marks &+= byte == 0x22 || byte == 0x5C ? 1 : 0
             controls &+= byte < 0x20 ? 1 : 0
-            more &+= byte >= 0x80 ? 1 : 0
+            more &+= Int(byte >> 7)
+            index &+= 1
         }
         // Of two bytes become six, of three six, of four twelve.
         let ascii = isQuoted ? marks &+ 5 &* controls : 0
@@ -29,12 +45,10 @@ enum ASCIIText {
                 putCharacter(text, &index, into: &output)
                 continue
             }
-            if isQuoted, byte == 0x22 || byte == 0x5C {
-                output.append(0x5C)
-                output.append(byte)
-            } else if isQuoted, byte < 0x20 {
+            if isQuoted, byte < 0x20 {
                 putUnit(UInt32(byte), into: &output)
             } else {
+                if isQuoted, byte == 0x22 || byte == 0x5C { output.append(0x5C) }
                 output.append(byte)
             }
             index &+= 1
