@@ -13,7 +13,8 @@ public struct Nothing: Body, Equatable {
 
 /// A client's request, as a value shared by client, server and tests: route, query type, reply type.
 ///
-/// Served by a `Handler` whose routes have `on(call, method)`; a wrong payload does not compile.
+/// Served by a `Handler` whose routes have `on(call, method)`; a wrong payload does not compile. A query is an object
+/// in JSON, as that of a struct is: a client's text, number or list alone is answered `{"code":500}`.
 public struct Call<Query: Body, Reply: Body>: Sendable {
     /// What clients name when they ask.
     public let route: Route

@@ -75,7 +75,7 @@ import Testing
     ///
     /// - Precondition: it was started.
     public subscript(_ id: ServerID) -> Application {
-        guard let server = servers[id] else { preconditionFailure("\(id) does not run") }
+        guard let server = servers[id] else { preconditionFailure("\(id) does not run; there run: \(running)") }
         return server.application
     }
 

@@ -108,6 +108,22 @@ private enum FormAPI {
             ])
     }
 
+    @Test @Loop func aHandlerInTheWrongPlaceIsToldWhere() throws {
+        let app = try TestCluster(TestCluster.records(connectors: 1, chats: 1)).make("connector-1")
+        func refusal(_ route: @escaping @Loop (Routes) -> ServedRoute) -> String {
+            let error = #expect(throws: PomeloError.self) { try app.handle(Routes { route($0) }) }
+            return error?.message ?? ""
+        }
+        let place = #", for its type is connector: handle it within configure("all", "chat")"#
+        #expect(refusal { $0.on(FormAPI.tell) { _ in } } == "connector-1 cannot serve chat.remote.tell" + place)
+        #expect(refusal { $0.on(raw: "chat.a.b") { body, _ in body } } == "connector-1 cannot serve chat.a.b" + place)
+        let own = Remote<Nothing, Nothing>("connector.remote.tell")
+        try app.handle(Routes { $0.on(own) { _ in } })
+        #expect(refusal { $0.on(own) { _ in } } == "the remote connector.remote.tell is served twice")
+        let two = Remote<Nothing, Nothing>("connector.tell")
+        #expect(refusal { $0.on(two) { _ in } }.hasPrefix("the route connector.tell must have three parts"))
+    }
+
     /// Nil looks like a refusal, and the test would go on.
     @Test @Loop func aFrontendThatIsNotThereIsNamed() async throws {
         let (_, _, cluster) = try await client()

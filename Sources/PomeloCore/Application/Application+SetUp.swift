@@ -85,9 +85,9 @@ extension Application {
 
     private func serveRemote(_ route: Route, _ answer: @escaping ServedRoute.RemoteAnswer) throws {
         let procedure = Procedure(remote: route.text)
-        try Dispatcher.checkComplete(route)
-        guard route.serverType == serverType, !procedures.serves(procedure) else {
-            throw PomeloError(.configuration, "\(serverID) cannot serve \(route): wrong type, or served twice")
+        try dispatcher.checkOwn(route)
+        guard !procedures.serves(procedure) else {
+            throw PomeloError(.configuration, "the remote \(route) is served twice")
         }
         procedures.preparing(procedure) { _, payload in answer(payload) }
     }

@@ -58,20 +58,21 @@ import PomeloLoop
     ///
     /// - Throws: `PomeloError` `.configuration` for a route of another type, incomplete, or served already.
     func serve(_ route: Route, _ answer: ServedRoute.Answer) throws {
-        try Self.checkComplete(route)
-        guard route.serverType == serverType else {
-            throw PomeloError(
-                .configuration, "\(context.serverID) cannot serve \(route): its type is \(serverType)")
-        }
+        try checkOwn(route)
         guard handlers.updateValue(answer, forKey: route) == nil else {
             throw PomeloError(.configuration, "the route \(route) is served twice")
         }
         intern(route)
     }
 
-    /// - Throws: `PomeloError` `.configuration` for a route that has not three parts.
-    static func checkComplete(_ route: Route) throws {
-        guard route.isComplete else { throw incomplete(route.text) }
+    /// - Throws: `PomeloError` `.configuration` for a route that has not three parts, or is another type's.
+    func checkOwn(_ route: Route) throws {
+        guard route.isComplete else { throw Self.incomplete(route.text) }
+        guard route.serverType == serverType else {
+            let remedy = "handle it within configure(\"all\", \"\(route.serverType)\")"
+            throw PomeloError(
+                .configuration, "\(context.serverID) cannot serve \(route), for its type is \(serverType): \(remedy)")
+        }
     }
 
     private static func incomplete(_ route: String) -> PomeloError {
