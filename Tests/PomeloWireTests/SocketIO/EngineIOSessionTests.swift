@@ -94,6 +94,31 @@ struct EngineIOSessionTests {
         #expect(session.queuedPackets == 0)
     }
 
+    /// A client that asks again, or upgrades, has what it was told before, whatever its old connection does.
+    @Test func whoAsksAgainHasTheLastAnswer() {
+        var polling = session(.five, ["0{}"])
+        #expect(said(polling.pollArrived(1, now: 0)) == "answer 1 0{}")
+        #expect(said(polling.pollArrived(2, now: 0)) == "")
+        polling.requestClosed(1, now: 0)
+        #expect(polling.queuedPackets == 0)
+        #expect(said(polling.send(utf8("4x"), now: 0)) == "answer 2 4x")
+        #expect(said(polling.webSocketOpened(3, now: 0)) == "")
+        #expect(said(polling.webSocketReceived(3, utf8("5").span, isText: true, now: 0)) == "")
+        polling.requestClosed(2, now: 0)
+        #expect(polling.queuedPackets == 0)
+    }
+
+    /// The body of a POST that was on its way when the connection broke counts no more.
+    @Test func brokenPosts() {
+        var polling = session(.five, ["0{}"])
+        _ = polling.pollArrived(1, now: 0)
+        _ = polling.postBegan(2)
+        polling.requestClosed(2, now: 0)
+        #expect(said(polling.postArrived(2, body: utf8("41").span, now: 0)) == "")
+        #expect(said(polling.postBegan(3)) == "")
+        #expect(said(polling.postArrived(3, body: utf8("41").span, now: 0)) == "accept 3, end clientClosed")
+    }
+
     @Test func sixteenPacketsAPayload() {
         var session = session(.five, [])
         for index in 0..<40 { _ = session.send(utf8("4\(index)"), now: 0) }
