@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloBytes
-import PomeloConnectors
 import PomeloCore
 import PomeloJSON
 import PomeloLoop
@@ -10,6 +9,7 @@ import PomeloUV
 import PomeloWire
 
 @testable import PipeChat
+@testable import PomeloConnectors
 
 /// Where suites run connectors: on the kernel's sockets, or on a network in memory.
 @Loop func suiteContext(_ network: any Network) -> ConnectorContext {
@@ -140,24 +140,30 @@ import PomeloWire
     }
 }
 
-/// A client that speaks the example's lines.
+/// A client that speaks the example's lines, or the same with another framing.
 @Loop final class LineClient: ConnectorClient, ByteStreamDelegate {
     private let stream: any ByteStream
-    private var rest: Bytes = []
     private var events: [ConnectorClientEvent] = []
     private var hasEnded = false
     private var waiter: FirstOutcome<Void>?
 
-    init(_ stream: any ByteStream) {
+    private let framing: Framing
+    private var splitter: FrameSplitter
+
+    init(_ stream: any ByteStream, _ framing: Framing = .lines) {
         self.stream = stream
+        self.framing = framing
+        splitter = FrameSplitter(framing, maxBytes: 1 << 24)
         stream.delegate = self
     }
 
-    func encode(_ message: ClientMessage) throws -> Bytes {
+    static func line(_ message: ClientMessage) -> Bytes {
         let id = message.id > 0 ? "\"id\":\(message.id)," : ""
         let head = Bytes("{\(id)\"route\":\(JSON.string(message.route.text)),\"body\":".utf8)
-        return head + message.body + Bytes("}\n".utf8)
+        return head + message.body + Bytes("}".utf8)
     }
+
+    func encode(_ message: ClientMessage) throws -> Bytes { framing.frame(Self.line(message)) }
 
     func write(_ bytes: Bytes) { stream.write(bytes) }
 
@@ -179,18 +185,18 @@ import PomeloWire
     func close() { stream.close() }
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        for index in 0..<bytes.count {
-            if bytes[index] != UInt8(ascii: "\n") {
-                rest.append(bytes[index])
-            } else {
-                events.append(event(rest))
-                rest = []
+        do {
+            _ = try splitter.split(bytes) {
+                events.append(Self.event($0))
+                return true
             }
+        } catch {
+            events.append(.push("too long", []))
         }
         waiter?.end()
     }
 
-    private func event(_ line: Bytes) -> Event {
+    static func event(_ line: Bytes) -> Event {
         do {
             let line = try JSON.parse(line)
             let body = line["body"]?.encoded() ?? []

@@ -92,6 +92,7 @@ import Testing
             "Sources/PipeChat/PipeConnector.swift", "Sources/PipeChat/PipeChat.swift",
             "Tests/PomeloConnectorsTests/CustomConnectorTests.swift",
             "Tests/PomeloConnectorsTests/ConnectorSuiteTests.swift",
+            "Tests/PomeloConnectorsTests/CodecConnectorTests.swift",
         ],
     ]
 

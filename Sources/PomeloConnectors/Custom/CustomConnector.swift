@@ -2,7 +2,8 @@
 //
 // A connector of your own: any way to carry whole messages.
 // Reading order: CustomConnector, MessageCodec, CustomOptions, +File, ConnectorAdapter, CustomClients, CustomClient,
-// +Sending, PushEncoding, CustomStatistics.
+// +Sending, PushEncoding, CustomStatistics; then a codec of your own on our sockets: CodecConnector, Framing,
+// FramedSocket.
 public import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

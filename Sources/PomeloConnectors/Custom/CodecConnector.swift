@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+public import Logging
+public import PomeloBytes
+public import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// Serves clients of a codec of one's own over TCP and WebSocket: the form on the wire is new, the sockets are ours.
+///
+/// It shares a port with others as the hybrid connector does, but takes all connections whose first bytes are no HTTP,
+/// or all paths, as that does.
+///
+/// - Isolation: the loop; a connection costs three objects and a timer, and a task only while a codec waits.
+public final class CodecConnector: PortConnector {
+    /// What its clients may cost, and how they are spoken to.
+    public struct Options: Sendable {
+        /// How messages lie in a stream of TCP.
+        public var framing = Framing.lines
+        /// Whether a WebSocket message that is sent is text; either is taken.
+        public var isText = true
+        /// How the paths of its WebSockets begin; empty takes every path that is nobody else's.
+        public var path = ""
+        /// As with every connector; `slowReaders` is always `disconnect`.
+        public var limits = ClientLimits()
+        /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes` is the limits'.
+        public var custom = CustomOptions<Bytes>()
+        /// What a client is told when the server ends the connection, as the codec's clients understand it; over
+        /// WebSocket, a close frame follows.
+        public var farewell: (@Loop @Sendable (SessionEnd) -> Bytes?)?
+
+        /// Everything at its default: lines, texts.
+        public init() {}
+    }
+
+    /// As given at creation.
+    public let options: Options
+
+    /// Listens only once the application starts it, on the port of its type in servers.json.
+    public nonisolated init(
+        type: String, _ options: Options = Options(), decode: MessageCodec<Bytes>.Decode,
+        encode: MessageCodec<Bytes>.Encode, logger: Logger = Logger(label: "pomelo.connector")
+    ) {
+        let logger = logger.lineSafe
+        self.options = options
+        super.init(type, options.limits, logger) { host, context in
+            var custom = options.custom
+            custom.maxOutboundBytes = options.limits.maxOutboundBytes
+            // The port counts connections.
+            let unlimited = ConnectorContext(
+                network: context.network, clock: context.clock, random: context.random, address: context.address)
+            let clients = CustomClients<FramedSocket>(
+                custom, decode, options.framing.checked(encode), host, unlimited, type, logger)
+            return FramedProtocol(options, clients)
+        }
+    }
+}
+
+/// Gives each connection of a port to a socket that cuts what it says into messages.
+@Loop final class FramedProtocol: PortProtocol {
+    let options: CodecConnector.Options
+    private let clients: CustomClients<FramedSocket>
+    let servesBytes = true
+    var path: String { options.path }
+
+    init(_ options: CodecConnector.Options, _ clients: CustomClients<FramedSocket>) {
+        self.options = options
+        self.clients = clients
+    }
+
+    func serveBytes(of connection: StreamConnection) -> (any StreamUser)? { serve(connection) }
+
+    func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
+        serve(connection)
+    }
+
+    private func serve(_ connection: StreamConnection) -> (any StreamUser)? {
+        let socket = FramedSocket(options, connection)
+        clients.accept(socket)
+        return socket.delegate == nil ? nil : socket
+    }
+
+    func stop() {}
+}
+
+extension Framing {
+    /// What cannot travel is an error of the codec, and nothing is sent; over WebSocket too, for a push is encoded once.
+    fileprivate func checked(_ encode: MessageCodec<Bytes>.Encode) -> MessageCodec<Bytes>.Encode {
+        func check(_ buffer: Bytes?) throws -> Bytes? {
+            if let buffer { try self.check(buffer) }
+            return buffer
+        }
+        switch encode {
+        case .immediate(let encode): return .immediate { try check(try encode($0)) }
+        case .waiting(let encode): return .waiting { try check(try await encode($0)) }
+        }
+    }
+}
