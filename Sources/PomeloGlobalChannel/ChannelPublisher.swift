@@ -9,6 +9,8 @@ import PomeloPublication
     private static let batchMembers = 512
     /// Channels whose counts are compared each second.
     private static let sweepChannels = 200
+    /// Of so many comparisons in a row one is made while nobody here is in a channel.
+    private static let emptySweeps = 5
 
     let name = "channel membership"
     private let channels: OwnedChannels
@@ -17,6 +19,7 @@ import PomeloPublication
     /// The sequence that last wrote each channel with members.
     private var written: [ChannelName: UInt64] = [:]
     private var sweepCursor: [ChannelName] = []
+    private var sweepsLeftOut = 0
 
     init(_ channels: OwnedChannels, _ store: any ChannelStore) {
         self.channels = channels
@@ -66,6 +69,8 @@ import PomeloPublication
     /// Compares counts; each round begins with what the store has and nobody here is in.
     func sweep() async throws {
         if sweepCursor.isEmpty {
+            sweepsLeftOut = channels.nameCount == 0 ? (sweepsLeftOut + 1) % Self.emptySweeps : 0
+            guard sweepsLeftOut == 0 else { return }
             for name in try await store.channels() where channels[name] == nil { backlog.rewrite(name) }
             sweepCursor = channels.names
         }
