@@ -66,7 +66,7 @@ import PomeloWire
         }
     }
 
-    func read(_ message: Bytes, from start: Int) -> Int {
+    func read(_ message: Bytes, isText: Bool, from start: Int) -> Int {
         _ = receive(message)
         return message.count
     }
@@ -83,7 +83,7 @@ import PomeloWire
         return connection.mayGoOn
     }
 
-    func drained() {}
+    func drained() { if connection.kind == .tcp { connection.lastActivity = connection.port.clock.now } }
 
     func overdue() { if isKnown { connection.idle() } else { connection.fail(.handshakeTimeout) } }
 
