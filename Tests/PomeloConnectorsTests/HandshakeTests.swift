@@ -111,7 +111,8 @@ import Testing
             #expect(Bytes(reply[4..<15]) == Bytes(#"{"code":200"#.utf8))
             client.close()
         }
-        #expect(SystemClock.shared.now - began < 5_000_000_000)
+        // In square time the longer one takes a minute.
+        #expect(SystemClock.shared.now - began < 20_000_000_000)
         await frontend.connector.stop()
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 /// Connections to names that have several addresses, or whose addresses change; the loopback network has many.
 @Suite struct DialTests {
-    private static let patience = Duration.seconds(20)
+    private static let patience = Duration.seconds(60)
 
     /// A listener at 127.0.0.2 on the port of a black hole at 127.0.0.1, which answers nothing.
     @Loop private func withBlackHole(
@@ -28,8 +28,8 @@ import Testing
             let start = SystemClock.shared.now
             let stream = try await network.connect(to: SocketAddress(host: "two", port: port), within: Self.patience)
             #expect(stream.remoteAddress == SocketAddress(host: "127.0.0.2", port: port))
-            // A share of the deadline for each would be 10 s.
-            #expect(SystemClock.shared.now - start < 5_000_000_000)
+            // A share of the deadline for each would be 30 s.
+            #expect(SystemClock.shared.now - start < 20_000_000_000)
             stream.close()
         }
     }

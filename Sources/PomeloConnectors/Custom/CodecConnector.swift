@@ -83,7 +83,9 @@ public final class CodecConnector: PortConnector {
 }
 
 extension Framing {
-    /// What cannot travel is an error of the codec, and nothing is sent; over WebSocket too, for a push is encoded once.
+    /// What cannot travel is an error of the codec, and nothing is sent.
+    ///
+    /// Over WebSocket too, for a push is encoded once.
     fileprivate func checked(_ encode: MessageCodec<Bytes>.Encode) -> MessageCodec<Bytes>.Encode {
         func check(_ buffer: Bytes?) throws -> Bytes? {
             if let buffer { try self.check(buffer) }
