@@ -88,12 +88,10 @@ import PomeloLoop
             queue.removeFirst(count)
         }
         guard queue.isEmpty else { return }
-        if phase == .flushing {
-            phase = .lingering
-            peer?.arrive(.end)
-        } else {
-            delegate?.streamDidDrain(self)
-        }
+        delegate?.streamDidDrain(self)
+        guard phase == .flushing else { return }
+        phase = .lingering
+        peer?.arrive(.end)
     }
 
     // MARK: receiving

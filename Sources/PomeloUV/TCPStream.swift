@@ -261,11 +261,9 @@ public import PomeloLoop
     }
 
     private func drained() {
-        if phase == .flushing {
-            if peerHasFinished { finish(.peerClosed) } else { linger() }
-        } else {
-            delegate?.streamDidDrain(self)
-        }
+        delegate?.streamDidDrain(self)
+        guard phase == .flushing else { return }
+        if peerHasFinished { finish(.peerClosed) } else { linger() }
     }
 
     // MARK: closing

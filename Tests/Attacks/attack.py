@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Attacks a connector of the Chat example, and measures how long an innocent client on it waits for its answers.
+"""Attacks a connector of the Chat example, and measures how long innocent clients on it wait for their answers.
 
     python3 attack.py --port 3010 --attack notifies --seconds 5 [--clients 16]
 
@@ -13,6 +13,8 @@ import socket
 import struct
 import threading
 import time
+
+import socketio
 
 HANDSHAKE = json.dumps({"sys": {"type": "attack", "version": "1"}}).encode()
 UPGRADE = (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -201,6 +203,7 @@ ATTACKS = {
     "slow": slow,
     "handshakes": handshakes,
     "combining": combining,
+    **socketio.ATTACKS,
 }
 
 
@@ -263,32 +266,54 @@ class Innocent:
             time.sleep(0.05)
 
 
+def figures(waits):
+    waits = sorted(waits)
+    at = lambda part: round(waits[min(len(waits) - 1, int(part * len(waits)))] * 1000, 1)
+    return {"answers": len(waits), "median_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1)}
+
+
+def lived(person, end, faults):
+    try:
+        person.live(end)
+    except OSError as error:
+        faults.append(f"{type(person).__name__}: {error}")
+
+
 def measured(port, attack, seconds, clients, processes):
+    """Three innocents live through the attack: of TCP, which gives the figures at the top, and of socket.io."""
     end = time.time() + seconds
-    people = [Innocent(port)]
+    people = {"tcp": Innocent(port), "socket": socketio.Client(port, False), "polling": socketio.Client(port, True)}
     share = [clients // processes + (1 if n < clients % processes else 0) for n in range(processes)]
     storms = [multiprocessing.Process(target=storm, args=(attack, port, end, one), daemon=True)
               for one in share if one > 0 and ATTACKS[attack]]
     for one in storms:
         one.start()
     result = {"attack": attack, "clients": clients, "seconds": seconds}
+    faults = []
+    threads = [threading.Thread(target=lived, args=(one, end - 0.1, faults)) for one in people.values()]
+    for one in threads:
+        one.start()
     try:
         time.sleep(0.5)
         begun = time.time()
         newcomer = Innocent(port)
         result["newcomer_ms"] = round((time.time() - begun) * 1000, 1)
-        people.append(newcomer)
-        people[0].live(end - 0.1)
-        result["closed"] = False
+        begun = time.time()
+        poller = socketio.Client(port, True)
+        result["newcomer_polling_ms"] = round((time.time() - begun) * 1000, 1)
+        people.update(newcomer=newcomer, poller=poller)
     except OSError as error:
-        result["closed"] = str(error)
-    waits = sorted(people[0].waits)
+        faults.append(f"newcomer: {error}")
+    for one in threads:
+        one.join()
+    result["closed"] = "; ".join(faults) or False
     for one in storms:
         one.join(5)
         one.kill()
-    if waits:
-        at = lambda part: round(waits[min(len(waits) - 1, int(part * len(waits)))] * 1000, 1)
-        result.update(answers=len(waits), median_ms=at(0.5), p99_ms=at(0.99), max_ms=at(1))
+    for name in ("tcp", "socket", "polling"):
+        if people[name].waits:
+            found = figures(people[name].waits)
+            result.update(found if name == "tcp" else {f"{name}_{key}": value for key, value in found.items()})
     return result
 
 

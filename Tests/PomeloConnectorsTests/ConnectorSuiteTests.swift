@@ -27,4 +27,15 @@ import Testing
         network.maxChunk = 700
         try await ConnectorSuite(PipeWorld(network.endpoint("here"))).run(name)
     }
+
+    @Test(arguments: ConnectorSuite.Case.allCases)
+    func theSocketIOConnectorOverWebSocket(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(SocketIOWorld(.webSocket, UVNetwork())).run(name)
+    }
+
+    /// But for the number of connections: a polling client has two of them.
+    @Test(arguments: ConnectorSuite.Case.allCases.filter { $0 != .maxConnections })
+    func theSocketIOConnectorByPolling(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(SocketIOWorld(.polling, UVNetwork())).run(name)
+    }
 }

@@ -33,6 +33,19 @@ let guaranteeTable = """
         CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
         CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
         ConnectorSuiteTests.thePipeConnector
+    push to a client of socket.io
+        SocketIOSimulationTests.everyPushComesOnceAndInOrder
+        SocketIOHTTPTests.aConnectionThatClosesAfterEachAnswerIsToldEverythingOnce
+        SocketIOHTTPTests.anAnswerThatDidNotLeaveIsGivenToTheNextPoll
+        SocketIOSessionTests.anUpgradeLosesNothing
+        SocketIOSharingTests.aPushIsEncodedOncePerKindAndReachesAll
+    a session of socket.io
+        SocketIOSessionTests.lastWordsAreHeard
+        SocketIOSessionTests.aKickIsFetched
+        SocketIOSessionTests.nothingLivesOn
+        SocketIOTimeTests.aPollingClientThatStaysAwayEnds
+        SocketIOTimeTests.withoutHeartbeatsAPollingClientThatStaysAwayEndsToo
+        SocketIOTimeTests.withoutHeartbeatsADeadWebSocketIsNoticed
     a server that stood still
         PauseTests.whatCameWhileTheLoopStoodStillIsReadBeforeTimersFire
         PauseTests.aPauseOfTheServerIsNoClientsFault
@@ -156,6 +169,34 @@ let guaranteeTable = """
         PendingTests.beyondTheLimitTheOldestMakesRoom
         PendingTests.oneAddressHasItsOwnLimit
         PendingTests.atMostHalfOfAllMayBePending
+    sessions of socket.io without a WebSocket
+        SocketIOLimitTests.whoHasBeenAwayForLongestMakesRoom
+        SocketIOLimitTests.newcomersMakeRoomBeforeClients
+        SocketIOLimitTests.whenAllAreThereNobodyComes
+        SocketIOLimitTests.oneAddressHasAPartOnly
+        SocketIOLimitTests.aWebSocketTakesNobodysPlace
+        AttackTests.soItIsAmongHostilePollers
+    a session of Engine.IO that has not entered
+        SocketIOTimeTests.whoNeverEntersEnds
+        SocketIOTimeTests.aClientOfZeroNineMayTakeItsTimeForAnotherTransport
+    what waits for the polls of a client
+        SocketIOLimitTests.whoDoesNotFetchIsClosed
+        SocketIOLimitTests.theOldestPushesAreLeftOut
+        SocketIOLimitTests.theNewestOfEachRouteStays
+        SocketIOLimitTests.pingsDoNotPileUpAnswers
+    what waits for the polls of all clients, and what they said that is not heard
+        SocketIOLimitTests.theBoundOfAllTakesTheLargest
+    requests of a session of socket.io
+        SocketIOSessionTests.twoPollsAtOnceEndTheSession
+        SocketIOSessionTests.inZeroNineTheNextPollReplacesTheLast
+        SocketIOLimitTests.whoSaysMoreBeforeItIsHeardEnds
+        SocketIOLimitTests.aPostIsAnsweredWhenItIsHeard
+    requests of a connection
+        SocketIOHTTPTests.pipelinedRequestsAreAnsweredOneAfterTheOther
+    a request of HTTP
+        SocketIOHTTPTests.headsAreBounded
+        SocketIOHTTPTests.lengthsThatCannotBeAreRefused
+        SocketIOHTTPTests.aBodyThatNeverEndsEndsItsConnectionOnly
     connections of a connector
         PendingTests.whoComesBeyondTheLimitWaitsUntilThereIsRoom
         AttackTests.aSilentFloodLeavesDescriptorsForRedis

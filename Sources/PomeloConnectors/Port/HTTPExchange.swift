@@ -38,7 +38,7 @@ import PomeloWire
     }
 }
 
-/// Requests of a connection: one at a time; a next one waits, as bytes, for the answer.
+/// Requests of a connection: one at a time; a next one waits, as bytes, until the answer has been handed to the kernel.
 extension StreamConnection {
     func readRequest(_ requests: HTTPDecoder, _ bytes: borrowing Span<UInt8>) -> Int {
         var decoder = requests
@@ -101,20 +101,26 @@ extension StreamConnection {
         answered = exchange
         guard keepsAlive else { return finish(.disconnected("closed after the answer")) }
         expect(within: port.idleTimeout)
-        guard case .awaiting(let decoder) = wire else { return }
-        put(back: .request(decoder), holding: 0)
-        resumeReading()
     }
 
     func noteWritten() {
         guard let written = answered else { return }
         answered = nil
         written.owner?.answerWritten(written)
+        guard !finished, case .awaiting(let decoder) = wire else { return }
+        put(back: .request(decoder), holding: 0)
+        resumeReading()
     }
 
-    func endExchanges() {
-        for one in [answered, exchange].compactMap({ $0 }) { one.owner?.connectionEnded(one) }
-        answered = nil
+    /// Nothing more can be answered; what was may still be on its way.
+    func endExchange() {
+        if let exchange { exchange.owner?.connectionEnded(exchange) }
         exchange = nil
+    }
+
+    /// What was answered and has not left never will.
+    func loseAnswer() {
+        if let answered { answered.owner?.connectionEnded(answered) }
+        answered = nil
     }
 }

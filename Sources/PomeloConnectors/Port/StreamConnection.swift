@@ -96,6 +96,7 @@ import PomeloWire
 
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
         if !finished { noteEnd(nil) }
+        loseAnswer()
         switch kind {
         case .unknown: port.statistics.undetected -= 1
         case .tcp: port.statistics.openTCP -= 1
@@ -232,7 +233,7 @@ import PomeloWire
     private func noteEnd(_ fault: ConnectionFault?) {
         finished = true
         user?.ending()
-        endExchanges()
+        endExchange()
         letGo()
         cancelTimer()
         port.noLongerPending(self)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import DequeModule
 import PomeloCore
 import PomeloLoop
 
@@ -8,6 +9,8 @@ import PomeloLoop
     private let perAddress: Int
     private var byID: [ObjectIdentifier: SocketIOClient] = [:]
     private var byOrigin: [Origin: Set<ObjectIdentifier>] = [:]
+    /// Oldest first; who is no newcomer any more leaves it later.
+    private var newcomers: Deque<SocketIOClient> = []
 
     init(limit: Int, perAddress: Int) {
         self.limit = limit
@@ -15,29 +18,42 @@ import PomeloLoop
     }
 
     var count: Int { byID.count }
-    var all: [SocketIOClient] { Array(byID.values) }
 
-    /// Adds one; returns who must make room for it, or nil when nobody can be asked to.
+    /// Adds one; returns who must make room for it, one at most, or nil when nobody can be asked to.
     ///
-    /// Who has been away for longest is the likeliest to be gone.
+    /// That is who came first of those the core does not know; when it knows all, who has been away for longest.
     mutating func add(_ client: SocketIOClient) -> [SocketIOClient]? {
         let origin = Origin(client.remoteAddress)
-        var leaving: [SocketIOClient] = []
+        var leaving: SocketIOClient?
         if let same = byOrigin[origin], same.count >= perAddress {
-            guard let longest = longestAway(same.compactMap { byID[$0] }) else { return nil }
-            leaving.append(longest)
+            let all = same.compactMap { byID[$0] }
+            leaving = all.filter { $0.session == nil }.min { $0.awaySince < $1.awaySince } ?? longestAway(all)
+            if leaving == nil { return nil }
         } else if byID.count >= limit {
-            guard let longest = longestAway(all) else { return nil }
-            leaving.append(longest)
+            tidy()
+            leaving = newcomers.first ?? longestAway(Array(byID.values))
+            if leaving == nil { return nil }
         }
-        for one in leaving { remove(one) }
+        if let leaving { remove(leaving) }
         byID[ObjectIdentifier(client)] = client
         byOrigin[origin, default: []].insert(ObjectIdentifier(client))
-        return leaving
+        newcomers.append(client)
+        tidy()
+        return leaving.map { [$0] } ?? []
     }
 
     private func longestAway(_ clients: [SocketIOClient]) -> SocketIOClient? {
         clients.filter(\.isAway).min { $0.awaySince < $1.awaySince }
+    }
+
+    private func isNewcomer(_ client: SocketIOClient) -> Bool {
+        client.session == nil && byID[ObjectIdentifier(client)] != nil
+    }
+
+    /// The first of the row is always a newcomer, and half of the others are.
+    private mutating func tidy() {
+        while let first = newcomers.first, !isNewcomer(first) { newcomers.removeFirst() }
+        if newcomers.count > 2 * byID.count + 32 { newcomers = newcomers.filter { isNewcomer($0) } }
     }
 
     mutating func remove(_ client: SocketIOClient) {
@@ -45,5 +61,6 @@ import PomeloLoop
         let origin = Origin(client.remoteAddress)
         byOrigin[origin]?.remove(ObjectIdentifier(client))
         if byOrigin[origin]?.isEmpty == true { byOrigin[origin] = nil }
+        tidy()
     }
 }

@@ -10,7 +10,7 @@ import PomeloWire
 extension SocketIOClient: TurnTaker {
     func keep(_ packet: SocketIOPacket) {
         inbox.append((packet, now))
-        inboxBytes += packet.textBytes
+        inboxBytes += packet.cost
     }
 
     /// Hears what waits, as far as the turn allows.
@@ -25,16 +25,28 @@ extension SocketIOClient: TurnTaker {
                 waitsForTurn = true
                 return port.shares.wait(self)
             }
-            guard let (packet, arrival) = inbox.popFirst() else { break }
-            inboxBytes -= packet.textBytes
-            share += 1
-            port.shares.charge(1)
-            hear(packet, arrival)
+            hearNext()
         }
         guard inbox.isEmpty, !paused else { return }
         let answered = unanswered
         unanswered = []
         for number in answered { acceptNow(number) }
+    }
+
+    private func hearNext() {
+        guard let (packet, arrival) = inbox.popFirst() else { return }
+        inboxBytes -= packet.cost
+        share += 1
+        port.shares.charge(1)
+        hear(packet, arrival)
+    }
+
+    /// A client may say something and leave in one breath; what is heard here is one request, at most.
+    func hearTheRest() {
+        if isHearing { return }
+        isHearing = true
+        defer { isHearing = false }
+        while !paused, !inbox.isEmpty { hearNext() }
     }
 
     func goOn() {
@@ -66,6 +78,9 @@ extension SocketIOClient: TurnTaker {
     func enter() {
         guard !hasEntered else { return }
         hasEntered = true
+        entersBy = nil
+        for connection in sockets.values { port.noLongerPending(connection) }
+        for exchange in exchanges.values { port.noLongerPending(exchange.connection) }
         session = shared.host.opened(self)
         guard session != nil else {
             port.statistics.refused += 1
@@ -115,8 +130,8 @@ extension SocketIOClient: TurnTaker {
 }
 
 extension SocketIOPacket {
-    /// What it holds of the client's text, in bytes.
-    fileprivate var textBytes: Int {
-        if case .message(let text) = self { text.count } else { 0 }
+    /// The memory that it takes while it waits, in bytes.
+    fileprivate var cost: Int {
+        if case .message(let text) = self { text.count + 64 } else { 64 }
     }
 }

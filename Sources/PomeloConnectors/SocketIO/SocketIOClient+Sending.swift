@@ -57,6 +57,7 @@ extension SocketIOClient: ClientSocket {
     private func wait(_ packet: Bytes, route: Text?) -> Bool {
         guard !state.isClosed, !state.isClosing, makeRoom(for: packet.count, route) else { return false }
         run(state.send(packet, topic: route, now: now))
+        watchTime()
         return true
     }
 
@@ -72,9 +73,7 @@ extension SocketIOClient: ClientSocket {
             if fits() { return true }
         }
         port.statistics.faults[.slowConsumer, default: 0] += 1
-        report(.disconnected(ConnectionFault.slowConsumer.rawValue))
-        run(state.close(now: now))
-        watchTime()
+        drop(.disconnected(ConnectionFault.slowConsumer.rawValue))
         return false
     }
 

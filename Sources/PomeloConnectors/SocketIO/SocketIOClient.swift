@@ -17,6 +17,8 @@ import PomeloWire
     var session: ClientSession?
     /// Whether it may enter once more: a client that was refused, or has left, may not.
     var hasEntered = false
+    /// When it must have; nil once it has.
+    var entersBy: UInt64?
 
     /// Requests that wait for their answer or for its way to the kernel, and WebSockets, by their numbers.
     var exchanges: [EngineIOSession.Number: HTTPExchange] = [:]
@@ -57,7 +59,8 @@ import PomeloWire
         if revision != .five { greeting.append(SocketIOPacket.connected(sid: sid, revision)) }
         state = EngineIOSession(
             revision, options: shared.engineOptions(revision), greeting: greeting, now: shared.clock.now)
-        watchTime()
+        // A client of 0.9 may take its time for another transport; it is told how long.
+        entersBy = revision == .one ? nil : shared.clock.deadline(after: port.limits.handshakeTimeout)
     }
 
     var now: UInt64 { shared.clock.now }
@@ -79,7 +82,9 @@ import PomeloWire
             case .send(let number, let packet): _ = sockets[number]?.send(message: packet, .text)
             case .closeWebSocket(let number): sockets[number]?.finish(.disconnected("closed by the server"))
             case .receive(let packet): keep(packet)
-            case .end(let reason): ended(reason)
+            case .end(let reason):
+                if reason == .clientClosed { hearTheRest() }
+                ended(reason)
             }
         }
         tellWaiting()
@@ -104,11 +109,23 @@ import PomeloWire
 
     /// The first poll of Engine.IO begins the session; with every other request the client shows that it is there.
     func poll(_ exchange: HTTPExchange, isFirst: Bool = false) {
+        loseAnswers(but: exchange.connection)
         take(exchange, isFirst: isFirst) { number in state.pollArrived(number, now: now) }
     }
 
+    /// A client that polls anew has given up an answer that is still on its way.
+    private func loseAnswers(but connection: StreamConnection) {
+        for exchange in exchanges.values
+        where exchange.isAnswered && exchange.request.method == "GET" && exchange.connection !== connection {
+            exchange.connection.stream.close()
+            connectionEnded(exchange)
+        }
+    }
+
     func post(_ exchange: HTTPExchange) {
-        take(exchange) { number in state.postBegan(number) }
+        // What was said before is not heard yet: this one had to wait for its answer.
+        let isEarly = !unanswered.isEmpty
+        take(exchange) { number in isEarly ? state.postOverlaps(number) : state.postBegan(number) }
     }
 
     func closeRequested(_ exchange: HTTPExchange) {
@@ -119,7 +136,7 @@ import PomeloWire
         _ exchange: HTTPExchange, isFirst: Bool = false,
         _ input: (EngineIOSession.Number) -> [EngineIOSession.Action]
     ) {
-        port.noLongerPending(exchange.connection)
+        if entersBy == nil { port.noLongerPending(exchange.connection) }
         let number = shared.nextNumber()
         exchanges[number] = exchange
         exchange.owner = self
@@ -134,8 +151,8 @@ import PomeloWire
 
     /// Whether a WebSocket may be opened for it; the number is the WebSocket's from then on.
     func webSocketOpened(_ number: EngineIOSession.Number, _ connection: StreamConnection) {
-        connection.cancelTimer()
-        port.noLongerPending(connection)
+        if shared.options.heartbeats { connection.cancelTimer() } else { connection.expectTraffic() }
+        if entersBy == nil { port.noLongerPending(connection) }
         sockets[number] = connection
         run(state.webSocketOpened(number, now: now))
         noteTransport()
@@ -143,11 +160,11 @@ import PomeloWire
     }
 
     func webSocketReceived(_ number: EngineIOSession.Number, _ message: Bytes, isText: Bool) {
-        let before = state.webSocket
+        let (wasPolling, wasAsked) = (state.webSocket == nil, state.awaitsPong)
         run(state.webSocketReceived(number, message.span, isText: isText, now: now))
-        guard before == nil else { return }
-        noteTransport()
-        watchTime()
+        if wasPolling { noteTransport() }
+        // Else a deadline has only moved back.
+        if wasPolling || wasAsked { watchTime() }
     }
 
     func webSocketClosed(_ number: EngineIOSession.Number, _ end: SessionEnd) {
@@ -161,6 +178,7 @@ import PomeloWire
     private func noteTransport() {
         guard state.webSocket != nil else { return }
         shared.noLongerPolling(self)
+        if paused { for connection in sockets.values { connection.pauseReading() } }
         isThere()
     }
 
@@ -173,7 +191,9 @@ import PomeloWire
 
     /// A deadline that has moved back costs nothing: the timer finds out when it fires.
     func watchTime() {
-        guard let deadline = state.deadline else { return cancelTimer() }
+        guard !state.isClosed, let deadline = [state.deadline, entersBy].compactMap({ $0 }).min() else {
+            return cancelTimer()
+        }
         if timer != nil {
             if firesAt <= deadline { return }
             cancelTimer()
@@ -189,6 +209,10 @@ import PomeloWire
 
     private func fire() {
         timer = nil
+        if let entersBy, entersBy <= now {
+            port.statistics.faults[.handshakeTimeout, default: 0] += 1
+            return drop(.disconnected(ConnectionFault.handshakeTimeout.rawValue))
+        }
         // While this side does not read, silence proves nothing.
         if paused || !inbox.isEmpty { state.noteHeard(now: now) }
         run(state.timePassed(now: now))
@@ -233,13 +257,16 @@ import PomeloWire
         watchTime()
     }
 
+    /// Ends it at once and keeps nothing: nobody is expected to come for its end.
+    func drop(_ end: SessionEnd) {
+        self.end(end)
+        if !state.isClosed { run(state.abandon()) }
+    }
+
     /// Says goodbye because the server stops.
     func stop() {
-        let wasPolling = state.webSocket == nil
         run(state.send(SocketIOPacket.disconnected(state.revision), isDroppable: false, now: now))
-        end(.stopped)
-        // Nobody comes back to fetch it.
-        if wasPolling, !state.isClosed { run(state.abandon()) }
+        drop(.stopped)
     }
 }
 

@@ -23,8 +23,8 @@ public struct SocketIOOptions: Sendable {
     ///
     /// A page of the same host and port may always, and so may programs, which name no origin.
     public var origins: [String] = []
-    /// Sessions without a WebSocket, all together; beyond it those that have been away for longest end, and when all
-    /// are there, who comes is refused.
+    /// Sessions without a WebSocket, all together; beyond it the oldest that has not entered ends, or who has been away
+    /// for longest, and when all are there, who comes is refused.
     public var maxPollingSessions = 8192
     /// The same from one address, or one /64 network of IPv6.
     public var maxPollingSessionsPerAddress = 512

@@ -35,7 +35,7 @@ extension SocketIOProtocol {
         let parts = Array(target.segments.dropFirst())
         if parts.first == "1" {
             let transport = parts.count > 1 ? parts[1] : ""
-            guard parts.count <= 3, transport.isEmpty || offers(transport) else { throw .unknownTransport }
+            guard parts.count == 1 || parts.count <= 3 && offers(transport) else { throw .unknownTransport }
             return Wish(
                 revision: .one, sid: parts.count > 2 ? parts[2] : nil, isWebSocket: transport == "websocket",
                 endsSession: target.value("disconnect") != nil)
@@ -136,7 +136,9 @@ extension SocketIOProtocol {
     func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
         do throws(EngineIOError) {
             let wish = try wish(request)
-            let client = wish.sid == nil ? begin(wish.revision, over: connection) : try session(of: wish)
+            let client =
+                wish.sid == nil
+                ? begin(wish.revision, over: connection, isWebSocket: true) : try session(of: wish)
             guard let client else { return nil }
             return SocketIOSocket(client, connection, nextNumber())
         } catch { return nil }
@@ -193,7 +195,7 @@ extension SocketIOProtocol {
     }
 
     func drained() {}
-    func overdue() {}
+    func overdue() { if client.state.webSocket == number { connection.idle() } }
     func ending() {}
     func ended(_ end: SessionEnd) { client.webSocketClosed(number, end) }
 }

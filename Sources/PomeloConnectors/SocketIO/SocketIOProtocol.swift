@@ -70,20 +70,25 @@ import PomeloWire
     func session(_ sid: String?) -> SocketIOClient? { sid.flatMap { sessions[Text($0)] } }
 
     /// Begins a session; nil when there is no room for it.
-    func begin(_ revision: SocketIORevision, over connection: StreamConnection) -> SocketIOClient? {
+    func begin(_ revision: SocketIORevision, over connection: StreamConnection, isWebSocket: Bool = false)
+        -> SocketIOClient?
+    {
         guard !isStopping else { return nil }
         // 128 bits that nobody guesses: who knows the name of a session may speak for it.
         let sid = [random.next(), random.next()].map { String(1 << 63 | $0, radix: 16) }.joined()
         let client = SocketIOClient(self, revision, sid: sid, over: connection)
-        guard let leaving = polling.add(client) else {
-            refused(.forbidden)
-            return nil
-        }
-        for one in leaving {
-            crowdLog.write(["pomelo.remote": "\(one.remoteAddress)", "pomelo.polling": "\(polling.count)"])
-            one.end(.disconnected("made room"))
+        if !isWebSocket {
+            guard let leaving = polling.add(client) else {
+                refused(.forbidden)
+                return nil
+            }
+            for one in leaving {
+                crowdLog.write(["pomelo.remote": "\(one.remoteAddress)", "pomelo.polling": "\(polling.count)"])
+                one.drop(.disconnected(ConnectionFault.crowdedOut.rawValue))
+            }
         }
         sessions[Text(sid)] = client
+        client.watchTime()
         statistics.begun += 1
         count()
         return client
@@ -114,9 +119,11 @@ import PomeloWire
         statistics.pollingBytes += change
         let bound = options.maxPollingBytes
         guard change > 0, statistics.pollingBytes > bound else { return }
-        for largest in polling.all.filter({ $0.waitingBytes > 0 }).sorted(by: { $0.waitingBytes > $1.waitingBytes }) {
+        let holders = sessions.values.filter { $0.waitingBytes > 0 }
+        for largest in holders.sorted(by: { $0.waitingBytes > $1.waitingBytes }) {
             if statistics.pollingBytes <= bound - bound / 8 { break }
-            largest.end(.disconnected(ConnectionFault.slowConsumer.rawValue))
+            largest.port.statistics.faults[.heldTooMuch, default: 0] += 1
+            largest.drop(.disconnected(ConnectionFault.heldTooMuch.rawValue))
         }
     }
 

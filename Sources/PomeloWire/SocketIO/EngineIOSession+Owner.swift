@@ -6,6 +6,9 @@ extension EngineIOSession {
     /// Whether a WebSocket may be opened now.
     public var takesWebSocket: Bool { stage == .new || stage == .polling && revision != .one }
 
+    /// Whether the answer to a ping is awaited; what comes then moves ``deadline`` forward.
+    public var awaitsPong: Bool { pingSentAt != nil }
+
     /// Sends one whole packet about something, which may be dropped by ``drop(topic:)`` and ``dropOldest(downTo:)``;
     /// without a topic it may not.
     public mutating func send(_ packet: Bytes, topic: Text?, now: UInt64) -> [Action] {

@@ -79,6 +79,12 @@ extension EngineIOSession {
         if case .webSocket(let number) = stage {
             actions.append(.send(number, pong))
         } else {
+            // A client that asks again before it has fetched the answer gets one.
+            queue.removeAll { packet in
+                guard packet.bytes.first == pong[0] else { return false }
+                queuedBytes &-= packet.bytes.count
+                return true
+            }
             enqueue(pong, isDroppable: false)
             flush(&actions, now)
         }

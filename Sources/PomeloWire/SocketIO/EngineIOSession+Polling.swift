@@ -43,6 +43,14 @@ extension EngineIOSession {
         return []
     }
 
+    /// The head of a POST has arrived before the one before it was answered.
+    public mutating func postOverlaps(_ number: Number) -> [Action] {
+        if isClosed { return [.refuse(number, .unknownSession)] }
+        var actions: [Action] = [.refuse(number, .badRequest)]
+        finish(.overlap, &actions)
+        return actions
+    }
+
     /// A whole POST has arrived, after ``postBegan(_:)``.
     public mutating func postArrived(_ number: Number, body: Span<UInt8>, now: UInt64) -> [Action] {
         var actions: [Action] = []

@@ -56,14 +56,15 @@ extension EngineIOSession {
     private var pollDeadline: UInt64? {
         guard let poll else { return nil }
         if case .probing(_, isProbed: true, _) = stage { return poll.since &+ Self.noopDelay }
-        return revision == .one ? poll.since &+ options.pollDuration : nil
+        // Without signs of life a poll that nobody waits for any more is noticed by the next that does not come.
+        return revision == .one || options.pingInterval == nil ? poll.since &+ options.pollDuration : nil
     }
 
     private var absentAt: UInt64? {
         guard poll == nil else { return nil }
         switch stage {
         case .new: return absentSince &+ options.closeTimeout
-        case .polling where revision == .one: return absentSince &+ options.closeTimeout
+        case .polling where revision == .one || options.pingInterval == nil: return absentSince &+ options.closeTimeout
         default: return nil
         }
     }
