@@ -19,7 +19,13 @@ import PomeloStatus
         let lag = LagMeter(clock: app.clock)
         try app.configure("all", "connector") { app in
             // So long that clients which never answer a heartbeat last through any measurement.
-            app.connector = HybridConnector(HybridOptions(heartbeat: .seconds(600)))
+            var socketIO = SocketIOOptions()
+            socketIO.heartbeatInterval = .seconds(600)
+            socketIO.heartbeatTimeout = .seconds(600)
+            socketIO.origins = ["*"]
+            app.connectors = [
+                HybridConnector(HybridOptions(heartbeat: .seconds(600))), SocketIOConnector(socketIO),
+            ]
             app.declare([Route(BenchAPI.forwardedEcho), BenchAPI.send.route, BenchAPI.chatLag.route])
             try app.handle(EntryHandler(app: app, lag: lag))
         }

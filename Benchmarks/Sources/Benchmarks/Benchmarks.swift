@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
-// Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, LoopBenchmarks,
-// MemoryBenchmarks; Contestant, LoadRun, Child, Workplace, Report; ServeCommand.
+// Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, TransportBenchmarks,
+// LoopBenchmarks, MemoryBenchmarks; Contestant, LoadRun, Child, Workplace, Report; ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
 // busy machine is busy for all of them; the table shows medians over the rounds.
@@ -10,11 +10,11 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|loop|memory]
+        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory]
                Benchmarks serve [--process-executor]
         """
 
-    private static let parts = ["dispatch", "echo", "push", "loop", "memory"]
+    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory"]
 
     static func main() {
         do {
@@ -53,6 +53,9 @@ import Foundation
             let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
+            if only == nil || only == "transports" {
+                try TransportBenchmarks(contestants, rounds).run(into: &report)
+            }
             if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")

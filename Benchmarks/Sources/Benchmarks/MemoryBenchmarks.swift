@@ -12,12 +12,12 @@ struct MemoryBenchmarks {
     /// 80 B, entries in two tables 150 B: 1.2 KB; over WebSocket a longer decoder, 100 B more. In C a handle and 40 B.
     func run(into report: inout Report) throws {
         Benchmarks.say("memory")
-        for (name, websocket, limit) in [("TCP", "0", 1.5), ("WebSocket", "1", 2.0)] {
-            let options = ["connections": "10000", "websocket": websocket]
+        for (name, transport, limit) in [("TCP", "tcp", 1.5), ("WebSocket", "websocket", 2.0)] {
+            let options = ["connections": "10000", "transport": transport]
             let ours = try ours(options)
             let c = try c(options)
             var row = Row(
-                name: "idle \(name) client, bytes", expected: websocket == "0" ? "1200" : "1300",
+                name: "idle \(name) client, bytes", expected: transport == "tcp" ? "1200" : "1300",
                 plain: ours.text(0))
             row.c = c.text(0)
             row.ratio = (ours / c).text(1)
@@ -28,7 +28,7 @@ struct MemoryBenchmarks {
     }
 
     private func ours(_ options: [String: String]) throws -> Double {
-        let cluster = try Cluster(place, "idle-\(options["websocket"] ?? "")", processExecutor: false)
+        let cluster = try Cluster(place, "idle-\(options["transport"] ?? "")", processExecutor: false)
         defer { cluster.stop() }
         return try bytes(cluster.ports[0], cluster.connectors[0], options)
     }

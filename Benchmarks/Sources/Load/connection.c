@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { READ_BYTES = 1 << 18 };
+enum { TEXT = 1, BINARY = 2 };
 
 static uint8_t input[READ_BYTES], *output;
 static size_t output_count, output_room;
@@ -41,18 +42,24 @@ static void flush_output(struct connection *connection) {
     output_count = 0;
 }
 
-/// Over WebSocket in a frame of its own, masked with zero, which changes nothing.
-static void put_package(struct connection *connection, int type, size_t length) {
-    size_t frame = length + 4;
-    if (connection->websocket) {
-        put_byte(0x82);
-        put_byte(0x80 | (frame > 125 ? 126 : frame));
-        if (frame > 125) {
-            put_byte(frame >> 8);
-            put_byte(frame);
-        }
-        put("\0\0\0", 4);
+/// Frames are masked with zero, which changes nothing.
+static void put_frame_head(int opcode, size_t length) {
+    put_byte(0x80 | (size_t)opcode);
+    put_byte(0x80 | (length > 125 ? 126 : length));
+    if (length > 125) {
+        put_byte(length >> 8);
+        put_byte(length);
     }
+    put("\0\0\0", 4);
+}
+
+static void put_text(const void *text, size_t length) {
+    put_frame_head(TEXT, length);
+    put(text, length);
+}
+
+static void put_package(struct connection *connection, int type, size_t length) {
+    if (connection->transport == WEBSOCKET) put_frame_head(BINARY, length + 4);
     put_byte((size_t)type);
     put_byte(length >> 16);
     put_byte(length >> 8);
@@ -61,6 +68,11 @@ static void put_package(struct connection *connection, int type, size_t length) 
 
 static void put_request(struct connection *connection, const char *route, const void *body, size_t size) {
     uint32_t id = ++connection->last_id;
+    if (connection->transport == SOCKETIO) {
+        static uint8_t text[1 << 16];
+        if (size > sizeof text / 8) fail("a body of %zu bytes", size);
+        return put_text(text, socketio_request(text, id, route, body, size));
+    }
     size_t route_length = strlen(route), id_length = 1;
     for (uint32_t rest = id >> 7; rest; rest >>= 7) id_length++;
     put_package(connection, DATA, 1 + id_length + 1 + route_length + size);
@@ -99,17 +111,29 @@ static size_t read_package(struct connection *connection, const uint8_t *bytes, 
     return 4 + length;
 }
 
+/// What is asked is answered at once.
+static void read_text(struct connection *connection, const uint8_t *text, size_t count, arrival_fn arrived) {
+    if (count == 0) return;
+    if (text[0] == '0') put_text("40", 2);
+    if (text[0] == '2') put_text("3", 1);
+    if (output_count > 0) flush_output(connection);
+    else arrived(connection, socketio_arrival(text, count));
+}
+
 /// Frames of a server are not masked; each holds whole packages or the first part of one, so its head alone goes.
 static size_t read_frame(struct connection *connection, const uint8_t *bytes, size_t count, arrival_fn arrived) {
-    if (count < 4) return 0;
+    if (count < 2) return 0;
     size_t length = bytes[1], head = 2;
+    if (length == 127) fail("a frame of more than 64 KiB");
     if (length == 126) {
+        if (count < 4) return 0;
         length = (size_t)bytes[2] << 8 | bytes[3];
         head = 4;
     }
-    if (length > 126) fail("a frame of more than 64 KiB");
     if (count < head + length) return 0;
-    if ((bytes[0] & 0x0F) == 2) read_package(connection, bytes + head, length, arrived);
+    int opcode = bytes[0] & 0x0F;
+    if (opcode == BINARY) read_package(connection, bytes + head, length, arrived);
+    if (opcode == TEXT) read_text(connection, bytes + head, length, arrived);
     return head + length;
 }
 
@@ -127,7 +151,7 @@ void connection_read(struct connection *connection, arrival_fn arrived) {
     size_t left = held + (got > 0 ? (size_t)got : 0), used = 1;
     const uint8_t *bytes = input;
     while (left > 0 && used > 0) {
-        used = connection->websocket ? read_frame(connection, bytes, left, arrived)
+        used = connection->transport ? read_frame(connection, bytes, left, arrived)
                                      : read_package(connection, bytes, left, arrived);
         bytes += used;
         left -= used;
@@ -143,13 +167,13 @@ void connection_read(struct connection *connection, arrival_fn arrived) {
 static int awaited_type, awaited_found;
 
 static void await_arrival(struct connection *connection, struct arrival arrival) {
-    (void)connection;
     if (arrival.type != awaited_type) return;
     if (arrival.type == DATA && !arrival.response) return;
+    awaited_found = 1;
+    if (connection->transport == SOCKETIO && arrival.type == HANDSHAKE) return;
     if (arrival.count < 11 || memmem(arrival.body, arrival.count, "\"code\":200", 10) == NULL) {
         fail("refused: %.*s", (int)arrival.count, arrival.body);
     }
-    awaited_found = 1;
 }
 
 static void await_type(struct connection *connection, int type) {
@@ -158,20 +182,21 @@ static void await_type(struct connection *connection, int type) {
     while (!awaited_found) connection_read(connection, await_arrival);
 }
 
-static void upgrade(struct connection *connection) {
+static void upgrade(struct connection *connection, const char *path) {
     static const char head[] =
-        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     char reply[1024];
     size_t count = 0;
+    put("GET ", 4);
+    put(path, strlen(path));
     put(head, sizeof head - 1);
     flush_output(connection);
+    // One byte at a time: what stands behind it is the first frame.
     while (count < 4 || memcmp(reply + count - 4, "\r\n\r\n", 4) != 0) {
-        ssize_t got = recv(connection->fd, reply + count, sizeof reply - count, 0);
-        if (got <= 0) fail("no answer to the upgrade");
-        count += (size_t)got;
+        if (count == sizeof reply || recv(connection->fd, reply + count, 1, 0) <= 0) fail("no answer to the upgrade");
+        count++;
     }
-    connection->websocket = 1;
 }
 
 static void connect_to(struct connection *connection) {
@@ -186,18 +211,24 @@ static void connect_to(struct connection *connection) {
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
-void connection_open(struct connection *connection, int port, int websocket, const char *room, int user) {
+void connection_open(struct connection *connection, int port, int transport, const char *room, int user) {
     static const char hello[] = "{\"sys\":{\"type\":\"load\",\"version\":\"1.0.0\"},\"user\":{}}";
     memset(connection, 0, sizeof *connection);
     connection->port = port;
+    connection->transport = transport;
     connect_to(connection);
-    if (websocket) upgrade(connection);
-    put_package(connection, HANDSHAKE, sizeof hello - 1);
-    put(hello, sizeof hello - 1);
-    flush_output(connection);
-    await_type(connection, HANDSHAKE);
-    put_package(connection, ACKNOWLEDGE, 0);
-    flush_output(connection);
+    if (transport == WEBSOCKET) upgrade(connection, "/");
+    if (transport == SOCKETIO) {
+        upgrade(connection, "/socket.io/?EIO=4&transport=websocket");
+        await_type(connection, HANDSHAKE);
+    } else {
+        put_package(connection, HANDSHAKE, sizeof hello - 1);
+        put(hello, sizeof hello - 1);
+        flush_output(connection);
+        await_type(connection, HANDSHAKE);
+        put_package(connection, ACKNOWLEDGE, 0);
+        flush_output(connection);
+    }
     if (room) {
         char body[256];
         int size = snprintf(body, sizeof body, "{\"userId\":\"u%d\",\"room\":\"%s\"}", user, room);

@@ -20,14 +20,17 @@ struct options {
     const char *mode, *route, *body, *room, *stats;
     int ports[MOST_PORTS], port_count;
     int pids[MOST_PIDS], pid_count;
-    int connections, depth, websocket, body_bytes, idle_milliseconds, every_milliseconds, redis_port;
+    int connections, depth, transport, body_bytes, idle_milliseconds, every_milliseconds, redis_port;
     long count;
 };
+
+/// The transports: pomelo's packages over TCP and WebSocket, socket.io over WebSocket.
+enum { TCP, WEBSOCKET, SOCKETIO };
 
 enum { NOT_WHOLE = 0, HANDSHAKE = 1, ACKNOWLEDGE, HEARTBEAT, DATA, KICK };
 
 struct connection {
-    int fd, port, websocket;
+    int fd, port, transport;
     uint32_t last_id, held;
     uint8_t *rest;
     uint64_t sent_at;
@@ -45,13 +48,20 @@ struct arrival {
 typedef void (*arrival_fn)(struct connection *connection, struct arrival arrival);
 
 /// Connects, shakes hands and, with a room, logs in; ends the program when that fails.
-void connection_open(struct connection *connection, int port, int websocket, const char *room, int user);
+void connection_open(struct connection *connection, int port, int transport, const char *room, int user);
 /// Closes by RST, so that no port is left waiting.
 void connection_close(struct connection *connection);
 /// Sends `count` requests in one system call.
 void connection_request(struct connection *connection, const char *route, const void *body, size_t size, int count);
 /// Reads once and calls `arrived` for every whole package; ends the program when the server closed.
 void connection_read(struct connection *connection, arrival_fn arrived);
+
+/// socket.io on a WebSocket, Engine.IO 4 (socketio.c): `42["message","…"]` around a client's text, which is five
+/// characters for the id and the route's length, the route and the body, and around a server's JSON.
+/// Writes a request and returns its length, six times what it says at most; the body is ASCII.
+size_t socketio_request(uint8_t *to, uint32_t id, const char *route, const uint8_t *body, size_t size);
+/// Reads a packet; an answer's body lasts until the next one.
+struct arrival socketio_arrival(const uint8_t *text, size_t count);
 
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 uint64_t now_ns(void);

@@ -15,7 +15,7 @@ static const char usage[] =
     "  pids=1,2         whose CPU or memory counts    count=100000    requests, pushes, or free ports\n"
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
-    "  websocket=1      instead of TCP                idle=2000       ms over which idle CPU is learnt\n"
+    "  transport=tcp    or websocket, socketio        idle=2000       ms over which idle CPU is learnt\n"
     "  redis=6379       whose commands are counted    stats=…         route that measures the loop meanwhile\n"
     "  every=50         ms from push to push, or 0\n";
 
@@ -38,6 +38,14 @@ static int read_list(const char *text, int *list, int most) {
     return count;
 }
 
+static int read_transport(const char *name) {
+    static const char *const names[] = {[TCP] = "tcp", [WEBSOCKET] = "websocket", [SOCKETIO] = "socketio"};
+    for (int index = 0; index < 3; index++) {
+        if (strcmp(name, names[index]) == 0) return index;
+    }
+    fail("unknown transport \"%s\"\n%s", name, usage);
+}
+
 static void read_pair(struct options *options, const char *pair) {
     const char *value = strchr(pair, '=');
     if (!value) fail("expected key=value, got \"%s\"\n%s", pair, usage);
@@ -47,7 +55,7 @@ static void read_pair(struct options *options, const char *pair) {
     else if (KEY("pids")) options->pid_count = read_list(value, options->pids, MOST_PIDS);
     else if (KEY("connections")) options->connections = atoi(value);
     else if (KEY("depth")) options->depth = atoi(value);
-    else if (KEY("websocket")) options->websocket = atoi(value);
+    else if (KEY("transport")) options->transport = read_transport(value);
     else if (KEY("bytes")) options->body_bytes = atoi(value);
     else if (KEY("idle")) options->idle_milliseconds = atoi(value);
     else if (KEY("every")) options->every_milliseconds = atoi(value);

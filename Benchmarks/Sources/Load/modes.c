@@ -30,7 +30,7 @@ static void open_connections(int count) {
     for (int index = 0; index < count; index++) {
         struct connection *connection = &connections[index];
         int port = options->ports[index % options->port_count];
-        connection_open(connection, port, options->websocket, options->room, index);
+        connection_open(connection, port, options->transport, options->room, index);
         struct epoll_event interest = {EPOLLIN, {.ptr = connection}};
         epoll_ctl(poller, EPOLL_CTL_ADD, connection->fd, &interest);
     }

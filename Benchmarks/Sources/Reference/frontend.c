@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A connector: pomelo packages over TCP, or over WebSocket far enough to compare memory.
+// A connector: pomelo packages over TCP and WebSocket, and socket.io over WebSocket.
 //
 //   package  type u8 | length u24 | body          message  flag u8 | id varint | route length u8 | route | body
 #include "reference.h"
@@ -8,18 +8,20 @@
 
 enum { HANDSHAKE = 1, ACKNOWLEDGE, HEARTBEAT, DATA };
 enum { RESPONSE_FLAG = 4, PUSH_FLAG = 6 };
+enum { TCP, WEBSOCKET, SOCKETIO, TRANSPORTS };
+enum { TEXT = 1, BINARY = 2 };
 
 struct client {
     uv_tcp_t tcp;
     struct rest rest;
     uint32_t index;
-    uint8_t detected, websocket, member;
+    uint8_t detected, transport, member;
 };
 
 static uv_tcp_t listener;
 static struct client **clients;
 static uint32_t client_count, client_room;
-static struct gather out, frame;
+static struct gather out, text, frames[TRANSPORTS];
 static int forwarding;
 
 // ---- clients
@@ -44,8 +46,8 @@ static void add_client(struct client *client) {
 
 // ---- output
 
-static void put_frame_head(struct gather *to, size_t length) {
-    uint8_t head[4] = {0x82, (uint8_t)length, 0, 0};
+static void put_frame_head(struct gather *to, int opcode, size_t length) {
+    uint8_t head[4] = {0x80 | (uint8_t)opcode, (uint8_t)length, 0, 0};
     if (length > 125) {
         head[1] = 126;
         head[2] = (uint8_t)(length >> 8);
@@ -54,10 +56,17 @@ static void put_frame_head(struct gather *to, size_t length) {
     gather_put(to, head, length > 125 ? 4 : 2);
 }
 
-static void put_package(struct gather *to, int websocket, int type, const void *head, size_t head_count,
+/// What was gathered in `text`.
+static void put_text(struct gather *to) {
+    put_frame_head(to, TEXT, text.count);
+    gather_put(to, text.bytes, text.count);
+    text.count = 0;
+}
+
+static void put_package(struct gather *to, int transport, int type, const void *head, size_t head_count,
                         const void *body, size_t count) {
     size_t length = head_count + count;
-    if (websocket) put_frame_head(to, length + 4);
+    if (transport == WEBSOCKET) put_frame_head(to, BINARY, length + 4);
     gather_put_u32(to, (uint32_t)type << 24 | (uint32_t)length);
     gather_put(to, head, head_count);
     gather_put(to, body, count);
@@ -66,12 +75,16 @@ static void put_package(struct gather *to, int websocket, int type, const void *
 static void respond(struct client *client, uint32_t id, const void *body, size_t count) {
     uint8_t head[6] = {RESPONSE_FLAG};
     size_t used = 1;
+    if (client->transport == SOCKETIO) {
+        socketio_put_answer(&text, id, body, count);
+        return put_text(&out);
+    }
     while (id > 0x7F) {
         head[used++] = (uint8_t)(id | 0x80);
         id >>= 7;
     }
     head[used++] = (uint8_t)id;
-    put_package(&out, client->websocket, DATA, head, used, body, count);
+    put_package(&out, client->transport, DATA, head, used, body, count);
 }
 
 void answer_forwarded(uint32_t index, uint32_t id, const uint8_t *body, size_t count) {
@@ -80,13 +93,21 @@ void answer_forwarded(uint32_t index, uint32_t id, const uint8_t *body, size_t c
     send_gathered((uv_stream_t *)&clients[index]->tcp, &out);
 }
 
-/// One frame, the same for all, written to every member.
+/// One frame, the same for all of a transport, written to every member.
 void push_to_members(const uint8_t *body, size_t count) {
     static const char head[] = "\x06\tonMessage";
-    frame.count = 0;
-    put_package(&frame, 0, DATA, head, sizeof head - 1, body, count);
+    for (int transport = 0; transport < TRANSPORTS; transport++) frames[transport].count = 0;
     for (uint32_t index = 0; index < client_count; index++) {
-        if (clients[index]->member) send_bytes((uv_stream_t *)&clients[index]->tcp, frame.bytes, frame.count);
+        int transport = clients[index]->transport;
+        struct gather *frame = &frames[transport];
+        if (!clients[index]->member) continue;
+        if (frame->count == 0 && transport == SOCKETIO) {
+            socketio_put_push(&text, body, count);
+            put_text(frame);
+        } else if (frame->count == 0) {
+            put_package(frame, transport, DATA, head, sizeof head - 1, body, count);
+        }
+        send_bytes((uv_stream_t *)&clients[index]->tcp, frame->bytes, frame->count);
     }
 }
 
@@ -96,8 +117,22 @@ static int is_route(const uint8_t *route, size_t count, const char *name) {
     return count == strlen(name) && memcmp(route, name, count) == 0;
 }
 
-static void message(struct client *client, const uint8_t *bytes, size_t count) {
+static void serve(struct client *client, struct request request) {
     static const char done[] = "{\"code\":200}";
+    const uint8_t *route = request.route;
+    size_t length = request.route_length;
+    if (forwarding && length > 5 && memcmp(route, "chat.", 5) == 0) {
+        int kind = is_route(route, length, "chat.chatHandler.send") ? SEND : REQUEST;
+        link_forward(kind, client->index, request.id, request.body, request.count);
+    } else if (is_route(route, length, "connector.entryHandler.login")) {
+        client->member = 1;
+        respond(client, request.id, done, sizeof done - 1);
+    } else {
+        respond(client, request.id, request.body, request.count);
+    }
+}
+
+static void message(struct client *client, const uint8_t *bytes, size_t count) {
     size_t used = 1;
     uint32_t id = 0;
     for (int shift = 0; used < count; shift += 7) {
@@ -109,22 +144,13 @@ static void message(struct client *client, const uint8_t *bytes, size_t count) {
     const uint8_t *route = bytes + used + 1;
     size_t length = bytes[used];
     const uint8_t *body = route + length;
-    size_t left = (size_t)(bytes + count - body);
-    if (forwarding && length > 5 && memcmp(route, "chat.", 5) == 0) {
-        int kind = is_route(route, length, "chat.chatHandler.send") ? SEND : REQUEST;
-        link_forward(kind, client->index, id, body, left);
-    } else if (is_route(route, length, "connector.entryHandler.login")) {
-        client->member = 1;
-        respond(client, id, done, sizeof done - 1);
-    } else {
-        respond(client, id, body, left);
-    }
+    serve(client, (struct request){id, route, length, body, (size_t)(bytes + count - body)});
 }
 
 static void package(struct client *client, int type, const uint8_t *body, size_t count) {
     static const char welcome[] = "{\"code\":200,\"sys\":{\"heartbeat\":600}}";
-    if (type == HANDSHAKE) put_package(&out, client->websocket, HANDSHAKE, "", 0, welcome, sizeof welcome - 1);
-    if (type == ACKNOWLEDGE) put_package(&out, client->websocket, HEARTBEAT, "", 0, "", 0);
+    if (type == HANDSHAKE) put_package(&out, client->transport, HANDSHAKE, "", 0, welcome, sizeof welcome - 1);
+    if (type == ACKNOWLEDGE) put_package(&out, client->transport, HEARTBEAT, "", 0, "", 0);
     if (type == DATA) message(client, body, count);
 }
 
@@ -137,7 +163,18 @@ static size_t read_package(struct client *client, const uint8_t *bytes, size_t c
     return 4 + length;
 }
 
-/// One masked frame with one package; the load generator masks with zero.
+static void put_literal(const char *packet) {
+    gather_put(&text, packet, strlen(packet));
+    put_text(&out);
+}
+
+static void packet(struct client *client, const uint8_t *bytes, size_t count) {
+    struct request request;
+    if (socketio_read(bytes, count, &request)) serve(client, request);
+    else if (count == 2 && memcmp(bytes, "40", 2) == 0) put_literal("40{\"sid\":\"client\"}");
+}
+
+/// One masked frame with one package or packet; the load generator masks with zero.
 static size_t read_frame(struct client *client, const uint8_t *bytes, size_t count) {
     if (count < 4) return 0;
     size_t length = bytes[1] & 0x7F, head = 6;
@@ -146,7 +183,8 @@ static size_t read_frame(struct client *client, const uint8_t *bytes, size_t cou
         head = 8;
     }
     if (count < head + length) return 0;
-    read_package(client, bytes + head, length);
+    if (client->transport == SOCKETIO) packet(client, bytes + head, length);
+    else read_package(client, bytes + head, length);
     return head + length;
 }
 
@@ -156,8 +194,12 @@ static size_t read_upgrade(struct client *client, const uint8_t *bytes, size_t c
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     if (count < 4 || memcmp(bytes + count - 4, "\r\n\r\n", 4) != 0) return 0;
-    client->websocket = 1;
+    static const char path[] = "GET /socket.io/";
     gather_put(&out, reply, sizeof reply - 1);
+    client->transport = WEBSOCKET;
+    if (count < sizeof path || memcmp(bytes, path, sizeof path - 1) != 0) return count;
+    client->transport = SOCKETIO;
+    put_literal("0{\"sid\":\"session\",\"upgrades\":[],\"pingInterval\":600000,\"pingTimeout\":600000}");
     return count;
 }
 
@@ -175,7 +217,7 @@ static void did_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
             client->detected = used > 0;
         } else {
             client->detected = 1;
-            used = client->websocket ? read_frame(client, bytes, left) : read_package(client, bytes, left);
+            used = client->transport ? read_frame(client, bytes, left) : read_package(client, bytes, left);
         }
         bytes += used;
         left -= used;

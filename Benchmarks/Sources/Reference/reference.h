@@ -49,6 +49,20 @@ void link_forward(int kind, uint32_t client, uint32_t id, const uint8_t *body, s
 void answer_forwarded(uint32_t client, uint32_t id, const uint8_t *body, size_t count);
 void push_to_members(const uint8_t *body, size_t count);
 
+/// What a client asks for.
+struct request {
+    uint32_t id;
+    const uint8_t *route;
+    size_t route_length;
+    const uint8_t *body;
+    size_t count;
+};
+
+/// Reads an event, which lasts until the next one; 0 when it is something else (socketio.c).
+int socketio_read(const uint8_t *bytes, size_t count, struct request *request);
+void socketio_put_answer(struct gather *to, uint32_t id, const uint8_t *body, size_t count);
+void socketio_put_push(struct gather *to, const uint8_t *body, size_t count);
+
 void frontend_start(int port, int forwards);
 void backend_start(int port);
 
