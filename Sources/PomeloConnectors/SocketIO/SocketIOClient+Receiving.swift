@@ -52,6 +52,7 @@ extension SocketIOClient: TurnTaker {
     func goOn() {
         waitsForTurn = false
         hear()
+        tellWaiting()
     }
 
     private func renewShare() {
@@ -94,8 +95,9 @@ extension SocketIOClient: TurnTaker {
         guard let session else { return port.statistics.droppedMessages += 1 }
         do throws(WireError) {
             let head = try PomeloText(text.span)
-            let name = Bytes(try head.route(in: text.span).utf8)
-            guard let route = shared.host.route(utf8: name.span) else { return drop(head.id) }
+            guard let route = shared.host.route(utf8: text.span.extracting(head.routeRange)) else {
+                return drop(head.id)
+            }
             shared.host.received(
                 ClientMessage(id: head.id, route: route, body: head.body(in: text.span), arrival: arrival),
                 from: session)

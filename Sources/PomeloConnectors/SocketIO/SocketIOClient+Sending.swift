@@ -7,7 +7,6 @@ import PomeloWire
 /// What the core may ask of a client of socket.io.
 extension SocketIOClient: ClientSocket {
     var connectorType: String { SocketIOProtocol.type }
-    private var webSocket: StreamConnection? { state.webSocket.flatMap { sockets[$0] } }
     var queuedBytes: Int { webSocket?.stream.queuedBytes ?? state.queuedBytes }
     var hasHungUp: Bool { webSocket?.stream.peerHasHungUp ?? false }
 
@@ -19,15 +18,19 @@ extension SocketIOClient: ClientSocket {
     @discardableResult
     func push(_ message: PushMessage) -> Bool {
         guard session != nil else { return false }
-        let revision = state.revision
-        let packet = message.encoded(for: shared.encodings.key(revision, framed: false)) {
-            SocketIOMessage.push(route: message.route, body: message.body).packet(revision)
-        }
-        guard let webSocket else { return wait(packet, route: Text(message.route)) }
-        let frame = message.encoded(for: shared.encodings.key(revision, framed: true)) {
-            WebSocketFrame.encode(.text, packet)
+        guard let webSocket else { return wait(packet(message), route: Text(message.route)) }
+        let frame = message.encoded(for: shared.encodings.key(state.revision, framed: true)) {
+            WebSocketFrame.encode(.text, packet(message))
         }
         return webSocket.send(push: frame, route: message.route)
+    }
+
+    /// The push as polls fetch it, and as it stands in frames.
+    private func packet(_ message: PushMessage) -> Bytes {
+        let revision = state.revision
+        return message.encoded(for: shared.encodings.key(revision, framed: false)) {
+            SocketIOMessage.push(route: message.route, body: message.body).packet(revision)
+        }
     }
 
     func close(kick reason: String?) {

@@ -23,6 +23,8 @@ import PomeloWire
     /// Requests that wait for their answer or for its way to the kernel, and WebSockets, by their numbers.
     var exchanges: [EngineIOSession.Number: HTTPExchange] = [:]
     var sockets: [EngineIOSession.Number: StreamConnection] = [:]
+    /// The one among them that is the transport: what is sent goes there at once.
+    private(set) var webSocket: StreamConnection?
     /// When the last request ended, while there is none.
     private(set) var awaySince: UInt64
 
@@ -87,8 +89,8 @@ import PomeloWire
                 ended(reason)
             }
         }
-        tellWaiting()
         hear()
+        tellWaiting()
     }
 
     private func accept(_ number: EngineIOSession.Number) {
@@ -168,7 +170,8 @@ import PomeloWire
     }
 
     func webSocketClosed(_ number: EngineIOSession.Number, _ end: SessionEnd) {
-        guard sockets.removeValue(forKey: number) != nil else { return }
+        guard let connection = sockets.removeValue(forKey: number) else { return }
+        if webSocket === connection { webSocket = nil }
         if state.webSocket == number { report(end) }
         if isAway { awaySince = now }
         run(state.webSocketClosed(number))
@@ -176,7 +179,8 @@ import PomeloWire
     }
 
     private func noteTransport() {
-        guard state.webSocket != nil else { return }
+        guard let number = state.webSocket else { return }
+        webSocket = sockets[number]
         shared.noLongerPolling(self)
         if paused { for connection in sockets.values { connection.pauseReading() } }
         isThere()
@@ -230,6 +234,7 @@ import PomeloWire
         unanswered = []
         let open = sockets.values
         sockets = [:]
+        webSocket = nil
         for connection in open { connection.finish(.disconnected(reason.rawValue)) }
         report(.disconnected(Self.words(reason)))
     }

@@ -33,7 +33,12 @@ extension EngineIOSession {
         case .zeroNine(let packet):
             switch packet.kind {
             case .heartbeat, .noop: break
-            default: receive(&actions) { () throws(WireError) in try packet.meaning }
+            default:
+                do throws(WireError) {
+                    receive(try packet.meaning, &actions)
+                } catch {
+                    receive(.foreign(.malformed), &actions)
+                }
             }
         }
     }
@@ -44,8 +49,7 @@ extension EngineIOSession {
             if packet.isBinary {
                 actions.append(.receive(.foreign(.binary)))
             } else {
-                let revision = revision
-                receive(&actions) { () throws(WireError) in try SocketIOPacket(packet.data.span, revision) }
+                receive(packet.data.span, &actions)
             }
         case .close: finish(.clientClosed, &actions)
         case .ping where revision == .four:
@@ -56,15 +60,21 @@ extension EngineIOSession {
         }
     }
 
-    private mutating func receive(
-        _ actions: inout [Action], _ read: () throws(WireError) -> SocketIOPacket
-    ) {
-        let packet: SocketIOPacket
+    /// Takes the data of a message packet, as ``take(_:_:_:)`` does the packet.
+    mutating func take(message: Span<UInt8>, _ actions: inout [Action], _ now: UInt64) {
+        heard(now)
+        receive(message, &actions)
+    }
+
+    private mutating func receive(_ message: Span<UInt8>, _ actions: inout [Action]) {
         do throws(WireError) {
-            packet = try read()
+            receive(try SocketIOPacket(message, revision), &actions)
         } catch {
-            packet = .foreign(.malformed)
+            receive(.foreign(.malformed), &actions)
         }
+    }
+
+    private mutating func receive(_ packet: SocketIOPacket, _ actions: inout [Action]) {
         // While the end waits to be fetched, nothing more is taken.
         if case .disconnect(namespace: "") = packet {
             finish(.clientClosed, &actions)

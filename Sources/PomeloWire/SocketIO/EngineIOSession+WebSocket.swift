@@ -28,6 +28,11 @@ extension EngineIOSession {
         var actions: [Action] = []
         switch stage {
         case .webSocket(number):
+            // Nearly all of them are; nothing is copied before it is known what it says.
+            if isText, revision != .one, message.count > 0, message[0] == Self.message {
+                take(message: message.extracting(1...), &actions, now)
+                break
+            }
             do throws(WireError) {
                 try take(packet(message, isText: isText), &actions, now)
             } catch {
@@ -51,6 +56,8 @@ extension EngineIOSession {
         }
         return actions
     }
+
+    private static let message = EngineIOPacket.Kind.message.rawValue &+ UInt8(ascii: "0")
 
     private func packet(_ message: Span<UInt8>, isText: Bool) throws(WireError) -> Inbound {
         if revision == .one {

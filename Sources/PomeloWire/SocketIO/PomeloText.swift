@@ -14,7 +14,8 @@ public import PomeloBytes
 public struct PomeloText: Equatable, Sendable {
     /// The id of a request; 0 for a notification.
     public let id: UInt32
-    private let routeRange: Range<Int>
+    /// Where the route stands in the text that this head was read from.
+    package let routeRange: Range<Int>
 
     /// Reads the head of a message from its UTF-8.
     ///

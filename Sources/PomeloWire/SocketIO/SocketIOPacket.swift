@@ -45,6 +45,7 @@ public enum SocketIOPacket: Equatable, Sendable {
 
     /// `type [attachments -] [/namespace ,] [id] [JSON]`.
     private static func read(_ data: Span<UInt8>) throws(WireError) -> SocketIOPacket {
+        if let text = MessageEvent.text(data) { return .message(text) }
         guard data.count > 0 else { throw .malformed("empty socket.io packet") }
         var offset = 1
         let type = data[0]

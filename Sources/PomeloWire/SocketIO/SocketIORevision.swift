@@ -2,7 +2,8 @@
 //
 // SocketIO: the wire of three generations of socket.io and the state of one Engine.IO session; pure.
 // Reading order: SocketIORevision, EngineIOPacket, EngineIOPayload (with EngineIOCounting), EngineIOOpen,
-// SocketIOPacket, SocketIO09Packet, SocketIO09Payload, PomeloText, SocketIOMessage (with ASCIIText), EngineIOSession.
+// SocketIOPacket (with MessageEvent), SocketIO09Packet, SocketIO09Payload, PomeloText, SocketIOMessage (with
+// ASCIIText), EngineIOSession.
 
 /// Names the revisions of the socket.io protocol that clients speak.
 ///
