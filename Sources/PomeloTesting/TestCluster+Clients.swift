@@ -6,6 +6,8 @@ public import PomeloLoop
 
 /// The client side of a frontend without sockets: tests make its clients.
 @Loop public final class ManualConnector: Connector {
+    /// It stands for connectors of all types, whose ports it takes.
+    public let type = "*"
     /// The address it was told to listen on.
     public private(set) var localAddress: SocketAddress?
     /// Clients that are connected now.

@@ -19,7 +19,9 @@ enum PortHolder {
             let isHolder = entries(of: folder).contains { links.contains(target(of: "\(folder)/\($0)")) }
             guard isHolder else { continue }
             let command = read("/proc/\(process)/comm").split(separator: "\n").first ?? "?"
-            let isTwin = process != "\(getpid())" && arguments(of: process) == arguments(of: "self")
+            let isTwin =
+                process != "\(getpid())" && arguments(of: process) == arguments(of: "self")
+                && target(of: "/proc/\(process)/exe") == target(of: "/proc/self/exe")
             return "process \(process) (\(command))\(isTwin ? ", which the same command started: it runs already" : "")"
         }
         return nil

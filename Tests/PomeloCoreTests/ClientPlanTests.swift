@@ -73,20 +73,36 @@ import Testing
         #expect(try ClientPlan([pipe], record([]), file: "f").ports.count == 1)
     }
 
+    /// A cluster in a test's process is made of the files that the servers have.
+    @Test @Loop func aStandInTakesAllPorts() async throws {
+        let two: [ServerRecord.ClientEntry] = [.init(type: "hybrid", port: 1), .init(type: "socketio", port: 2)]
+        let cluster = TestCluster([record(two)])
+        try await cluster.start("c-1")
+        #expect(cluster["c-1"].connector?.localAddress == SocketAddress(host: "10.0.0.1", port: 1))
+        try await cluster.stop("c-1")
+    }
+
     @Test @Loop func whatDoesNotFitIsAnErrorThatNamesBoth() {
         let cases: [(types: [String], clients: [ServerRecord.ClientEntry], says: String)] = [
             (["hybrid"], [], "servers.json: c-1 has no clientPort"),
             (
                 ["hybrid", "socketio"], [.init(type: "hybrid", port: 1)],
-                "c-1 has no port for its connector socketio: list"
+                "c-1 has no port for its connector socketio in clients"
             ),
-            (["hybrid"], [.init(type: "mqtt", port: 1)], "c-1 has no clientPort"),
+            (
+                ["hybrid"], [.init(type: "hybird", port: 1)],
+                "c-1 has no port for its connector hybrid in clients; there is one for: hybird"
+            ),
+            (
+                ["hybrid", "socketio"], [],
+                "c-1 has no clientPort for its connectors hybrid, socketio, which may share it"
+            ),
             (
                 ["hybrid"], [.init(type: "hybrid", port: 1), .init(type: "mqtt", port: 2)],
                 "c-1 has a port for the type mqtt, but its connectors are: hybrid"
             ),
             // Two spellings of one text are two types.
-            (["caf\u{E9}"], [.init(type: "cafe\u{301}", port: 1)], "c-1 has no clientPort"),
+            (["caf\u{E9}"], [.init(type: "cafe\u{301}", port: 1)], "c-1 has no port for its connector caf\u{E9}"),
         ]
         for one in cases {
             let error = #expect(throws: PomeloError.self) { try plan(one.types, one.clients) }

@@ -302,6 +302,25 @@ let rowTable = """
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
     backendSessionService.push, pushAll
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
+    pomelo.connectors.hybridconnector
+        ConnectorSuiteTests.theHybridConnectorOverTCP
+        ConnectorSuiteTests.theHybridConnectorOverWebSocket
+    connectorConfig {heartbeat, timeout}
+        TimingTests.heartbeats
+        TimingTests.theTimeoutCanBeSet
+    connectorConfig {useDict}
+        HandshakeTests.theDictionaryIsSentToThoseWithoutIt
+        HandshakeTests.codesAreReadAndWritten
+    connectorConfig {checkClient, handshake}
+        TimingTests.aHookThatTakesTooLongIsAnswered
+    pomelo.connectors.sioconnector
+        SocketIOSharingTests.requestsGoToWhoseTheyAre
+        SocketIOSharingTests.onOnePortAndOnTwo
+        SocketIOSessionTests.anUpgradeLosesNothing
+    connectorConfig {transports, heartbeats, closeTimeout, heartbeatTimeout, heartbeatInterval}
+        SocketIOOptionsTests.numbersBelowAThousandAreSeconds
+        SocketIOOptionsTests.transportsOfWhichNoneIsOfferedDoNotStart
+        SocketIOOptionsTests.whatIsNotOfferedIsWarnedOfOnce
     connectorConfig {connector: FooConnector}
         CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
     connectorConfig {connector: new FooConnector(…)}

@@ -59,12 +59,14 @@ public final class CodecConnector: PortConnector {
 @Loop final class FramedProtocol: PortProtocol {
     let options: CodecConnector.Options
     private let clients: CustomClients<FramedSocket>
+    let limits: SharedLimits
     let servesBytes = true
     var path: String { options.path }
 
     init(_ options: CodecConnector.Options, _ clients: CustomClients<FramedSocket>) {
         self.options = options
         self.clients = clients
+        limits = SharedLimits(options.limits)
     }
 
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? { serve(connection) }

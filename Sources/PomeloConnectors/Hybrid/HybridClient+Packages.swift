@@ -16,7 +16,7 @@ extension HybridClient {
             judge(body)
         case .startWorking:
             // At once: a client may send its acknowledgement and a first request in one write.
-            limit = port.limits.maxMessageBytes
+            limit = shared.limits.maxMessageBytes
             startWorking()
         case .heartbeat:
             heartbeat()

@@ -19,7 +19,7 @@ import PomeloWire
         self.shared = shared
         self.connection = connection
         if connection.kind == .tcp {
-            decoder = PacketDecoder(maxBodyBytes: connection.port.limits.maxBytesBeforeAck)
+            decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }
         session = connection.port.host.opened(self)
         if session == nil {
@@ -34,7 +34,7 @@ import PomeloWire
 
 extension HybridClient: StreamUser {
     private var maxBodyBytes: Int {
-        state.phase == .working ? port.limits.maxMessageBytes : port.limits.maxBytesBeforeAck
+        state.phase == .working ? shared.limits.maxMessageBytes : shared.limits.maxBytesBeforeAck
     }
     var maxMessageBytes: Int { maxBodyBytes + Packet.headerLength }
     var heldBytes: Int { decoder?.heldBytes ?? 0 }

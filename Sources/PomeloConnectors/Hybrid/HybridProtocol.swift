@@ -24,6 +24,7 @@ import PomeloWire
     let failedHandshakes: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
 
+    let limits: SharedLimits
     let servesBytes = true
     let path = ""
 
@@ -31,6 +32,7 @@ import PomeloWire
     init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws(WireError) {
         failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
         self.options = options
+        limits = SharedLimits(options.limits)
         heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds
         tracksActivity = heartbeatTimeout == nil || options.resetOnData
         let codes: RouteCodes? =

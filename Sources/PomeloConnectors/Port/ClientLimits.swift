@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
+import PomeloLoop
 
 /// What clients may cost, with every connector; the defaults are safe on the open internet.
 ///
@@ -66,4 +67,22 @@ public enum SlowReaderPolicy: String, Sendable, CaseIterable {
     case dropOldest
     /// Of the pushes that wait for it the newest of each route stays, as positions and scores want it.
     case latestOnly
+}
+
+/// The limits of one connector, as each of its connections refers to them.
+final class SharedLimits: Sendable {
+    let maxBytesBeforeAck: Int
+    let maxMessageBytes: Int
+    let maxOutboundBytes: Int
+    let slowReaders: SlowReaderPolicy
+    /// In nanoseconds.
+    let idleTimeout: UInt64
+
+    init(_ limits: ClientLimits) {
+        maxBytesBeforeAck = limits.maxBytesBeforeAck
+        maxMessageBytes = limits.maxMessageBytes
+        maxOutboundBytes = limits.maxOutboundBytes
+        slowReaders = limits.slowReaders
+        idleTimeout = limits.idleTimeout.clampedNanoseconds
+    }
 }

@@ -20,7 +20,10 @@ import PomeloLoop
     /// Asked in order who serves a connection.
     let protocols: [any PortProtocol]
     let shares = TurnShares()
-    let idleTimeout: UInt64
+    /// Of who is not known yet.
+    let firstLimits: SharedLimits
+    /// The longest body that any of the protocols takes.
+    let maxBodyBytes: Int
     var statistics = ConnectorStatistics()
     let unsendable: LimitedLog
 
@@ -59,7 +62,8 @@ import PomeloLoop
         self.host = host
         self.clock = clock
         self.logger = logger
-        idleTimeout = limits.idleTimeout.clampedNanoseconds
+        firstLimits = SharedLimits(limits)
+        maxBodyBytes = protocols.map(\.limits.maxMessageBytes).max() ?? limits.maxMessageBytes
     }
 
     /// Begins to listen; returns when the port is bound.

@@ -72,11 +72,12 @@ extension StreamConnection {
         }
         guard let service = service(of: request), service.answersRequests else { return refuse(request) }
         serveRequests()
+        limits = service.limits
         let exchange = HTTPExchange(self, request, awaitsBody: bodyFollows)
         self.exchange = exchange
         if bodyFollows {
             put(back: .request(decoder), holding: decoder.heldBytes)
-            expect(within: port.idleTimeout)
+            expect(within: limits.idleTimeout)
         } else {
             put(back: .awaiting(decoder), holding: 0)
             expectAnswer()
@@ -100,7 +101,7 @@ extension StreamConnection {
         self.exchange = nil
         answered = exchange
         guard keepsAlive else { return finish(.disconnected("closed after the answer")) }
-        expect(within: port.idleTimeout)
+        expect(within: limits.idleTimeout)
     }
 
     func noteWritten() {

@@ -6,6 +6,8 @@ import PomeloWire
 
 /// What is spoken on a port; several share one, told apart by the first bytes and by the path of a request.
 @Loop protocol PortProtocol: AnyObject {
+    /// What its clients may cost.
+    var limits: SharedLimits { get }
     /// Whether it serves connections whose first bytes are no HTTP.
     var servesBytes: Bool { get }
     /// How the paths of its requests begin; empty takes every path that is nobody else's.

@@ -26,8 +26,8 @@ extension StreamConnection {
 
     /// Sends a push, as bytes; to a slow reader it may be left out, as the policy says.
     func send(push: Bytes, route: String) -> Bool {
-        if port.limits.slowReaders == .disconnect { return send(frame: push) }
-        if outbox == nil, fits(push.count, in: Self.queueStart(of: port.limits)) {
+        if limits.slowReaders == .disconnect { return send(frame: push) }
+        if outbox == nil, fits(push.count, in: Self.queueStart(of: limits)) {
             stream.write(push)
             return true
         }
@@ -35,14 +35,14 @@ extension StreamConnection {
     }
 
     /// So many bytes the stream itself keeps for a slow reader, before pushes wait where they can be left out.
-    private static func queueStart(of limits: ClientLimits) -> Int { limits.maxOutboundBytes / 4 }
+    private static func queueStart(of limits: SharedLimits) -> Int { limits.maxOutboundBytes / 4 }
 
     /// A slow client is closed at once, without a goodbye that it would not read.
     private func hasRoom(for count: Int) -> Bool {
-        if fits(count, in: port.limits.maxOutboundBytes) { return true }
+        if fits(count, in: limits.maxOutboundBytes) { return true }
         // Many long pushes in one turn say nothing about a client that was not offered any of them yet.
         stream.flushEarly()
-        if fits(count, in: port.limits.maxOutboundBytes) { return true }
+        if fits(count, in: limits.maxOutboundBytes) { return true }
         cut(.slowConsumer)
         return false
     }
@@ -56,13 +56,13 @@ extension StreamConnection {
 
     private func queue(_ bytes: Bytes, route: Text?) -> Bool {
         guard !finished else { return false }
-        let limit = port.limits.maxOutboundBytes - Self.queueStart(of: port.limits)
+        let limit = limits.maxOutboundBytes - Self.queueStart(of: limits)
         if let outbox, outbox.size + bytes.count > limit {
             // What was not offered yet says nothing about a client.
             stream.flushEarly()
             emptyOutbox()
         }
-        var waiting = outbox ?? Outbox(latestOnly: port.limits.slowReaders == .latestOnly)
+        var waiting = outbox ?? Outbox(latestOnly: limits.slowReaders == .latestOnly)
         outbox = nil
         let before = waiting.dropped
         let hasRoom = waiting.put(bytes, route: route, limit: limit)
@@ -79,7 +79,7 @@ extension StreamConnection {
     func emptyOutbox() {
         guard var waiting = outbox, !finished else { return }
         outbox = nil
-        while !waiting.isEmpty, stream.queuedBytes < Self.queueStart(of: port.limits), let next = waiting.take() {
+        while !waiting.isEmpty, stream.queuedBytes < Self.queueStart(of: limits), let next = waiting.take() {
             stream.write(next)
         }
         if !waiting.isEmpty { outbox = waiting }

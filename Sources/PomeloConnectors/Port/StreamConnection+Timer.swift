@@ -39,13 +39,13 @@ extension StreamConnection {
 
     /// Closes the connection when nothing is read or written for too long; a WebSocket is asked before.
     func expectTraffic() {
-        expect(within: kind == .webSocket ? port.idleTimeout / 2 : port.idleTimeout)
+        expect(within: kind == .webSocket ? limits.idleTimeout / 2 : limits.idleTimeout)
     }
 
     /// The deadline of `expectTraffic` has passed.
     func idle() {
         let quiet = port.clock.now - lastActivity
-        let limit = port.idleTimeout
+        let limit = limits.idleTimeout
         if isHeldBack {
             // While this side does not read, silence proves nothing.
             expect(within: limit)

@@ -14,7 +14,7 @@ extension StreamConnection {
             return fail(.notSpoken)
         }
         stream.write(UpgradeReply.accept(key: key, protocol: subprotocol) { Bytes(Insecure.SHA1.hash(data: $0)) })
-        guard let user = serve(as: .webSocket, { service.serveWebSocket(of: self, request) }) else {
+        guard let user = serve(as: .webSocket, by: service, { service.serveWebSocket(of: self, request) }) else {
             return finish(.disconnected("refused"), closeCode: 1013, "try again later")
         }
         put(back: .webSocket(WebSocketDecoder(maxMessageBytes: user.maxMessageBytes)), holding: 0)

@@ -33,6 +33,8 @@ import PomeloWire
 
     let port: ClientPort
     let stream: any ByteStream
+    /// Those of the port's first connector, until it is known whose client this is.
+    var limits: SharedLimits
     var wire = Wire.undetected([])
     private(set) var kind = Kind.unknown
     /// From detection until the end.
@@ -73,6 +75,7 @@ import PomeloWire
     init(_ port: ClientPort, _ stream: any ByteStream) {
         self.port = port
         self.stream = stream
+        limits = port.firstLimits
     }
 
     func start() {
@@ -150,7 +153,7 @@ import PomeloWire
         var start = earlier
         for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
         if Self.methods.contains(where: { start.starts(with: $0) }) {
-            wire = .request(HTTPDecoder(maxBodyBytes: port.limits.maxMessageBytes))
+            wire = .request(HTTPDecoder(maxBodyBytes: port.maxBodyBytes))
         } else if Self.methods.contains(where: { $0.starts(with: start) }) {
             wire = .undetected(start)
             return bytes.count
@@ -159,7 +162,7 @@ import PomeloWire
                 fail(.notSpoken)
                 return bytes.count
             }
-            guard serve(as: .tcp, { one.serveBytes(of: self) }) != nil else {
+            guard serve(as: .tcp, by: one, { one.serveBytes(of: self) }) != nil else {
                 finish(.disconnected("refused"))
                 return bytes.count
             }
@@ -171,7 +174,10 @@ import PomeloWire
     }
 
     /// Has somebody serve the connection; nil when that was refused.
-    func serve(as kind: Kind, _ begin: () -> (any StreamUser)?) -> (any StreamUser)? {
+    func serve(
+        as kind: Kind, by service: any PortProtocol, _ begin: () -> (any StreamUser)?
+    ) -> (any StreamUser)? {
+        limits = service.limits
         note(kind)
         let served = begin()
         // It may have ended the connection at once.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
+import PomeloCore
 import PomeloWire
 
 /// Which web pages may connect; a browser tells where a page is from, and shows it the answer only when it is named.
@@ -9,9 +10,24 @@ struct OriginRules: Sendable {
     private let allowsAll: Bool
     private let origins: [Text]
 
-    init(_ origins: [String]) {
+    /// - Throws: `PomeloError` `.configuration` for what no browser sends.
+    init(_ origins: [String]) throws(PomeloError) {
+        if let wrong = origins.first(where: { $0 != "*" && !Self.isOrigin($0) }) {
+            let form = "http://host:port or https://host, without a slash behind it, or * alone for all"
+            throw PomeloError(.configuration, "socketio: \(wrong.forLog) in origins is no origin; write \(form)")
+        }
         allowsAll = origins.contains("*")
         self.origins = origins.map { Text($0.lowercased()) }
+    }
+
+    /// `scheme://host`, with a port where it is not the scheme's.
+    private static func isOrigin(_ text: String) -> Bool {
+        let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty,
+            !parts[1].contains(where: { "/*?# ".contains($0) })
+        else { return false }
+        let port = parts[1].split(separator: ":", omittingEmptySubsequences: false).last
+        return parts[1].hasSuffix("]") || !parts[1].contains(":") || port.flatMap { UInt16($0) } != nil
     }
 
     /// Whether the request may be answered; programs name no origin.

@@ -65,7 +65,7 @@ extension SocketIOClient: ClientSocket {
     }
 
     private func makeRoom(for count: Int, _ route: Text?) -> Bool {
-        let limits = port.limits
+        let limits = shared.limits
         if limits.slowReaders == .latestOnly, let route {
             port.statistics.droppedPushes += state.drop(topic: route)
         }

@@ -26,7 +26,7 @@ extension SocketIOProtocol {
     }
 
     private func wish(_ request: UpgradeRequest) throws(EngineIOError) -> Wish {
-        guard origins.allow(request) else { throw .forbidden }
+        guard allows(request) else { throw .forbidden }
         let target: HTTPTarget
         do throws(WireError) {
             target = try HTTPTarget(request.path)
@@ -68,7 +68,7 @@ extension SocketIOProtocol {
         let request = exchange.request
         if request.method == "OPTIONS" {
             return exchange.answer(
-                origins.allow(request) ? origins.preflight(request) : EngineIOError.forbidden.response)
+                allows(request) ? origins.preflight(request) : EngineIOError.forbidden.response)
         }
         do throws(EngineIOError) {
             try serve(exchange, try wish(request))
@@ -183,7 +183,7 @@ extension SocketIOProtocol {
         client.webSocketOpened(number, connection)
     }
 
-    var maxMessageBytes: Int { connection.port.limits.maxMessageBytes }
+    var maxMessageBytes: Int { connection.limits.maxMessageBytes }
     let heldBytes = 0
 
     func read(_ bytes: borrowing Span<UInt8>) -> Int { bytes.count }

@@ -21,11 +21,13 @@ import PomeloWire
     var statistics = SocketIOStatistics()
     private let random: RandomSource
     private let crowdLog: LimitedLog
+    private let originLog: LimitedLog
     private var sessions: [Text: SocketIOClient] = [:]
     private(set) var polling: PollingSessions
     private var lastNumber: EngineIOSession.Number = 0
     private var isStopping = false
 
+    let limits: SharedLimits
     let servesBytes = false
     let answersRequests = true
     let path = "/socket.io/"
@@ -35,14 +37,17 @@ import PomeloWire
         _ options: SocketIOOptions, host: any ConnectorHost, _ context: ConnectorContext, _ logger: Logger
     ) throws(PomeloError) {
         self.options = options
+        limits = SharedLimits(options.limits)
         self.host = host
         clock = context.clock
         random = context.random
         rules = try SocketIORules(options)
-        origins = OriginRules(options.origins)
+        origins = try OriginRules(options.origins)
         polling = PollingSessions(
             limit: options.maxPollingSessions, perAddress: options.maxPollingSessionsPerAddress)
         let burst = Duration.seconds(10)
+        originLog = LimitedLog(
+            logger, clock, "a web page may not connect: it is not in origins of socketio.json", lines: 1, per: burst)
         crowdLog = LimitedLog(logger, clock, "polling clients make room", lines: 1, per: burst)
         unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
         foreignLog = LimitedLog(logger, clock, "a packet of socket.io is not for pomelo", level: .debug, lines: 100)
@@ -110,6 +115,13 @@ import PomeloWire
     private func count() {
         statistics.open = sessions.count
         statistics.polling = polling.count
+    }
+
+    /// Whether a web page may have an answer.
+    func allows(_ request: UpgradeRequest) -> Bool {
+        if origins.allow(request) { return true }
+        originLog.write(["pomelo.origin": "\(request.values("origin").first.map(\.forLog) ?? "-")"])
+        return false
     }
 
     func refused(_ error: EngineIOError) { statistics.refused[error, default: 0] += 1 }

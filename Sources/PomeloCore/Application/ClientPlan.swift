@@ -30,12 +30,14 @@ import PomeloLoop
                 continue
             }
             let type = Text(connector.type)
-            guard let index = left.firstIndex(where: { $0.type.map { Text($0) == type } ?? true }) else {
-                let missing = Self.missing(connector, connectors)
+            let standsForAll = type == "*"
+            guard let index = left.firstIndex(where: { standsForAll || $0.type.map { Text($0) == type } ?? true })
+            else {
+                let missing = Self.missing(connector, connectors, left)
                 throw PomeloError(.configuration, "\(file): \(record.id) has no \(missing)\(hint)")
             }
             let address = SocketAddress(host: host, port: left[index].port)
-            if !isForAll { left.remove(at: index) }
+            if standsForAll { left = [] } else if !isForAll { left.remove(at: index) }
             if let shared = ports.firstIndex(where: { $0.connector.takesPort && $0.address == address }) {
                 ports[shared].sharing.append(connector)
             } else {
@@ -49,8 +51,16 @@ import PomeloLoop
             "\(file): \(record.id) has a port for the type \(entry.type ?? "-"), but its connectors are: \(types)")
     }
 
-    private static func missing(_ connector: any Connector, _ all: [any Connector]) -> String {
-        all.count == 1
-            ? "clientPort" : "port for its connector \(connector.type): list {\"type\", \"port\"} of each in clients"
+    private static func missing(
+        _ connector: any Connector, _ all: [any Connector], _ left: [ServerRecord.ClientEntry]
+    ) -> String {
+        if !left.isEmpty {
+            let others = left.map { $0.type ?? "-" }.joined(separator: ", ")
+            return "port for its connector \(connector.type) in clients; there is one for: \(others)"
+        }
+        if all.count == 1 { return "clientPort" }
+        let types = all.map(\.type).joined(separator: ", ")
+        return
+            "clientPort for its connectors \(types), which may share it (or list {\"type\", \"port\"} of each in clients)"
     }
 }

@@ -47,7 +47,8 @@ package import PomeloLoop
     private let pace: Pace
     private let clock: any LoopClock
     private let random: RandomSource
-    private let log: Logger
+    /// A store that is away is told of twice a minute.
+    private let failures: LimitedLog
     private var state = State.idle
     private var isStopped = false
     private var waiters: [CheckedContinuation<Bool, Never>] = []
@@ -60,7 +61,8 @@ package import PomeloLoop
         self.pace = pace
         self.clock = clock
         self.random = random
-        self.log = log
+        failures = LimitedLog(
+            log, clock, "\(changes.name): not written to the store", lines: 1, per: .seconds(30))
     }
 
     /// Something may differ: it is written soon, or after the pause that is under way.
@@ -113,7 +115,7 @@ package import PomeloLoop
     }
 
     private func failed(_ error: any Error) {
-        log.warning("\(changes.name): not written to the store", metadata: ["error": "\(error)"])
+        failures.write(["error": "\(error)"])
         state = isStopped ? .idle : .pausing(wait(pace.retryAfter))
     }
 

@@ -16,6 +16,8 @@ public import PomeloLoop
 /// The client side of a frontend: listens, speaks a wire protocol, reports sockets and messages.
 @Loop public protocol Connector: AnyObject {
     /// What `clients` of servers.json and a gate call connectors of its kind, `hybrid` for instance.
+    ///
+    /// `*` stands for all types, as a stand-in for tests does.
     var type: String { get }
     /// Whether it listens on a port of servers.json; one of pipes or memory does not.
     var takesPort: Bool { get }
