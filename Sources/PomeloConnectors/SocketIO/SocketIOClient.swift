@@ -268,10 +268,10 @@ import PomeloWire
         if !state.isClosed { run(state.abandon()) }
     }
 
-    /// Says goodbye because the server stops.
+    /// Goes because the server stops; without goodbye, so that the client connects again.
     func stop() {
-        run(state.send(SocketIOPacket.disconnected(state.revision), isDroppable: false, now: now))
-        drop(.stopped)
+        report(.stopped)
+        run(state.abandon())
     }
 }
 

@@ -53,9 +53,11 @@ extension EngineIOSession {
         if pingSentAt != nil { pingSentAt = now }
     }
 
-    /// Ends a session that waits for the client to fetch its end.
+    /// Ends the session without telling the client, who takes it for a lost connection and comes back.
+    ///
+    /// A client that is told stays away. A poll that waits is answered with nothing.
     public mutating func abandon() -> [Action] {
-        guard isClosing else { return [] }
+        guard !isClosed else { return [] }
         var actions: [Action] = []
         finish(.serverClosed, &actions)
         return actions

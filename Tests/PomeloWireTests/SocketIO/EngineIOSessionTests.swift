@@ -16,6 +16,20 @@ struct EngineIOSessionTests {
         EngineIOSessionTableTests.describe(actions)
     }
 
+    /// Told `1` or `41`, python-socketio 5 would not come back to a server that starts again.
+    @Test func anAbandonedClientIsToldNothing() {
+        var polling = session(.five, ["0{}"])
+        _ = polling.pollArrived(1, now: 0)
+        polling.answerWritten(1)
+        _ = polling.pollArrived(2, now: 0)
+        #expect(said(polling.abandon()) == "answer 2 6, end serverClosed")
+        #expect(said(polling.abandon()) == "")
+
+        var socket = session(.five, ["0{}"])
+        _ = socket.webSocketOpened(1, now: 0)
+        #expect(said(socket.abandon()) == "shut 1, end serverClosed")
+    }
+
     /// socket.io-client 4.7.5 posts `40`, opens the WebSocket and polls at once, and polls again before `5`.
     @Test func javaScriptUpgrades() {
         var session = session(.five, ["0{}"])
