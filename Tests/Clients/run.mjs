@@ -13,10 +13,13 @@ import { tests as browserTests } from './browser_chat.mjs';
 import { tests as jsClientTests } from './js_client.mjs';
 import { tests as pageTests } from './page_client.mjs';
 import { tests as connectorTests } from './page_connector.mjs';
+import { tests as demoTests } from './page_demo.mjs';
 import { tests as logTests } from './page_log.mjs';
 import { tests as lookTests } from './page_look.mjs';
+import { tests as originTests } from './page_origin.mjs';
 import { tests as useTests } from './page_use.mjs';
 import { tests as pythonTests } from './pypomelo_client.mjs';
+import { tests as socketTests } from './socketio_client.mjs';
 import { Cluster } from './support/cluster.mjs';
 import { Skip } from './support/people.mjs';
 
@@ -24,11 +27,14 @@ const suites = {
   'the page’s client in Node': pageTests,
   'pypomelo over TCP': pythonTests,
   'JavaScript pomelo client': jsClientTests,
+  'socket.io': socketTests,
   'Chromium': browserTests,
   'the page’s look': lookTests,
   'the page’s log': logTests,
   'the page’s use': useTests,
   'the page’s connector': connectorTests,
+  'pages of other origins': originTests,
+  'the public demo’s page': demoTests,
 };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -45,9 +51,12 @@ const { values: options } = parseArgs({
 async function main() {
   const cluster = options.gate === undefined ? new Cluster(root, resolve(options.bin)) : null;
   await cluster?.start();
+  await cluster?.startPage();
   const gate = cluster?.gate ?? { host: '127.0.0.1', port: Number(options.gate) };
   const pagePort = cluster?.pagePort ?? Number(options.page);
-  const count = await runAll({ cluster, gate, pagePort, root, python: resolve(options.python) });
+  const count = await runAll({
+    cluster, gate, pagePort, root, bin: resolve(options.bin), python: resolve(options.python),
+  });
   await cluster?.stop();
   if (count.skipped > 0) console.log(`${count.skipped} skipped`);
   console.log(`${count.passed} passed, ${count.failed} failed`);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// The Chat example as a cluster of its own: config/ with every port replaced by a free one, a private Redis, one
+// An example as a cluster of its own: its configuration with every port replaced by a free one, a private Redis, one
 // process a server. Nothing here touches a cluster that a developer has running.
 
 import { spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,10 +15,17 @@ export class Cluster {
   #processes = new Map();
   #servers = {};
 
-  constructor(root, bin) {
+  constructor(root, bin, {
+    program = 'Chat', config = 'config', folder = program, env = {}, ports = {},
+  } = {}) {
     this.root = root;
     this.bin = bin;
-    this.folder = join(root, '.build', 'clients');
+    this.program = program;
+    this.config = join(root, config);
+    this.env = { ...process.env, ...env };
+    /** For clients, by a server's id; others are chosen. */
+    this.ports = ports;
+    this.folder = join(root, '.build', 'clients', folder);
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
     process.on('exit', () => this.#kill());
@@ -28,25 +35,27 @@ export class Cluster {
   async start() {
     const { servers, master, redisPort } = await this.#configure();
     this.#servers = servers;
-    const gate = servers.gate[0];
-    this.gate = { host: '127.0.0.1', port: gate.clientPort };
-    this.pagePort = await freePort();
+    /** Where clients begin: the gate, or the only connector. */
+    this.gate = { host: '127.0.0.1', port: (servers.gate ?? servers.connector)[0].clientPort };
     await this.#run('redis', 'redis-server', [
       '--port', String(redisPort), '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--appendonly', 'no',
     ], /Ready to accept connections/);
     const ids = [master, ...Object.values(servers).flat()].map((server) => server.id);
-    await Promise.all([
-      ...ids.map((id) => this.startServer(id)),
-      this.#run('page', join(this.bin, '..', 'page', basename(this.bin), 'ChatPage'), [
-        '--port', String(this.pagePort), '--gate-port', String(gate.clientPort),
-      ], 'up page'),
-    ]);
+    await Promise.all(ids.map((id) => this.startServer(id)));
   }
 
-  /** Starts one server; also again, after `kill`. */
+  /** Starts the page's server. */
+  async startPage() {
+    this.pagePort = await freePort();
+    await this.#run('page', join(this.bin, '..', 'page', basename(this.bin), 'ChatPage'), [
+      '--port', String(this.pagePort), '--gate-port', String(this.gate.port),
+    ], 'up page');
+  }
+
+  /** Starts one server; also again, after `kill` or `end`. */
   startServer(id) {
     const words = ['--env', 'development', '--id', id, '--config', this.folder];
-    return this.#run(id, join(this.bin, 'Chat'), words, `up ${id}`);
+    return this.#run(id, join(this.bin, this.program), words, `up ${id}`);
   }
 
   /** The id of the server that takes clients on a port. */
@@ -59,6 +68,17 @@ export class Cluster {
     this.#processes.get(id).kill('SIGKILL');
   }
 
+  /** Ends a server in order. */
+  async end(id) {
+    const child = this.#processes.get(id);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const impatience = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await gone;
+    clearTimeout(impatience);
+  }
+
   /** Has a server stand still, as on a machine that swaps, until `thaw`. */
   freeze(id) {
     this.#processes.get(id).kill('SIGSTOP');
@@ -69,38 +89,32 @@ export class Cluster {
   }
 
   async stop() {
-    for (const child of [...this.#processes.values()].reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      const impatience = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await gone;
-      clearTimeout(impatience);
-    }
+    for (const id of [...this.#processes.keys()].reverse()) await this.end(id);
   }
 
   async #configure() {
-    const read = (name) => JSON.parse(readFileSync(join(this.root, 'config', name), 'utf8')).development;
+    const read = (name) => JSON.parse(readFileSync(join(this.config, name), 'utf8')).development;
     const write = (name, value) => {
       writeFileSync(join(this.folder, name), JSON.stringify({ development: value }, null, 2));
     };
     const [servers, master, redis] = ['servers.json', 'master.json', 'redis.json'].map(read);
     for (const server of [master, ...Object.values(servers).flat()]) {
       server.port = await freePort();
-      if (server.clientPort !== undefined) server.clientPort = await freePort();
+      if (server.clientPort !== undefined) server.clientPort = this.ports[server.id] ?? await freePort();
     }
     redis.host = '127.0.0.1';
     redis.port = await freePort();
     write('servers.json', servers);
     write('master.json', master);
     write('redis.json', redis);
+    copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
     return { servers, master, redisPort: redis.port };
   }
 
   #run(name, command, words, sign) {
     const log = join(this.folder, `${name}.log`);
     const output = createWriteStream(log, { flags: 'a' });
-    const child = spawn(command, words, { cwd: this.root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, words, { cwd: this.root, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#processes.set(name, child);
     child.stdout.pipe(output, { end: false });
     child.stderr.pipe(output, { end: false });
