@@ -79,7 +79,7 @@ import Testing
         let cluster = TestCluster([record(two)])
         try await cluster.start("c-1")
         #expect(cluster["c-1"].connector?.localAddress == SocketAddress(host: "10.0.0.1", port: 1))
-        try await cluster.stop("c-1")
+        await cluster.stop("c-1")
     }
 
     @Test @Loop func whatDoesNotFitIsAnErrorThatNamesBoth() {
