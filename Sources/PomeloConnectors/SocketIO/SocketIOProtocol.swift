@@ -134,7 +134,8 @@ import PomeloWire
         let holders = sessions.values.filter { $0.waitingBytes > 0 }
         for largest in holders.sorted(by: { $0.waitingBytes > $1.waitingBytes }) {
             if statistics.pollingBytes <= bound - bound / 8 { break }
-            largest.port.statistics.faults[.heldTooMuch, default: 0] += 1
+            // Its end is a packet more, and leads back here.
+            if !largest.state.isClosing { largest.port.statistics.faults[.heldTooMuch, default: 0] += 1 }
             largest.drop(.disconnected(ConnectionFault.heldTooMuch.rawValue))
         }
     }
