@@ -91,7 +91,7 @@ import Testing
             ),
             (
                 ["hybrid"], [.init(type: "hybird", port: 1)],
-                "c-1 has no port for its connector hybrid in clients; there is one for: hybird"
+                "c-1 has no port for its connector hybrid in clients; there are those of: hybird"
             ),
             (
                 ["hybrid", "socketio"], [],

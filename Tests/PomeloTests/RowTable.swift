@@ -3,7 +3,10 @@
 /// For every row of "From pomelo to Swift" the tests that show it.
 ///
 /// A test is a file below Tests and a function in it; of FilterTranscripts, a title.
-let rowTable = """
+let rowTable = applicationRows + connectorRows + channelRows
+
+/// Up to sessions.
+private let applicationRows = """
     pomelo.createApp()
         ServerFactsTests.regressionApplicationsOfOneProcessShareNothing
         DockerSectionTests.servicesChatThroughTheirNames
@@ -302,51 +305,11 @@ let rowTable = """
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
     backendSessionService.push, pushAll
         BackendSessionTests.sessionsAreBoundAndWrittenByTheirIds
-    pomelo.connectors.hybridconnector
-        ConnectorSuiteTests.theHybridConnectorOverTCP
-        ConnectorSuiteTests.theHybridConnectorOverWebSocket
-    connectorConfig {heartbeat, timeout}
-        TimingTests.heartbeats
-        TimingTests.theTimeoutCanBeSet
-    connectorConfig {useDict}
-        HandshakeTests.theDictionaryIsSentToThoseWithoutIt
-        HandshakeTests.codesAreReadAndWritten
-    connectorConfig {checkClient, handshake}
-        TimingTests.aHookThatTakesTooLongIsAnswered
-    pomelo.connectors.sioconnector
-        SocketIOSharingTests.requestsGoToWhoseTheyAre
-        SocketIOSharingTests.onOnePortAndOnTwo
-        SocketIOSessionTests.anUpgradeLosesNothing
-    connectorConfig {transports, heartbeats, closeTimeout, heartbeatTimeout, heartbeatInterval}
-        SocketIOOptionsTests.numbersBelowAThousandAreSeconds
-        SocketIOOptionsTests.transportsOfWhichNoneIsOfferedDoNotStart
-        SocketIOOptionsTests.whatIsNotOfferedIsWarnedOfOnce
-    connectorConfig {connector: FooConnector}
-        CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
-    connectorConfig {connector: new FooConnector(…)}
-        CustomConnectorTests.oneThatIsGivenIsStartedAsOftenAsTheServer
-        PipeChatTests.aProgramOfTheSameMachineChats
-    connectorConfig {encode, decode}
-        CustomCodecTests.theOptionsStandAboveTheConnectorEachByItself
-        CustomCodecTests.withoutACodecTheStartIsAnErrorThatNamesTheConnector
-        CustomCodecTests.passThroughTakesMessagesAsTheyAre
-    connectorConfig {useAsyncCoder}
-        CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
-        CustomCodecTests.aCodecThatNeverAnswersLosesOneMessageAndNoClient
-        CustomCodecTests.aCodecThatThrowsLaterLosesOneMessageAndNoClient
-    connector start, stop, event connection
-        ConnectorSuiteTests.thePipeConnector
-        CustomConnectorTests.aConnectorThatCannotListenEndsTheStartAndIsNamed
-        CustomConnectorTests.aConnectorThatDoesNotStopIsStoppedByForce
-    connector encode, decode
-        CustomCodecTests.whatTheCodecDoesNotTakeIsDroppedAndCounted
-        CustomCodecTests.whatTheCodecDoesNotEncodeIsReportedAndNotSent
-        CustomCodecTests.aPushIsEncodedOnceForAllClients
-    socket send, sendBatch, disconnect, event closing
-        CustomConnectorTests.theSocketIsToldWhyBeforeItIsClosed
-        CustomCodecTests.aPushIsEncodedOnceForAllClients
-    socket events message, disconnect, error
-        CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
+
+    """
+
+/// Channels and all that is built on them.
+private let channelRows = """
     channelService.createChannel(name)
         ChannelTests.channelsAreMadeOnDemandOrNot
     channelService.getChannel(name, create)

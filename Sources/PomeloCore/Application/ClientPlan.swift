@@ -33,7 +33,7 @@ import PomeloLoop
             let standsForAll = type == "*"
             guard let index = left.firstIndex(where: { standsForAll || $0.type.map { Text($0) == type } ?? true })
             else {
-                let missing = Self.missing(connector, connectors, left)
+                let missing = Self.missing(connector, connectors, record.clients)
                 throw PomeloError(.configuration, "\(file): \(record.id) has no \(missing)\(hint)")
             }
             let address = SocketAddress(host: host, port: left[index].port)
@@ -52,15 +52,15 @@ import PomeloLoop
     }
 
     private static func missing(
-        _ connector: any Connector, _ all: [any Connector], _ left: [ServerRecord.ClientEntry]
+        _ connector: any Connector, _ all: [any Connector], _ entries: [ServerRecord.ClientEntry]
     ) -> String {
-        if !left.isEmpty {
-            let others = left.map { $0.type ?? "-" }.joined(separator: ", ")
-            return "port for its connector \(connector.type) in clients; there is one for: \(others)"
+        if !entries.isEmpty {
+            let types = entries.map { $0.type ?? "-" }.joined(separator: ", ")
+            return "port for its connector \(connector.type) in clients; there are those of: \(types)"
         }
         if all.count == 1 { return "clientPort" }
         let types = all.map(\.type).joined(separator: ", ")
-        return
-            "clientPort for its connectors \(types), which may share it (or list {\"type\", \"port\"} of each in clients)"
+        let list = "list {\"type\", \"port\"} of each in clients"
+        return "clientPort for its connectors \(types), which may share it (or \(list))"
     }
 }
