@@ -50,7 +50,7 @@ extension EngineIOSession {
         if let poll {
             let isTold = reason != .clientClosed && reason != .serverClosed
             let close = revision == .one ? SocketIOPacket.disconnected(.one) : EngineIOPacket.close
-            answer(poll.number, isTold ? [Packet(bytes: close, isDroppable: false)] : [], &actions)
+            answer(poll.number, isTold ? [Packet(bytes: close, topic: nil)] : [], &actions)
         }
         if let post { actions.append(.refuse(post, .badRequest)) }
         switch stage {

@@ -9,29 +9,16 @@ extension EngineIOSession {
     /// Whether the answer to a ping is awaited; what comes then moves ``deadline`` forward.
     public var awaitsPong: Bool { pingSentAt != nil }
 
-    /// Sends one whole packet about something, which may be dropped by ``drop(topic:)`` and ``dropOldest(downTo:)``;
-    /// without a topic it may not.
-    public mutating func send(_ packet: Bytes, topic: Text?, now: UInt64) -> [Action] {
-        if webSocket == nil, let topic, !isClosed, !isClosing {
-            queue.append(Packet(bytes: packet, isDroppable: true, topic: topic))
-            queuedBytes &+= packet.count
-            var actions: [Action] = []
-            flush(&actions, now)
-            return actions
-        }
-        return send(packet, isDroppable: topic != nil, now: now)
-    }
-
     /// Drops the packets about something; returns how many.
     public mutating func drop(topic: Text) -> Int {
-        leaveOut { $0.isDroppable && $0.topic == topic }
+        leaveOut { $0.topic == topic }
     }
 
     /// Drops the oldest packets that may be until no more than so many bytes wait; returns how many.
     public mutating func dropOldest(downTo bytes: Int) -> Int {
         var excess = queuedBytes &- bytes
         return leaveOut { packet in
-            guard excess > 0, packet.isDroppable else { return false }
+            guard excess > 0, packet.topic != nil else { return false }
             excess &-= packet.bytes.count
             return true
         }

@@ -95,7 +95,7 @@ extension EngineIOSession {
                 queuedBytes &-= packet.bytes.count
                 return true
             }
-            enqueue(pong, isDroppable: false)
+            enqueue(pong)
             flush(&actions, now)
         }
     }

@@ -83,6 +83,6 @@ extension EngineIOSession {
             pingDueAt = nil
             pingSentAt = now
         }
-        actions += send(ping, isDroppable: false, now: now)
+        actions += send(ping, now: now)
     }
 }

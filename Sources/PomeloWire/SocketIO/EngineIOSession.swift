@@ -90,9 +90,8 @@ public struct EngineIOSession: Sendable {
 
     struct Packet: Sendable {
         let bytes: Bytes
-        let isDroppable: Bool
-        /// What it is about; of those that may be dropped, a later one of the same makes it needless.
-        var topic: Text?
+        /// What it is about, when it may be left out; nil when it must not be.
+        let topic: Text?
     }
 
     struct Poll: Sendable {
@@ -136,7 +135,7 @@ public struct EngineIOSession: Sendable {
         heardAt = now
         absentSince = now
         if revision != .four, let interval = options.pingInterval { pingDueAt = now &+ interval }
-        for packet in greeting { enqueue(packet, isDroppable: false) }
+        for packet in greeting { enqueue(packet) }
     }
 
     /// The WebSocket that is the transport, or nil.
@@ -157,11 +156,11 @@ public struct EngineIOSession: Sendable {
 extension EngineIOSession {
     /// Sends one whole packet, which must be text; nothing happens once the session is closing.
     ///
-    /// A packet that is droppable may be taken back by ``dropOldest()`` and ``keepLatest()``.
-    public mutating func send(_ packet: Bytes, isDroppable: Bool = true, now: UInt64) -> [Action] {
+    /// One that is about something may be left out by ``drop(topic:)`` and ``dropOldest(downTo:)``.
+    public mutating func send(_ packet: Bytes, topic: Text? = nil, now: UInt64) -> [Action] {
         if isClosed || isClosing { return [] }
         if case .webSocket(let number) = stage { return [.send(number, packet)] }
-        enqueue(packet, isDroppable: isDroppable)
+        enqueue(packet, topic: topic)
         var actions: [Action] = []
         flush(&actions, now)
         return actions
@@ -185,30 +184,14 @@ extension EngineIOSession {
         return actions
     }
 
-    /// Takes the oldest packet that may be dropped out of those that wait; false when there is none.
-    public mutating func dropOldest() -> Bool {
-        guard let index = queue.firstIndex(where: \.isDroppable) else { return false }
-        queuedBytes &-= queue.remove(at: index).bytes.count
-        return true
-    }
-
-    /// Drops all packets that may be dropped but the last; returns how many.
-    public mutating func keepLatest() -> Int {
-        guard let last = queue.lastIndex(where: \.isDroppable) else { return 0 }
-        let before = queue.count
-        queue = queue.enumerated().filter { $0.offset == last || !$0.element.isDroppable }.map(\.element)
-        queuedBytes = queue.reduce(0) { $0 &+ $1.bytes.count }
-        return before &- queue.count
-    }
-
-    mutating func enqueue(_ packet: Bytes, isDroppable: Bool) {
-        queue.append(Packet(bytes: packet, isDroppable: isDroppable))
+    mutating func enqueue(_ packet: Bytes, topic: Text? = nil) {
+        queue.append(Packet(bytes: packet, topic: topic))
         queuedBytes &+= packet.count
     }
 
     private mutating func beginClosing(_ actions: inout [Action], _ now: UInt64) {
         stage = .closing(until: now &+ options.closeTimeout)
-        if revision != .one { enqueue(EngineIOPacket.close, isDroppable: false) }
+        if revision != .one { enqueue(EngineIOPacket.close) }
         flush(&actions, now)
     }
 }

@@ -39,7 +39,7 @@ struct EngineIOSessionTests {
         #expect(
             said(session.postArrived(2, body: utf8("40").span, now: 0)) == "accept 2, receive connect(namespace: \"\")")
         #expect(said(session.webSocketOpened(3, now: 0)) == "")
-        #expect(said(session.send(utf8("40{\"sid\":\"s\"}"), isDroppable: false, now: 0)) == "")
+        #expect(said(session.send(utf8("40{\"sid\":\"s\"}"), now: 0)) == "")
         #expect(said(session.pollArrived(4, now: 0)) == "answer 4 40{\"sid\":\"s\"}")
         session.answerWritten(4)
         #expect(said(session.pollArrived(5, now: 0)) == "")
@@ -232,15 +232,16 @@ struct EngineIOSessionTests {
 
     @Test func dropsForSlowReaders() {
         var session = session(.five, ["0{}"])
-        for index in 0..<5 { _ = session.send(utf8("4\(index)"), now: 0) }
-        #expect(session.queuedBytes == 13)
-        #expect(session.dropOldest() == true)
-        #expect(session.queuedBytes == 11)
-        #expect(session.keepLatest() == 3)
-        #expect(session.queuedPackets == 2)
-        #expect(said(session.pollArrived(1, now: 0)) == "answer 1 0{}\u{1E}44")
-        #expect(session.dropOldest() == false)
-        #expect(session.keepLatest() == 0)
+        for index in 0..<5 { _ = session.send(utf8("4\(index)"), topic: Text(index < 3 ? "a" : "b"), now: 0) }
+        _ = session.send(utf8("49"), now: 0)
+        #expect(session.queuedBytes == 15)
+        #expect(session.dropOldest(downTo: 13) == 1)
+        #expect(session.drop(topic: Text("a")) == 2)
+        #expect(session.queuedPackets == 4 && session.queuedBytes == 9)
+        #expect(said(session.pollArrived(1, now: 0)) == "answer 1 0{}\u{1E}43\u{1E}44\u{1E}49")
+        _ = session.send(utf8("4x"), now: 0)
+        #expect(session.dropOldest(downTo: 0) == 0)
+        #expect(session.drop(topic: Text("b")) == 0)
     }
 
     @Test func wrongWords() {

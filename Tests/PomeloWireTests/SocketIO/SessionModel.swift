@@ -118,7 +118,7 @@ struct SessionModel {
         if session.isClosed || session.isClosing { return }
         let index = sent
         sent += 1
-        perform(session.send(packet(index), now: now))
+        perform(session.send(packet(index), topic: Text("t"), now: now))
     }
 
     private mutating func post(_ body: String) {
@@ -173,13 +173,13 @@ struct SessionModel {
         guard open.answers.isEmpty, !session.isClosed, session.webSocket == nil else { return }
         let waiting = (0..<sent).filter { !dropped.contains($0) && !reached.contains($0) }
         if argument < 48 {
-            let did = session.dropOldest()
-            if did != !waiting.isEmpty { faults.append("dropOldest: \(did), waiting \(waiting)") }
+            let count = session.dropOldest(downTo: session.queuedBytes - 1)
+            if count != min(1, waiting.count) { faults.append("dropOldest: \(count), waiting \(waiting)") }
             if let first = waiting.first { dropped.insert(first) }
         } else {
-            let count = session.keepLatest()
-            if count != max(0, waiting.count - 1) { faults.append("keepLatest: \(count), waiting \(waiting)") }
-            dropped.formUnion(waiting.dropLast())
+            let count = session.drop(topic: Text("t"))
+            if count != waiting.count { faults.append("drop: \(count), waiting \(waiting)") }
+            dropped.formUnion(waiting)
         }
     }
 

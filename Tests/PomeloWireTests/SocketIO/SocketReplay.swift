@@ -122,12 +122,12 @@ struct SocketReplay {
         keep(packet, &theirs)
         let words = text(packet)
         if ["42", "3:::", "4:::", "5:::"].contains(where: words.hasPrefix) {
-            take(session?.send(packet, isDroppable: false, now: now))
+            take(session?.send(packet, now: now))
         } else if words == "41" || words == "0::" {
-            take(session?.send(packet, isDroppable: false, now: now))
+            take(session?.send(packet, now: now))
             take(session?.close(now: now))
         } else if words == "2::" || words == "2" && recording.revision == .five {
-            take(session?.send(packet, isDroppable: false, now: now))
+            take(session?.send(packet, now: now))
         }
     }
 
@@ -146,7 +146,7 @@ struct SocketReplay {
             case .send(_, let packet): keep(packet, &ours)
             case .receive(.connect):
                 guard recording.revision == .five else { break }
-                take(session?.send(utf8("40"), isDroppable: false, now: now))
+                take(session?.send(utf8("40"), now: now))
             case .closeWebSocket, .receive: break
             case .end: session = nil
             }
