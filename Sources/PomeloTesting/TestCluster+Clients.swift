@@ -59,6 +59,8 @@ public import PomeloLoop
 ///
 /// What it awaits in the types of a contract has a deadline, and time is moved until then: a test does not hang.
 @Loop public final class TestSocket: ClientSocket, ContractClient {
+    /// The type of connector that it comes through; a gate may look at it.
+    public var connectorType: String?
     /// A push as it arrived.
     public struct Pushed: Sendable, Equatable {
         /// As the server named it.

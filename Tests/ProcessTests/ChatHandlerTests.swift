@@ -32,6 +32,35 @@ import Testing
         return client
     }
 
+    /// A client comes to the gate by the protocol that it speaks with the connector too, or names another.
+    @Test @Loop func theGateChoosesByTheKindOfConnector() async throws {
+        var records = TestCluster.records(connectors: 1, chats: 0)
+        records[0].clients = [
+            .init(type: "hybrid", port: 3010), .init(type: "socketio", host: "io.example", port: 3011),
+        ]
+        records.append(ServerRecord(id: "gate-1", type: "gate", port: 4100, clientPort: 3100, isFrontend: true))
+        let cluster = TestCluster(records)
+        try await cluster.startAll { app in
+            if app.serverType == "gate" { try app.handle(GateHandler(app: app)) }
+        }
+        let client = try #require(cluster.connect("gate-1"))
+        let route = ChatAPI.queryEntry.route.text
+        for (comesBy, asksFor, answer) in [
+            ("hybrid", nil, #"{"code":200,"host":"127.0.0.1","port":3010,"id":"connector-1"}"#),
+            ("socketio", nil, #"{"code":200,"host":"io.example","port":3011,"id":"connector-1"}"#),
+            ("hybrid", "socketio", #"{"code":200,"host":"io.example","port":3011,"id":"connector-1"}"#),
+            (nil, nil, #"{"code":200,"host":"127.0.0.1","port":3010,"id":"connector-1"}"#),
+            ("hybrid", "mqtt", #"{"code":500}"#),
+        ] as [(String?, String?, String)] {
+            client.connectorType = comesBy
+            var body: JSONObject = ["uid": "ann"]
+            body["type"] = asksFor.map(JSON.string)
+            let got = await client.ask(route, .object(body))
+            #expect(got == answer)
+        }
+        await cluster.stopAll()
+    }
+
     @Test @Loop func theListNamesTheRoom() async throws {
         let cluster = try await cluster()
         let ann = try await enter("ann*hall", "hall", "connector-1", cluster)

@@ -19,7 +19,7 @@ extension CustomClient: ClientSocket, Flushable {
         }
     }
 
-    var connectorType: String { clients.type }
+    var connectorType: String? { clients.type }
     var remoteAddress: SocketAddress { socket.remoteAddress }
     var queuedBytes: Int { socket.queuedBytes + batchBytes + unencodedBytes }
     var hasHungUp: Bool { socket.hasHungUp }

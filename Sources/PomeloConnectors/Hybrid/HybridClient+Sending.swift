@@ -7,7 +7,7 @@ import PomeloWire
 
 /// What the core may ask of a client's connection.
 extension HybridClient: ClientSocket {
-    var connectorType: String { HybridProtocol.type }
+    var connectorType: String? { HybridProtocol.type }
     var remoteAddress: SocketAddress { connection.stream.remoteAddress }
     var queuedBytes: Int { connection.stream.queuedBytes }
     var hasHungUp: Bool { connection.stream.peerHasHungUp }

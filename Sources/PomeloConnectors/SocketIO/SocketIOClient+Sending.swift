@@ -6,7 +6,7 @@ import PomeloWire
 
 /// What the core may ask of a client of socket.io.
 extension SocketIOClient: ClientSocket {
-    var connectorType: String { SocketIOProtocol.type }
+    var connectorType: String? { SocketIOProtocol.type }
     var queuedBytes: Int { webSocket?.stream.queuedBytes ?? state.queuedBytes }
     var hasHungUp: Bool { webSocket?.stream.peerHasHungUp ?? false }
 

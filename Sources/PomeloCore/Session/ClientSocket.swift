@@ -6,8 +6,8 @@ public import PomeloLoop
 ///
 /// - Guarantee: what is sent arrives in call order or the connection ends.
 @Loop public protocol ClientSocket: AnyObject {
-    /// The type of the connector that it came through.
-    var connectorType: String { get }
+    /// The type of the connector that it came through; nil where nobody tells.
+    var connectorType: String? { get }
     /// Where the client connects from.
     var remoteAddress: SocketAddress { get }
     /// Bytes that wait for the client to read.
@@ -28,8 +28,8 @@ public import PomeloLoop
 }
 
 extension ClientSocket {
-    /// Empty: it is not told.
-    public var connectorType: String { "" }
+    /// Nil: it is not told.
+    public var connectorType: String? { nil }
     /// False: nobody can tell.
     public var hasHungUp: Bool { false }
 }

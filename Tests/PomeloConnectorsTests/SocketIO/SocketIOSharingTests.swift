@@ -102,7 +102,7 @@ import Testing
         let polling = try await SocketIOTestClient.connect(
             to: try #require(other.localAddress), over: network, .polling)
         try await eventually("three sessions", within: .seconds(20)) { host.sessions.count == 3 }
-        #expect(Set(host.sessions.values.map { $0.socket.connectorType }) == ["hybrid", "socketio"])
+        #expect(Set(host.sessions.values.compactMap { $0.socket.connectorType }) == ["hybrid", "socketio"])
         let message = try PushMessage(route: "onAll", body: Bytes("{\"a\":1}".utf8))
         for session in host.sessions.values { session.socket.push(message) }
         for one in [socket, polling] { #expect(try await one.next() == .push("onAll", message.body)) }
