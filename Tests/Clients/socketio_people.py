@@ -6,6 +6,7 @@ byte in the head; from it JSON, or an array of JSON.
 """
 
 import json
+import logging
 import struct
 import threading
 import time
@@ -90,10 +91,14 @@ class NewPerson(Person):
         import socketio
 
         self.transports = transports
-        self.client = socketio.Client(reconnection_delay=1, reconnection_delay_max=1, randomization_factor=0)
+        self.read, self.called = [], []
+        logger = logging.Logger("engine.io", logging.INFO)
+        logger.addHandler(ReadingOrder(self))
+        self.client = socketio.Client(
+            reconnection_delay=1, reconnection_delay_max=1, randomization_factor=0, engineio_logger=logger)
         self.client.on("connect", lambda: self.connected())
         self.client.on("disconnect", lambda *reason: self.disconnected())
-        self.client.on("message", self.heard)
+        self.client.on("message", self.called.append)
 
     def connect(self):
         self.client.connect(f"http://127.0.0.1:{self.port}", transports=self.transports)
@@ -111,8 +116,26 @@ class NewPerson(Person):
         with self.changed:
             self.changed.wait(0.05)
 
+    def was_read(self, packet):
+        if packet.startswith("2["):
+            self.read.append(json.loads(packet[1:])[1])
+            self.heard(self.read[-1])
+
     def leave(self):
+        self.wait_until(lambda: sorted(self.called) == sorted(self.read), "call for each message that was read")
         self.client.disconnect()
+
+
+class ReadingOrder(logging.Handler):
+    """What the client reads, in its order, as its reader logs it: it calls `message` on a thread for each."""
+
+    def __init__(self, person):
+        super().__init__()
+        self.person = person
+
+    def emit(self, record):
+        if record.msg.startswith("Received packet") and record.args[0] == "MESSAGE":
+            self.person.was_read(record.args[1])
 
 
 class OldPerson(Person):
