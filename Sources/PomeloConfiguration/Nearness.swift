@@ -35,21 +35,24 @@ package enum Nearness {
         key.lowercased().filter { $0 != "-" && $0 != "_" }
     }
 
-    /// Bytes to insert, remove or replace.
+    /// Bytes to insert, remove, replace, or exchange with the next.
     ///
-    /// - Source: V. I. Levenshtein, 1966.
+    /// - Source: F. J. Damerau, 1964; the restricted form, in which what was exchanged is not changed again.
     static func distance(_ one: String, _ other: String) -> Int {
-        let other = Bytes(other.utf8)
-        var row = Array(0...other.count)
-        for (line, byte) in one.utf8.enumerated() {
-            var diagonal = row[0]
-            row[0] = line + 1
+        let (one, other) = (Bytes(one.utf8), Bytes(other.utf8))
+        var (before, last) = ([Int](), Array(0...other.count))
+        for line in one.indices {
+            var row = [line + 1]
             for column in other.indices {
-                let replaced = diagonal + (other[column] == byte ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, diagonal + 1, row[column] + 1)
+                let replaced = last[column] + (one[line] == other[column] ? 0 : 1)
+                var least = min(replaced, last[column + 1] + 1, row[column] + 1)
+                if line > 0, column > 0, one[line] == other[column - 1], one[line - 1] == other[column] {
+                    least = min(least, before[column - 1] + 1)
+                }
+                row.append(least)
             }
+            (before, last) = (last, row)
         }
-        return row[other.count]
+        return last[other.count]
     }
 }

@@ -59,7 +59,7 @@ import Testing
         let own =
             #","area":7,"herbs":1,"maxConnections":5,"wieght":1,"weights":2,"Host":"x","hosts":[],"client-port2":1"#
         let found = try await warnings("slip-3", own, by: "pomelo.key") { _ in }
-        #expect(found.keys.sorted() == ["Host", "client-port2", "maxConnections", "weights"])
+        #expect(found.keys.sorted() == ["Host", "client-port2", "maxConnections", "weights", "wieght"])
         let rest = try await warnings("slip-4", own + #","weight":1,"max-connections":3"#, by: "pomelo.key") { _ in }
         #expect(rest.keys.sorted() == ["Host", "client-port2"])
     }
@@ -76,12 +76,13 @@ import Testing
         #expect(lines.map { $0["pomelo.key"] } == ["Name"] && lines.first?["pomelo.nearest"] == "name")
     }
 
-    @Test @Loop func aFrontendWithoutItsClientPortIsToldWhatItHas() async throws {
-        let folder = try TemporaryFolder(files("slip-5", #","frontend":true,"clientport":3"#))
+    @Test(arguments: ["clientport", "clinetPort", "clientPrt"])
+    @Loop func aFrontendWithoutItsClientPortIsToldWhatItHas(_ key: String) async throws {
+        let folder = try TemporaryFolder(files("slip-5", #","frontend":true,"\#(key)":3"#))
         defer { folder.remove() }
         let cluster = try TestCluster(configuration: folder.path)
         let error = await failureText { try await cluster.start("slip-5") }
-        #expect(error.hasSuffix(#"servers.json: slip-5 has no clientPort; it has "clientport", which is another key"#))
+        #expect(error.hasSuffix(#"servers.json: slip-5 has no clientPort; it has "\#(key)", which is another key"#))
         let backend = try TemporaryFolder(files("slip-6", #","Frontend":true"#))
         defer { backend.remove() }
         let other = try TestCluster(configuration: backend.path)
