@@ -76,6 +76,18 @@ import Testing
         #expect(lines.map { $0["pomelo.key"] } == ["Name"] && lines.first?["pomelo.nearest"] == "name")
     }
 
+    @Test @Loop func pomelosKeysOfTLSMeanNothing() async throws {
+        let found = try await warnings("slip-8", #","ssl":{"type":"wss"},"tls":false"#, by: "pomelo.key") { _ in }
+        #expect(found.keys.sorted() == ["ssl"])
+    }
+
+    @Test @Loop func declareNamesATypeThatNoServerHas() async throws {
+        let found = try await warnings("slip-9", by: "pomelo.type") {
+            $0.declare([Route("conector.entryHandler.enter")])
+        }
+        #expect(found.keys.sorted() == ["conector"])
+    }
+
     @Test(arguments: ["clientport", "clinetPort", "clientPrt"])
     @Loop func aFrontendWithoutItsClientPortIsToldWhatItHas(_ key: String) async throws {
         let folder = try TemporaryFolder(files("slip-5", #","frontend":true,"\#(key)":3"#))

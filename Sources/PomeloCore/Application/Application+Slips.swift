@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloBytes
+import PomeloJSON
 
 /// What may be meant, and is more likely a slip: warnings at the start.
 extension Application {
     func warn() {
         warnOfSecret()
+        warnOfTLS()
         warnOfTypes()
         warnOfEnvironments()
         warnOfKeys(of: serverID, in: isMaster ? "master" : "servers")
@@ -30,6 +32,15 @@ extension Application {
             metadata: ["pomelo.bytes": "\(secret.count)"])
     }
 
+    /// pomelo reads these keys of a server.
+    private func warnOfTLS() {
+        for key in ["ssl", "tls"] where record.metadata[key]?.isTruthy == true {
+            log.warning(
+                "a key means nothing here: TLS of clients ends at a proxy in front of the client port",
+                metadata: ["pomelo.file": "\(configuration.path("servers"))", "pomelo.key": "\(key)"])
+        }
+    }
+
     private func warnOfTypes() {
         let known = serverTypes
         func warn(_ text: Logger.Message, _ type: ServerType) {
@@ -38,6 +49,7 @@ extension Application {
                 text, metadata: ["pomelo.type": "\(type)", "pomelo.types": "\(known.map(\.rawValue))"])
         }
         for type in router.types { warn("a rule routes to a type that no server has", type) }
+        for route in declaredRoutes { warn("declare names a route of a type that no server has", route.serverType) }
         for type in configured.types.sorted() {
             warn("configure names a type that no server has", ServerType(type.string))
         }
