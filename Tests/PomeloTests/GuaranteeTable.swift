@@ -170,6 +170,7 @@ let guaranteeTable = """
         PendingTests.oneAddressHasItsOwnLimit
         PendingTests.atMostHalfOfAllMayBePending
     sessions of socket.io without a WebSocket
+        SocketIOLimitTests.oneConnectionHasAPartOfItsAddressOnly
         SocketIOLimitTests.whoHasBeenAwayForLongestMakesRoom
         SocketIOLimitTests.newcomersMakeRoomBeforeClients
         SocketIOLimitTests.whenAllAreThereNobodyComes

@@ -3,29 +3,40 @@ import DequeModule
 import PomeloCore
 import PomeloLoop
 
-/// The sessions that have no WebSocket: so many at most, and so many from one address.
+/// The sessions that have no WebSocket: so many at most, so many from one address, and a sixteenth of these from one
+/// connection before the core knows them.
+///
+/// A connection costs whoever floods more than a request does: many requests in one breath take no other's place.
 @Loop struct PollingSessions {
     private let limit: Int
     private let perAddress: Int
+    private let perConnection: Int
     private var byID: [ObjectIdentifier: SocketIOClient] = [:]
     private var byOrigin: [Origin: Set<ObjectIdentifier>] = [:]
     /// Oldest first; who is no newcomer any more leaves it later.
     private var newcomers: Deque<SocketIOClient> = []
+    /// Those that one connection began, oldest first; who is no newcomer any more leaves it later.
+    private var byOpener: [ObjectIdentifier: [SocketIOClient]] = [:]
 
     init(limit: Int, perAddress: Int) {
         self.limit = limit
         self.perAddress = perAddress
+        perConnection = max(1, perAddress / 16)
     }
 
     var count: Int { byID.count }
 
     /// Adds one; returns who must make room for it, one at most, or nil when nobody can be asked to.
     ///
-    /// That is who came first of those the core does not know; when it knows all, who has been away for longest.
+    /// That is who came first of those the core does not know, by the same connection if it began too many; when the
+    /// core knows all, who has been away for longest.
     mutating func add(_ client: SocketIOClient) -> [SocketIOClient]? {
         let origin = Origin(client.remoteAddress)
+        let begun = (byOpener[client.opener] ?? []).filter { isNewcomer($0) }
         var leaving: SocketIOClient?
-        if let same = byOrigin[origin], same.count >= perAddress {
+        if begun.count >= perConnection {
+            leaving = begun.first
+        } else if let same = byOrigin[origin], same.count >= perAddress {
             let all = same.compactMap { byID[$0] }
             leaving = all.filter { $0.session == nil }.min { $0.awaySince < $1.awaySince } ?? longestAway(all)
             if leaving == nil { return nil }
@@ -34,6 +45,7 @@ import PomeloLoop
             leaving = newcomers.first ?? longestAway(Array(byID.values))
             if leaving == nil { return nil }
         }
+        byOpener[client.opener] = begun + [client]
         if let leaving { remove(leaving) }
         byID[ObjectIdentifier(client)] = client
         byOrigin[origin, default: []].insert(ObjectIdentifier(client))
@@ -61,6 +73,8 @@ import PomeloLoop
         let origin = Origin(client.remoteAddress)
         byOrigin[origin]?.remove(ObjectIdentifier(client))
         if byOrigin[origin]?.isEmpty == true { byOrigin[origin] = nil }
+        byOpener[client.opener]?.removeAll { $0 === client }
+        if byOpener[client.opener]?.isEmpty == true { byOpener[client.opener] = nil }
         tidy()
     }
 }

@@ -12,6 +12,8 @@ import PomeloWire
     let port: ClientPort
     let sid: String
     let remoteAddress: SocketAddress
+    /// The connection that brought its first request, which it may outlive.
+    let opener: ObjectIdentifier
     var state: EngineIOSession
     /// From the client's entrance until the host was told of its end.
     var session: ClientSession?
@@ -53,6 +55,7 @@ import PomeloWire
         self.sid = sid
         port = connection.port
         remoteAddress = connection.stream.remoteAddress
+        opener = ObjectIdentifier(connection)
         awaySince = shared.clock.now
         var greeting: [Bytes] = []
         if revision != .one {

@@ -14,7 +14,6 @@ import PomeloWire
     let origins: OriginRules
     let host: any ConnectorHost
     let clock: any LoopClock
-    let unsendable: LimitedLog
     let foreignLog: LimitedLog
     /// Stand for the ways to encode a push, as its keys in `PushMessage`.
     let encodings = SocketIOEncodings()
@@ -49,7 +48,6 @@ import PomeloWire
         originLog = LimitedLog(
             logger, clock, "a web page may not connect: it is not in origins of socketio.json", lines: 1, per: burst)
         crowdLog = LimitedLog(logger, clock, "polling clients make room", lines: 1, per: burst)
-        unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
         foreignLog = LimitedLog(logger, clock, "a packet of socket.io is not for pomelo", level: .debug, lines: 100)
         if !rules.leftOut.isEmpty {
             logger.warning(
@@ -79,7 +77,7 @@ import PomeloWire
         -> SocketIOClient?
     {
         guard !isStopping else { return nil }
-        // 128 bits that nobody guesses: who knows the name of a session may speak for it.
+        // 126 bits that nobody guesses: who knows the name of a session may speak for it.
         let sid = [random.next(), random.next()].map { String(1 << 63 | $0, radix: 16) }.joined()
         let client = SocketIOClient(self, revision, sid: sid, over: connection)
         if !isWebSocket {

@@ -84,6 +84,21 @@ import Testing
         #expect(wired.service.session(other.sid) != nil)
     }
 
+    /// Many requests in one breath put out nobody from the same address who came by another connection.
+    @Test func oneConnectionHasAPartOfItsAddressOnly() async throws {
+        let wired = try wired { $0.maxPollingSessionsPerAddress = 32 }
+        let newcomer = try wired.begun(.five, on: wired.line())
+        let line = wired.line()
+        for _ in 0..<100 { _ = try wired.begun(.five, on: line) }
+        #expect(wired.service.session(newcomer.sid) != nil)
+        #expect(wired.service.statistics.open == 3)
+        let (first, second) = (wired.line(), wired.line())
+        for line in [first, second] { _ = try await wired.session(.four, on: line) }
+        for line in [first, second] { _ = try await wired.session(.four, on: line) }
+        #expect(wired.service.statistics.open == 7, "who has entered takes none of the connection's part")
+        await close(wired)
+    }
+
     @Test func aWebSocketTakesNobodysPlace() async throws {
         let wired = try wired { $0.maxPollingSessions = 1 }
         let session = try await wired.session(.five, on: wired.line())
