@@ -171,6 +171,7 @@ let guaranteeTable = """
         PendingTests.atMostHalfOfAllMayBePending
     sessions of socket.io without a WebSocket
         SocketIOLimitTests.oneConnectionHasAPartOfItsAddressOnly
+        SocketIOLimitTests.whoIsGoneMakesRoomBeforeNewcomers
         SocketIOLimitTests.whoHasBeenAwayForLongestMakesRoom
         SocketIOLimitTests.newcomersMakeRoomBeforeClients
         SocketIOLimitTests.whenAllAreThereNobodyComes

@@ -8,6 +8,9 @@ import PomeloLoop
 ///
 /// A connection costs whoever floods more than a request does: many requests in one breath take no other's place.
 @Loop struct PollingSessions {
+    /// Longer than a client needs from one poll to the next, also on a slow line, in nanoseconds.
+    private static let betweenPolls: UInt64 = 2_000_000_000
+
     private let limit: Int
     private let perAddress: Int
     private let perConnection: Int
@@ -29,7 +32,7 @@ import PomeloLoop
     /// Adds one; returns who must make room for it, one at most, or nil when nobody can be asked to.
     ///
     /// That is who came first of those the core does not know, by the same connection if it began too many; when the
-    /// core knows all, who has been away for longest.
+    /// core knows all, who has been away for longest. At one address who has been away too long goes before all.
     mutating func add(_ client: SocketIOClient) -> [SocketIOClient]? {
         let origin = Origin(client.remoteAddress)
         let begun = (byOpener[client.opener] ?? []).filter { isNewcomer($0) }
@@ -37,8 +40,7 @@ import PomeloLoop
         if begun.count >= perConnection {
             leaving = begun.first
         } else if let same = byOrigin[origin], same.count >= perAddress {
-            let all = same.compactMap { byID[$0] }
-            leaving = all.filter { $0.session == nil }.min { $0.awaySince < $1.awaySince } ?? longestAway(all)
+            leaving = leastLikely(same.compactMap { byID[$0] }, client.now)
             if leaving == nil { return nil }
         } else if byID.count >= limit {
             tidy()
@@ -52,6 +54,13 @@ import PomeloLoop
         newcomers.append(client)
         tidy()
         return leaving.map { [$0] } ?? []
+    }
+
+    /// Who at one address is the least likely to be missed; a client that polls is away between two polls only.
+    private func leastLikely(_ clients: [SocketIOClient], _ now: UInt64) -> SocketIOClient? {
+        let longest = longestAway(clients.filter { $0.session != nil })
+        if let longest, longest.awaySince &+ Self.betweenPolls < now { return longest }
+        return clients.filter { $0.session == nil }.min { $0.awaySince < $1.awaySince } ?? longest
     }
 
     private func longestAway(_ clients: [SocketIOClient]) -> SocketIOClient? {

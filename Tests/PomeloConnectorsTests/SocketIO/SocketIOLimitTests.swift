@@ -51,6 +51,7 @@ import Testing
                 $0.maxPollingSessionsPerAddress = perAddress
             }
             let client = try await wired.session(.five, on: wired.line())
+            wired.line().send("GET", client.path)
             wired.clock.advance(by: .seconds(5))
             for _ in 0..<5 {
                 let line = wired.line()
@@ -60,6 +61,16 @@ import Testing
             #expect(wired.service.session(client.sid) != nil)
             #expect(wired.service.statistics.open == 2)
         }
+    }
+
+    /// Who has entered and left does not keep newcomers of its address out.
+    @Test func whoIsGoneMakesRoomBeforeNewcomers() async throws {
+        let wired = try wired { $0.maxPollingSessionsPerAddress = 2 }
+        for _ in 0..<2 { _ = try await wired.session(.five, on: wired.line()) }
+        wired.clock.advance(by: .seconds(3))
+        let newcomers = try (0..<2).map { _ in try wired.begun(.five, on: wired.line()) }
+        #expect(newcomers.allSatisfy { wired.service.session($0.sid) != nil })
+        #expect(wired.service.statistics.open == 2)
     }
 
     @Test func whenAllAreThereNobodyComes() async throws {
