@@ -167,13 +167,7 @@ import Testing
     func write(_ bytes: Bytes) { client.sendRaw(bytes) }
 
     func next() async throws -> Event {
-        if let event = take() { return event }
-        do {
-            return try await client.wait(for: "what comes next") { take() }
-        } catch {
-            if client.end == nil { throw error }
-            return take() ?? .ended
-        }
+        try await client.next(or: .ended) { take() }
     }
 
     /// The payloads lie one behind the other: each is an object, and ends where its braces do.

@@ -71,13 +71,7 @@ import PomeloWire
     func write(_ bytes: Bytes) { client.sendRaw(bytes) }
 
     func next() async throws -> Event {
-        if let event = take() { return event }
-        do {
-            return try await client.wait(for: "what comes next") { take() }
-        } catch {
-            if client.end == nil { throw error }
-            return take() ?? .ended
-        }
+        try await client.next(or: .ended) { take() }
     }
 
     /// What the client's own protocol keeps by kind is wanted in its order here.
@@ -220,4 +214,17 @@ import PomeloWire
 struct TestFailure: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
+}
+
+extension TestClient {
+    /// What comes next, or what stands for the end when nothing more does.
+    func next<Event>(or ended: Event, _ take: @Loop () -> Event?) async throws -> Event {
+        if let event = take() { return event }
+        do {
+            return try await wait(for: "what comes next") { take() }
+        } catch {
+            if end == nil { throw error }
+            return take() ?? ended
+        }
+    }
 }
