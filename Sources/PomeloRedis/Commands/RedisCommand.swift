@@ -64,22 +64,26 @@ public struct RedisCommand: Sendable, Hashable {
     public let name: String
     /// Everything after the name.
     public let arguments: [RedisArgument]
+    /// Which of the arguments are keys, for a command that is not one of Redis itself; nil: as its name says.
+    let keyPositions: [Int]?
 
     /// A command whose arguments are text, numbers or bytes.
     public init(_ name: String, _ arguments: any RedisArgumentConvertible...) {
-        self.name = name
-        self.arguments = arguments.map(\.redisArgument)
+        self.init(name, arguments: arguments.map(\.redisArgument))
     }
 
     /// A command whose arguments were collected before.
-    public init(_ name: String, arguments: [RedisArgument]) {
+    ///
+    /// `keyPositions` says which of them are keys, from 0; only a command of a module, or a later Redis, needs it.
+    public init(_ name: String, arguments: [RedisArgument], keyPositions: [Int]? = nil) {
         self.name = name
         self.arguments = arguments
+        self.keyPositions = keyPositions
     }
 
     /// The command followed by one argument per text, for instance the members of one SADD.
     public func appending(_ texts: some Sequence<String>) -> RedisCommand {
-        RedisCommand(name, arguments: arguments + texts.map(RedisArgument.text))
+        RedisCommand(name, arguments: arguments + texts.map(RedisArgument.text), keyPositions: keyPositions)
     }
 
     /// About what it takes until it is answered, in bytes: its texts, and 16 for the frame of each.

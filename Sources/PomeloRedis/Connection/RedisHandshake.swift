@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloLoop
 
 /// What is said first on every connection, and what the answers mean.
 ///
@@ -22,10 +23,12 @@ struct RedisHandshake {
     static let leastVersion = (major: 5, minor: 0)
 
     private let place: String
+    private let allowsClusterNodes: Bool
     private var steps: [(step: Step, command: RedisCommand)] = []
 
-    init(_ configuration: RedisConfiguration, name: String) {
-        place = "redis at \(configuration.host):\(configuration.port)"
+    init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, allowsClusterNodes: Bool = false) {
+        self.place = "redis at \(place)"
+        self.allowsClusterNodes = allowsClusterNodes
         if let username = configuration.username {
             steps.append((.auth, RedisCommand("AUTH", username, configuration.password ?? "")))
         } else if let password = configuration.password {
@@ -51,7 +54,7 @@ struct RedisHandshake {
                 return .unready("\(place) is a read-only replica")
             case .info:
                 let info = reply.string ?? ""
-                if let reason = Self.objection(to: info) { return .misconfigured("\(place) \(reason)") }
+                if let reason = objection(to: info) { return .misconfigured("\(place) \(reason)") }
                 runID = Self.field("run_id", in: info) ?? ""
             default:
                 break
@@ -61,18 +64,19 @@ struct RedisHandshake {
     }
 
     /// Why the server that says this of itself cannot be used; nil when it can, or says nothing.
-    private static func objection(to info: String) -> String? {
-        switch field("redis_mode", in: info) {
-        case "sentinel": return "is a Redis Sentinel, not a server with data: name the server itself"
-        case "cluster": return "is a node of a Redis Cluster, which is not supported"
+    private func objection(to info: String) -> String? {
+        switch Self.field("redis_mode", in: info) {
+        case "sentinel": return "is a Redis Sentinel, not a server with data: begin its address with redis+sentinel://"
+        case "cluster" where !allowsClusterNodes:
+            return "is a node of a Redis Cluster: begin its address with redis+cluster://"
         default: break
         }
-        guard let version = field("redis_version", in: info) else { return nil }
+        guard let version = Self.field("redis_version", in: info) else { return nil }
         let parts = version.split(separator: ".").map { Int($0) }
-        guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < leastVersion else {
+        guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < Self.leastVersion else {
             return nil
         }
-        return "is version \(version); \(leastVersion.major).\(leastVersion.minor) is the least that is supported"
+        return "is version \(version); \(Self.leastVersion.major).\(Self.leastVersion.minor) is the least that is supported"
     }
 
     private func judge(_ text: String, _ step: Step) -> Verdict? {

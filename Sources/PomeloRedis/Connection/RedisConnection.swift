@@ -22,6 +22,7 @@ public import PomeloUV
     /// The run id of the server connected to last; empty when it does not tell.
     public internal(set) var runID = ""
 
+    let locator: any RedisLocator
     let resolver: Resolver
     let random: RandomSource
     let clock: any LoopClock
@@ -35,6 +36,8 @@ public import PomeloUV
 
     // The life of the connection: RedisConnection+Lifecycle.swift.
     var phase = Phase.idle
+    /// Where the last attempt went.
+    var located: SocketAddress?
     var socket: RedisSocket?
     var dial: Dial?
     var isShakingHands = false
@@ -56,14 +59,16 @@ public import PomeloUV
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
         self.init(
-            configuration, name: name, resolver: resolver, random: random, logger: logger, clock: SystemClock.shared)
+            configuration, locator: configuration.topology.locator(), name: name, resolver: resolver,
+            random: random, logger: logger, clock: SystemClock.shared)
     }
 
     init(
-        _ configuration: RedisConfiguration, name: String, resolver: Resolver, random: RandomSource, logger: Logger,
-        clock: any LoopClock
+        _ configuration: RedisConfiguration, locator: any RedisLocator, name: String, resolver: Resolver,
+        random: RandomSource, logger: Logger, clock: any LoopClock
     ) {
         self.configuration = configuration
+        self.locator = locator
         self.clock = clock
         self.name = name
         self.resolver = resolver
@@ -73,7 +78,7 @@ public import PomeloUV
     }
 
     /// `redis at host:port`, the beginning of every message.
-    var place: String { "redis at \(configuration.host):\(configuration.port)" }
+    var place: String { located.map { "redis at \($0)" } ?? locator.description }
 
     /// Why a command cannot be sent now.
     var away: RedisError { lastFailure.flatMap(\.asNotSent) ?? .connection("\(place) is not connected") }

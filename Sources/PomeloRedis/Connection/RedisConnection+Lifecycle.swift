@@ -165,31 +165,41 @@ extension RedisConnection {
 
     private func connect() async throws(RedisError) {
         end = nil
-        let address = SocketAddress(host: configuration.host, port: configuration.port)
+        let address = try await locator.locate()
+        located = address
+        do throws(RedisError) {
+            let reached = try await reach(address)
+            do throws(RedisError) {
+                // A stop that came after the connection had been made found no socket to close.
+                guard phase == .running else { throw .closed }
+                try await shakeHands(at: address)
+            } catch {
+                resolver.note(address.host, reached.host, isGood: false)
+                throw error
+            }
+            resolver.note(address.host, reached.host, isGood: true)
+        } catch {
+            locator.wasWrong(about: address)
+            throw error
+        }
+    }
+
+    private func reach(_ address: SocketAddress) async throws(RedisError) -> SocketAddress {
         let dial = Dial(resolver, to: address)
         self.dial = dial
         defer { self.dial = nil }
-        let reached: SocketAddress
         do throws(NetworkError) {
             let connected = try await dial.run(within: configuration.connectTimeout)
-            reached = connected.address
             socket = try RedisSocket(connected, maxReplyBytes: configuration.maxReplyBytes, owner: self)
+            return connected.address
         } catch {
             throw .connection("cannot connect to \(place): \(error.description)")
         }
-        do throws(RedisError) {
-            // A stop that came after the connection had been made found no socket to close.
-            guard phase == .running else { throw .closed }
-            try await shakeHands()
-        } catch {
-            resolver.note(address.host, reached.host, isGood: false)
-            throw error
-        }
-        resolver.note(address.host, reached.host, isGood: true)
     }
 
-    private func shakeHands() async throws(RedisError) {
-        let handshake = RedisHandshake(configuration, name: name)
+    private func shakeHands(at address: SocketAddress) async throws(RedisError) {
+        let handshake = RedisHandshake(
+            configuration, at: address, name: name, allowsClusterNodes: locator.allowsClusterNodes)
         let replies: [RedisReply]
         isShakingHands = true
         defer { isShakingHands = false }

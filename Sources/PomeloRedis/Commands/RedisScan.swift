@@ -45,13 +45,15 @@ extension RedisPort {
         try await forEachPage({ .page(of: set, at: $0, count: count) }, body)
     }
 
-    /// Walks all keys of the database that match a pattern; beyond ten million keys the rest is left.
+    /// Walks all keys that match a pattern, of every node; beyond ten million keys of one the rest of it is left.
     ///
     /// - Throws: `RedisError`, and what `body` throws.
     package func forEachPage(matching pattern: String, _ body: ([String]) async throws -> Void) async throws {
         let count = RedisCommand.pageLength
-        try await forEachPage(
-            limit: 10_000_000 / count, { RedisCommand("SCAN", $0, "MATCH", pattern, "COUNT", count) }, body)
+        for node in nodes {
+            try await node.forEachPage(
+                limit: 10_000_000 / count, { RedisCommand("SCAN", $0, "MATCH", pattern, "COUNT", count) }, body)
+        }
     }
 
     /// Whether a set has all that a hash's field counted when it was last written; nil when it is empty and nobody

@@ -5,10 +5,8 @@ import PomeloLoop
 ///
 /// Decoding throws `DecodingError.dataCorrupted` with a text that names the key.
 public struct RedisConfiguration: Sendable, Hashable {
-    /// A name or an address.
-    public var host = "127.0.0.1"
-    /// From 1 to 65535.
-    public var port = 6379
+    /// Where the server is, or how it is found.
+    public var topology = RedisTopology.standalone(RedisTopology.local)
     /// The number of the logical database.
     public var db = 0
     /// The ACL user; without one, the default user.
@@ -35,8 +33,22 @@ public struct RedisConfiguration: Sendable, Hashable {
 
     /// A server by host and port.
     public init(host: String, port: Int) {
-        self.host = host
-        self.port = port
+        topology = .standalone(SocketAddress(host: host, port: port))
+    }
+
+    /// A server, or several, by how they are found.
+    public init(_ topology: RedisTopology) { self.topology = topology }
+
+    /// A name or an address: of the one server, or of the first that is asked; to set it makes it the one server's.
+    public var host: String {
+        get { topology.firstPlace.host }
+        set { topology = .standalone(SocketAddress(host: newValue, port: port)) }
+    }
+
+    /// From 1 to 65535: of the one server, or of the first that is asked; to set it makes it the one server's.
+    public var port: Int {
+        get { topology.firstPlace.port }
+        set { topology = .standalone(SocketAddress(host: host, port: newValue)) }
     }
 
     var commandTimeout: Duration { .seconds(commandTimeoutSeconds) }
@@ -81,7 +93,7 @@ public struct RedisConfiguration: Sendable, Hashable {
 
 extension RedisConfiguration: CustomStringConvertible {
     /// `host:port/db`, without the password.
-    public var description: String { "\(host):\(port)/\(db)" }
+    public var description: String { "\(topology)/\(db)" }
 }
 
 extension RedisConfiguration: Decodable {
@@ -108,10 +120,12 @@ extension RedisConfiguration: Decodable {
         }
 
         let place = "a host name or address, without a port"
+        var address = RedisTopology.local
         if let text: String = try read("host", place, { SocketAddress.host($0) != nil }) {
-            host = SocketAddress.host(text) ?? text
+            address.host = SocketAddress.host(text) ?? text
         }
-        port = try read("port", "a number from 1 to 65535") { (1...65_535).contains($0) } ?? port
+        address.port = try read("port", "a number from 1 to 65535") { (1...65_535).contains($0) } ?? address.port
+        topology = .standalone(address)
         db = try read("db", "a number from 0") { $0 >= 0 } ?? db
         username = try read("username", "a text that is not empty") { !$0.isEmpty }
         try readPassword(read)
@@ -153,8 +167,7 @@ extension RedisConfiguration: Decodable {
         } catch {
             throw read.wrong("url", "\(Self.urlForm): \(error.description)")
         }
-        host = url.host
-        port = url.port ?? port
+        topology = .standalone(SocketAddress(host: url.host, port: url.port ?? 6379))
         db = url.db ?? db
         username = url.username ?? username
         password = url.password ?? password

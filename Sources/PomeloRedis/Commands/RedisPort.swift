@@ -46,6 +46,11 @@ public struct RedisScript: Sendable, Hashable {
     var isUp: Bool { get }
     /// The run id of the server connected to last, another one after each of its starts; empty when it does not tell.
     var runID: String { get }
+    /// Whether keys are divided into slots: those of one script or transaction must share one.
+    var isCluster: Bool { get }
+    /// The servers that have a part of the keys each, for walks over all of them; this port itself when it has them
+    /// all. Known once the port is up.
+    var nodes: [any RedisPort] { get }
 
     /// Sends the commands together and returns their replies in order; a command's own error is an `.error` reply.
     ///
@@ -78,6 +83,10 @@ public struct RedisScript: Sendable, Hashable {
 extension RedisPort {
     /// Does not tell.
     public var runID: String { "" }
+    /// All keys are in one place.
+    public var isCluster: Bool { false }
+    /// This port itself.
+    public var nodes: [any RedisPort] { [self] }
 
     /// Sends one command as a pipeline of one.
     @discardableResult

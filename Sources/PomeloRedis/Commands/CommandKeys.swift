@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+/// Which arguments of a command are keys, by its name.
+///
+/// - Source: the answer of `COMMAND` of Redis 7.0 (first key, last key, step), and for commands that count their keys
+///   https://redis.io/docs/latest/develop/reference/key-specs/.
+enum CommandKeys {
+    /// Positions count from 0 behind the command's name; a last one below 0 counts from behind the end.
+    private enum Rule {
+        case none
+        case range(first: Int, last: Int, step: Int = 1)
+        /// A number at `at` says how many follow it; `fixed` are keys too.
+        case counted(at: Int, fixed: Int? = nil)
+        /// The first half of what follows the word.
+        case behind(String)
+        /// The first, and what follows one of the words.
+        case stored(words: [String])
+        /// The third, or what follows the word when that is empty.
+        case migrate
+    }
+
+    /// The positions of a command's keys; nil when nobody here knows the command.
+    static func positions(_ name: String, _ arguments: [RedisArgument]) -> [Int]? {
+        let name = name.uppercased()
+        guard let rule = rules[name] else { return nil }
+        switch rule {
+        case .none:
+            return []
+        case .range(let first, let last, let step):
+            let end = last < 0 ? arguments.count + last : last
+            return end < first || end >= arguments.count ? [] : Array(stride(from: first, through: end, by: step))
+        case .counted(let at, let fixed):
+            guard at < arguments.count, let many = number(arguments[at]), many >= 0 else { return fixed.map { [$0] } }
+            let end = min(arguments.count, at + 1 + min(many, arguments.count))
+            return (fixed.map { [$0] } ?? []) + Array((at + 1)..<max(at + 1, end))
+        case .behind(let word):
+            guard let at = index(of: word, in: arguments, from: 0) else { return [] }
+            let many = (arguments.count - at - 1) / 2
+            return Array((at + 1)..<(at + 1 + many))
+        case .stored(let words):
+            if arguments.isEmpty { return [] }
+            return [0]
+                + words.compactMap { index(of: $0, in: arguments, from: 1) }.map { $0 + 1 }
+                .filter { $0 < arguments.count }
+        case .migrate:
+            guard arguments.count > 2 else { return [] }
+            if !arguments[2].utf8.isEmpty { return [2] }
+            guard let at = index(of: "KEYS", in: arguments, from: 3) else { return [] }
+            return Array((at + 1)..<arguments.count)
+        }
+    }
+
+    private static func number(_ argument: RedisArgument) -> Int? {
+        if case .number(let number) = argument { return number }
+        return Int(String(decoding: argument.utf8, as: UTF8.self))
+    }
+
+    private static func index(of word: String, in arguments: [RedisArgument], from start: Int) -> Int? {
+        arguments.indices.dropFirst(start).first { at in
+            String(decoding: arguments[at].utf8, as: UTF8.self).uppercased() == word
+        }
+    }
+
+    private static let rules: [String: Rule] = {
+        var rules: [String: Rule] = [:]
+        func add(_ names: String, _ rule: Rule) {
+            for name in names.split(whereSeparator: \.isWhitespace) { rules[String(name)] = rule }
+        }
+        add(
+            """
+            ACL ASKING AUTH BGREWRITEAOF BGSAVE CLIENT CLUSTER COMMAND CONFIG DBSIZE DEBUG DISCARD ECHO EXEC FAILOVER
+            FLUSHALL FLUSHDB FUNCTION HELLO INFO KEYS LASTSAVE LATENCY LOLWUT MODULE MONITOR MULTI PFSELFTEST PING
+            PSUBSCRIBE PSYNC PUBLISH PUBSUB PUNSUBSCRIBE QUIT RANDOMKEY READONLY READWRITE REPLCONF REPLICAOF RESET ROLE
+            SAVE SCAN SCRIPT SELECT SHUTDOWN SLAVEOF SLOWLOG SUBSCRIBE SWAPDB SYNC TIME UNSUBSCRIBE UNWATCH WAIT
+            WAITAOF SENTINEL
+            """, .none)
+        add(
+            """
+            APPEND BITCOUNT BITFIELD BITFIELD_RO BITPOS DECR DECRBY DUMP EXPIRE EXPIREAT EXPIRETIME GEOADD GEODIST
+            GEOHASH GEOPOS GEORADIUSBYMEMBER_RO GEORADIUS_RO GEOSEARCH GET GETBIT GETDEL GETEX GETRANGE GETSET HDEL
+            HEXISTS HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS
+            INCR INCRBY INCRBYFLOAT LINDEX LINSERT LLEN LPOP LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MOVE PERSIST
+            PEXPIRE PEXPIREAT PEXPIRETIME PFADD PSETEX PTTL RESTORE RESTORE-ASKING RPOP RPUSH RPUSHX SADD SCARD SET
+            SETBIT SETEX SETNX SETRANGE SISMEMBER SMEMBERS SMISMEMBER SPOP SPUBLISH SRANDMEMBER SREM SSCAN STRLEN SUBSTR
+            TTL TYPE XACK XADD XAUTOCLAIM XCLAIM XDEL XLEN XPENDING XRANGE XREVRANGE XSETID XTRIM ZADD ZCARD ZCOUNT
+            ZINCRBY ZLEXCOUNT ZMSCORE ZPOPMAX ZPOPMIN ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREM
+            ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN
+            ZSCORE SORT_RO HEXPIRE HEXPIREAT HEXPIRETIME HPERSIST HPEXPIRE HPEXPIREAT HPEXPIRETIME HPTTL HTTL HGETDEL
+            HGETEX HSETEX
+            """, .range(first: 0, last: 0))
+        add(
+            """
+            DEL EXISTS MGET PFCOUNT PFMERGE SDIFF SDIFFSTORE SINTER SINTERSTORE SSUBSCRIBE SUNION SUNIONSTORE
+            SUNSUBSCRIBE TOUCH UNLINK WATCH
+            """, .range(first: 0, last: -1))
+        add("MSET MSETNX", .range(first: 0, last: -1, step: 2))
+        add("BLPOP BRPOP BZPOPMAX BZPOPMIN", .range(first: 0, last: -2))
+        add(
+            """
+            BLMOVE BRPOPLPUSH COPY GEOSEARCHSTORE LCS LMOVE RENAME RENAMENX RPOPLPUSH SMOVE ZRANGESTORE
+            """, .range(first: 0, last: 1))
+        add("BITOP", .range(first: 1, last: -1))
+        add("PFDEBUG MEMORY OBJECT XGROUP XINFO", .range(first: 1, last: 1))
+        add("EVAL EVALSHA EVALSHA_RO EVAL_RO FCALL FCALL_RO BLMPOP BZMPOP", .counted(at: 1))
+        add("LMPOP SINTERCARD ZDIFF ZINTER ZINTERCARD ZMPOP ZUNION", .counted(at: 0))
+        add("ZDIFFSTORE ZINTERSTORE ZUNIONSTORE", .counted(at: 1, fixed: 0))
+        add("XREAD XREADGROUP", .behind("STREAMS"))
+        add("SORT", .stored(words: ["STORE"]))
+        add("GEORADIUS GEORADIUSBYMEMBER", .stored(words: ["STORE", "STOREDIST"]))
+        add("MIGRATE", .migrate)
+        return rules
+    }()
+}
+
+extension RedisCommand {
+    /// The arguments that are keys, in their order; nil for a command that is not known here and did not say them.
+    public var keys: [RedisArgument]? {
+        if let keyPositions { return keyPositions.filter(arguments.indices.contains).map { arguments[$0] } }
+        return CommandKeys.positions(name, arguments).map { $0.map { arguments[$0] } }
+    }
+}
