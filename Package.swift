@@ -107,7 +107,9 @@ let package = Package(
                 collections,
             ]),
         // L3
-        room("PomeloRedis", ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log]),
+        room(
+            "PomeloRedis",
+            ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log, crypto, collections]),
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),

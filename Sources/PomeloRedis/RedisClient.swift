@@ -79,9 +79,24 @@ public import PomeloUV
         try await data.pipeline(commands)
     }
 
+    /// Sends commands, scripts and transactions together on the connection for commands.
+    ///
+    /// - Complexity: one round trip; one more when the server has forgotten a script, which runs behind the others then.
+    /// - Throws: as `pipeline`.
+    public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        try await data.execute(steps)
+    }
+
+    /// Sends the commands between MULTI and EXEC on the connection for commands.
+    ///
+    /// - Throws: `.reply` when the server refused a command before executing any.
+    public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await data.transaction(commands)
+    }
+
     /// Calls a script on the connection for commands.
     ///
-    /// - Complexity: one round trip, one more for the first call of a script, and for one that was forgotten.
+    /// - Complexity: one round trip, one more when the server has forgotten the script.
     /// - Throws: `RedisError`; an error of the script as `.reply`.
     public func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]

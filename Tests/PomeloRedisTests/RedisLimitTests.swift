@@ -125,6 +125,57 @@ extension WithRedis {
             }
         }
 
+        /// The time in the line counts: who waited for room and found none was never sent.
+        @Test @Loop func roomIsWaitedForWithinTheDeadline() async throws {
+            try await withRedis(configure: {
+                $0.maxPendingCommands = 16
+                $0.commandTimeoutSeconds = 0.5
+            }) { server, redis in
+                let (sent, waited) = (Tally(), Tally())
+                server.pause()
+                for tally in [sent, waited] {
+                    for _ in 0..<16 {
+                        Loop.spawn {
+                            tally.note(
+                                await failure { () throws(RedisError) in
+                                    _ = try await redis.send(RedisCommand("INCR", "n"))
+                                })
+                        }
+                    }
+                    await Loop.yield()
+                }
+                await until("all have ended") { sent.ended == 16 && waited.ended == 16 }
+                server.resume()
+                #expect(sent.outcomes.allSatisfy { $0?.maybeExecuted == true })
+                #expect(waited.outcomes.allSatisfy { $0 != nil && $0?.maybeExecuted == false }, "\(waited.outcomes)")
+                await until("it is up again") { redis.isUp }
+                let count = try await redis.send(RedisCommand("GET", "n")).int ?? 0
+                #expect(count <= 16)
+            }
+        }
+
+        /// First come, first served, whatever the sizes are.
+        @Test @Loop func whoWaitsForRoomIsServedInTurn() async throws {
+            try await withRedis(configure: { $0.maxPendingCommands = 16 }) { server, redis in
+                server.pause()
+                var order: [Int] = []
+                let tally = Tally()
+                for (number, many) in [16, 7, 1, 8, 1].enumerated() {
+                    Loop.spawn {
+                        let commands = (0..<many).map { _ in RedisCommand("PING") }
+                        let error = await failure { () throws(RedisError) in _ = try await redis.pipeline(commands) }
+                        order.append(number)
+                        tally.note(error)
+                    }
+                    await Loop.yield()
+                }
+                server.resume()
+                await until("all have ended") { tally.ended == 5 }
+                #expect(tally.outcomes.allSatisfy { $0 == nil })
+                #expect(order == [1, 2, 3, 4, 0] || order == [0, 1, 2, 3, 4], "\(order)")
+            }
+        }
+
         @Test @Loop func tooManyBytesPendingAreRefused() async throws {
             try await withRedis(configure: { $0.maxPendingBytes = 65_536 }) { _, redis in
                 let tally = Tally()
@@ -139,8 +190,9 @@ extension WithRedis {
                 }
                 await until("all have ended") { tally.ended == 10 }
                 let refused = RedisError.overloaded(limit: 65_536, key: "maxPendingBytes")
-                #expect(tally.outcomes.count { $0 == refused } == 7)
-                #expect(tally.outcomes.count { $0 == nil } == 3)
+                // Three are sent, three wait for room.
+                #expect(tally.outcomes.count { $0 == refused } == 4)
+                #expect(tally.outcomes.count { $0 == nil } == 6)
                 #expect("\(refused)".contains("maxPendingBytes"))
             }
         }

@@ -102,15 +102,17 @@ import Testing
         #expect(error.description.contains(part))
     }
 
+    private let place = SocketAddress(host: "127.0.0.1", port: 6379)
+
     @Test func handshakeSaysOnlyWhatIsConfigured() {
         var configuration = RedisConfiguration()
-        #expect(RedisHandshake(configuration, name: "n").commands.map(\.name) == ["CLIENT", "PING", "ROLE", "INFO"])
+        #expect(RedisHandshake(configuration, at: place, name: "n").commands.map(\.name) == ["CLIENT", "PING", "ROLE", "INFO"])
         configuration.password = "p"
         configuration.db = 3
-        let commands = RedisHandshake(configuration, name: "n").commands
+        let commands = RedisHandshake(configuration, at: place, name: "n").commands
         #expect(commands.prefix(2) == [RedisCommand("AUTH", "p"), RedisCommand("SELECT", 3)])
         configuration.username = "u"
-        #expect(RedisHandshake(configuration, name: "n").commands.first == RedisCommand("AUTH", "u", "p"))
+        #expect(RedisHandshake(configuration, at: place, name: "n").commands.first == RedisCommand("AUTH", "u", "p"))
     }
 
     struct Answers: Sendable, CustomTestStringConvertible {
@@ -168,7 +170,7 @@ import Testing
         var configuration = RedisConfiguration()
         configuration.password = "p"
         configuration.db = 3
-        switch RedisHandshake(configuration, name: "n").verdict(example.replies) {
+        switch RedisHandshake(configuration, at: place, name: "n").verdict(example.replies) {
         case .ready(let runID, let refused):
             let missing = refused.isEmpty ? "" : " without " + refused.joined(separator: " ")
             #expect("ready \(runID)\(missing)" == example.verdict)
@@ -181,7 +183,7 @@ import Testing
 
     /// A user without these rights can do everything else, and is told which commands they are.
     @Test func aHandshakeNamesTheCommandsWithoutARight() {
-        let handshake = RedisHandshake(RedisConfiguration(), name: "n")
+        let handshake = RedisHandshake(RedisConfiguration(), at: place, name: "n")
         let replies = handshake.commands.map { command -> RedisReply in
             ["ROLE", "INFO"].contains(command.name) ? .error("NOPERM this user has no permissions") : .status("OK")
         }

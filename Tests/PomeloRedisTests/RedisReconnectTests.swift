@@ -51,8 +51,8 @@ import Testing
         prepare(server)
         let clock = ManualClock()
         let connection = RedisConnection(
-            server.configuration, name: "test", resolver: Resolver(), random: RandomSource(seed: 7), logger: quiet,
-            clock: clock)
+            server.configuration, locator: server.configuration.topology.locator(), name: "test",
+            resolver: Resolver(), random: RandomSource(seed: 7), logger: quiet, clock: clock)
         connection.startInBackground()
         var pauses: [Duration] = []
         for round in 1...8 {

@@ -17,29 +17,6 @@ public struct RedisObservation: Sendable, Hashable {
     public init(number: Int) { self.number = number }
 }
 
-/// A Lua script, sent once and then called by its digest.
-public struct RedisScript: Sendable, Hashable {
-    /// For messages, and for the twin of the script in tests.
-    public let name: String
-    /// The Lua text.
-    public let source: String
-
-    /// A script by name and text; nothing is sent.
-    public init(name: String, source: String) {
-        self.name = name
-        self.source = source
-    }
-
-    /// The script's name, and the line that failed: for a command without the right to it, Redis tells only its number.
-    func place(of failure: String) -> String {
-        let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
-        guard let match = failure.firstMatch(of: /user_script: ?(\d+)/), let number = Int(match.1),
-            lines.indices.contains(number - 1)
-        else { return "script \(name)" }
-        return "script \(name), line \(number): \(lines[number - 1].drop { $0 == " " }.prefix(120))"
-    }
-}
-
 /// Something that executes Redis commands: a connection, a client, or a server in memory.
 @Loop public protocol RedisPort: AnyObject {
     /// Whether commands are accepted now.
@@ -68,6 +45,12 @@ public struct RedisScript: Sendable, Hashable {
     /// - Complexity: one round trip.
     /// - Throws: `.reply` when the server refused a command before executing any.
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply]
+
+    /// Sends commands, scripts and transactions together and returns one reply for each, in order.
+    ///
+    /// - Complexity: one round trip, for ports that have a way to send a batch.
+    /// - Throws: as `pipeline`.
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply]
 
     /// Calls a script by its digest, and sends its text only when the server does not know it.
     func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply

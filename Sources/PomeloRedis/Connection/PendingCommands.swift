@@ -11,7 +11,7 @@ struct CommandLoad {
         self.bytes = bytes
     }
 
-    init(_ commands: [RedisCommand]) {
+    init(_ commands: ArraySlice<RedisCommand>) {
         self.init(count: commands.count, bytes: commands.reduce(0) { $0 + $1.size })
     }
 
@@ -23,24 +23,9 @@ struct CommandLoad {
         CommandLoad(count: max(0, one.count - other.count), bytes: max(0, one.bytes - other.bytes))
     }
 
-    /// Of each the lesser.
-    func least(_ other: CommandLoad) -> CommandLoad {
-        CommandLoad(count: min(count, other.count), bytes: min(bytes, other.bytes))
-    }
-
     var half: CommandLoad { CommandLoad(count: count / 2, bytes: bytes / 2) }
 
     func fits(in bound: CommandLoad) -> Bool { count <= bound.count && bytes <= bound.bytes }
-
-    /// How many of the commands fit into this; at least one, whose turn comes when it fits.
-    func holds(_ commands: ArraySlice<RedisCommand>) -> Int {
-        var left = bytes
-        let many = commands.prefix(count).prefix { command in
-            left -= command.size
-            return left >= 0
-        }
-        return max(1, many.count)
-    }
 }
 
 /// Commands that were sent together and whose caller waits for all replies.

@@ -205,7 +205,7 @@ extension RedisConnection {
         defer { isShakingHands = false }
         do throws(RedisError) {
             let commands = handshake.commands
-            replies = try await exchange(commands, CommandLoad(commands), as: .handshake)
+            replies = try await exchange(commands, CommandLoad(commands[...]), as: .handshake)
         } catch {
             reset("handshake failed")
             guard case .timeout = error else { throw error }

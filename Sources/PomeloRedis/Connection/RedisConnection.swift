@@ -30,9 +30,9 @@ public import PomeloUV
     private let observers = RedisObservers()
     private var pending = PendingCommands()
     private var sweep: TimerID?
-    /// How many long batches are under way.
-    private var batchesInParts = 0
-    private var digests: [String: String] = [:]
+    private var line = WaitingLine()
+    private var ticket = 0
+    private var scripts = KnownScripts()
 
     // The life of the connection: RedisConnection+Lifecycle.swift.
     var phase = Phase.idle
@@ -87,56 +87,108 @@ public import PomeloUV
 
     /// Sends commands together, in the order of the calls; those of others do not come between.
     ///
+    /// What finds no room among the commands that wait for their replies waits in a line, within the command timeout.
     /// A batch that is more than half of what may wait is sent in parts, each when the one before is answered; between
-    /// them others may come, and each has the command timeout, the wait for room included. A transaction is never cut.
+    /// them others may come, and each has the command timeout. A transaction is never cut.
     ///
     /// - Complexity: one round trip; one a part.
     /// - Throws: `RedisError`: `.connection` when there is none or it broke, `.timeout`, `.overloaded`, `.closed`,
     ///   `.protocolError`; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        let load = CommandLoad(commands)
+        let load = CommandLoad(commands[...])
         if load.fits(in: bounds.half) || commands.first?.name == "MULTI" {
             return try await exchange(commands, load)
         }
-        return try await pipelineInParts(commands)
+        return try await inParts(WireBatch(commands.map { .command($0) }) { _ in nil })
     }
 
-    private func pipelineInParts(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        let limit = configuration.commandTimeout
-        var replies: [RedisReply] = []
-        replies.reserveCapacity(commands.count)
-        var deadline = clock.deadline(after: limit)
-        batchesInParts += 1
-        defer { batchesInParts -= 1 }
-        while replies.count < commands.count {
-            let rest = commands[replies.count...]
-            // What others leave, so that they and the batch go on side by side.
-            let room = bounds.half.half.least(bounds - waiting)
-            let part = Array(rest.prefix(room.holds(rest)))
-            do throws(RedisError) {
-                replies += try await exchange(part, CommandLoad(part), as: .part)
-                deadline = clock.deadline(after: limit)
-            } catch .overloaded where clock.now < deadline && !Task.isCancelled {
-                // Its turn comes: nobody else takes the room that is kept for parts.
-                await clock.sleep(for: .milliseconds(5))
-            } catch {
-                throw replies.isEmpty ? error : error.afterOthers
-            }
+    /// Sends the steps together, as `pipeline` does.
+    ///
+    /// - Complexity: one round trip; one more when the server has forgotten a script, which runs behind the others then.
+    /// - Throws: as `pipeline`.
+    public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        try await execute(steps, asking: false)
+    }
+
+    /// Sends the commands between MULTI and EXEC.
+    ///
+    /// - Throws: `.reply` when the server refused a command before executing any.
+    public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if commands.isEmpty { return [] }
+        let reply = try await execute([.transaction(commands)]).first?.get()
+        guard let results = reply?.array else { throw .protocolError("EXEC without results") }
+        return results
+    }
+
+    /// Calls a script by its digest, or by its text when the server does not know it yet.
+    ///
+    /// - Complexity: one round trip; one more when the server has forgotten it.
+    /// - Throws: `RedisError`; an error of the script as `.reply`.
+    public func run(
+        _ script: RedisScript, keys: [String], args: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        let replies = try await execute([.script(script, keys: keys, args: args)])
+        guard let reply = replies.first else { throw .protocolError("no reply") }
+        return try reply.get()
+    }
+
+    /// Sends the steps together; with `asking`, to a node that a slot is on its way to.
+    func execute(_ steps: [RedisStep], asking: Bool) async throws(RedisError) -> [RedisReply] {
+        if steps.isEmpty { return [] }
+        let batch = WireBatch(steps, asking: asking) { scripts.knownDigest(of: $0) }
+        var replies = batch.replies(try await inParts(batch))
+        scripts.note(steps)
+        let forgotten = replies.indices.filter { replies[$0].errorCode == "NOSCRIPT" && steps[$0].isScript }
+        if forgotten.isEmpty { return replies }
+        let again = WireBatch(forgotten.map { steps[$0] }, asking: asking) { _ in nil }
+        do throws(RedisError) {
+            for (index, reply) in zip(forgotten, again.replies(try await inParts(again))) { replies[index] = reply }
+        } catch {
+            throw steps.count == forgotten.count ? error : error.afterOthers
         }
         return replies
     }
 
-    /// Why commands are sent, which decides how much may wait before them.
+    private func inParts(_ batch: WireBatch) async throws(RedisError) -> [RedisReply] {
+        let load = CommandLoad(batch.commands[...])
+        if load.fits(in: bounds.half) || batch.lengths.count == 1 { return try await exchange(batch.commands, load) }
+        var replies: [RedisReply] = []
+        replies.reserveCapacity(batch.commands.count)
+        var step = 0
+        while step < batch.lengths.count {
+            let many = batch.steps(from: step, at: replies.count, within: bounds.half.half)
+            let length = batch.lengths[step..<(step + many)].reduce(0, +)
+            let part = batch.commands[replies.count..<(replies.count + length)]
+            do throws(RedisError) {
+                replies += try await exchange(Array(part), CommandLoad(part), as: step == 0 ? .caller : .part)
+            } catch {
+                throw replies.isEmpty ? error : error.afterOthers
+            }
+            step += many
+        }
+        return replies
+    }
+
+    /// Why commands are sent: a handshake goes before everybody, and the later parts of a batch may always wait.
     enum Purpose { case caller, part, handshake }
 
     func exchange(
         _ commands: [RedisCommand], _ load: CommandLoad, as purpose: Purpose = .caller
     ) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
+        ticket &+= 1
+        let ticket = ticket
         // REENTRANCY: a task without executor preference may be suspended before the body of the continuation runs,
         // so all is decided in there.
-        let outcome = await withCheckedContinuation { waiter in
-            dispatch(commands, load, purpose, waiter)
+        let outcome: PendingBatch.Outcome
+        if line.isEmpty && hasRoom(for: load) {
+            outcome = await withCheckedContinuation { dispatch(commands, load, purpose, ticket, $0) }
+        } else {
+            outcome = await withTaskCancellationHandler {
+                await withCheckedContinuation { dispatch(commands, load, purpose, ticket, $0) }
+            } onCancel: {
+                Loop.spawn { self.line.fail(ticket, self.overload(load)) }
+            }
         }
         var replies = try outcome.get()
         // Redis does not always name the command that a user has no right to.
@@ -154,65 +206,56 @@ public import PomeloUV
 
     private var waiting: CommandLoad { CommandLoad(count: pending.count, bytes: pending.bytes) }
 
-    private func refusal(of load: CommandLoad, _ purpose: Purpose) -> RedisError? {
+    /// What cannot be cut may be longer than the bound: it passes while at most half of that waits.
+    private func hasRoom(for load: CommandLoad) -> Bool {
+        (waiting + load).fits(in: bounds) || !load.fits(in: bounds.half) && waiting.fits(in: bounds.half)
+    }
+
+    private func overload(_ load: CommandLoad) -> RedisError {
+        waiting.count + load.count > bounds.count
+            ? .overloaded(limit: bounds.count) : .overloaded(limit: bounds.bytes, key: "maxPendingBytes")
+    }
+
+    private func refusal(_ purpose: Purpose) -> RedisError? {
         if phase != .running { return .closed }
         if !isUp, purpose != .handshake { return away }
-        if end != nil { return loss(maybeExecuted: false) }
-        // While batches go on in parts, a quarter is kept for them: others would fill each place as it becomes free.
-        let isKept = batchesInParts > 0 && purpose == .caller
-        let bounds = isKept ? self.bounds - self.bounds.half.half : self.bounds
-        // What cannot be cut may be longer than the bound: it passes while at most half of that waits.
-        if (waiting + load).fits(in: bounds) || !load.fits(in: bounds.half) && waiting.fits(in: bounds.half) {
-            return nil
-        }
-        return waiting.count + load.count > bounds.count
-            ? .overloaded(limit: self.bounds.count)
-            : .overloaded(limit: self.bounds.bytes, key: "maxPendingBytes")
+        return end != nil ? loss(maybeExecuted: false) : nil
     }
 
     private func dispatch(
-        _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose,
+        _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose, _ ticket: Int,
         _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
     ) {
-        if let refusal = refusal(of: load, purpose) {
-            return waiter.resume(returning: .failure(refusal))
-        }
-        guard let socket else { return waiter.resume(returning: .failure(away)) }
+        if let refusal = refusal(purpose) { return waiter.resume(returning: .failure(refusal)) }
         let deadline = clock.deadline(after: configuration.commandTimeout)
+        if purpose == .handshake || line.isEmpty && hasRoom(for: load) {
+            return transmit(commands, load, deadline, waiter)
+        }
+        // As much may wait for room as for replies.
+        guard purpose == .part || line.isEmpty || (line.load + load).fits(in: bounds) else {
+            return waiter.resume(returning: .failure(overload(load)))
+        }
+        line.append(WaitingBatch(ticket, commands, load, deadline: deadline, waiter))
+        if sweep == nil { armSweep(at: deadline) }
+    }
+
+    private func transmit(
+        _ commands: [RedisCommand], _ load: CommandLoad, _ deadline: UInt64,
+        _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
+    ) {
+        guard let socket else { return waiter.resume(returning: .failure(away)) }
         pending.append(
             PendingBatch(load, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
         for command in commands { socket.send(command) }
         if sweep == nil { armSweep(at: deadline) }
     }
 
-    /// Calls a script by the digest the server gave for it, or by its text when the server has forgotten it.
-    ///
-    /// - Complexity: one round trip; one more for the first call of a script, and for one that was forgotten.
-    /// - Throws: `RedisError`; an error of the script as `.reply`.
-    public func run(
-        _ script: RedisScript, keys: [String], args: [RedisArgument]
-    ) async throws(RedisError) -> RedisReply {
-        let digest = try await digest(of: script)
-        let rest = [RedisArgument.number(keys.count)] + keys.map(RedisArgument.text) + args
-        let called = try await pipeline([RedisCommand("EVALSHA", arguments: [.text(digest)] + rest)])
-        guard var reply = called.first else { throw .protocolError("no reply") }
-        if reply.errorCode == "NOSCRIPT" {
-            // A new or flushed server; EVAL also makes it remember.
-            let again = try await pipeline([RedisCommand("EVAL", arguments: [.text(script.source)] + rest)])
-            guard let answer = again.first else { throw .protocolError("no reply") }
-            reply = answer
+    /// Sends those at the head of the line for which there is room by now.
+    private func admit() {
+        while let next = line.first, hasRoom(for: next.load) {
+            let batch = line.removeFirst()
+            if let waiter = batch.waiter { transmit(batch.commands, batch.load, batch.deadline, waiter) }
         }
-        if let text = reply.errorText { throw .reply("\(text) (\(script.place(of: text)))") }
-        return reply
-    }
-
-    private func digest(of script: RedisScript) async throws(RedisError) -> String {
-        if let known = digests[script.source] { return known }
-        guard let digest = try await send(RedisCommand("SCRIPT", "LOAD", script.source)).string else {
-            throw .protocolError("SCRIPT LOAD without a digest")
-        }
-        digests[script.source] = digest
-        return digest
     }
 
     // MARK: observers
@@ -226,6 +269,7 @@ public import PomeloUV
 
     func becameUp(reconnected: Bool) {
         isUp = true
+        scripts.forget()
         observers.tell(.up(runID: runID, reconnected: reconnected))
     }
 
@@ -253,10 +297,11 @@ public import PomeloUV
     private func expire(_ due: UInt64) {
         sweep = nil
         let milliseconds = Int(configuration.commandTimeout.clampedMilliseconds)
+        line.expire(now: due, overload(line.load))
         if pending.expire(now: due, .timeout(milliseconds: milliseconds)) {
             reset("no answer for \(milliseconds) ms")
         }
-        if let next = pending.nextDeadline { armSweep(at: next) }
+        if let next = [pending.nextDeadline, line.nextDeadline].compactMap({ $0 }).min() { armSweep(at: next) }
     }
 
     /// Gives this connection up and makes a new one; commands without a reply fail.
@@ -280,6 +325,7 @@ public import PomeloUV
         isUp = false
         disarmSweep()
         pending.failAll(loss(maybeExecuted: true))
+        line.failAll(loss(maybeExecuted: false))
         losing?.resume()
         losing = nil
     }
@@ -292,7 +338,8 @@ extension RedisConnection: RedisSocketOwner {
             let text = reply.errorText ?? "a reply to nothing"
             return reset(text, reply.errorText == nil ? .malformed : .network)
         }
-        if pending.count == 0 { disarmSweep() }
+        if !line.isEmpty { admit() }
+        if pending.count == 0, line.isEmpty { disarmSweep() }
         // The server has become a replica, or has lost its data: only a new connection can reach its successor. A
         // handshake judges for itself.
         if isUp, let code = reply.errorCode, RedisError.lostServer.contains(Text(code)) {

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+
+/// Steps as one connection sends them, and how their replies are put together again.
+///
+/// ```
+/// command       [ASKING] command                          its reply
+/// script        [ASKING] EVALSHA, or EVAL with the text   its reply
+/// transaction   [ASKING] MULTI commands EXEC              an array, or the error that kept it from being executed
+/// ```
+struct WireBatch {
+    /// The commands of all steps, in order.
+    private(set) var commands: [RedisCommand] = []
+    /// How many commands each step has.
+    private(set) var lengths: [Int] = []
+    private let steps: [RedisStep]
+
+    /// `digest` gives the digest of a script that the server knows; the text of any other is sent. With `asking` a node
+    /// of a cluster takes what belongs to a slot that is still on its way to it.
+    init(_ steps: [RedisStep], asking: Bool = false, digest: (RedisScript) -> String?) {
+        self.steps = steps
+        commands.reserveCapacity(steps.count)
+        for step in steps {
+            let before = commands.count
+            if asking { commands.append(RedisCommand("ASKING")) }
+            switch step {
+            case .command(let command):
+                commands.append(command)
+            case .script(let script, let keys, let args):
+                let rest = [RedisArgument.number(keys.count)] + keys.map(RedisArgument.text) + args
+                let known = digest(script)
+                commands.append(
+                    known.map { RedisCommand("EVALSHA", arguments: [.text($0)] + rest) }
+                        ?? RedisCommand("EVAL", arguments: [.text(script.source)] + rest))
+            case .transaction(let inner):
+                commands += [RedisCommand("MULTI")] + inner + [RedisCommand("EXEC")]
+            }
+            lengths.append(commands.count - before)
+        }
+    }
+
+    /// How many steps from `start` on fit into a bound together; at least one, whose turn comes when it fits.
+    func steps(from start: Int, at command: Int, within bound: CommandLoad) -> Int {
+        var load = CommandLoad(count: 0, bytes: 0)
+        var at = command
+        var many = 0
+        while start + many < lengths.count {
+            let end = at + lengths[start + many]
+            load = load + CommandLoad(commands[at..<end])
+            guard many == 0 || load.fits(in: bound) else { break }
+            at = end
+            many += 1
+        }
+        return many
+    }
+
+    /// One reply a step, of all the commands' replies.
+    func replies(_ raw: [RedisReply]) -> [RedisReply] {
+        if raw.count == steps.count { return zip(steps, raw).map(Self.named) }
+        var at = 0
+        return zip(steps, lengths).map { step, length in
+            let own = raw[at..<(at + length)]
+            at += length
+            guard let last = own.last else { return .error("no reply") }
+            if case .transaction = step { return Self.outcome(of: own, last) }
+            return Self.named(step, last)
+        }
+    }
+
+    /// An aborted transaction says in EXEC's place only that it was; the reason stands before.
+    private static func outcome(of replies: ArraySlice<RedisReply>, _ last: RedisReply) -> RedisReply {
+        guard last.errorText != nil else { return last }
+        return replies.first { $0.errorText != nil } ?? last
+    }
+
+    private static func named(_ step: RedisStep, _ reply: RedisReply) -> RedisReply {
+        guard case .script(let script, _, _) = step, let text = reply.errorText, reply.errorCode != "NOSCRIPT",
+            Redirection(text) == nil
+        else { return reply }
+        return .error("\(text) (\(script.place(of: text)))")
+    }
+}
