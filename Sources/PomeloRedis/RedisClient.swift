@@ -3,21 +3,22 @@ public import Logging
 public import PomeloLoop
 public import PomeloUV
 
-/// A server's access to Redis: one connection for commands, one for control, one for messages when first needed.
+/// A server's access to Redis: one connection for commands, one for control, one for messages when first needed; to a
+/// cluster one for commands and one for control to each of its primaries.
 ///
 /// The control connection carries leases and nothing else, so that they never wait behind commands of users.
 @Loop public final class RedisClient: RedisPort, RedisMessages {
     /// Where Redis is.
     public let configuration: RedisConfiguration
     /// The connection for leases.
-    public var control: any RedisPort { controlConnection }
+    public var control: any RedisPort { controlRoute }
     /// Told the channels on which messages may have been missed, once they are subscribed again.
     public var onGap: (@Loop ([String]) -> Void)? {
         didSet { subscriptions.onGap = onGap }
     }
 
-    private let data: RedisConnection
-    private let controlConnection: RedisConnection
+    private let data: any RedisRoute
+    private let controlRoute: any RedisRoute
     private let subscriptions: RedisSubscriptions
 
     /// Does nothing until `start`; `name` is shown by `CLIENT LIST`.
@@ -26,12 +27,26 @@ public import PomeloUV
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
         self.configuration = configuration
-        func connection(_ suffix: String) -> RedisConnection {
-            RedisConnection(configuration, name: name + suffix, resolver: resolver, random: random, logger: logger)
+        func connection(_ suffix: String, _ locator: any RedisLocator) -> RedisConnection {
+            RedisConnection(
+                configuration, locator: locator, name: name + suffix, resolver: resolver, random: random,
+                logger: logger, clock: SystemClock.shared)
         }
-        data = connection("")
-        controlConnection = connection(":control")
-        subscriptions = RedisSubscriptions(connection(":messages"))
+        if case .cluster(let seeds) = configuration.topology {
+            func route(_ suffix: String) -> RedisClusterPort {
+                RedisClusterPort(
+                    configuration, seeds: seeds, name: name + suffix, resolver: resolver, random: random,
+                    logger: logger)
+            }
+            let port = route("")
+            (data, controlRoute) = (port, route(":control"))
+            let any = RotatingLocator("redis: \(configuration.topology)", .anyClusterNode) { port.places }
+            subscriptions = RedisSubscriptions(connection(":messages", any))
+        } else {
+            data = connection("", configuration.topology.locator())
+            controlRoute = connection(":control", configuration.topology.locator())
+            subscriptions = RedisSubscriptions(connection(":messages", configuration.topology.locator()))
+        }
         if !configuration.ignoredKeys.isEmpty {
             logger.warning(
                 "redis options that have no effect here", metadata: ["redis.keys": "\(configuration.ignoredKeys)"])
@@ -46,11 +61,9 @@ public import PomeloUV
     public func start(within patience: Duration? = nil) async throws(RedisError) {
         let clock = SystemClock.shared
         let deadline = clock.deadline(after: patience ?? configuration.startTimeout)
-        controlConnection.startInBackground()
+        controlRoute.startInBackground()
         do throws(RedisError) {
-            for connection in [data, controlConnection] {
-                try await connection.start(within: clock.left(until: deadline))
-            }
+            for route in [data, controlRoute] { try await route.start(within: clock.left(until: deadline)) }
         } catch {
             await stop()
             throw error
@@ -61,7 +74,7 @@ public import PomeloUV
     public func stop() async {
         await subscriptions.stop()
         await data.stop()
-        await controlConnection.stop()
+        await controlRoute.stop()
     }
 
     // MARK: RedisPort, on the data connection
@@ -103,6 +116,11 @@ public import PomeloUV
     ) async throws(RedisError) -> RedisReply {
         try await data.run(script, keys: keys, args: args)
     }
+
+    /// Whether keys are divided into slots: those of one script or transaction must share one.
+    public var isCluster: Bool { data.isCluster }
+    /// The servers that have a part of the keys each.
+    public var nodes: [any RedisPort] { data.nodes }
 
     /// Calls back at every `up` and `down` of the connection for commands.
     @discardableResult

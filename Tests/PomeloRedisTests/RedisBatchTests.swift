@@ -135,7 +135,9 @@ extension WithRedis {
 
         @Test @Loop func slotsAreThoseOfTheServer() async throws {
             #expect(KeySlot(of: "123456789").number == 0x31C3)
-            let keys = ["foo{}{bar}", "foo{{bar}}zap", "foo{bar}{zap}", "{user1000}.following", "{", "}", "{}", "a{b", ""]
+            let keys = [
+                "foo{}{bar}", "foo{{bar}}zap", "foo{bar}{zap}", "{user1000}.following", "{", "}", "{}", "a{b", "",
+            ]
             let random = RandomSource(seed: 5)
             let letters = ["a", "b", "{", "}", "é", "\u{0}"]
             let more = (0..<500).map { _ in

@@ -106,7 +106,10 @@ import Testing
 
     @Test func handshakeSaysOnlyWhatIsConfigured() {
         var configuration = RedisConfiguration()
-        #expect(RedisHandshake(configuration, at: place, name: "n").commands.map(\.name) == ["CLIENT", "PING", "ROLE", "INFO"])
+        #expect(
+            RedisHandshake(configuration, at: place, name: "n").commands.map(\.name) == [
+                "CLIENT", "PING", "ROLE", "INFO",
+            ])
         configuration.password = "p"
         configuration.db = 3
         let commands = RedisHandshake(configuration, at: place, name: "n").commands

@@ -13,6 +13,8 @@ public enum RedisError: Error, Sendable, Equatable {
     case protocolError(String)
     /// As many commands, or bytes of commands, as the configuration allows wait for their replies; `key` names which.
     case overloaded(limit: Int, key: String = "maxPendingCommands")
+    /// It cannot be sent in this way; nothing was.
+    case refused(String)
     /// The client was not started, or has been stopped.
     case closed
 
@@ -23,7 +25,7 @@ public enum RedisError: Error, Sendable, Equatable {
         switch self {
         case .connection(_, let maybe): maybe
         case .timeout, .protocolError: true
-        case .reply, .overloaded, .closed: false
+        case .reply, .overloaded, .refused, .closed: false
         }
     }
 }
@@ -37,6 +39,7 @@ extension RedisError: CustomStringConvertible {
         case .reply(let text): text.isEmpty ? "an error without a text" : text
         case .protocolError(let text): "unexpected reply from redis: \(text)"
         case .overloaded(let limit, let key): "redis commands are waiting, \(limit) and no more may (key \"\(key)\")"
+        case .refused(let text): "not sent to redis: \(text)"
         case .closed: "the redis client is not running; it starts with its component, after beforeStartup"
         }
     }
@@ -61,7 +64,7 @@ extension RedisError {
     var asNotSent: RedisError? {
         switch self {
         case .connection(let text, _), .reply(let text), .protocolError(let text): .connection(text)
-        case .timeout, .overloaded, .closed: nil
+        case .timeout, .overloaded, .refused, .closed: nil
         }
     }
 
@@ -73,6 +76,7 @@ extension RedisError {
         // Alone it says that nothing was executed.
         case .overloaded: .connection("redis had no room for the rest of a batch: \(self)", maybeExecuted: true)
         case .timeout, .reply, .protocolError: self
+        case .refused(let text): .connection("a part of a batch was refused: \(text)", maybeExecuted: true)
         }
     }
 }

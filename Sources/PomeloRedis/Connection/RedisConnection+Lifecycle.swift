@@ -199,7 +199,7 @@ extension RedisConnection {
 
     private func shakeHands(at address: SocketAddress) async throws(RedisError) {
         let handshake = RedisHandshake(
-            configuration, at: address, name: name, allowsClusterNodes: locator.allowsClusterNodes)
+            configuration, at: address, name: name, role: locator.role)
         let replies: [RedisReply]
         isShakingHands = true
         defer { isShakingHands = false }

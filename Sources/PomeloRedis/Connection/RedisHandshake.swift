@@ -23,12 +23,12 @@ struct RedisHandshake {
     static let leastVersion = (major: 5, minor: 0)
 
     private let place: String
-    private let allowsClusterNodes: Bool
+    private let role: RedisRole
     private var steps: [(step: Step, command: RedisCommand)] = []
 
-    init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, allowsClusterNodes: Bool = false) {
+    init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, role: RedisRole = .primary) {
         self.place = "redis at \(place)"
-        self.allowsClusterNodes = allowsClusterNodes
+        self.role = role
         if let username = configuration.username {
             steps.append((.auth, RedisCommand("AUTH", username, configuration.password ?? "")))
         } else if let password = configuration.password {
@@ -50,7 +50,7 @@ struct RedisHandshake {
             if let text = reply.errorText, let verdict = judge(text, step) { return verdict }
             if reply.errorCode == "NOPERM" { refused.append(command.name) }
             switch step {
-            case .role where reply.array?.first?.string == "slave":
+            case .role where reply.array?.first?.string == "slave" && role != .anyClusterNode:
                 return .unready("\(place) is a read-only replica")
             case .info:
                 let info = reply.string ?? ""
@@ -65,10 +65,13 @@ struct RedisHandshake {
 
     /// Why the server that says this of itself cannot be used; nil when it can, or says nothing.
     private func objection(to info: String) -> String? {
-        switch Self.field("redis_mode", in: info) {
-        case "sentinel": return "is a Redis Sentinel, not a server with data: begin its address with redis+sentinel://"
-        case "cluster" where !allowsClusterNodes:
-            return "is a node of a Redis Cluster: begin its address with redis+cluster://"
+        switch (Self.field("redis_mode", in: info), role) {
+        case ("sentinel", _):
+            return "is a Redis Sentinel, not a server with data: an address of Sentinel begins with redis+sentinel://"
+        case ("cluster", .primary):
+            return "is a node of a Redis Cluster: an address of one begins with redis+cluster://"
+        case ("standalone", .clusterPrimary), ("standalone", .anyClusterNode):
+            return "is no node of a Redis Cluster: its address begins with redis://"
         default: break
         }
         guard let version = Self.field("redis_version", in: info) else { return nil }

@@ -5,8 +5,8 @@ import PomeloLoop
 @Loop protocol RedisLocator: AnyObject {
     /// What the connection is to, for messages of a time when no server is known yet.
     var description: String { get }
-    /// Whether a node of a Redis Cluster may be at the place.
-    var allowsClusterNodes: Bool { get }
+    /// What must be found at the place.
+    var role: RedisRole { get }
 
     /// Finds the place; takes no longer than the connect timeout.
     ///
@@ -16,19 +16,51 @@ import PomeloLoop
     func wasWrong(about place: SocketAddress)
 }
 
+/// What a server must be, to be of use to a connection.
+enum RedisRole {
+    /// A primary with all the data.
+    case primary
+    /// A primary of a Redis Cluster.
+    case clusterPrimary
+    /// A node of a Redis Cluster, whichever.
+    case anyClusterNode
+}
+
 /// One server, always at the same place.
 @Loop final class FixedLocator: RedisLocator {
-    let allowsClusterNodes: Bool
+    let role: RedisRole
     private let place: SocketAddress
 
-    init(_ place: SocketAddress, allowsClusterNodes: Bool = false) {
+    init(_ place: SocketAddress, _ role: RedisRole = .primary) {
         self.place = place
-        self.allowsClusterNodes = allowsClusterNodes
+        self.role = role
     }
 
     var description: String { "redis at \(place)" }
     func locate() async throws(RedisError) -> SocketAddress { place }
     func wasWrong(about place: SocketAddress) {}
+}
+
+/// Any of several servers, the next one after each that was of no use.
+@Loop final class RotatingLocator: RedisLocator {
+    let role: RedisRole
+    let description: String
+    private let places: @Loop () -> [SocketAddress]
+    private var turn = 0
+
+    init(_ description: String, _ role: RedisRole, _ places: @escaping @Loop () -> [SocketAddress]) {
+        self.description = description
+        self.role = role
+        self.places = places
+    }
+
+    func locate() async throws(RedisError) -> SocketAddress {
+        let places = places()
+        guard !places.isEmpty else { throw .connection("\(description): no place is known") }
+        return places[turn % places.count]
+    }
+
+    func wasWrong(about place: SocketAddress) { turn &+= 1 }
 }
 
 extension RedisTopology {
@@ -37,7 +69,7 @@ extension RedisTopology {
         switch self {
         case .standalone(let place): FixedLocator(place)
         case .sentinel: FixedLocator(firstPlace)
-        case .cluster: FixedLocator(firstPlace, allowsClusterNodes: true)
+        case .cluster: FixedLocator(firstPlace, .clusterPrimary)
         }
     }
 }

@@ -14,8 +14,9 @@ struct WireBatch {
     private(set) var lengths: [Int] = []
     private let steps: [RedisStep]
 
-    /// `digest` gives the digest of a script that the server knows; the text of any other is sent. With `asking` a node
-    /// of a cluster takes what belongs to a slot that is still on its way to it.
+    /// Of a script that the server knows, `digest` gives the digest; the text of any other is sent.
+    ///
+    /// With `asking` a node of a cluster takes what belongs to a slot that is still on its way to it.
     init(_ steps: [RedisStep], asking: Bool = false, digest: (RedisScript) -> String?) {
         self.steps = steps
         commands.reserveCapacity(steps.count)

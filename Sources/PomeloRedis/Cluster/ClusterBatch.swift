@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+
+/// A batch on its way through a cluster: which steps have their reply, and where the others go next.
+///
+/// The steps of one slot keep their order: they go to one node together, and what it sends elsewhere goes there
+/// together.
+struct ClusterBatch {
+    /// Where a step goes next.
+    private enum Target {
+        /// To the node that has the slot.
+        case slot
+        /// To the node that said so, once.
+        case place(SocketAddress, asking: Bool)
+    }
+
+    /// Steps that go to one node together.
+    struct Part {
+        let place: SocketAddress
+        let asking: Bool
+        var indices: [Int]
+    }
+
+    private struct Item {
+        /// Nil for a step without a key, which any node can answer.
+        let slot: KeySlot?
+        var target = Target.slot
+        var redirections = 0
+        /// Why it was not executed the last time.
+        var refusal: RedisReply?
+        var reply: RedisReply?
+    }
+
+    /// More redirections of one step than this are not followed.
+    static let maxRedirections = 5
+
+    let steps: [RedisStep]
+    private var items: [Item]
+    /// How many have no reply yet.
+    private(set) var open: Int
+    /// Whether some have a reply, so that the batch is executed in part if it fails now.
+    var isBegun: Bool { open < steps.count }
+
+    /// - Throws: `.refused` when the keys of a step are in two slots, or it can be sent to a cluster in no such way.
+    init(_ steps: [RedisStep]) throws(RedisError) {
+        self.steps = steps
+        items = []
+        items.reserveCapacity(steps.count)
+        for step in steps { items.append(Item(slot: try Self.slot(of: step))) }
+        open = steps.count
+    }
+
+    /// The slot that all keys of a step share.
+    static func slot(of step: RedisStep) throws(RedisError) -> KeySlot? {
+        switch step {
+        case .command(let command): try check(command)
+        case .transaction(let commands): for command in commands { try check(command) }
+        case .script: break
+        }
+        guard let keys = step.keys else {
+            throw .refused("\(step.title) is not known here: say which of its arguments are keys (keyPositions)")
+        }
+        guard let first = keys.first else { return nil }
+        let slot = KeySlot(of: first.utf8)
+        for key in keys.dropFirst() where KeySlot(of: key.utf8) != slot {
+            throw .refused(
+                "\(step.title): \(text(first)) and \(text(key)) are in two slots of the cluster; what they have in"
+                    + " common can stand in { }")
+        }
+        return slot
+    }
+
+    private static func text(_ key: RedisArgument) -> String {
+        "\"\(String(decoding: key.utf8.prefix(128), as: UTF8.self))\""
+    }
+
+    private static let ofOneNode: Set = [
+        "SCAN", "KEYS", "RANDOMKEY", "DBSIZE", "FLUSHALL", "FLUSHDB", "SWAPDB", "SAVE", "BGSAVE", "BGREWRITEAOF",
+        "SHUTDOWN", "WAIT",
+    ]
+    private static let ofOneConnection: Set = [
+        "MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "SELECT", "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE",
+        "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE", "MONITOR", "ASKING", "READONLY", "READWRITE", "RESET", "QUIT",
+    ]
+
+    private static func check(_ command: RedisCommand) throws(RedisError) {
+        let name = command.name.uppercased()
+        if ofOneNode.contains(name) { throw .refused("\(name) reaches one node only: send it to each of `nodes`") }
+        if ofOneConnection.contains(name) {
+            throw .refused("\(name) changes one connection: a cluster has several")
+        }
+    }
+
+    // MARK: where to
+
+    /// What is to be sent now, by node; `homeless` have no node at the moment.
+    func parts(_ map: SlotMap, anyPlace: SocketAddress?) -> (parts: [Part], homeless: [Int]) {
+        var parts: [Part] = []
+        var homeless: [Int] = []
+        // Commands without a key go where others of the batch go: TIME is meant for the clock of the keys beside it.
+        let company = items.lazy.compactMap { $0.slot.flatMap { map[$0] } }.first ?? anyPlace
+        for index in items.indices where items[index].reply == nil {
+            let (place, asking) = place(of: items[index], map, company)
+            guard let place else {
+                homeless.append(index)
+                continue
+            }
+            if let at = parts.firstIndex(where: { $0.place == place && $0.asking == asking }) {
+                parts[at].indices.append(index)
+            } else {
+                parts.append(Part(place: place, asking: asking, indices: [index]))
+            }
+        }
+        return (parts, homeless)
+    }
+
+    private func place(of item: Item, _ map: SlotMap, _ company: SocketAddress?) -> (SocketAddress?, Bool) {
+        switch item.target {
+        case .place(let place, let asking): (place, asking)
+        case .slot: (item.slot.map { map[$0] } ?? company, false)
+        }
+    }
+
+    // MARK: what came back
+
+    /// What the replies of one part ask for.
+    struct Turn {
+        var moved: [(KeySlot, SocketAddress)] = []
+        /// Some must wait a moment before they are sent again.
+        var pauses = false
+    }
+
+    /// Takes the replies of a part, in its order.
+    mutating func take(_ replies: [RedisReply], of part: Part) -> Turn {
+        var turn = Turn()
+        for (index, reply) in zip(part.indices, replies) {
+            guard let text = reply.errorText, let redirection = Redirection(text),
+                items[index].redirections < Self.maxRedirections
+            else {
+                settle(index, reply)
+                continue
+            }
+            items[index].target = .slot
+            switch redirection {
+            case .moved(let slot, let said):
+                let place = Redirection.resolved(said, saidBy: part.place)
+                items[index].redirections += 1
+                items[index].target = .place(place, asking: false)
+                if turn.moved.last?.0 != slot { turn.moved.append((slot, place)) }
+            case .ask(_, let said):
+                items[index].redirections += 1
+                items[index].target = .place(Redirection.resolved(said, saidBy: part.place), asking: true)
+            case .tryAgain, .down:
+                items[index].refusal = reply
+                turn.pauses = true
+            }
+        }
+        return turn
+    }
+
+    /// Sends a part that did not arrive to whoever has its slots by then.
+    mutating func retry(_ indices: [Int]) {
+        for index in indices { items[index].target = .slot }
+    }
+
+    /// Gives what is left the words with which it was refused the last time; returns false when some has none.
+    mutating func giveUp() -> Bool {
+        guard items.allSatisfy({ $0.reply != nil || $0.refusal != nil }) else { return false }
+        for index in items.indices where items[index].reply == nil { settle(index, items[index].refusal ?? .null) }
+        return true
+    }
+
+    private mutating func settle(_ index: Int, _ reply: RedisReply) {
+        items[index].reply = reply
+        open -= 1
+    }
+
+    /// All replies, in the order of the steps.
+    var replies: [RedisReply] { items.map { $0.reply ?? .error("no reply") } }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloLoop
+import PomeloUV
+
+/// Access to all primaries of a Redis Cluster as to one server.
+///
+/// A batch is divided by node, sent to all of them at once, and put together again in its order. Redirections are
+/// followed; what a node did not execute is sent again within the command timeout, what it may have executed never.
+///
+/// - Guarantee: steps of one slot are executed in the order of the batch, except behind one that was answered TRYAGAIN,
+///   and where a slot comes back to a node in the middle of the batch.
+/// - Source: Redis Cluster specification, https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/.
+@Loop final class RedisClusterPort: RedisRoute {
+    let configuration: RedisConfiguration
+    private let nodesOfCluster: ClusterNodes
+    private let clock: any LoopClock
+    private let random: RandomSource
+    private let observers = RedisObservers()
+    private var starters: [RedisStarter] = []
+    private var phase = Phase.idle
+    private var wasUp = false
+    private(set) var isUp = false
+    private(set) var runID = ""
+
+    private enum Phase { case idle, running, stopped }
+
+    init(
+        _ configuration: RedisConfiguration, seeds: [SocketAddress], name: String, resolver: Resolver,
+        random: RandomSource, logger: Logger, clock: any LoopClock = SystemClock.shared
+    ) {
+        self.configuration = configuration
+        self.clock = clock
+        self.random = random
+        nodesOfCluster = ClusterNodes(configuration, seeds: seeds, clock: clock, logger: logger) { place, isProbe in
+            RedisConnection(
+                configuration, locator: FixedLocator(place, isProbe ? .anyClusterNode : .clusterPrimary),
+                name: isProbe ? "\(name):slots" : name, resolver: resolver, random: random, logger: logger,
+                clock: clock)
+        }
+        nodesOfCluster.onChange = { [weak self] in self?.changed() }
+    }
+
+    /// Where some node of the cluster might be.
+    var places: [SocketAddress] { nodesOfCluster.places }
+    var isCluster: Bool { true }
+    var nodes: [any RedisPort] { nodesOfCluster.primaries }
+
+    @discardableResult
+    func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { observers.add(handler) }
+    func unobserve(_ observation: RedisObservation) { observers.remove(observation) }
+
+    // MARK: life
+
+    func startInBackground() {
+        guard phase == .idle else { return }
+        phase = .running
+        nodesOfCluster.markStale()
+    }
+
+    func start(within patience: Duration?) async throws(RedisError) {
+        startInBackground()
+        let starter = RedisStarter(deadline: clock.deadline(after: patience ?? configuration.startTimeout))
+        let failure = await withTaskCancellationHandler {
+            begin(starter)
+            return await starter.outcome.wait()
+        } onCancel: {
+            Loop.spawn { self.tell(starter, .closed) }
+        }
+        guard let failure else { return }
+        await stop()
+        throw failure
+    }
+
+    private func begin(_ starter: RedisStarter) {
+        if isUp { return tell(starter, nil) }
+        guard phase == .running, !Task.isCancelled else { return tell(starter, .closed) }
+        starters.append(starter)
+        starter.timer = clock.schedule(at: starter.deadline) { [weak self] in
+            guard let self else { return }
+            tell(starter, nodesOfCluster.reason)
+        }
+    }
+
+    private func tell(_ starter: RedisStarter, _ failure: RedisError?) {
+        starters.removeAll { $0 === starter }
+        if let timer = starter.timer { clock.cancel(timer) }
+        starter.outcome.end(with: failure)
+    }
+
+    func stop() async {
+        guard phase != .stopped else { return }
+        phase = .stopped
+        isUp = false
+        for starter in starters { tell(starter, .closed) }
+        await nodesOfCluster.stop()
+    }
+
+    /// Up means all of it; while a part is away commands to the others still go through.
+    private func changed() {
+        guard phase == .running else { return }
+        if case .reply(let text)? = nodesOfCluster.lastFailure {
+            for starter in starters { tell(starter, .reply(text)) }
+        }
+        let id = nodesOfCluster.primaries.map(\.runID).sorted().joined(separator: "+")
+        if nodesOfCluster.areUp, !isUp || id != runID {
+            (isUp, runID) = (true, id)
+            observers.tell(.up(runID: id, reconnected: wasUp))
+            wasUp = true
+            for starter in starters { tell(starter, nil) }
+        } else if !nodesOfCluster.areUp, isUp {
+            isUp = false
+            observers.tell(.down("\(nodesOfCluster.reason)"))
+        }
+    }
+
+    // MARK: commands
+
+    func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await execute(commands.map { .command($0) })
+    }
+
+    func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if commands.isEmpty { return [] }
+        let reply = try await execute([.transaction(commands)]).first?.get()
+        guard let results = reply?.array else { throw .protocolError("EXEC without results") }
+        return results
+    }
+
+    func run(
+        _ script: RedisScript, keys: [String], args: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        let replies = try await execute([.script(script, keys: keys, args: args)])
+        guard let reply = replies.first else { throw .protocolError("no reply") }
+        return try reply.get()
+    }
+
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        if steps.isEmpty { return [] }
+        guard phase == .running else { throw .closed }
+        var batch = try ClusterBatch(steps)
+        let deadline = clock.deadline(after: configuration.commandTimeout)
+        var pauses = Backoff(first: .milliseconds(10), limit: .milliseconds(100), settled: .zero)
+        while true {
+            let (parts, homeless) = batch.parts(nodesOfCluster.map, anyPlace: nodesOfCluster.anyPlace)
+            var mustPause = !homeless.isEmpty
+            var failure: RedisError?
+            for (part, outcome) in await outcomes(of: parts, batch, by: deadline) {
+                switch outcome {
+                case .success(let replies):
+                    let turn = batch.take(replies, of: part)
+                    for (slot, place) in turn.moved { nodesOfCluster.moved(slot, to: place) }
+                    if turn.pauses { nodesOfCluster.markStale() }
+                    mustPause = mustPause || turn.pauses
+                case .failure(let error):
+                    if case .connection(_, maybeExecuted: false) = error {
+                        batch.retry(part.indices)
+                        nodesOfCluster.markStale()
+                        mustPause = true
+                    }
+                    failure = worse(failure, error)
+                }
+            }
+            if batch.open == 0 { return batch.replies }
+            if let failure, !mustPause || failure.maybeExecuted { throw batch.isBegun ? failure.afterOthers : failure }
+            if mustPause {
+                let pause = random.jittered(pauses.failed())
+                guard clock.deadline(after: pause) < deadline, phase == .running, !Task.isCancelled else {
+                    return try ended(&batch, failure)
+                }
+                await clock.sleep(for: pause)
+            }
+        }
+    }
+
+    /// What is left when the time is up has the words of the node that refused it, if there are any.
+    private func ended(_ batch: inout ClusterBatch, _ failure: RedisError?) throws(RedisError) -> [RedisReply] {
+        if failure == nil, batch.giveUp() { return batch.replies }
+        let error = failure ?? nodesOfCluster.reason
+        throw batch.isBegun ? error.afterOthers : error
+    }
+
+    private func worse(_ one: RedisError?, _ other: RedisError) -> RedisError {
+        guard let one else { return other }
+        return one.maybeExecuted ? one : other
+    }
+
+    private typealias Outcome = (ClusterBatch.Part, Result<[RedisReply], RedisError>)
+
+    private func outcomes(of parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64) async -> [Outcome] {
+        if parts.count == 1 { return [(parts[0], await send(parts[0], batch, by: deadline))] }
+        return await withTaskGroup(of: Outcome.self) { group in
+            for part in parts {
+                group.addTask { @Loop @Sendable in (part, await self.send(part, batch, by: deadline)) }
+            }
+            var outcomes: [Outcome] = []
+            for await outcome in group { outcomes.append(outcome) }
+            return outcomes
+        }
+    }
+
+    private func send(
+        _ part: ClusterBatch.Part, _ batch: ClusterBatch, by deadline: UInt64
+    ) async -> Result<[RedisReply], RedisError> {
+        let connection = nodesOfCluster.connection(to: part.place)
+        do throws(RedisError) {
+            if !connection.isUp {
+                // In short waits: meanwhile another node may have taken over.
+                let patience = min(.milliseconds(100), clock.left(until: deadline))
+                try await connection.startAndWait(within: patience)
+            }
+            return .success(try await connection.execute(part.indices.map { batch.steps[$0] }, asking: part.asking))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

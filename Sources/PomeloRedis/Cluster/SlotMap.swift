@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+
+/// Which primary has which slots, as one node of a cluster saw it.
+///
+/// - Source: CLUSTER SLOTS, https://redis.io/docs/latest/commands/cluster-slots/.
+struct SlotMap: Equatable {
+    /// The primaries that have slots, in the order of their text.
+    private(set) var places: [SocketAddress] = []
+    /// An index into `places` for each slot; none is below 0.
+    private var owners = [Int16](repeating: -1, count: KeySlot.count)
+
+    /// Nobody has anything.
+    init() {}
+
+    /// Reads the answer of the node at `teller`; nil when it is none.
+    init?(_ reply: RedisReply, saidBy teller: SocketAddress) {
+        guard let ranges = reply.array else { return nil }
+        var owned: [(range: ClosedRange<Int>, place: SocketAddress)] = []
+        for range in ranges {
+            guard let fields = range.array, fields.count >= 3, let first = fields[0].int, let last = fields[1].int,
+                first >= 0, last < KeySlot.count, first <= last, let place = Self.place(fields[2], teller)
+            else { return nil }
+            owned.append((first...last, place))
+        }
+        places = Set(owned.map(\.place)).sorted { "\($0)" < "\($1)" }
+        for (range, place) in owned {
+            let index = Int16(places.firstIndex(of: place) ?? -1)
+            for slot in range { owners[slot] = index }
+        }
+    }
+
+    /// A node that does not know its own host is at the one it was asked at.
+    private static func place(_ node: RedisReply, _ teller: SocketAddress) -> SocketAddress? {
+        guard let fields = node.array, fields.count >= 2, let port = fields[1].int, (1...65_535).contains(port) else {
+            return nil
+        }
+        let host = fields[0].string ?? ""
+        if host.isEmpty || host == "?" { return SocketAddress(host: teller.host, port: port) }
+        return SocketAddress.host(host).map { SocketAddress(host: $0, port: port) }
+    }
+
+    /// Whether every slot is somebody's.
+    var isComplete: Bool { !owners.contains { $0 < 0 } }
+
+    /// The primary that has a slot; nil when nobody has.
+    subscript(slot: KeySlot) -> SocketAddress? {
+        let index = Int(owners[slot.number])
+        return index < 0 ? nil : places[index]
+    }
+
+    /// Notes what a redirection has told about one slot.
+    mutating func move(_ slot: KeySlot, to place: SocketAddress) {
+        if let index = places.firstIndex(of: place) {
+            owners[slot.number] = Int16(index)
+        } else if places.count < Int16.max {
+            // The order matters to nobody until the next answer.
+            places.append(place)
+            owners[slot.number] = Int16(places.count - 1)
+        }
+    }
+}
