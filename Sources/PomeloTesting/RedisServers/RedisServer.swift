@@ -4,11 +4,34 @@ public import PomeloLoop
 public import PomeloRedis
 import PomeloUV
 
+// Reading order: RedisServer (one process), +Commands (what is said to it), RedisSentinels, RedisClusterServers,
+// +Slots.
+
 /// A real `redis-server` of a test's own, on a free port of 127.0.0.1; it does not outlive this process.
 @Loop public final class RedisServer {
+    /// What the process is, beside a server of data.
+    enum Kind {
+        case data
+        /// Its options are in a file, for sentinels change them as they go.
+        case watched
+        case sentinel
+        /// With a second port, for the nodes' own connections.
+        case clusterNode
+    }
+
     /// The port, the same through all restarts.
     public private(set) var port = 0
+    /// The nodes' own port, of a node of a cluster.
+    public private(set) var busPort = 0
+    /// The same server by the path of its Unix-domain socket; sentinels have none.
+    public var socketPath: String { "\(folder ?? "")/redis.sock" }
+    /// Whether there is a process, frozen or not.
+    public var isRunning: Bool { child != nil }
+    /// Whether the process is frozen.
+    public private(set) var isPaused = false
 
+    let login: RedisLogin?
+    private let kind: Kind
     private let persistent: Bool
     private let options: [String]
     private var folder: String?
@@ -39,21 +62,35 @@ import PomeloUV
     public static func start(
         persistent: Bool = false, options: [String] = []
     ) async throws(NetworkError) -> RedisServer {
-        let server = RedisServer(persistent: persistent, options: options)
+        try await start(.data, persistent: persistent, options: options, login: nil)
+    }
+
+    static func start(
+        _ kind: Kind, persistent: Bool = false, options: [String], login: RedisLogin?
+    ) async throws(NetworkError) -> RedisServer {
+        let server = RedisServer(kind, persistent: persistent, options: options, login: login)
         for _ in 0..<5 {
             server.port = try await freePort()
+            if kind == .clusterNode { server.busPort = try await freePort() }
             if await server.launch() { return server }
         }
         throw server.failure
     }
 
-    private init(persistent: Bool, options: [String]) {
+    private init(_ kind: Kind, persistent: Bool, options: [String], login: RedisLogin?) {
+        self.kind = kind
         self.persistent = persistent
         self.options = options
+        self.login = login
     }
 
     /// A client configuration for this server, with short time-outs.
-    public var configuration: RedisConfiguration { RedisConfiguration(host: "127.0.0.1", port: port) }
+    public var configuration: RedisConfiguration {
+        var configuration = RedisConfiguration(host: "127.0.0.1", port: port)
+        configuration.username = login?.user
+        configuration.password = login?.password
+        return configuration
+    }
 
     // MARK: faults
 
@@ -79,10 +116,16 @@ import PomeloUV
     }
 
     /// Freezes the process: connections stay open and nothing is answered.
-    public func pause() { child?.signal(SIGSTOP) }
+    public func pause() {
+        child?.signal(SIGSTOP)
+        isPaused = child != nil
+    }
 
     /// Lets a frozen process go on.
-    public func resume() { child?.signal(SIGCONT) }
+    public func resume() {
+        child?.signal(SIGCONT)
+        isPaused = false
+    }
 
     // MARK: process
 
@@ -108,16 +151,22 @@ import PomeloUV
     }
 
     /// The shell makes the folder, says its name, and becomes the server, which the kernel ends with this process.
+    ///
+    /// A file of options is written once: what sentinels changed in it holds after a restart.
     private func launch() async -> Bool {
         let script = """
-            folder="${1:-$(mktemp -d)}"; shift
+            folder="${1:-$(mktemp -d)}"; file=$2; shift 2
             echo "folder=$folder"
-            if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL redis-server --dir "$folder" "$@"; fi
-            exec redis-server --dir "$folder" "$@"
+            if [ -n "$file" ]; then
+                [ -e "$folder/redis.conf" ] || printf '%s\n' "$file" >"$folder/redis.conf"
+                set -- "$folder/redis.conf" "$@"
+            fi
+            set -- "$@" --dir "$folder"
+            if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL redis-server "$@"; fi
+            exec redis-server "$@"
             """
-        let arguments =
-            ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", persistent ? "yes" : "no"]
-            + ["--enable-debug-command", "yes"] + options
+        let inFile = kind == .watched || kind == .sentinel
+        let arguments = [inFile ? file : ""] + (inFile ? [] : settings) + (kind == .sentinel ? ["--sentinel"] : [])
         lastLines = []
         let command = ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments)
         let ready = FirstOutcome<Bool>()
@@ -136,9 +185,32 @@ import PomeloUV
         return up
     }
 
+    private var settings: [String] {
+        var settings = ["--port", "\(port)", "--bind", "127.0.0.1"]
+        if kind != .sentinel {
+            settings += ["--save", "", "--appendonly", persistent ? "yes" : "no", "--enable-debug-command", "yes"]
+            settings += ["--unixsocket", "redis.sock"]
+        }
+        if kind == .clusterNode { settings += ["--cluster-enabled", "yes", "--cluster-port", "\(busPort)"] }
+        return settings + options
+    }
+
+    /// `--port 6379` is `port "6379"` there.
+    private var file: String {
+        var lines: [String] = []
+        for word in settings {
+            if word.hasPrefix("--") {
+                lines.append(String(word.dropFirst(2)))
+            } else {
+                lines[lines.count - 1] += " \"\(word)\""
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+
     private func said(_ line: String) {
         if line.hasPrefix("folder=") { folder = String(line.dropFirst("folder=".count)) }
-        if line.contains("Ready to accept connections") { isReady(true) }
+        if line.contains("Ready to accept connections") || line.contains("Sentinel ID is") { isReady(true) }
         lastLines = lastLines.suffix(5) + [line]
     }
 
@@ -150,6 +222,7 @@ import PomeloUV
 
     private func didExit() {
         child = nil
+        isPaused = false
         isReady(false)
         let waiting = exited
         exited = []

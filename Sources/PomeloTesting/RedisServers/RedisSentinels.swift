@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+
+/// A real primary with its replicas, and the sentinels that watch over them, on 127.0.0.1.
+///
+/// The sentinels are hasty: they miss a primary after 0.7 s, and name the next one within about two.
+@Loop public final class RedisSentinels {
+    /// What the sentinels call the primary.
+    public nonisolated static let name = "mymaster"
+    /// Servers of data; the first was the primary at the start.
+    public private(set) var servers: [RedisServer] = []
+    /// More than half of them must agree.
+    public private(set) var sentinels: [RedisServer] = []
+    /// Where sentinels listen.
+    public var sentinelPorts: [Int] { sentinels.map(\.port) }
+
+    private let login: RedisLogin?
+
+    private init(login: RedisLogin?) { self.login = login }
+
+    /// Starts all of them, and returns when every sentinel knows all the others.
+    ///
+    /// `login` is asked for by servers of data, `sentinelLogin` by sentinels; `options` are the former's own, for
+    /// instance `["--min-replicas-to-write", "1"]`.
+    ///
+    /// - Throws: `NetworkError` when they do not come up.
+    public static func start(
+        replicas: Int = 2, sentinels: Int = 3, login: RedisLogin? = nil, sentinelLogin: RedisLogin? = nil,
+        options: [String] = []
+    ) async throws(NetworkError) -> RedisSentinels {
+        let all = RedisSentinels(login: login)
+        do throws(NetworkError) {
+            try await all.startServers(replicas, options)
+            try await all.startSentinels(sentinels, sentinelLogin)
+            return all
+        } catch {
+            await all.stop()
+            throw error
+        }
+    }
+
+    /// Ends all of them and removes their files.
+    public func stop() async {
+        for server in sentinels + servers { await server.stop() }
+    }
+
+    // MARK: who is what
+
+    /// The port that more than half of all sentinels call the primary's, once they do.
+    ///
+    /// - Throws: `NetworkError` when they do not agree within 20 s.
+    public func currentPrimaryPort() async throws(NetworkError) -> Int {
+        var port = 0
+        try await RedisServer.wait(for: "the sentinels agree") { () throws(NetworkError) in
+            var votes: [Int: Int] = [:]
+            for sentinel in sentinels where sentinel.isRunning && !sentinel.isPaused {
+                let address = try await sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.name)
+                votes[Int(address.last ?? "") ?? 0, default: 0] += 1
+            }
+            guard let vote = votes.first(where: { $0.value > sentinels.count / 2 }) else { return false }
+            port = vote.key
+            return true
+        }
+        return port
+    }
+
+    /// The server that the sentinels call the primary.
+    ///
+    /// - Throws: `NetworkError` when they do not agree.
+    public func primary() async throws(NetworkError) -> RedisServer {
+        let port = try await currentPrimaryPort()
+        guard let server = servers.first(where: { $0.port == port }) else {
+            throw NetworkError(code: "ENOENT", description: "no server has port \(port)")
+        }
+        return server
+    }
+
+    /// The other servers, running or not.
+    ///
+    /// - Throws: `NetworkError` when the sentinels do not agree on the primary.
+    public func replicas() async throws(NetworkError) -> [RedisServer] {
+        let primary = try await primary()
+        return servers.filter { $0 !== primary }
+    }
+
+    /// Returns the primary when it is not `former` and takes writes; replicas may still be looking for it.
+    ///
+    /// - Throws: `NetworkError` when there is none within 20 s.
+    @discardableResult
+    public func nextPrimary(after former: RedisServer) async throws(NetworkError) -> RedisServer {
+        var next = former
+        try await RedisServer.wait(for: "a primary other than \(former.port)") { () throws(NetworkError) in
+            next = try await primary()
+            guard next !== former, next.isRunning else { return false }
+            return try await next.info("role") == "master"
+        }
+        return next
+    }
+
+    /// Returns when every running server but the primary is its replica, and up to date.
+    ///
+    /// - Throws: `NetworkError` when they are not within 20 s.
+    public func settle() async throws(NetworkError) {
+        try await RedisServer.wait(for: "all follow the primary") { () throws(NetworkError) in
+            let primary = try await primary()
+            guard try await primary.info("role") == "master" else { return false }
+            for server in servers where server !== primary && server.isRunning && !server.isPaused {
+                let info = try await server.command("INFO", "replication")
+                let port = RedisServer.value(of: "master_port", in: info)
+                let link = RedisServer.value(of: "master_link_status", in: info)
+                guard port == "\(primary.port)", link == "up" else { return false }
+            }
+            return true
+        }
+    }
+
+    // MARK: faults
+
+    /// Makes the sentinels choose another primary while the present one is well; it becomes a replica.
+    ///
+    /// - Returns: the new primary.
+    /// - Throws: `NetworkError` when there is none within 20 s.
+    @discardableResult
+    public func failOver() async throws(NetworkError) -> RedisServer {
+        let former = try await primary()
+        try await RedisServer.wait(for: "a fail-over is done") { () throws(NetworkError) in
+            guard let sentinel = sentinels.first(where: { $0.isRunning && !$0.isPaused }) else { return false }
+            let address = try await sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.name)
+            if address.last != "\(former.port)" { return true }
+            // Refused while one is under way, or as long as no replica is good enough; one that fails is begun again.
+            try await sentinel.command("SENTINEL", "FAILOVER", Self.name)
+            return false
+        }
+        return try await nextPrimary(after: former)
+    }
+
+    /// Ends the primary as a crash does; `nextPrimary(after:)` is the next one.
+    ///
+    /// Its `restart` brings it back as a primary without its data, which the sentinels then make a replica.
+    ///
+    /// - Returns: the one that was.
+    /// - Throws: `NetworkError` when the sentinels do not agree on one.
+    @discardableResult
+    public func killPrimary() async throws(NetworkError) -> RedisServer {
+        let primary = try await primary()
+        await primary.kill9()
+        return primary
+    }
+
+    // MARK: start
+
+    private func startServers(_ replicas: Int, _ options: [String]) async throws(NetworkError) {
+        let common =
+            ["--repl-diskless-sync-delay", "0"] + (login.map { $0.options + $0.replicaOptions } ?? []) + options
+        servers.append(try await RedisServer.start(.watched, options: common, login: login))
+        for _ in 0..<replicas {
+            let primary = ["--replicaof", "127.0.0.1", "\(servers[0].port)"]
+            servers.append(try await RedisServer.start(.watched, options: primary + common, login: login))
+        }
+        for replica in servers.dropFirst() {
+            try await RedisServer.wait(for: "replica \(replica.port) follows") { () throws(NetworkError) in
+                try await replica.info("master_link_status") == "up"
+            }
+        }
+    }
+
+    private func startSentinels(_ count: Int, _ sentinelLogin: RedisLogin?) async throws(NetworkError) {
+        let name = Self.name
+        var options = ["--sentinel", "monitor", name, "127.0.0.1", "\(servers[0].port)", "\(count / 2 + 1)"]
+        options += ["--sentinel", "down-after-milliseconds", name, "700"]
+        options += ["--sentinel", "failover-timeout", name, "3000"]
+        if let login {
+            options += ["--sentinel", "auth-pass", name, login.password]
+            if let user = login.user { options += ["--sentinel", "auth-user", name, user] }
+        }
+        if let sentinelLogin {
+            options += sentinelLogin.options + ["--sentinel", "sentinel-pass", sentinelLogin.password]
+            if let user = sentinelLogin.user { options += ["--sentinel", "sentinel-user", user] }
+        }
+        for _ in 0..<count {
+            let sentinel = try await RedisServer.start(.sentinel, options: options, login: sentinelLogin)
+            sentinels.append(sentinel)
+            // Their periods are seconds by default. The last also makes a former primary a replica sooner.
+            try await sentinel.command(
+                "SENTINEL", "DEBUG", "info-period", "500", "ping-period", "200", "ask-period", "200",
+                "publish-period", "300")
+        }
+        for sentinel in sentinels {
+            try await RedisServer.wait(for: "sentinel \(sentinel.port) knows all") { () throws(NetworkError) in
+                let fields = try await sentinel.command("SENTINEL", "MASTER", name)
+                return Self.field("num-slaves", fields) == "\(servers.count - 1)"
+                    && Self.field("num-other-sentinels", fields) == "\(count - 1)"
+                    && Self.field("flags", fields) == "master"
+            }
+        }
+        try await settle()
+    }
+
+    /// A reply of names and values in turn.
+    private static func field(_ name: String, _ lines: [String]) -> String? {
+        lines.firstIndex(of: name).flatMap { $0 + 1 < lines.count ? lines[$0 + 1] : nil }
+    }
+}
