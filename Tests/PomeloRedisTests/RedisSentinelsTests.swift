@@ -18,6 +18,11 @@ extension WithRedis {
                 try await all.settle()
                 #expect(try await former.info("role") == "slave")
                 #expect(try await all.failOver() === former)
+                #expect(try await all.cutPrimary() === former)
+                try await all.nextPrimary(after: former)
+                #expect(try await former.info("role") == "master")
+                try await all.rejoin(former)
+                try await all.settle()
             } catch {
                 Issue.record(error)
             }

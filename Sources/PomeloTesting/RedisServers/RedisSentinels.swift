@@ -14,9 +14,7 @@ public import PomeloLoop
     /// Where sentinels listen.
     public var sentinelPorts: [Int] { sentinels.map(\.port) }
 
-    private let login: RedisLogin?
-
-    private init(login: RedisLogin?) { self.login = login }
+    private init() {}
 
     /// Starts all of them, and returns when every sentinel knows all the others.
     ///
@@ -28,9 +26,9 @@ public import PomeloLoop
         replicas: Int = 2, sentinels: Int = 3, login: RedisLogin? = nil, sentinelLogin: RedisLogin? = nil,
         options: [String] = []
     ) async throws(NetworkError) -> RedisSentinels {
-        let all = RedisSentinels(login: login)
+        let all = RedisSentinels()
         do throws(NetworkError) {
-            try await all.startServers(replicas, options)
+            try await all.startServers(replicas, login, options)
             try await all.startSentinels(sentinels, sentinelLogin)
             return all
         } catch {
@@ -147,11 +145,39 @@ public import PomeloLoop
         return primary
     }
 
+    /// Keeps the sentinels, and them alone, from the primary: they choose another, and this one does not know.
+    ///
+    /// Clients still reach it, and it takes writes that will be lost.
+    ///
+    /// - Returns: the one that was, for `rejoin`.
+    /// - Throws: `NetworkError` when the sentinels do not agree on one, or it does not answer.
+    @discardableResult
+    public func cutPrimary() async throws(NetworkError) -> RedisServer {
+        let primary = try await primary()
+        try await primary.command("ACL", "SETUSER", Self.sentinelUser, "off")
+        try await primary.command("CLIENT", "KILL", "USER", Self.sentinelUser)
+        return primary
+    }
+
+    /// Lets the sentinels reach a server again, which they then make a replica.
+    ///
+    /// - Throws: `NetworkError` when it does not answer.
+    public func rejoin(_ server: RedisServer) async throws(NetworkError) {
+        try await server.command("ACL", "SETUSER", Self.sentinelUser, "on")
+    }
+
     // MARK: start
 
-    private func startServers(_ replicas: Int, _ options: [String]) async throws(NetworkError) {
+    /// What sentinels are to servers of data.
+    private static let sentinelUser = "sentinel"
+
+    private func startServers(
+        _ replicas: Int, _ login: RedisLogin?, _ options: [String]
+    ) async throws(NetworkError) {
         let common =
-            ["--repl-diskless-sync-delay", "0"] + (login.map { $0.options + $0.replicaOptions } ?? []) + options
+            ["--repl-diskless-sync-delay", "0"]
+            + ["--user", Self.sentinelUser, "on", ">sentinel", "~*", "&*", "+@all"]
+            + (login.map { $0.options + $0.replicaOptions } ?? []) + options
         servers.append(try await RedisServer.start(.watched, options: common, login: login))
         for _ in 0..<replicas {
             let primary = ["--replicaof", "127.0.0.1", "\(servers[0].port)"]
@@ -169,10 +195,7 @@ public import PomeloLoop
         var options = ["--sentinel", "monitor", name, "127.0.0.1", "\(servers[0].port)", "\(count / 2 + 1)"]
         options += ["--sentinel", "down-after-milliseconds", name, "700"]
         options += ["--sentinel", "failover-timeout", name, "3000"]
-        if let login {
-            options += ["--sentinel", "auth-pass", name, login.password]
-            if let user = login.user { options += ["--sentinel", "auth-user", name, user] }
-        }
+        options += ["--sentinel", "auth-user", name, Self.sentinelUser, "--sentinel", "auth-pass", name, "sentinel"]
         if let sentinelLogin {
             options += sentinelLogin.options + ["--sentinel", "sentinel-pass", sentinelLogin.password]
             if let user = sentinelLogin.user { options += ["--sentinel", "sentinel-user", user] }

@@ -29,9 +29,6 @@ public struct RedisLogin: Sendable, Hashable {
 }
 
 extension RedisServer {
-    /// How long a server, also one that is frozen, may take to answer a command.
-    private static let patience = Duration.seconds(5)
-
     /// Gives a command by `redis-cli`, which shares nothing with the client under test.
     ///
     /// - Returns: the lines of the reply; elements of an array are one line each.
@@ -39,11 +36,13 @@ extension RedisServer {
     @discardableResult
     public func command(_ words: String...) async throws(NetworkError) -> [String] { try await command(words) }
 
-    /// Gives a command by `redis-cli`, as `command` with the words one by one does.
+    /// Gives a command by `redis-cli`, as `command` with the words one by one does, and waits so long for the answer.
     ///
     /// - Throws: `NetworkError`.
     @discardableResult
-    public func command(_ words: [String]) async throws(NetworkError) -> [String] {
+    public func command(
+        _ words: [String], patience: Duration = .seconds(5)
+    ) async throws(NetworkError) -> [String] {
         let user = login?.user.map { ["--user", $0] } ?? []
         let command = ChildProcess.Command(
             "redis-cli", ["-e", "-h", "127.0.0.1", "-p", "\(port)"] + user + words,
@@ -51,7 +50,7 @@ extension RedisServer {
         let ending = FirstOutcome<ChildProcess.Ending>()
         var lines: [String] = []
         let child = try ChildProcess(command, onLine: { lines.append($0) }, onExit: { ending.end(with: $0) })
-        let limit = SystemClock.shared.schedule(after: Self.patience) { child.signal(SIGKILL) }
+        let limit = SystemClock.shared.schedule(after: patience) { child.signal(SIGKILL) }
         let end = await ending.wait()
         SystemClock.shared.cancel(limit)
         guard end == .exited(0) else {

@@ -30,7 +30,8 @@ import PomeloUV
     /// Whether the process is frozen.
     public private(set) var isPaused = false
 
-    let login: RedisLogin?
+    /// How `command` proves who it is; to be changed with what the server asks for.
+    public var login: RedisLogin?
     private let kind: Kind
     private let persistent: Bool
     private let options: [String]
