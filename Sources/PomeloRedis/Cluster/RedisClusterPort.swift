@@ -187,7 +187,8 @@ import PomeloUV
 
     private typealias Outcome = (ClusterBatch.Part, Result<[RedisReply], RedisError>)
 
-    private func outcomes(of parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64) async -> [Outcome] {
+    private func outcomes(of parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64) async -> [Outcome]
+    {
         if parts.count == 1 { return [(parts[0], await send(parts[0], batch, by: deadline))] }
         return await withTaskGroup(of: Outcome.self) { group in
             for part in parts {

@@ -67,7 +67,7 @@ struct RedisHandshake {
     private func objection(to info: String) -> String? {
         switch (Self.field("redis_mode", in: info), role) {
         case ("sentinel", _):
-            return "is a Redis Sentinel, not a server with data: an address of Sentinel begins with redis+sentinel://"
+            return "is a Redis Sentinel, not a server with data: its address begins with redis+sentinel://"
         case ("cluster", .primary):
             return "is a node of a Redis Cluster: an address of one begins with redis+cluster://"
         case ("standalone", .clusterPrimary), ("standalone", .anyClusterNode):

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+@testable import PomeloRedis
+
+extension WithRedis {
+    /// All primaries of a real cluster as one port.
+    @Suite struct Cluster {
+        @Test @Loop func aBatchOverManySlotsComesBackInOrder() async throws {
+            try await withCluster { _, redis in
+                #expect(redis.isCluster && redis.nodes.count == 3)
+                let sets = try await redis.pipeline((0..<3000).map { RedisCommand("SET", "k\($0)", $0) })
+                #expect(sets.allSatisfy { $0 == .status("OK") })
+                let gets = try await redis.pipeline((0..<3000).map { RedisCommand("GET", "k\($0)") })
+                #expect(gets.map(\.int) == (0..<3000).map { $0 })
+                // Every one of them has a part.
+                for node in redis.nodes { #expect(try await node.send(RedisCommand("DBSIZE")).int ?? 0 > 500) }
+            }
+        }
+
+        @Test @Loop func scriptsAndTransactionsGoToTheirSlots() async throws {
+            try await withCluster { _, redis in
+                let add = RedisScript(name: "add", source: "return redis.call('INCRBY', KEYS[1], ARGV[1])")
+                var steps: [RedisStep] = []
+                for number in 0..<100 {
+                    steps.append(.script(add, keys: ["s\(number)"], args: [.number(number)]))
+                    let (one, two) = ("{t\(number)}a", "{t\(number)}b")
+                    steps.append(.transaction([RedisCommand("SET", one, number), RedisCommand("INCR", two)]))
+                }
+                for round in 1...2 {
+                    let replies = try await redis.execute(steps)
+                    for number in 0..<100 {
+                        #expect(replies[number * 2] == .integer(Int64(number * round)))
+                        #expect(replies[number * 2 + 1] == .array([.status("OK"), .integer(Int64(round))]))
+                    }
+                }
+                _ = try await redis.nodes[0].send(RedisCommand("SCRIPT", "FLUSH"))
+                let third = try await redis.execute(steps)
+                #expect(third.allSatisfy { $0.errorText == nil })
+                #expect(try await redis.run(add, keys: ["s7"], args: [1]).int == 22)
+                #expect(try await redis.transaction([RedisCommand("GET", "{t5}a")]) == [.text("5")])
+            }
+        }
+
+        struct Refused: Sendable, CustomTestStringConvertible {
+            let step: RedisStep
+            let words: [String]
+            var testDescription: String { words.joined(separator: " ") }
+        }
+
+        static let refused = [
+            Refused(step: .command(RedisCommand("MGET", "a", "b")), words: ["MGET", "\"a\"", "\"b\""]),
+            Refused(
+                step: .transaction([RedisCommand("SET", "a", 1), RedisCommand("SADD", "{b}x", 2)]),
+                words: ["a transaction", "\"a\"", "\"{b}x\""]),
+            Refused(
+                step: .script(RedisScript(name: "two", source: "return 1"), keys: ["a", "c"], args: []),
+                words: ["script two", "\"a\"", "\"c\""]),
+            Refused(step: .command(RedisCommand("SCAN", 0)), words: ["SCAN", "nodes"]),
+            Refused(step: .command(RedisCommand("FLUSHALL")), words: ["FLUSHALL", "nodes"]),
+            Refused(step: .command(RedisCommand("MULTI")), words: ["MULTI", "connection"]),
+            Refused(step: .command(RedisCommand("NO.SUCH", "k")), words: ["NO.SUCH", "keyPositions"]),
+        ]
+
+        @Test @Loop func whatNoNodeCanDoIsRefusedBeforeAnythingIsSent() async throws {
+            try await withCluster { _, redis in
+                for example in Self.refused {
+                    let error = await failure { () throws(RedisError) in
+                        _ = try await redis.execute([.command(RedisCommand("INCR", "sent")), example.step])
+                    }
+                    guard case .refused(let text) = error else {
+                        return #expect(Bool(false), "\(example): \(text(of: error))")
+                    }
+                    for word in example.words { #expect(text.contains(word), "\(text)") }
+                    #expect(error?.maybeExecuted == false)
+                }
+                let sent = try await redis.send(RedisCommand("EXISTS", "sent"))
+                #expect(sent == .integer(0))
+            }
+        }
+
+        /// Half of a slot's keys are at one node and half at another.
+        @Test @Loop func aSlotInTheMiddleOfItsMoveIsServed() async throws {
+            try await withCluster { cluster, redis in
+                let slot = KeySlot(of: "foo").number
+                let keys = (0..<20).map { "{foo}\($0)" }
+                _ = try await redis.pipeline(keys.map { RedisCommand("SET", $0, 1) })
+                try await cluster.beginMove(slot, from: 2, to: 0)
+                _ = try await cluster.moveKeys(slot, from: 2, to: 0, atMost: 10)
+                let gets = try await redis.pipeline(keys.map { RedisCommand("INCR", $0) })
+                #expect(gets.allSatisfy { $0 == .integer(2) }, "\(gets)")
+                // What is new belongs to the node that the slot goes to.
+                let fresh = try await redis.transaction([
+                    RedisCommand("SET", "{foo}new", 1), RedisCommand("INCR", "{foo}new"),
+                ])
+                #expect(fresh == [.status("OK"), .integer(2)])
+                let script = RedisScript(name: "incr", source: "return redis.call('INCR', KEYS[1])")
+                #expect(try await redis.run(script, keys: ["{foo}new2"], args: []).int == 1)
+                #expect(try await redis.run(script, keys: ["{foo}new2"], args: []).int == 2)
+                // Keys here and there: neither node can answer until the move goes on.
+                let both = Task { @Loop in try await redis.send(RedisCommand("MGET", keys)) }
+                await Loop.yield()
+                _ = try await cluster.moveKeys(slot, from: 2, to: 0)
+                #expect(try await both.value.array?.count == 20)
+                try await cluster.endMove(slot, from: 2, to: 0)
+                let after = try await redis.pipeline(keys.map { RedisCommand("INCR", $0) })
+                #expect(after.allSatisfy { $0 == .integer(3) }, "\(after)")
+            }
+        }
+
+        @Test @Loop func tenThousandCommandsComeBackInOrderWhileSlotsMove() async throws {
+            try await withCluster { cluster, redis in
+                let commands = (0..<10_000).map { RedisCommand("INCRBY", "n\($0 % 2500)", $0) }
+                var expected: [String: Int64] = [:]
+                let sums = (0..<10_000).map { number -> RedisReply in
+                    expected["n\(number % 2500)", default: 0] += Int64(number)
+                    return .integer(expected["n\(number % 2500)"] ?? 0)
+                }
+                var moved = 0
+                let mover = Task { @Loop in
+                    while moved < 6 {
+                        let (from, to) = moved % 2 == 0 ? (0, 1) : (1, 2)
+                        let slot = KeySlot(of: moved % 2 == 0 ? "n\(moved)" : "m\(moved)").number
+                        let owner = try await cluster.owner(of: slot)
+                        try await cluster.moveSlot(slot, from: owner, to: owner == to ? from : to)
+                        moved += 1
+                    }
+                }
+                var rounds: Int64 = 0
+                while rounds < 3 || moved < 6 {
+                    let replies = try await redis.pipeline(commands)
+                    rounds += 1
+                    if rounds == 1 { #expect(replies == sums) }
+                    #expect(replies.allSatisfy { $0.errorText == nil })
+                }
+                try await mover.value
+                // Nothing was executed twice, and nothing left out.
+                for (key, sum) in expected {
+                    #expect(try await redis.send(RedisCommand("GET", key)).int == Int(sum * rounds), "\(key)")
+                }
+            }
+        }
+
+        @Test @Loop func aPrimaryThatDiesIsReplaced() async throws {
+            try await withCluster(replicas: 1) { cluster, redis in
+                let before = redis.runID
+                let keys = (0..<300).map { "k\($0)" }
+                _ = try await redis.pipeline(keys.map { RedisCommand("SET", $0, 1) })
+                var events: [RedisEvent] = []
+                redis.observe { events.append($0) }
+                let former = try await cluster.killMaster(1)
+                await until("it is noticed") { !redis.isUp }
+                // The others go on.
+                let alive = keys.first { KeySlot(of: $0).number < 5000 } ?? ""
+                #expect(try await redis.send(RedisCommand("GET", alive)).int == 1)
+                _ = try await cluster.nextMaster(of: 1, after: former)
+                let took = SystemClock.shared.now
+                await until("all of it is up again") { redis.isUp }
+                #expect(SystemClock.shared.now - took < 2_000_000_000)
+                #expect(redis.runID != before)
+                #expect(try await redis.pipeline(keys.map { RedisCommand("GET", $0) }).allSatisfy { $0.int == 1 })
+                #expect(events.last == .up(runID: redis.runID, reconnected: true))
+                try await cluster.nodes[former].restart()
+                try await cluster.settle()
+                #expect(try await redis.pipeline(keys.map { RedisCommand("INCR", $0) }).allSatisfy { $0.int == 2 })
+            }
+        }
+
+        /// Seeds are whoever was there when the address was written.
+        @Test @Loop func replicasAndTheDeadAreSeedsToo() async throws {
+            let cluster = try await RedisClusterServers.start(replicas: 1)
+            do {
+                let dead = try await RedisServer.start()
+                await dead.stop()
+                let seeds = [dead.port, cluster.nodes[3].port].map { SocketAddress(host: "127.0.0.1", port: $0) }
+                let redis = RedisClient(RedisConfiguration(.cluster(seeds: seeds)), name: "test", logger: quiet)
+                try await redis.start()
+                #expect(redis.nodes.count == 3)
+                await redis.stop()
+            } catch {
+                Issue.record(error)
+            }
+            await cluster.stop()
+        }
+
+        @Test @Loop func anAddressOfTheOtherKindIsAClearError() async throws {
+            let server = try await RedisServer.start()
+            let place = SocketAddress(host: "127.0.0.1", port: server.port)
+            let wrong = RedisClient(RedisConfiguration(.cluster(seeds: [place])), name: "test", logger: quiet)
+            let error = await failure { () throws(RedisError) in try await wrong.start() }
+            #expect("\(text(of: error))".contains("is no node of a Redis Cluster"), "\(text(of: error))")
+            await server.stop()
+            try await withCluster { cluster, _ in
+                let plain = RedisClient(cluster.nodes[0].configuration, name: "test", logger: quiet)
+                let error = await failure { () throws(RedisError) in try await plain.start() }
+                #expect("\(text(of: error))".contains("redis+cluster://"), "\(text(of: error))")
+            }
+        }
+
+        @Test @Loop func walksGoThroughAllNodes() async throws {
+            try await withCluster { _, redis in
+                _ = try await redis.pipeline((0..<2000).map { RedisCommand("SET", "walk:\($0)", 1) })
+                var found: Set<String> = []
+                try await redis.forEachPage(matching: "walk:*") { found.formUnion($0) }
+                #expect(found.count == 2000)
+            }
+        }
+
+        @Test @Loop func messagesReachEverySubscriber() async throws {
+            try await withCluster { cluster, redis in
+                var heard: [String] = []
+                try await redis.subscribe("news") { heard.append(String(decoding: $0, as: UTF8.self)) }
+                for number in 0..<20 { _ = try await redis.send(RedisCommand("PUBLISH", "news", "\(number)")) }
+                for node in cluster.nodes { try await node.command("PUBLISH", "news", "x") }
+                await until("all have come") { heard.count == 23 }
+                #expect(Array(heard.prefix(20)) == (0..<20).map { "\($0)" })
+            }
+        }
+    }
+}
+
+private func text(of error: RedisError?) -> String { error.map { "\($0)" } ?? "no error" }
+
+/// Runs a test with a client of a cluster of three primaries.
+@Loop func withCluster(
+    replicas: Int = 0, configure: (inout RedisConfiguration) -> Void = { _ in },
+    _ body: @Loop (RedisClusterServers, RedisClient) async throws -> Void
+) async throws {
+    let cluster = try await RedisClusterServers.start(replicas: replicas)
+    let seeds = cluster.ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }
+    var configuration = RedisConfiguration(.cluster(seeds: seeds))
+    configure(&configuration)
+    let client = RedisClient(configuration, name: "test", logger: quiet)
+    let result: Result<Void, any Error>
+    do {
+        try await client.start()
+        result = .success(try await body(cluster, client))
+    } catch {
+        result = .failure(error)
+    }
+    await client.stop()
+    await cluster.stop()
+    try result.get()
+}
