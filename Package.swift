@@ -143,7 +143,7 @@ let package = Package(
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),
-        tests("PomeloRedisTests", bench),
+        tests("PomeloRedisTests", bench + ["CHiredis", "CPomelo"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),

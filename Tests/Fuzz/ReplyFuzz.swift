@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // with: Sources/PomeloContract/Identifiers.swift Sources/PomeloContract/ServerRecord.swift
-// with: Sources/PomeloRedis/RedisReply.swift Sources/PomeloRedis/RedisError.swift
+// with: Sources/PomeloRedis/Commands/RedisReply.swift Sources/PomeloRedis/Commands/RedisError.swift
 // with: Sources/PomeloCluster/RegistryEntry.swift Sources/PomeloCluster/ClusterFeed.swift
 
 /// Makes a reply of bytes: a kind, a length, and that many bytes or elements.

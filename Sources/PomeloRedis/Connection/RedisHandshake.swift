@@ -67,7 +67,7 @@ struct RedisHandshake {
     private func objection(to info: String) -> String? {
         switch (Self.field("redis_mode", in: info), role) {
         case ("sentinel", _):
-            return "is a Redis Sentinel, not a server with data: its address begins with redis+sentinel://"
+            return "is a Redis Sentinel, not a server with data: begin its address with redis+sentinel://"
         case ("cluster", .primary):
             return "is a node of a Redis Cluster: an address of one begins with redis+cluster://"
         case ("standalone", .clusterPrimary), ("standalone", .anyClusterNode):
@@ -79,7 +79,8 @@ struct RedisHandshake {
         guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < Self.leastVersion else {
             return nil
         }
-        return "is version \(version); \(Self.leastVersion.major).\(Self.leastVersion.minor) is the least that is supported"
+        return
+            "is version \(version); \(Self.leastVersion.major).\(Self.leastVersion.minor) is the least that is supported"
     }
 
     private func judge(_ text: String, _ step: Step) -> Verdict? {

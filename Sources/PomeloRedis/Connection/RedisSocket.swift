@@ -132,7 +132,7 @@ struct SocketEnd: Sendable, Equatable {
             }
             guard let reply = unsafe raw else { break }
             partial = unsafe Int(clamping: context.pointee.reader.pointee.len - context.pointee.reader.pointee.pos)
-            let value = unsafe RedisReply(reply.assumingMemoryBound(to: redisReply.self))
+            let value = unsafe RedisReply(hiredis: reply.assumingMemoryBound(to: redisReply.self))
             unsafe freeReplyObject(reply)
             // May end this socket.
             owner?.socketDidReceive(value)
@@ -160,7 +160,7 @@ struct SocketEnd: Sendable, Equatable {
 
 extension RedisReply {
     /// The Swift value of a reply that is about to be freed.
-    fileprivate init(_ raw: UnsafePointer<redisReply>) {
+    init(hiredis raw: UnsafePointer<redisReply>) {
         let reply = unsafe raw.pointee
         switch unsafe reply.type {
         case REDIS_REPLY_STATUS:
@@ -175,7 +175,7 @@ extension RedisReply {
             var elements: [RedisReply] = []
             unsafe elements.reserveCapacity(Int(reply.elements))
             for index in 0..<Int(unsafe reply.elements) {
-                if let element = unsafe reply.element[index] { elements.append(unsafe RedisReply(element)) }
+                if let element = unsafe reply.element[index] { elements.append(unsafe RedisReply(hiredis: element)) }
             }
             self = .array(elements)
         default:

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+import CHiredis
+import CPomelo
+import PomeloLoop
+import Testing
+
+@testable import PomeloRedis
+
+/// What becomes of bytes, beside a plain reader that takes the protocol by its word.
+@Suite struct RedisReplyReaderTests {
+    @Test(arguments: [UInt64](1...40)) @Loop func repliesInAnyPiecesAreTheSame(seed: UInt64) {
+        let random = RandomSource(seed: seed)
+        for _ in 0..<50 {
+            let replies = (0..<(1 + random.next() % 5)).map { _ in PlainReply.random(random, depth: 3) }
+            let bytes = replies.flatMap(PlainReply.bytes)
+            let read = HiredisReader()
+            var at = 0
+            while at < bytes.count {
+                let end = min(bytes.count, at + Int(1 + random.next() % 40))
+                read.feed(bytes[at..<end])
+                at = end
+            }
+            #expect(read.replies == replies)
+            #expect(!read.isBroken)
+            #expect(PlainReply.read(bytes).replies == replies)
+        }
+    }
+
+    /// Bytes that are nearly right: what both take for replies is the same, and nothing of it is a trap.
+    @Test(arguments: [UInt64](1...40)) @Loop func whatIsNearlyRightIsReadAlike(seed: UInt64) {
+        let random = RandomSource(seed: seed &* 7919)
+        var agreed = 0
+        for _ in 0..<250 {
+            var bytes = (0..<(1 + random.next() % 4)).flatMap { _ in
+                PlainReply.bytes(PlainReply.random(random, depth: 2))
+            }
+            for _ in 0..<(1 + random.next() % 3) where !bytes.isEmpty {
+                let at = Int(random.next() % UInt64(bytes.count))
+                switch random.next() % 4 {
+                case 0: bytes[at] = UInt8(truncatingIfNeeded: random.next())
+                case 1: bytes.remove(at: at)
+                case 2: bytes.insert(Array("*$:+-0129\r\n".utf8)[Int(random.next() % 11)], at: at)
+                default: bytes.removeLast(bytes.count - at)
+                }
+            }
+            let read = HiredisReader()
+            read.feed(bytes[...])
+            let plain = PlainReply.read(bytes)
+            // Where the plain reader stops, the other may have stopped before, or gone on by its own lights.
+            let common = min(read.replies.count, plain.replies.count)
+            #expect(Array(read.replies.prefix(common)) == Array(plain.replies.prefix(common)))
+            if !plain.isBroken, !read.isBroken { #expect(read.replies.count == plain.replies.count) }
+            agreed += common
+        }
+        #expect(agreed > 100)
+    }
+}
+
+/// The parser of hiredis, as a connection has it.
+@safe @Loop private final class HiredisReader {
+    private(set) var replies: [RedisReply] = []
+    private(set) var isBroken = false
+    private let reader = unsafe redisReaderCreate()
+
+    init() { unsafe pomelo_bound_arrays(reader) }
+
+    isolated deinit { unsafe redisReaderFree(reader) }
+
+    func feed(_ bytes: ArraySlice<UInt8>) {
+        guard !isBroken else { return }
+        unsafe bytes.withUnsafeBytes { raw in
+            _ = unsafe redisReaderFeed(reader, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
+        }
+        while true {
+            var raw: UnsafeMutableRawPointer?
+            guard unsafe redisReaderGetReply(reader, &raw) == REDIS_OK else {
+                isBroken = true
+                return
+            }
+            guard let reply = unsafe raw else { return }
+            replies.append(unsafe RedisReply(hiredis: reply.assumingMemoryBound(to: redisReply.self)))
+            unsafe freeReplyObject(reply)
+        }
+    }
+}
+
+/// RESP2 as its specification has it, in the plainest way.
+private enum PlainReply {
+    @Loop static func random(_ random: RandomSource, depth: Int) -> RedisReply {
+        switch random.next() % (depth == 0 ? 5 : 7) {
+        case 0: return .null
+        case 1: return .status(["OK", "", "QUEUED", "a b"][Int(random.next() % 4)])
+        case 2: return .error(["ERR x", "MOVED 1 h:1", ""][Int(random.next() % 3)])
+        case 3: return .integer([0, 1, -1, .max, .min, 1234][Int(random.next() % 6)])
+        case 4: return .bulk(random.bytes(Int(random.next() % 20)))
+        default: return .array((0..<(random.next() % 5)).map { _ in self.random(random, depth: depth - 1) })
+        }
+    }
+
+    static func bytes(_ reply: RedisReply) -> [UInt8] {
+        switch reply {
+        case .null: Array("$-1\r\n".utf8)
+        case .status(let text): Array("+\(text)\r\n".utf8)
+        case .error(let text): Array("-\(text)\r\n".utf8)
+        case .integer(let number): Array(":\(number)\r\n".utf8)
+        case .bulk(let bytes): Array("$\(bytes.count)\r\n".utf8) + bytes + Array("\r\n".utf8)
+        case .array(let elements): Array("*\(elements.count)\r\n".utf8) + elements.flatMap(self.bytes)
+        }
+    }
+
+    /// All whole replies, and whether what follows them can never become one.
+    static func read(_ bytes: [UInt8]) -> (replies: [RedisReply], isBroken: Bool) {
+        var rest = bytes[...]
+        var replies: [RedisReply] = []
+        do {
+            while let reply = try next(&rest) { replies.append(reply) }
+        } catch {
+            return (replies, true)
+        }
+        return (replies, false)
+    }
+
+    private struct Broken: Error {}
+
+    private static func next(_ rest: inout ArraySlice<UInt8>) throws -> RedisReply? {
+        guard let kind = rest.first else { return nil }
+        guard "+-:$*".utf8.contains(kind) else { throw Broken() }
+        guard let end = zip(rest.indices, rest.indices.dropFirst()).first(where: { rest[$0] == 13 && rest[$1] == 10 })
+        else { return nil }
+        let line = rest[(rest.startIndex + 1)..<end.0]
+        var after = rest[(end.1 + 1)...]
+        let text = String(decoding: line, as: UTF8.self)
+        switch kind {
+        case UInt8(ascii: "+"):
+            (rest, after) = (after, [])
+            return .status(text)
+        case UInt8(ascii: "-"):
+            (rest, after) = (after, [])
+            return .error(text)
+        case UInt8(ascii: ":"):
+            guard let number = Int64(text) else { throw Broken() }
+            rest = after
+            return .integer(number)
+        case UInt8(ascii: "$"):
+            guard let count = Int(text), count >= -1 else { throw Broken() }
+            if count == -1 {
+                rest = after
+                return .null
+            }
+            guard after.count - 2 >= count else { return nil }
+            let value = Array(after.prefix(count))
+            rest = after.dropFirst(count + 2)
+            return .bulk(value)
+        default:
+            guard let count = Int(text), count >= -1 else { throw Broken() }
+            if count == -1 {
+                rest = after
+                return .null
+            }
+            var elements: [RedisReply] = []
+            while elements.count < count {
+                guard let element = try next(&after) else { return nil }
+                elements.append(element)
+            }
+            rest = after
+            return .array(elements)
+        }
+    }
+}
