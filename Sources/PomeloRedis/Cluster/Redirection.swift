@@ -16,7 +16,8 @@ enum Redirection: Equatable {
 
     /// Nil when the text of the error is no redirection; one that is malformed is none.
     init?(_ text: String) {
-        let words = text.split(separator: " ", omittingEmptySubsequences: true)
+        // By bytes: a space with an accent is one character, and ends a word all the same.
+        let words = text.utf8.split(separator: UInt8(ascii: " ")).map { String(Substring($0)) }
         switch words.first {
         case "MOVED" where words.count == 3, "ASK" where words.count == 3:
             guard let number = Int(words[1]), (0..<KeySlot.count).contains(number), let place = Self.place(words[2])
@@ -30,12 +31,12 @@ enum Redirection: Equatable {
     }
 
     /// `host:port`, `:port`, or an IPv6 address without brackets; `host:port@bus` and a name behind a comma are cut.
-    private static func place(_ word: Substring) -> SocketAddress? {
-        let text = word.prefix { $0 != "@" && $0 != "," }
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (1...65_535).contains(port)
+    private static func place(_ word: String) -> SocketAddress? {
+        let text = word.utf8.prefix { $0 != UInt8(ascii: "@") && $0 != UInt8(ascii: ",") }
+        guard let colon = text.lastIndex(of: UInt8(ascii: ":")),
+            let port = Int(Substring(text[text.index(after: colon)...])), (1...65_535).contains(port)
         else { return nil }
-        let host = String(text[..<colon])
+        let host = String(Substring(text[..<colon]))
         if host.isEmpty || host == "?" { return SocketAddress(host: "", port: port) }
         return SocketAddress.host(host).map { SocketAddress(host: $0, port: port) }
     }
