@@ -252,7 +252,8 @@ extension RedisError {
     var isPassing: Bool {
         switch self {
         case .timeout, .connection, .overloaded: true
-        case .reply(let text): ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"].contains { text.contains($0 + " ") }
+        case .reply(let text):
+            ["LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN", "CLUSTERDOWN"].contains { text.contains($0 + " ") }
         case .protocolError, .refused, .closed: false
         }
     }

@@ -94,7 +94,7 @@ public import PomeloUV
 
     /// Sends commands, scripts and transactions together on the connection for commands.
     ///
-    /// - Complexity: one round trip; one more when the server has forgotten a script, which runs behind the others then.
+    /// - Complexity: one round trip; one more when the server has forgotten a script, which is run last then.
     /// - Throws: as `pipeline`.
     public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
         try await data.execute(steps)

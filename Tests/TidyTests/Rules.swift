@@ -139,7 +139,8 @@ extension Ban {
     /// Where strings that are keys come from this program's code, its configuration or its environment alone.
     static let ownNames: Set = [
         "Pomelo/ServerWorld.swift", "PomeloUV/ChildProcess.swift", "PomeloUV/Resolver.swift",
-        "PomeloRedis/Address/RedisConfiguration.swift", "PomeloRedis/Connection/RedisConnection.swift", "Admin/AdminService.swift",
+        "PomeloRedis/Address/RedisConfiguration.swift", "PomeloRedis/Connection/RedisConnection.swift",
+        "Admin/AdminService.swift",
         "Application/Application.swift", "PomeloConfiguration/OptionReader.swift",
         "PomeloConfiguration/ProcessArguments.swift", "PomeloConfiguration/EnvironmentVariables.swift",
         "PomeloConfiguration/FileVariables.swift",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// Which arguments of a command are keys, by its name.
 ///
@@ -21,8 +22,7 @@ enum CommandKeys {
 
     /// The positions of a command's keys; nil when nobody here knows the command.
     static func positions(_ name: String, _ arguments: [RedisArgument]) -> [Int]? {
-        let name = name.uppercased()
-        guard let rule = rules[name] else { return nil }
+        guard let rule = rules[Text(name.uppercased())] else { return nil }
         switch rule {
         case .none:
             return []
@@ -61,10 +61,10 @@ enum CommandKeys {
         }
     }
 
-    private static let rules: [String: Rule] = {
-        var rules: [String: Rule] = [:]
+    private static let rules: [Text: Rule] = {
+        var rules: [Text: Rule] = [:]
         func add(_ names: String, _ rule: Rule) {
-            for name in names.split(whereSeparator: \.isWhitespace) { rules[String(name)] = rule }
+            for name in names.split(whereSeparator: \.isWhitespace) { rules[Text(String(name))] = rule }
         }
         add(
             """

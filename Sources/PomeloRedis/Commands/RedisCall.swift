@@ -48,7 +48,7 @@ extension RedisPort {
     /// Sends one call, and reads its reply.
     ///
     /// - Complexity: one round trip.
-    /// - Throws: `RedisError`: `.reply` with the server's own error, `.protocolError` when the reply is of another type.
+    /// - Throws: `RedisError`: `.reply` with the server's own error, `.protocolError` for a reply of another type.
     public func call<Reply>(_ call: RedisCall<Reply>) async throws(RedisError) -> Reply {
         guard let reply = try await execute([call.step]).first else { throw .protocolError("no reply") }
         return try call.value(of: reply).get()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Crypto
+import PomeloBytes
 
 /// A Lua script, sent once and then called by its digest.
 public struct RedisScript: Sendable, Hashable {
@@ -26,25 +27,25 @@ public struct RedisScript: Sendable, Hashable {
 
 /// Which scripts a server has been given since the connection to it was made, and by which digests it knows them.
 struct KnownScripts {
-    private var digests: [String: String] = [:]
-    private var given: Set<String> = []
+    private var digests: [Text: String] = [:]
+    private var given: Set<Text> = []
 
     /// Nil for one that the server has not been given over this connection.
     mutating func knownDigest(of script: RedisScript) -> String? {
-        guard given.contains(script.source) else { return nil }
-        if let digest = digests[script.source] { return digest }
+        guard given.contains(Text(script.source)) else { return nil }
+        if let digest = digests[Text(script.source)] { return digest }
         // Redis names scripts by SHA-1.
         let bytes = Insecure.SHA1.hash(data: Array(script.source.utf8))
         let digest = bytes.reduce(into: "") { text, byte in
             text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
         }
-        digests[script.source] = digest
+        digests[Text(script.source)] = digest
         return digest
     }
 
     /// The server has received these steps.
     mutating func note(_ steps: [RedisStep]) {
-        for case .script(let script, _, _) in steps { given.insert(script.source) }
+        for case .script(let script, _, _) in steps { given.insert(Text(script.source)) }
     }
 
     /// Another connection may be to another server.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRedis: a Redis client on the loop, over hiredis.
-// Reading order: RedisConfiguration, RedisCommand, RedisReply, RedisError, RedisPort, RedisScan; then RedisClient,
-// RedisConnection, RedisConnection+Lifecycle, RedisHandshake, PendingCommands, RedisSubscriptions;
-// RedisSocket is the rim to C.
+// Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, RedisReply, RedisError, RedisPort,
+// RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle, RedisLocator,
+// RedisHandshake, WireBatch, PendingCommands, WaitingLine; Messages/RedisSubscriptions; Cluster/RedisClusterPort,
+// ClusterBatch, ClusterNodes. RedisSocket is the rim to C.
 public import Logging
 import PomeloBytes
 public import PomeloLoop
@@ -104,7 +105,7 @@ public import PomeloUV
 
     /// Sends the steps together, as `pipeline` does.
     ///
-    /// - Complexity: one round trip; one more when the server has forgotten a script, which runs behind the others then.
+    /// - Complexity: one round trip; one more when the server has forgotten a script, which is run last then.
     /// - Throws: as `pipeline`.
     public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
         try await execute(steps, asking: false)

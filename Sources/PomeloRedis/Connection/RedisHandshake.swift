@@ -76,11 +76,9 @@ struct RedisHandshake {
         }
         guard let version = Self.field("redis_version", in: info) else { return nil }
         let parts = version.split(separator: ".").map { Int($0) }
-        guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < Self.leastVersion else {
-            return nil
-        }
-        return
-            "is version \(version); \(Self.leastVersion.major).\(Self.leastVersion.minor) is the least that is supported"
+        let least = Self.leastVersion
+        guard parts.count >= 2, let major = parts[0], let minor = parts[1], (major, minor) < least else { return nil }
+        return "is version \(version); \(least.major).\(least.minor) is the least that is supported"
     }
 
     private func judge(_ text: String, _ step: Step) -> Verdict? {

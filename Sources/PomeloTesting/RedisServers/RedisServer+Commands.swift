@@ -1,5 +1,5 @@
-import PomeloLibc
 // SPDX-License-Identifier: MIT
+import PomeloLibc
 public import PomeloLoop
 import PomeloUV
 
