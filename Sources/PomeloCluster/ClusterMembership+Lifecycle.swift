@@ -185,9 +185,10 @@ extension ClusterMembership {
         }
     }
 
-    /// Leaves the registry, unless something published under the lease could not be removed, and closes the connections
-    /// last.
+    /// Leaves the registry, unless something published under the lease could not be removed, or a start ends before
+    /// what a former instance left was; and closes the connections last.
     public func stop() async {
+        let hasCleanedUp = phase == .member
         phase = .stopped
         leaseHealth.stop()
         for task in periodicTasks { task.stop() }
@@ -197,13 +198,17 @@ extension ClusterMembership {
         view.close()
         if isJoined {
             isJoined = false
-            await leave()
+            await leave(hasCleanedUp)
         }
         await ports.client?.stop()
     }
 
-    private func leave() async {
+    /// Nobody cleans up after who is not registered.
+    private func leave(_ hasCleanedUp: Bool) async {
         renewer.leaves()
+        guard hasCleanedUp else {
+            return log.warning("what a former instance has left is not removed: left to the others, after its lease")
+        }
         guard !publishers.contains(where: \.isBehind) else {
             return log.warning("what this server has published is not removed: left to the others, after its lease")
         }

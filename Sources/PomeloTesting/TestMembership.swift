@@ -12,6 +12,7 @@ import PomeloLoop
     private var cleaners: [any LeaseCleaner] = []
     private var publishers: [any LeasePublisher] = []
     private(set) var isJoined = false
+    private var hasCleanedUp = false
     let health = MembershipHealth.healthy
     let lease = Duration.seconds(10)
     var isViewComplete: Bool { cluster.isViewComplete }
@@ -37,7 +38,10 @@ import PomeloLoop
     }
 
     /// When every service is there, as the cluster plugin does it.
-    func afterStart() async throws { try await cleanUp(context.serverID, instance) }
+    func afterStart() async throws {
+        try await cleanUp(context.serverID, instance)
+        hasCleanedUp = true
+    }
 
     func didStart() async throws { enter(.up) }
     func willStop() async { enter(.draining) }
@@ -45,7 +49,7 @@ import PomeloLoop
     func stop() async {
         isJoined = false
         // As the cluster plugin: what could not be removed is left to the others.
-        if !publishers.contains(where: \.isBehind) { cluster.leave(info(.draining)) }
+        if hasCleanedUp, !publishers.contains(where: \.isBehind) { cluster.leave(info(.draining)) }
     }
 
     func cleanUp(_ id: ServerID, _ instance: InstanceID) async throws {

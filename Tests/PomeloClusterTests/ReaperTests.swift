@@ -4,6 +4,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 @Suite("servers that are gone") struct ReaperTests {
@@ -33,6 +34,23 @@ import Testing
         #expect(members[0].sees("b") != nil && !members[0].notes.cleaned.contains("b"))
         await cluster.clock.pass(.seconds(12))
         #expect(members[0].sees("b") == nil && members[0].notes.cleaned.filter { $0 == "b" } == ["b"])
+    }
+
+    /// A start that fails between the join and the end of the clean-up: the entry is all that names what is left.
+    @Test @Loop func whoCouldNotCleanUpAfterItselfIsCleanedUpAfter() async throws {
+        struct Full: Error {}
+        let cluster = MemoryCluster()
+        let members = try await cluster.started(["a", "b"])
+        members[1].crash(in: cluster.fleet)
+        let again = try cluster.server("b", port: 2)
+        again.notes.work = { _, _ in throw Full() }
+        let error = await thrown(by: { try await cluster.clock.drive { try await again.start() } })
+        #expect(error is Full)
+        #expect(!members[0].notes.cleaned.contains("b"))
+        again.crash(in: cluster.fleet)
+        await cluster.clock.pass(.seconds(13))
+        #expect(members[0].sees("b") == nil)
+        #expect(members[0].notes.cleaned.filter { $0 == "b" } == ["b"])
     }
 
     @Test @Loop func whoAnswersStays() async throws {
