@@ -61,7 +61,8 @@ struct ChatPage: AsyncParsableCommand {
 
     private func explain(_ error: any Error) -> String {
         switch error {
-        case SocketError.failed(_, EADDRINUSE, _): "port \(port) is in use"
+        case SocketError.failed(_, EADDRINUSE, _):
+            "port \(port) is in use: --port gives another (of ./dev up, --page-port)"
         case SocketError.failed(_, EACCES, _): "port \(port) needs more rights than this user has"
         case SocketError.failed(_, _, let message): "cannot listen on \(bind) port \(port): \(message)"
         default: "\(error)"

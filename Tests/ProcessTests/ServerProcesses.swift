@@ -61,7 +61,7 @@ import Testing
 
     // MARK: configuration
 
-    private static func root() -> String {
+    static func root() -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().path
     }
