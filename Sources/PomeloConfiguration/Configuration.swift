@@ -2,7 +2,7 @@
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
 // Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, Nearness,
-// ServerFileReader, ClientEntryReader, ProcessArguments.
+// ServerFileReader, ClientEntryReader, PortClaims, ProcessArguments.
 import Foundation
 public import PomeloContract
 public import PomeloJSON
@@ -40,6 +40,7 @@ public struct Configuration: Sendable {
         clusterName = master.cluster
         servers = (try reader.servers() + [master.record]).sorted { $0.id < $1.id }
         try ServerFileReader.checkUnique(servers, path("servers"))
+        try PortClaims.check(servers, path("servers"))
     }
 
     /// A configuration made by hand, for tests and programs without files; no variables of the process count.

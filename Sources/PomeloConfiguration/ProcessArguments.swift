@@ -95,7 +95,7 @@ extension Configuration {
     /// given, so that one can be started without editing a file.
     ///
     /// - Throws: `PomeloError` `.configuration` when there is no id, the id is unknown and has no type, the type is
-    ///   another than in the file, or a field is wrong.
+    ///   another than in the file, a field is wrong, or a port another server's.
     public func applying(_ arguments: ProcessArguments) throws -> (configuration: Configuration, id: ServerID) {
         guard let id = arguments.id else {
             let known = servers.map(\.id.rawValue).joined(separator: ", ")
@@ -112,6 +112,8 @@ extension Configuration {
         var reader = try OptionReader(.object(fields), file: "the command line")
         let record = try ServerFileReader.record(&reader, type, "the command line")
         let others = servers.filter { $0.id != id }
-        return (with(others + [record]), id)
+        let changed = with(others + [record])
+        try PortClaims.check(changed.servers, "the command line")
+        return (changed, id)
     }
 }

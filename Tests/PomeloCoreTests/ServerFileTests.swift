@@ -76,6 +76,54 @@ import Testing
         #expect(relative.base == here)
     }
 
+    // MARK: ports
+
+    static let clashes: [(servers: String, words: String)] = [
+        (#"{"chat":[{"id":"a","port":1},{"id":"b","port":1}]}"#, "port of a and port of b are both 127.0.0.1:1"),
+        (
+            #"{"chat":[{"id":"a","port":1}],"c":[{"id":"b","port":2,"clientPort":1,"frontend":true}]}"#,
+            "port of a and clientPort of b are both 127.0.0.1:1"
+        ),
+        (
+            #"{"c":[{"id":"a","clientPort":1,"frontend":true},{"id":"b","clientPort":1,"frontend":true}]}"#,
+            "clientPort of a and clientPort of b are both 127.0.0.1:1"
+        ),
+        (
+            #"{"c":[{"id":"a","clientPort":1,"bind":"0.0.0.0","frontend":true},{"id":"b","port":1}]}"#,
+            "clientPort of a and port of b are both 127.0.0.1:1"
+        ),
+        (
+            #"{"c":[{"id":"a","port":1,"clients":[{"type":"x","port":2},{"type":"y","port":1}],"frontend":true}]}"#,
+            "port of a and clients of a are both 127.0.0.1:1"
+        ),
+        (#"{"chat":[{"id":"a","host":"10.0.0.9","port":3005}]}"#, "port of a and port of m are both 10.0.0.9:3005"),
+    ]
+
+    /// The second to start found its port taken, which looked like another program's doing.
+    @Test(arguments: clashes) func twoOfOnePortAreNamed(_ clash: (servers: String, words: String)) throws {
+        let error = try #require(throws: PomeloError.self) { try configuration(clash.servers) }
+        #expect(error.message.hasSuffix("config/servers.json: \(clash.words)"), "\(error.message)")
+        let onCommandLine = try configuration(#"{"chat":[{"id":"a","port":1},{"id":"b","port":2}]}"#)
+        #expect(throws: PomeloError.self) { try onCommandLine.applying(try ProcessArguments(["id=b", "port=1"])) }
+    }
+
+    static let fine = [
+        // One port of several connectors, which listen together.
+        #"{"c":[{"id":"a","port":1,"clients":[{"type":"x","port":2},{"type":"y","port":2}],"frontend":true}]}"#,
+        // Two machines.
+        #"{"chat":[{"id":"a","host":"10.0.0.1","port":1},{"id":"b","host":"10.0.0.2","port":1}]}"#,
+        #"{"c":[{"id":"a","host":"h1","clientPort":1,"bind":"0.0.0.0","frontend":true},"#
+            + #"{"id":"b","host":"h2","clientPort":1,"bind":"0.0.0.0","frontend":true}]}"#,
+        // Two addresses of one machine.
+        #"{"c":[{"id":"a","clientPort":1,"bind":"127.0.0.2","frontend":true},{"id":"b","port":1}]}"#,
+        // Free ports.
+        #"{"c":[{"id":"a","clientPort":1,"frontend":true},{"id":"b","clientPort":2,"frontend":true}]}"#,
+    ]
+
+    @Test(arguments: fine) func portsThatDoNotMeetAreFine(_ servers: String) throws {
+        #expect(try configuration(servers).servers.count > 1)
+    }
+
     // MARK: the command line
 
     /// In pomelo 2.2.7 booleans stayed texts; lib/util/appUtil.js.
