@@ -99,8 +99,8 @@ public struct ChannelMembers: Sendable, Equatable {
     ///
     /// - Guarantee: a push whose call reaches the frontend afterwards reaches the user. With `durable`, the published
     ///   copy has it too. With an `instance` only that start of the frontend is meant, `Session.instance` for instance.
-    /// - Throws: `PomeloError` `.noSession`, `.replaced`, `.unknownServer`, `.notAFrontend`, `.unreachable` (retry
-    ///   freely), and with `durable` `.redisUnavailable`.
+    /// - Throws: `PomeloError` `.noSession`, `.replaced`, `.unknownServer`, `.notAFrontend`, `.configuration` for a
+    ///   frontend without the plugin, `.unreachable` (retry freely), and with `durable` `.redisUnavailable`.
     public func add(
         _ channel: ChannelName, _ uid: UserID, _ frontend: ServerID, instance: InstanceID? = nil, durable: Bool = false
     ) async throws {
@@ -162,6 +162,8 @@ public struct ChannelMembers: Sendable, Equatable {
             if durable { _ = try await context.rpc.system(frontend, .channelFlush.at(instance), []) }
         } catch .failed(_, let message) {
             throw PomeloError(wire: message, otherwise: .noSession, at: "\(member) at \(frontend)")
+        } catch .unimplemented(let lack) {
+            throw PomeloError(.configuration, "no user can be a member there: \(lack)")
         } catch {
             throw PomeloError(.unreachable, "\(frontend) did not confirm: \(error)", cause: error)
         }

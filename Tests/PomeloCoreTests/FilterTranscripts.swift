@@ -192,8 +192,8 @@ let filterTranscripts = [
     request connector.test.missing
     ----
     a before
-    e error no handler for connector.test.missing
-    a after no handler for connector.test.missing
+    e error connector-1, of type connector, has no handler for connector.test.missing
+    a after connector-1, of type connector, has no handler for connector.test.missing
     answer {"code":500}
     """,
     """

@@ -53,6 +53,24 @@ import Testing
         func answer(_ id: UInt32) -> String { socket.texts(id).joined(separator: " and ") }
     }
 
+    /// The reason is in the log of the server that failed, which is one of several.
+    @Test(arguments: [true, false]) @Loop func aRequestThatFailedElsewhereSaysWhere(byFilter: Bool) async throws {
+        let logs = CapturedLogs.installed
+        let world = try await World { if byFilter { $0.rpcFilter(Passing()) } }
+        let missing = "chat.test.missing\(byFilter)"
+        world.socket.request(missing)
+        await world.cluster.settle()
+        #expect(world.answer(1) == #"{"code":500}"#)
+        let lines = logs.lines("pomelo", where: "pomelo.route", is: missing)
+        let errors = lines.compactMap { $0["error"] }.sorted()
+        #expect(
+            errors == [
+                "chat-1, of type chat, has no handler for \(missing)",
+                "failed with 500: \(missing) failed at chat-1, whose log says why",
+            ])
+        await world.cluster.stopAll()
+    }
+
     // MARK: order
 
     @Test(arguments: ["connector", "chat"])
@@ -220,3 +238,6 @@ import Testing
         if request.body == Array("mark".utf8) { request.session.set("room", "marked") }
     }
 }
+
+/// Calls within filters take another way.
+@Loop private struct Passing: RPCFilter {}

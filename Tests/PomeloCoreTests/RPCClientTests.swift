@@ -154,10 +154,12 @@ import Testing
             outcome: "no answer (may have executed): no answer within the deadline"),
         Failure(
             testDescription: "a method that nobody serves", server: "chat-2", method: "none",
-            outcome: "not served there: chat.remote.none"),
+            outcome: "not served there: chat-2, of type chat, has no remote chat.remote.none"),
         Failure(
             testDescription: "a fault", server: "chat-2", method: "fault", outcome: "fault 1001: no such room"),
-        Failure(testDescription: "an error", server: "chat-2", method: "error", outcome: "failed with 500: Opaque()"),
+        Failure(
+            testDescription: "an error", server: "chat-2", method: "error",
+            outcome: "failed with 500: Opaque() (at chat-2)"),
     ]
 
     /// In pomelo 2.2.7 a caller never heard of an unknown or dead server, and an error lost its text on the way;
@@ -183,6 +185,18 @@ import Testing
         await stage.cluster.advance(by: .seconds(20), step: .milliseconds(500))
         #expect(outcome.entries == ["\(failure.outcome) after \(failure.seconds) s"])
         stage.door.open()
+    }
+
+    /// A procedure travels as a number: who is told of one has no names for them.
+    @Test(arguments: [
+        (Procedure(64, "channel.add"), "channel.add: it does not use the plugin GlobalChannel"),
+        (Procedure(97, "status.here"), "status.here: it does not use the plugin Status"),
+        (Procedure(40_000, "mine.count"), "mine.count"),
+    ]) @Loop func aServiceThatIsNotServedIsNamed(_ procedure: Procedure, _ what: String) async throws {
+        let stage = try await Stage()
+        let text = await failureText { _ = try await stage.app.rpc.system("chat-2", procedure, []) }
+        #expect(text == "not served there: chat-2, of type chat, has no \(what)")
+        await stage.cluster.stopAll()
     }
 
     @Test @Loop func aCallMayHaveADeadlineOfItsOwn() async throws {

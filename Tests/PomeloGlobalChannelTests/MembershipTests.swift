@@ -211,8 +211,14 @@ import Testing
         #expect(report.queued == 1 && report.failed.isEmpty)
         let members = await channels.getMembersByChannelName("connector", "room")
         #expect(members.uids == ["ann"] && members.failed.isEmpty && members.stale.isEmpty)
+        // Asked again it would say the same: no reason to retry.
+        _ = try await cluster.client("connector-2", "bob")
+        let add: @Loop () async throws -> Void = { try await channels.add("room", "bob", "connector-2") }
+        #expect(await failureCode(add) == "configuration")
+        let lack = "connector-2, of type connector, has no channel.add: it does not use the plugin GlobalChannel"
+        #expect(await failureText(add) == "no user can be a member there: \(lack)")
         try await channels.destroyChannel("room")
-        #expect(cluster.network.calls - calls == 3, "the registry says that it need not be asked")
+        #expect(cluster.network.calls - calls == 5, "the registry says that it need not be asked")
         #expect(try await channels.pushMessage("connector", World.say, "hi", "room").queued == 0)
         await cluster.stopAll()
     }

@@ -195,7 +195,10 @@ import PomeloLoop
         let answer = handlers[request.route]
         if local.isEmpty, let answer { return try await Self.run(answer, request) }
         return try await local.run(request) {
-            guard let answer else { throw PomeloError(.configuration, "no handler for \(request.route.text.forLog)") }
+            guard let answer else {
+                let (id, route) = (self.context.serverID, request.route.text.forLog)
+                throw PomeloError(.configuration, "\(id), of type \(self.serverType), has no handler for \(route)")
+            }
             return try await Self.run(answer, request)
         }.get()
     }

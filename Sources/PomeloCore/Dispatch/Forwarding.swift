@@ -39,7 +39,7 @@ import PomeloLoop
             // The transport is in the middle of its work.
             Loop.enqueueSynchronous {
                 lane.end()
-                answer(self.read(outcome, request))
+                answer(self.read(outcome, request, of: lane.server))
             }
         }
     }
@@ -79,7 +79,7 @@ import PomeloLoop
         } catch {
             outcome = .failure(error)
         }
-        return try read(outcome, request).get()
+        return try read(outcome, request, of: server).get()
     }
 
     private func left(_ request: Request) -> Duration { context.clock.left(until: request.deadline) }
@@ -99,17 +99,19 @@ import PomeloLoop
         return payload.bytes
     }
 
-    private func read(_ outcome: Result<Bytes, RPCError>, _ request: Request) -> Outcome {
+    private func read(_ outcome: Result<Bytes, RPCError>, _ request: Request, of server: ServerID) -> Outcome {
         switch outcome {
         case .success(var reply):
             switch reply.popLast().flatMap(Ending.init) {
             case .reply: return .success(reply)
             case .fault: return .failure(Self.fault(in: reply))
             case .failed, nil:
-                return .failure(RPCError.failed(code: 500, message: "\(request.route.text.forLog) failed there"))
+                let message = "\(request.route.text.forLog) failed at \(server), whose log says why"
+                return .failure(RPCError.failed(code: 500, message: message))
             }
         // The procedure itself never fails, so the code is the transport's, and none of the client's business.
-        case .failure(.failed(_, let message)): return .failure(RPCError.failed(code: 500, message: message))
+        case .failure(.failed(_, let message)):
+            return .failure(RPCError.failed(code: 500, message: "\(message) (at \(server))"))
         case .failure(let error): return .failure(error)
         }
     }

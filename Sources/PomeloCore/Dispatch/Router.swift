@@ -94,6 +94,11 @@ public import PomeloLoop
         return choices
     }
 
+    /// A server and its type, for messages: `chat-1, of type chat,`.
+    func inWords(_ server: ServerID) -> String {
+        servers[server].map { "\(server), of type \($0.record.type)," } ?? "\(server)"
+    }
+
     /// The types with a rule of their own, sorted.
     var types: [ServerType] { rules.keys.sorted() }
 

@@ -50,6 +50,16 @@ public struct Procedure: Sendable, CustomStringConvertible {
 
     /// The name, or the number of one that came without.
     public var description: String { name.string.isEmpty ? "procedure \(number)" : name.string.forLog }
+
+    /// What a server lacks that does not serve it.
+    var inWords: String {
+        switch number {
+        case 0: "remote \(self)"
+        case 64..<96: "\(self): it does not use the plugin GlobalChannel"
+        case 96..<128: "\(self): it does not use the plugin Status"
+        default: description
+        }
+    }
 }
 
 /// The numbers of this room.

@@ -114,13 +114,12 @@ public import PomeloLoop
     private func send(
         _ server: ServerID, _ route: Route, _ payload: Bytes, _ session: Session?, _ deadline: Duration
     ) async throws -> Bytes {
-        if filters.isEmpty {
-            return try await transport.call(server, Procedure(remote: route.text), payload, within: deadline)
-        }
+        let remote = Procedure(remote: route.text)
+        if filters.isEmpty { return try await system(server, remote, payload, within: deadline) }
         let request = RPCRequest(
             server, route, payload, for: session, began: clock.now, deadline: clock.deadline(after: deadline))
-        return try await filters.run(request) { [transport] request, left in
-            try await transport.call(request.server, Procedure(remote: route.text), request.payload, within: left)
+        return try await filters.run(request) { request, left in
+            try await self.system(request.server, remote, request.payload, within: left)
         }
     }
 
@@ -131,7 +130,14 @@ public import PomeloLoop
     public func system(
         _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration? = nil
     ) async throws(RPCError) -> Bytes {
-        try await transport.call(server, procedure, payload, within: deadline ?? defaultDeadline)
+        do throws(RPCError) {
+            return try await transport.call(server, procedure, payload, within: deadline ?? defaultDeadline)
+        } catch .unimplemented {
+            // What came back is a number, where the procedure has one.
+            throw .unimplemented("\(router.inWords(server)) has no \(procedure.inWords)")
+        } catch .failed(let code, let message) where procedure.number == 0 {
+            throw .failed(code: code, message: "\(message) (at \(server))")
+        }
     }
 
     private func encode(_ query: some Body, _ route: String) throws -> Bytes {
