@@ -54,5 +54,6 @@ extension Application {
         try self.init(bound, id: id, world: .system(network: network, rpc: bound.options(RPCOptions())))
         limits = try bound.options(Limits())
         secret = environment.secret
+        if environment.bind != nil { bindKey = "POMELO_BIND" }
     }
 }

@@ -10,10 +10,24 @@ enum RedisSettings {
         let (section, path) = try isAbsent ? ([:], configuration.path("redis")) : configuration.strictSection("redis")
         try variables.check(RedisConfiguration.ownKeys.map { [$0] }, of: path)
         do {
-            return try JSONCoder.decode(RedisConfiguration.self, from: over(section, variables))
+            var redis = try JSONCoder.decode(RedisConfiguration.self, from: over(section, variables))
+            redis.source = source(section, variables, path)
+            return redis
         } catch let error as DecodingError {
             let isVariable = variables[error.keyPath] != nil
             throw PomeloError(.configuration, "\(isVariable ? variables.name(error.keyPath) : path): \(error.fault)")
+        }
+    }
+
+    /// Where the address and the user were said, for messages about either.
+    private static func source(_ section: JSON, _ variables: FileVariables, _ path: String) -> String {
+        let keys = RedisConfiguration.ownKeys.filter { !$0.hasSuffix("Seconds") && !$0.hasPrefix("max") }
+        let names = keys.filter { variables[[$0]] != nil }.map { variables.name([$0]) }
+        let isInFile = variables[["url"]] == nil && keys.contains { section[$0] != nil && variables[[$0]] == nil }
+        switch (names.isEmpty, isInFile) {
+        case (true, true): return "configured in \(path)"
+        case (true, false): return "the default: \(path) names no other"
+        case (false, let both): return "configured by \(names.joined(separator: ", "))\(both ? " and in \(path)" : "")"
         }
     }
 

@@ -38,6 +38,11 @@ struct ConfigurationFile {
             return Part(value: document, path: shared, others: Self.sections(of: document))
         }
         if FileManager.default.fileExists(atPath: own) { return Part(value: try parse(own), path: own) }
+        if !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) {
+            let here = folder.hasPrefix("/") ? "" : " in \(FileManager.default.currentDirectoryPath)"
+            let remedy = "--config or POMELO_CONFIG names another"
+            throw PomeloError(.configuration, "there is no configuration folder \(folder)\(here); \(remedy)")
+        }
         let others = environments
         let there = others.isEmpty ? "" : "; there are folders for: \(others.joined(separator: ", "))"
         throw PomeloError(.configuration, "there is no configuration file \(shared), nor \(own)\(there)")

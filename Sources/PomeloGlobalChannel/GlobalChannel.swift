@@ -5,6 +5,7 @@
 // OwnedChannel, MemberRoll. Who comes and goes: GlobalChannelService+Presence, +Lost, GoneWords, PresenceLog,
 // Departures, PresenceQuestions; Gaps. The published copy: ChannelStore, MemoryChannelStore, RedisChannelStore,
 // +CleanUp, Scripts/*.lua, ChannelPublisher, ChannelBacklog.
+import Logging
 public import PomeloCore
 import PomeloLoop
 import PomeloPublication
@@ -51,6 +52,11 @@ public struct GlobalChannel: Plugin {
     ///   store needs a cluster membership and there is none.
     public func install(into application: Application, _: inout PluginOptions) throws {
         let options = try application.options(options)
+        if let type = options.goneServerType, !application.serverTypes.contains(type) {
+            application.log.warning(
+                "goneServerType names a type that no server has",
+                metadata: ["pomelo.type": "\(type)", "pomelo.types": "\(application.serverTypes.map(\.rawValue))"])
+        }
         let store = makeStore(options)
         try store.check(options.prefix, for: name, application.membership)
         let service = GlobalChannelService(application.context, store, options)

@@ -16,11 +16,14 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     public let code: String
     /// A sentence that names the address or program concerned.
     public let description: String
+    /// The end of the sentence, for who names the address: `connection refused (ECONNREFUSED)`.
+    public let reason: String
 
-    /// An error with its name and sentence.
-    public init(code: String, description: String) {
+    /// An error with its name and sentence; without a reason, the sentence is it.
+    public init(code: String, description: String, reason: String? = nil) {
         self.code = code
         self.description = description
+        self.reason = reason ?? description
     }
 }
 

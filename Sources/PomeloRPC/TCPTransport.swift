@@ -51,8 +51,8 @@ public import PomeloLoop
             listener = try await context.network.listen(on: address) { [weak self] in self?.accept($0) }
         } catch {
             phase = .idle
-            let message = "server \(context.own.id) cannot listen for other servers on \(address)"
-            throw PomeloError(.network, "\(message): \(error)", cause: error)
+            throw PomeloError(
+                .network, "cannot listen for other servers on \(address): \(error.reason)", cause: error)
         }
         table.connection = { [weak self] id in self?.peers[id]?.connection }
         self.table = table

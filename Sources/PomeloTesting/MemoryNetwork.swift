@@ -120,7 +120,8 @@ public import PomeloLoop
             address.port = lastPort
         }
         guard listeners[address] == nil else {
-            throw NetworkError(code: "EADDRINUSE", description: "cannot listen on \(address): EADDRINUSE")
+            let code = "EADDRINUSE"
+            throw NetworkError(code: code, description: "cannot listen on \(address): \(code)", reason: code)
         }
         listeners[address] = listener
         return address
@@ -274,7 +275,7 @@ public import PomeloLoop
     }
 
     private func error(_ code: String) -> NetworkError {
-        NetworkError(code: code, description: "cannot connect to \(address): \(code)")
+        NetworkError(code: code, description: "cannot connect to \(address): \(code)", reason: code)
     }
 
     private func end(_ result: Result<MemoryStream, NetworkError>) {

@@ -110,7 +110,9 @@ public struct ConnectedSocket: Sendable {
         attempts.removeAll { $0 === attempt }
         if status == 0 { return end(.success(attempt.take())) }
         attempt.close()
-        failure = NetworkError(status: status, "cannot connect to \(attempt.address)")
+        // Of several addresses of a name it matters which.
+        let tried = attempt.address == address ? nil : "\(attempt.address)"
+        failure = NetworkError(status: status, "cannot connect to \(attempt.address)", detail: tried)
         advance()
     }
 

@@ -198,6 +198,6 @@ public import PomeloLoop
     }
 
     private func failure(_ status: Int32) -> NetworkError {
-        NetworkError(status: status, "cannot resolve \(name)")
+        NetworkError(status: status, "cannot resolve \(name)", detail: "its name cannot be resolved")
     }
 }

@@ -3,10 +3,11 @@ import CLibuv
 import PomeloLoop
 
 extension NetworkError {
-    /// libuv's name and text for a negative status.
-    init(status: Int32, _ what: String, _ remark: String? = nil) {
-        let why = "\(Self.text(status)) (\(Self.name(status)))"
-        self.init(code: Self.name(status), description: "\(what): \(why)\(remark.map { ", " + $0 } ?? "")")
+    /// libuv's name and text for a negative status; `detail` is what the reason alone has to say besides.
+    init(status: Int32, _ what: String, _ remark: String? = nil, detail: String? = nil) {
+        let why = "\(Self.text(status)) (\(Self.name(status)))\(remark.map { ", " + $0 } ?? "")"
+        let reason = detail.map { "\($0): \(why)" } ?? why
+        self.init(code: Self.name(status), description: "\(what): \(why)", reason: reason)
     }
 
     static func name(_ status: Int32) -> String { unsafe String(cString: uv_err_name(status)) }

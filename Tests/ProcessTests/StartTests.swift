@@ -22,6 +22,8 @@ import Testing
         }
         let errors = chat[id].lines.filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 1, "\(chat[id].lines)")
+        // Who reads the end of a log sees the reason, and nothing that came of it.
+        #expect(chat[id].lines.last == errors.first && !chat[id].lines.contains { $0.hasSuffix(" stopped") })
         return errors.first ?? ""
     }
 
@@ -32,7 +34,12 @@ import Testing
             $0.close()
         }
         let error = try await refusal(chat, "connector-server-1")
-        #expect(error.contains("127.0.0.1:\(port)") && error.contains("EADDRINUSE"))
+        let place = "\(chat.folder)/servers.json: bind and clientPort of connector-server-1"
+        let reason = "cannot listen for clients on 127.0.0.1:\(port): address already in use (EADDRINUSE)"
+        #expect(error.hasPrefix("error: \(place): \(reason), held by "), "\(error)")
+        chat.environment = ["POMELO_BIND": "127.0.0.1"]
+        let other = "\(chat.folder)/servers.json: POMELO_BIND and clientPort of connector-server-1: \(reason)"
+        #expect(try await refusal(chat, "connector-server-1").contains(other))
         holder.close()
         try await chat.stop()
     }
@@ -93,6 +100,18 @@ import Testing
         try await chat.stop()
     }
 
+    /// Whoever hears of the users who are gone would not be there.
+    @Test @Loop func aTypeThatNobodyHasIsTold() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        try chat.write("globalChannel", ["development": ["goneServerType": "chats"]])
+        try chat.launch("chat-server-1")
+        try await chat.awaitUp("chat-server-1")
+        try await eventually("a warning, in \(chat["chat-server-1"].lines)", within: .seconds(2)) {
+            chat["chat-server-1"].lines.contains { $0.contains("goneServerType names a type that no server has") }
+        }
+        try await chat.stop()
+    }
+
     @Test @Loop func aWrongSecret() async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         chat.environment = ["POMELO_SECRET": "right"]
@@ -120,7 +139,38 @@ import Testing
     @Test @Loop func anUnreachableRedis() async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         await chat.redis.kill9()
-        #expect(try await refusal(chat).contains("127.0.0.1:\(chat.redis.port)"))
+        chat.environment = ["POMELO_REDIS_CONNECT_TIMEOUT_SECONDS": "0.3"]
+        let place = "127.0.0.1:\(chat.redis.port)"
+        func expect(_ source: String, _ ending: String = "connection refused (ECONNREFUSED)") async throws {
+            let text = "error: cannot connect to redis at \(place) (\(source)): \(ending)"
+            #expect(try await refusal(chat) == text)
+        }
+        try await expect("configured in \(chat.folder)/redis.json")
+        chat.environment["REDIS_URL"] = "redis://\(place)"
+        try await expect("configured by REDIS_URL")
+        chat.environment["REDIS_URL"] = nil
+        chat.environment["POMELO_REDIS_PORT"] = "\(chat.redis.port)"
+        try await expect("configured by POMELO_REDIS_PORT and in \(chat.folder)/redis.json")
+        try await chat.stop()
+    }
+
+    /// A key may be a file's or a variable's.
+    @Test @Loop func aPasswordThatRedisRefuses() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let place = "redis at 127.0.0.1:\(chat.redis.port)"
+        chat.environment = ["REDIS_URL": "redis://:wrong@127.0.0.1:\(chat.redis.port)"]
+        let error = try await refusal(chat)
+        #expect(error.hasPrefix("error: \(place) (configured by REDIS_URL) refused the key \"password\""), "\(error)")
+        #expect(!error.contains("wrong"))
+        try await chat.stop()
+    }
+
+    @Test @Loop func aFolderThatIsNotThere() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let error = try await refusal(chat, arguments: ["--config", "nowhere", "--id", "chat-server-1"])
+        let here = FileManager.default.currentDirectoryPath
+        let remedy = "--config or POMELO_CONFIG names another"
+        #expect(error == "error: there is no configuration folder nowhere in \(here); \(remedy)")
         try await chat.stop()
     }
 

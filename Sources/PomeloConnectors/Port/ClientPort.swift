@@ -73,7 +73,7 @@ import PomeloLoop
         do throws(NetworkError) {
             listens(on: try await network.listen(on: address) { self.accept($0) })
         } catch {
-            throw PomeloError(.network, "clients cannot be served: \(error)", cause: error)
+            throw PomeloError(.network, "cannot listen for clients on \(address): \(error.reason)", cause: error)
         }
     }
 

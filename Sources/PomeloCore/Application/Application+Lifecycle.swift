@@ -32,7 +32,8 @@ extension Application {
             for hook in hooks.afterStartup { try await step("afterStartup", hook) }
             crons.start()
         } catch {
-            await stopEverything()
+            // The error is the last word; who asked for the stop has been heard.
+            await stopEverything(isTold: stopRequested)
             throw error
         }
         state = .running
@@ -132,10 +133,10 @@ extension Application {
 
     private func startTransport() async throws {
         let own = ServerInfo(record: record, instance: instance, state: .joining)
-        try await transport.start(
-            RPCContext(
-                network: network, clock: clock, random: random, cluster: clusterName, secret: secret, own: own,
-                servers: servers, procedures: procedures))
+        let context = RPCContext(
+            network: network, clock: clock, random: random, cluster: clusterName, secret: secret, own: own,
+            servers: servers, procedures: procedures)
+        try await listening(by: "host and port") { try await transport.start(context) }
         if record.port == 0 { record.port = transport.localAddress?.port ?? 0 }
         if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .joining)]) }
     }
@@ -145,15 +146,28 @@ extension Application {
         for port in try ClientPlan(connectors, record, file: configuration.path("servers")).ports {
             let context = ConnectorContext(
                 network: network, clock: clock, random: random, address: port.address, room: room)
-            if port.sharing.isEmpty {
-                try await port.connector.start(dispatcher, context)
-            } else {
-                try await port.connector.start(dispatcher, context, with: port.sharing)
+            let keys = "\(record.bind == nil ? "host" : bindKey) and \(record.clientKey)"
+            try await listening(by: keys) {
+                if port.sharing.isEmpty {
+                    try await port.connector.start(dispatcher, context)
+                } else {
+                    try await port.connector.start(dispatcher, context, with: port.sharing)
+                }
             }
         }
     }
 
-    private func stopEverything() async {
+    /// Who cannot listen says which file and keys the address comes from.
+    private func listening(by keys: String, _ body: @Loop () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as PomeloError where error.code == .network {
+            let file = configuration.folder.isEmpty ? "" : configuration.path(isMaster ? "master" : "servers") + ": "
+            throw PomeloError(.network, "\(file)\(keys) of \(serverID): \(error.message)", cause: error.cause)
+        }
+    }
+
+    private func stopEverything(isTold: Bool = true) async {
         state = .stopping
         for hook in hasServed ? hooks.beforeShutdown.reversed() : [] { await stopStep("beforeShutdown", nil, hook) }
         await crons.stop(within: limits.stopPhase)
@@ -174,7 +188,7 @@ extension Application {
         sessionService.retire()
         procedures.retire()
         state = .stopped
-        log.info("stopped")
+        if isTold { log.info("stopped") }
         let waiters = stopWaiters
         stopWaiters = []
         for waiter in waiters { waiter.resume() }

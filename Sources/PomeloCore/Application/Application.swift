@@ -66,6 +66,8 @@ public import PomeloLoop
     }
     /// Shared by all servers of the cluster.
     public var secret: Bytes = []
+    /// What the record's `bind` was said by, for messages.
+    package var bindKey = "bind"
 
     /// The servers known here.
     public let servers = ServerDirectory()

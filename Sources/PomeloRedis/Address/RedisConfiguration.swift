@@ -28,6 +28,9 @@ public struct RedisConfiguration: Sendable, Hashable {
     /// Keys that only node_redis understands, in alphabetical order; they have no effect.
     public var ignoredKeys: [String] = []
 
+    /// Where this was said, for messages: `configured in config/redis.json`; nil for a program's own.
+    package var source: String?
+
     /// The defaults: the local server.
     public init() {}
 
@@ -51,6 +54,8 @@ public struct RedisConfiguration: Sendable, Hashable {
         set { topology = .standalone(SocketAddress(host: host, port: newValue)) }
     }
 
+    /// The source, as it stands behind the place in messages.
+    var sourceNote: String { source.map { " (\($0))" } ?? "" }
     var commandTimeout: Duration { .seconds(commandTimeoutSeconds) }
     var connectTimeout: Duration { .seconds(connectTimeoutSeconds) }
     var startTimeout: Duration { .seconds(startTimeoutSeconds) }

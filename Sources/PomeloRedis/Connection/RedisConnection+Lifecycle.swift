@@ -193,7 +193,7 @@ extension RedisConnection {
             socket = try RedisSocket(connected, maxReplyBytes: configuration.maxReplyBytes, owner: self)
             return connected.address
         } catch {
-            throw .connection("cannot connect to \(place): \(error.description)")
+            throw .connection("cannot connect to \(place): \(error.reason)")
         }
     }
 

@@ -78,8 +78,8 @@ public import PomeloUV
         self.logger[metadataKey: "redis.connection"] = "\(name)"
     }
 
-    /// `redis at host:port`, the beginning of every message.
-    var place: String { located.map { "redis at \($0)" } ?? locator.description }
+    /// `redis at host:port`, and where that was configured: the beginning of every message.
+    var place: String { (located.map { "redis at \($0)" } ?? locator.description) + configuration.sourceNote }
 
     /// Why a command cannot be sent now.
     var away: RedisError { lastFailure.flatMap(\.asNotSent) ?? .connection("\(place) is not connected") }
@@ -315,8 +315,12 @@ public import PomeloUV
     /// The error of a command that the present end has kept from its reply, or from being sent.
     private func loss(maybeExecuted: Bool) -> RedisError {
         guard let end else { return .connection("\(place) is not connected") }
-        let text = "\(place): connection lost: \(end.text)"
-        return end.cause == .malformed ? .protocolError(text) : .connection(text, maybeExecuted: maybeExecuted)
+        if end.cause == .malformed {
+            // The error's own words begin with "redis".
+            let address = located.map(\.description) ?? "it"
+            return .protocolError("\(address)\(configuration.sourceNote): \(end.text)")
+        }
+        return .connection("\(place): connection lost: \(end.text)", maybeExecuted: maybeExecuted)
     }
 
     /// The first end counts: what follows is its echo.

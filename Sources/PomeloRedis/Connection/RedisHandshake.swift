@@ -27,7 +27,7 @@ struct RedisHandshake {
     private var steps: [(step: Step, command: RedisCommand)] = []
 
     init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, role: RedisRole = .primary) {
-        self.place = "redis at \(place)"
+        self.place = "redis at \(place)\(configuration.sourceNote)"
         self.role = role
         if let username = configuration.username {
             steps.append((.auth, RedisCommand("AUTH", username, configuration.password ?? "")))
