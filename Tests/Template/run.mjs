@@ -100,8 +100,17 @@ async function ask() {
   await client.init('127.0.0.1', clientPort);
   assert.deepEqual(await client.request('connector.greeter.greet', { name: 'ann' }), { text: 'Hello, ann!' });
   client.disconnect();
+  askByHand(clientPort);
   assert.equal(await stop(server), 0, 'the server did not stop in order');
   await stop(redis);
+}
+
+/** The lines of Python that the article has for who has no client yet. */
+function askByHand(clientPort) {
+  const article = readFileSync(join(root, 'Sources', 'Pomelo', 'Pomelo.docc', 'Your-own-package.md'), 'utf8');
+  const script = article.match(/```python\n([^]*?)```/)[1].replace('3110', clientPort);
+  const { stdout } = spawnSync('python3', ['-c', script], { encoding: 'utf8', timeout: 30_000 });
+  assert.ok(stdout.includes('{"text":"Hello, ann!"}'), `the article's Python heard: ${stdout}`);
 }
 
 async function main() {
