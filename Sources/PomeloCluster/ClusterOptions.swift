@@ -38,8 +38,7 @@ extension ClusterOptions: FileOptions {
         reapToken = try reader.seconds("reapTokenSeconds") ?? reapToken
         pingDeadline = try reader.seconds("pingDeadlineSeconds") ?? pingDeadline
         guard lease >= renewEvery * 2 else {
-            throw PomeloError(
-                .configuration, "cluster options: leaseSeconds must be at least twice renewEverySeconds")
+            throw reader.misfit("leaseSeconds must be at least twice renewEverySeconds")
         }
     }
 }

@@ -80,6 +80,9 @@ public struct OptionReader {
         place = file
     }
 
+    /// The error of values that do not fit each other, naming the file.
+    package func misfit(_ text: String) -> any Error { PomeloError(.configuration, "\(place): \(text)") }
+
     /// All keys at once, over a value that has the defaults; see `JSONCoder.decode(from:over:)`.
     ///
     /// - Throws: `PomeloError` `.configuration` naming the file, or the variable, and the path of the key that is

@@ -91,6 +91,28 @@ import Testing
         try await chat.stop()
     }
 
+    static let impossible: [(file: String, options: JSON, text: String)] = [
+        ("cluster", ["leaseSeconds": 1], "/cluster.json: leaseSeconds must be at least twice renewEverySeconds"),
+        (
+            "socketio", ["transports": ["websockets"]],
+            "transports of socketio.json, or of the program's SocketIOOptions: websockets is unknown; known are: "
+        ),
+        (
+            "socketio", ["origins": ["example.com"]],
+            "origins of socketio.json, or of the program's SocketIOOptions: example.com is no origin; write "
+        ),
+    ]
+
+    @Test(arguments: impossible)
+    @Loop func valuesThatCannotBeAreSaidWithTheirFile(_ given: (file: String, options: JSON, text: String)) async throws
+    {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        try chat.write(given.file, ["development": given.options])
+        let error = try await refusal(chat, "connector-server-1")
+        #expect(error.contains(given.text), "\(error)")
+        try await chat.stop()
+    }
+
     @Test @Loop func anUnknownServer() async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         let error = try await refusal(chat, arguments: ["env=development", "id=nobody", "config=\(chat.folder)"])

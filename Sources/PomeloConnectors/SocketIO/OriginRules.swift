@@ -14,7 +14,8 @@ struct OriginRules: Sendable {
     init(_ origins: [String]) throws(PomeloError) {
         if let wrong = origins.first(where: { $0 != "*" && !Self.isOrigin($0) }) {
             let form = "http://host:port or https://host, without a slash behind it, or * alone for all"
-            throw PomeloError(.configuration, "socketio: \(wrong.forLog) in origins is no origin; write \(form)")
+            let place = SocketIOOptions.place(of: "origins")
+            throw PomeloError(.configuration, "\(place): \(wrong.forLog) is no origin; write \(form)")
         }
         allowsAll = origins.contains("*")
         self.origins = origins.map { Text($0.lowercased()) }

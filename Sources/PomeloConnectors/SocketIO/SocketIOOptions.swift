@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 import PomeloWire
 
@@ -44,6 +45,8 @@ public struct SocketIOOptions: Sendable {
 extension SocketIOOptions: FileOptions {
     /// `socketio.json`.
     public static var fileName: String { "socketio" }
+    /// Where a key was said, for messages: options do not know whether it was the program.
+    static func place(of key: String) -> String { "\(key) of socketio.json, or of the program's SocketIOOptions" }
 
     /// Reads the keys, all of them optional; `heartbeatInterval`, `heartbeatTimeout` and `closeTimeout` are numbers as
     /// `time` reads them.
@@ -84,16 +87,15 @@ struct SocketIORules: Sendable {
         webSocket = names.contains("websocket")
         polling = names.contains("polling") || names.contains("xhr-polling")
         leftOut = names.filter { Self.neverOffered.contains($0) }
+        let place = SocketIOOptions.place(of: "transports")
         let known = ["websocket", "polling", "xhr-polling"] + Self.neverOffered
         if let unknown = names.first(where: { !known.contains($0) }) {
-            throw PomeloError(
-                .configuration, "socketio: transport \(unknown) is unknown; known are: \(known.joined(separator: ", "))"
-            )
+            let list = known.joined(separator: ", ")
+            throw PomeloError(.configuration, "\(place): \(unknown.forLog) is unknown; known are: \(list)")
         }
         guard webSocket || polling else {
-            let list = names.joined(separator: ", ")
-            throw PomeloError(
-                .configuration, "socketio: of the transports \(list) none is offered: name websocket or polling")
+            let list = names.joined(separator: ", ").forLog
+            throw PomeloError(.configuration, "\(place): of \(list) none is offered: name websocket or polling")
         }
     }
 }
