@@ -11,7 +11,7 @@ public struct ConnectedSocket: Sendable {
     public let address: SocketAddress
 }
 
-/// One connection to a name that may have several addresses.
+/// One connection to a name that may have several addresses, or to the absolute path of a Unix-domain socket.
 ///
 /// The address that was good last is tried at once, while the name is resolved anew behind it. The next one is tried
 /// when one has failed, or has been silent for 250 ms; the first to answer wins, and the others are closed. So an
@@ -53,7 +53,7 @@ public struct ConnectedSocket: Sendable {
 
     private func begin(within deadline: Duration) {
         limit = clock.schedule(after: deadline) { [weak self] in self?.timedOut() }
-        let (known, isComplete) = resolver.candidates(for: address)
+        let (known, isComplete) = address.isPath ? ([address], true) : resolver.candidates(for: address)
         if !isComplete { resolve(within: deadline) }
         // A short deadline is shared by what there is to try.
         step = min(Self.attemptDelay, deadline / (known.count + 1))
@@ -155,12 +155,14 @@ public struct ConnectedSocket: Sendable {
     /// 0 when it is under way, else libuv's status.
     private func connect() -> Int32 {
         var code: Int32 = 0
-        let status = unsafe withKernelAddress(address) { kernel, length in
+        func connect(_ kernel: UnsafePointer<sockaddr>, _ length: socklen_t) -> Int32 {
             descriptor = unsafe streamSocket(Int32(kernel.pointee.sa_family))
             guard descriptor >= 0 else { return -errno }
             code = unsafe PomeloLibc.connect(descriptor, kernel, length) == 0 ? 0 : errno
             return 0
         }
+        let status =
+            unsafe address.isPath ? withKernelPath(address.host, connect) : withKernelAddress(address, connect)
         guard status == 0 else { return status }
         guard [0, EINPROGRESS, EINTR].contains(code) else { return -code }
         do throws(NetworkError) {
@@ -184,7 +186,9 @@ public struct ConnectedSocket: Sendable {
     func take() -> ConnectedSocket {
         poll?.close()
         var on: Int32 = 1
-        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        if !address.isPath {
+            unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
         defer { descriptor = -1 }
         return ConnectedSocket(descriptor: descriptor, address: address)
     }

@@ -28,6 +28,9 @@ typealias AddressQuery = (
 }
 
 extension SocketAddress {
+    /// Whether it is a file's.
+    var isPath: Bool { host.utf8.first == UInt8(ascii: "/") }
+
     /// The text form of a kernel address.
     init(_ address: UnsafePointer<sockaddr>) {
         if unsafe address.pointee.sa_family == sa_family_t(AF_UNIX) {
@@ -78,6 +81,25 @@ func withKernelAddress(
     return unsafe withUnsafePointer(to: &v6) { pointer in
         unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+        }
+    }
+}
+
+/// Calls `body` with the kernel's form of a path; `-ENAMETOOLONG` when it has none, `-ENOENT` for an empty one.
+func withKernelPath(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard !bytes.isEmpty else { return -ENOENT }
+    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
+        guard bytes.count < place.count, !bytes.contains(0) else { return false }
+        unsafe place.copyBytes(from: bytes)
+        return true
+    }
+    guard fits else { return -ENAMETOOLONG }
+    return unsafe withUnsafePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
         }
     }
 }

@@ -25,7 +25,7 @@ import PomeloLoop
         let what = "cannot listen on \(path)"
         try removeStale(path, what)
         let descriptor = try socket(what)
-        var status = unsafe withPath(path) { unsafe bind(descriptor, $0, $1) == 0 ? 0 : -errno }
+        var status = unsafe withKernelPath(path) { unsafe bind(descriptor, $0, $1) == 0 ? 0 : -errno }
         let isOurs = status == 0
         // Before `listen` nobody can connect, whatever the rights are until then.
         if status == 0, unsafe chmod(path, mode_t(permissions)) != 0 { status = -errno }
@@ -45,7 +45,7 @@ import PomeloLoop
     static func connect(driver: UVDriver, _ path: String) throws(NetworkError) -> TCPStream {
         let what = "cannot connect to \(path)"
         let descriptor = try socket(what)
-        let status = unsafe withPath(path) { unsafe PomeloLibc.connect(descriptor, $0, $1) == 0 ? 0 : -errno }
+        let status = unsafe withKernelPath(path) { unsafe PomeloLibc.connect(descriptor, $0, $1) == 0 ? 0 : -errno }
         guard status == 0 else {
             PomeloLibc.close(descriptor)
             throw NetworkError(status: status, what)
@@ -62,7 +62,7 @@ import PomeloLoop
         }
         let descriptor = try socket(what)
         defer { PomeloLibc.close(descriptor) }
-        let status = unsafe withPath(path) { unsafe PomeloLibc.connect(descriptor, $0, $1) == 0 ? 0 : -errno }
+        let status = unsafe withKernelPath(path) { unsafe PomeloLibc.connect(descriptor, $0, $1) == 0 ? 0 : -errno }
         guard status == -ECONNREFUSED else {
             throw NetworkError(status: -EADDRINUSE, what, "somebody listens there")
         }
@@ -73,25 +73,6 @@ import PomeloLoop
         let descriptor = streamSocket(AF_UNIX)
         guard descriptor >= 0 else { throw NetworkError(status: -errno, what) }
         return descriptor
-    }
-
-    /// Calls `body` with the kernel's form of a path; `-ENAMETOOLONG` when it has none, `-ENOENT` for an empty one.
-    private static func withPath(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard !bytes.isEmpty else { return -ENOENT }
-        let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
-            guard bytes.count < place.count, !bytes.contains(0) else { return false }
-            unsafe place.copyBytes(from: bytes)
-            return true
-        }
-        guard fits else { return -ENAMETOOLONG }
-        return unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
     }
 }
 

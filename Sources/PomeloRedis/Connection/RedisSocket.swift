@@ -63,7 +63,8 @@ struct SocketEnd: Sendable, Equatable {
         // From 1.0 on it takes the descriptor of another for a blocking one.
         unsafe context.pointee.flags &= ~Int32(REDIS_BLOCK)
         unsafe pomelo_bound_arrays(context.pointee.reader)
-        unsafe redisEnableKeepAlive(context)
+        // A Unix-domain socket has no other machine that could vanish, and refuses it.
+        if connected.address.port != 0 { unsafe redisEnableKeepAlive(context) }
         do throws(NetworkError) {
             poll = try DescriptorPoll(descriptor: connected.descriptor) { [weak self] ready in self?.isReady(ready) }
         } catch {
