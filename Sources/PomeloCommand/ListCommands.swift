@@ -23,18 +23,24 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
     }
 }
 
-/// `Chat redis`: where Redis is, for scripts.
+/// `Chat redis`: where Redis is, for scripts: host and port of one server, or the path of its socket and 0; a line for
+/// each sentinel or node that is named, with the word `sentinel` or `cluster` behind.
 struct RedisSubcommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "redis", abstract: "Prints host and port of Redis, tab-separated.")
+        CommandConfiguration(commandName: "redis", abstract: "Prints where Redis is, tab-separated.")
     }
 
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
         try reported {
-            let redis = try RedisSettings.load(try options.load(Program.folder))
-            Console.line("\(redis.host)\t\(redis.port)")
+            switch try RedisSettings.load(try options.load(Program.folder)).topology {
+            case .standalone(let place): Console.line("\(place.host)\t\(place.port)")
+            case .sentinel(let address):
+                for place in address.places { Console.line("\(place.host)\t\(place.port)\tsentinel") }
+            case .cluster(let seeds):
+                for place in seeds { Console.line("\(place.host)\t\(place.port)\tcluster") }
+            }
         }
     }
 }
@@ -66,7 +72,8 @@ struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
         let (_, id) = try configuration.applying(arguments)
         let network = UVNetwork()
         network.resolver.hosts = try ServerEnvironment().hosts
-        let redis = RedisClient(try RedisSettings.load(configuration), resolver: network.resolver)
+        let settings = try RedisSettings.load(configuration)
+        let redis = RedisClient(settings, name: settings.clientName(of: "health"), resolver: network.resolver)
         try await redis.start()
         let registry = ClusterRegistry(redis, cluster: configuration.clusterName)
         let state = try await registry.registeredState(of: id)

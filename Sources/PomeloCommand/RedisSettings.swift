@@ -34,10 +34,10 @@ enum RedisSettings {
     private static func over(_ section: JSON, _ variables: FileVariables) -> JSON {
         guard var object = section.object, !variables.isEmpty else { return section }
         // An address is whole: what the file says of another server, its password above all, is not for this one.
-        if variables[["url"]] != nil {
-            for key in ["host", "port", "db", "username", "password", "auth_pass"] { object[key] = nil }
+        if RedisConfiguration.wholePlaceKeys.contains(where: { variables[[$0]] != nil }) {
+            for key in ["url"] + RedisConfiguration.serverKeys { object[key] = nil }
         }
-        let secrets = ["password", "auth_pass"]
+        let secrets = RedisConfiguration.passwordKeys
         if secrets.contains(where: { variables[[$0]] != nil }) { for key in secrets { object[key] = nil } }
         for key in RedisConfiguration.ownKeys {
             guard let text = variables[[key]] else { continue }
@@ -46,6 +46,11 @@ enum RedisSettings {
         }
         return .object(object)
     }
+}
+
+extension RedisConfiguration {
+    /// What `CLIENT LIST` shows for a process: whose it is, and which.
+    func clientName(of process: some CustomStringConvertible) -> String { "\(clientName ?? "pomelo"):\(process)" }
 }
 
 extension DecodingError {

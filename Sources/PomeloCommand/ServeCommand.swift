@@ -59,7 +59,7 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
         let app = try Application(configuration, id: id, environment: try ServerEnvironment(), network: network)
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(
-            settings, name: "pomelo:\(id)", resolver: network.resolver, random: app.random,
+            settings, name: settings.clientName(of: id), resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
         try Program.setUp(app, redis)
         for line in app.unknownVariables { app.log.warning("\(line)") }

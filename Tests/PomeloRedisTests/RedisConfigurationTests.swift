@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import PomeloLoop
 import PomeloRedis
 import Testing
 
@@ -16,6 +17,13 @@ import Testing
             var expected = RedisConfiguration()
             change(&expected)
             self.expected = expected
+        }
+    }
+
+    static func places(_ texts: String...) -> [SocketAddress] {
+        texts.map { text in
+            let colon = text.lastIndex(of: ":") ?? text.endIndex
+            return SocketAddress(host: String(text[..<colon]), port: Int(text[colon...].dropFirst()) ?? 0)
         }
     }
 
@@ -59,6 +67,37 @@ import Testing
         Good("node_redis options", #"{"retry_max_delay":5,"no_ready_check":true}"#) {
             $0.ignoredKeys = ["no_ready_check", "retry_max_delay"]
         },
+        Good("path of a socket", #"{"path":"/run/redis.sock","db":2}"#) {
+            $0.topology = .standalone(SocketAddress(host: "/run/redis.sock", port: 0))
+            $0.db = 2
+        },
+        Good("sentinels as ioredis has them", #"{"sentinels":[{"host":"a","port":1},{"host":"b"}],"name":"m"}"#) {
+            $0.topology = .sentinel(RedisSentinelAddress(places("a:1", "b:26379"), primary: "m"))
+        },
+        Good(
+            "sentinels with words of their own",
+            #"{"sentinels":["a:1","[::1]"],"primary":"m","name":"m","sentinelUsername":"u","sentinelPassword":"s"}"#
+        ) {
+            $0.topology = .sentinel(
+                RedisSentinelAddress(places("a:1", "::1:26379"), primary: "m", username: "u", password: "s"))
+        },
+        Good("sentinels in one text", #"{"sentinels":"a:1,b","masterName":"m","db":3}"#) {
+            $0.topology = .sentinel(RedisSentinelAddress(places("a:1", "b:26379"), primary: "m"))
+            $0.db = 3
+        },
+        Good("cluster", #"{"cluster":["a:7000",{"host":"::1","port":7001},"c"],"db":0}"#) {
+            $0.topology = .cluster(seeds: places("a:7000", "::1:7001", "c:6379"))
+        },
+        Good("what keys and names begin with", #"{"keyPrefix":"app:","clientName":"app"}"#) {
+            $0.keyPrefix = "app:"
+            $0.clientName = "app"
+        },
+        Good("url of sentinels, rest beside", #"{"url":"redis+sentinel://a/m/2","keyPrefix":"app:"}"#) {
+            $0.topology = .sentinel(RedisSentinelAddress(places("a:26379"), primary: "m"))
+            $0.db = 2
+            $0.keyPrefix = "app:"
+        },
+        Good("other places with null", #"{"url":"redis://h","port":null,"sentinels":null}"#) { $0.host = "h" },
         Good("IPv6 host in brackets", #"{"host":"[::1]"}"#) { $0.host = "::1" },
         Good("IPv6 host", #"{"host":"fe80::1%eth0"}"#) { $0.host = "fe80::1%eth0" },
         Good("url with an IPv6 host", #"{"url":"redis://[::1]:7000"}"#) {
@@ -87,6 +126,20 @@ import Testing
         (#"{"maxPendingCommands":1}"#, "maxPendingCommands"), (#"{"url":"http://x"}"#, "url"),
         (#"{"url":"redis://x","port":1}"#, "port"),
         (#"{"url":"redis://x","host":"y"}"#, "host"),
+        (#"{"path":"redis.sock"}"#, "path"), (#"{"path":"/"}"#, "path"), (#"{"path":"/a","host":"h"}"#, "host"),
+        (#"{"path":"/a","port":1}"#, "port"), (#"{"url":"redis://x","path":"/a"}"#, "path"),
+        (#"{"url":"redis://x","primary":"m"}"#, "primary"), (#"{"url":"redis://x","cluster":["h"]}"#, "cluster"),
+        (#"{"sentinels":["h"]}"#, "sentinels"), (#"{"sentinels":[],"primary":"m"}"#, "sentinels"),
+        (#"{"sentinels":["h:0"],"primary":"m"}"#, "sentinels"), (#"{"sentinels":[5],"primary":"m"}"#, "sentinels"),
+        (#"{"sentinels":[{"port":5}],"primary":"m"}"#, "sentinels"), (#"{"sentinels":"","primary":"m"}"#, "sentinels"),
+        (#"{"sentinels":["h"],"primary":"m","name":"n"}"#, "name"),
+        (#"{"sentinels":["h"],"primary":"m","host":"h"}"#, "host"),
+        (#"{"sentinels":["h"],"primary":"m","cluster":["h"]}"#, "cluster"),
+        (#"{"primary":"m"}"#, "primary"), (#"{"host":"h","sentinelPassword":"s"}"#, "sentinelPassword"),
+        (#"{"cluster":["h"],"name":"m"}"#, "name"), (#"{"cluster":["a,b"]}"#, "cluster"),
+        (#"{"cluster":["h"],"db":1}"#, "db"), (#"{"url":"redis+cluster://h","db":1}"#, "db"),
+        (#"{"keyPrefix":"{a}"}"#, "keyPrefix"), (#"{"keyPrefix":"a*"}"#, "keyPrefix"),
+        (#"{"clientName":"a b"}"#, "clientName"), (#"{"clientName":""}"#, "clientName"),
         (#"{"tls":true}"#, "tls"), (#"{"tls":{}}"#, "tls"), (#"{"url":"REDISS://u:s@x"}"#, "url"),
     ]
 
@@ -103,14 +156,19 @@ import Testing
     }
 
     static let refused = [
-        ("sentinels", #"[{"host":"h","port":26379}]"#, "Redis Sentinel is not supported: name the server itself"),
-        ("cluster", "true", "Redis Cluster is not supported: name one server"),
-        ("path", #""/run/redis.sock""#, #"connections are made over TCP only: give "host" and "port""#),
-        ("prefix", #""P:""#, "it is an option of globalChannel.json and of status.json"),
+        ("nodes", #"["h"]"#, #"nodes of a cluster are named under "cluster""#),
+        ("sentinel", #"["h"]"#, #"sentinels are named under "sentinels""#),
+        ("socket", "{}", #"a place is "host" and "port", or the "path" of a Unix-domain socket"#),
+        (
+            "prefix", #""P:""#,
+            #"what all keys begin with is "keyPrefix"; globalChannel.json and status.json have a "prefix""#
+        ),
         (
             "hots", #""10.0.0.1""#,
-            "no such key; known are: host, port, db, username, password, auth_pass, url, tls, commandTimeoutSeconds, "
-                + "connectTimeoutSeconds, startTimeoutSeconds, maxPendingCommands, maxPendingBytes, maxReplyBytes"
+            "no such key; known are: url, host, port, path, cluster, sentinels, primary, name, masterName, "
+                + "sentinelUsername, sentinelPassword, db, username, password, auth_pass, keyPrefix, clientName, tls, "
+                + "commandTimeoutSeconds, connectTimeoutSeconds, startTimeoutSeconds, maxPendingCommands, "
+                + "maxPendingBytes, maxReplyBytes"
         ),
     ]
 
@@ -135,7 +193,7 @@ import Testing
             Issue.record("another kind of error")
             return
         }
-        #expect(context.debugDescription.hasSuffix("encrypted connections (rediss://) are not supported"))
+        #expect(context.debugDescription.hasSuffix("TLS, and encrypted connections are not supported yet"))
         #expect(!context.debugDescription.contains("secret"))
     }
 
@@ -147,8 +205,42 @@ import Testing
             Issue.record("another kind of error")
             return
         }
-        #expect(context.debugDescription.hasSuffix("host:port/db: its port is no number from 1 to 65535"))
+        #expect(context.debugDescription.hasSuffix("host:port/db: the port is no number from 1 to 65535"))
         #expect(!context.debugDescription.contains("secret"))
+    }
+
+    /// Both keys of a contradiction are named, so that one knows which to take away.
+    @Test(arguments: [
+        (#"{"sentinels":["h"],"primary":"m","host":"h"}"#, #""host" must be absent when "sentinels" is given"#),
+        (#"{"cluster":["h"],"path":"/a"}"#, #""path" must be absent when "cluster" is given"#),
+        (#"{"url":"redis://h","sentinels":["h"]}"#, #""sentinels" must be absent when "url" is given"#),
+        (#"{"primary":"m"}"#, #""primary" must be absent without "sentinels""#),
+        (
+            #"{"sentinels":["h"]}"#,
+            #""sentinels" must be beside "primary", the name under which they watch a primary"#
+        ),
+        (#"{"cluster":["h"],"db":1}"#, #""db" must be 0 or absent when "cluster" names a cluster: it has no other"#),
+        (
+            #"{"cluster":["h","h:x"]}"#,
+            #""cluster" must be a list of "host:port", or of {"host", "port"}: "#
+                + "the port of host number 2 is no number from 1 to 65535"
+        ),
+    ]) func aContradictionNamesBothKeys(_ json: String, _ says: String) {
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(RedisConfiguration.self, from: Data(json.utf8))
+        }
+        guard case .dataCorrupted(let context)? = error else {
+            Issue.record("another kind of error")
+            return
+        }
+        #expect(context.debugDescription == says)
+    }
+
+    @Test func aConfigurationIsReadFromAnAddressAlone() throws {
+        let configuration = try RedisConfiguration(url: "redis+sentinel://u:s@a,b/m/2?key_prefix=app:")
+        #expect("\(configuration)" == "m of the sentinels a:26379, b:26379, db 2")
+        #expect(configuration.keyPrefix == "app:" && configuration.username == "u" && configuration.password == "s")
+        #expect(throws: RedisURLError.self) { try RedisConfiguration(url: "redis+sentinel://u:s@a,b") }
     }
 
     @Test func passwordIsNotPrinted() {

@@ -56,52 +56,6 @@ import Testing
         #expect(throws: RedisError.reply("ERR no")) { try RedisReply.error("ERR no").get() }
     }
 
-    struct URLCase: Sendable, CustomTestStringConvertible {
-        let url: String
-        let expected: String?
-        var testDescription: String { url }
-    }
-
-    static let urls = [
-        URLCase(url: "redis://h", expected: "h - - - -"),
-        URLCase(url: "redis://h:1/2", expected: "h 1 2 - -"),
-        URLCase(url: "redis://u:p@h:1/2", expected: "h 1 2 u p"),
-        URLCase(url: "redis://:p%40%3A@h", expected: "h - - - p@:"),
-        URLCase(url: "redis://u:p@q@[::1]:7/", expected: "::1 7 - u p@q"),
-        URLCase(url: "redis://[fe80::1]/3", expected: "fe80::1 - 3 - -"),
-        URLCase(url: "redis://::1", expected: nil),
-        URLCase(url: "redis://[::1]7", expected: nil),
-        URLCase(url: "redis://[h]:7", expected: nil),
-        URLCase(url: "redis://h:", expected: nil),
-        URLCase(url: "redis://h:0", expected: nil),
-        URLCase(url: "redis://h:65536", expected: nil),
-        URLCase(url: "redis://h/x", expected: nil),
-        URLCase(url: "redis://", expected: nil),
-        URLCase(url: "redis://u:%zz@h", expected: nil),
-        URLCase(url: "redis://[::1", expected: nil),
-        URLCase(url: "rediss://h", expected: nil),
-        URLCase(url: "http://h", expected: nil),
-    ]
-
-    @Test(arguments: urls) func readsURL(_ example: URLCase) {
-        let parts = (try? RedisURL(example.url)).map { url in
-            [url.host, url.port.map(String.init), url.db.map(String.init), url.username, url.password]
-                .map { $0 ?? "-" }.joined(separator: " ")
-        }
-        #expect(parts == example.expected)
-    }
-
-    static let misfits = [
-        ("redis://h:six", "port"), ("redis://h:", "port"), ("redis://h:70000", "port"), ("redis://h/x", "db"),
-        ("redis://h/0?tls=1", "db"), ("redis://", "host"), ("redis://a:b:6379", "host"), ("redis://u:%zz@h", "%"),
-        ("h:6379", "redis://"), ("REDIS://h", "redis://"),
-    ]
-
-    @Test(arguments: misfits) func aURLThatDoesNotFitNamesThePart(_ url: String, _ part: String) throws {
-        let error = try #require(throws: RedisURL.Misfit.self) { try RedisURL(url) }
-        #expect(error.description.contains(part))
-    }
-
     private let place = SocketAddress(host: "127.0.0.1", port: 6379)
 
     @Test func handshakeSaysOnlyWhatIsConfigured() {

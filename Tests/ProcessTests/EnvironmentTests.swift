@@ -85,6 +85,10 @@ import Testing
         ("blue", ["REDIS_URL": "redis://a", "POMELO_REDIS_URL": "redis://b"], "b\t6379"),
         ("green", ["REDIS_URL": "redis://10.2.2.2"], "10.2.2.2\t6379"),
         ("green", ["POMELO_REDIS_DB": "1"], "10.0.0.2\t6379"),
+        ("blue", ["REDIS_URL": "redis+unix:///run/redis.sock"], "/run/redis.sock\t0"),
+        ("blue", ["POMELO_REDIS_PATH": "/run/redis.sock"], "/run/redis.sock\t0"),
+        ("green", ["POMELO_REDIS_CLUSTER": "10.2.2.2:7000"], "10.2.2.2\t7000\tcluster"),
+        ("blue", ["POMELO_REDIS_SENTINELS": "10.2.2.2", "POMELO_REDIS_PRIMARY": "m"], "10.2.2.2\t26379\tsentinel"),
     ]
 
     @Test(arguments: addresses) @Loop func variablesSayWhereRedisIs(
@@ -99,10 +103,19 @@ import Testing
     static let mistakes: [([String: String], String)] = [
         (["POMELO_REDIS_PORT": "secret"], #"POMELO_REDIS_PORT: "port" must be a number from 1 to 65535"#),
         (["POMELO_REDIS_HOTS": "secret"], "is no key of config/redis.json; the nearest is POMELO_REDIS_HOST"),
-        (["REDIS_URL": "http://secret"], #"REDIS_URL: "url" must be redis://user:password@host:port/db"#),
+        (["REDIS_URL": "http://secret"], #"REDIS_URL: "url" must be an address like redis://"#),
+        (["REDIS_URL": "redis+sentinel://u:secret@a,b:x/m"], "the port of host number 2 is no number from 1 to 65535"),
+        (
+            ["POMELO_REDIS_SENTINELS": "a,b"],
+            #"POMELO_REDIS_SENTINELS: "sentinels" must be beside "primary", the name under"#
+        ),
+        (
+            ["POMELO_REDIS_CLUSTER": "a,b", "POMELO_REDIS_PATH": "/secret"],
+            #"POMELO_REDIS_PATH: "path" must be absent when "cluster" is given"#
+        ),
         (
             ["REDIS_URL": "rediss://:secret@h"],
-            "redis://user:password@host:port/db: encrypted connections (rediss://) are not supported"
+            "host:port/db: the scheme asks for TLS, and encrypted connections are not supported yet"
         ),
         (
             ["REDIS_URL": "redis://:secret@h", "POMELO_REDIS_HOST": "x"],

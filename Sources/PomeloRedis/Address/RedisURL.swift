@@ -1,85 +1,253 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 
-/// The parts of `redis://user:password@host:port/db`; user and password may be percent-encoded.
+/// What is wrong with an address of Redis: the part, and a sentence without any of its text, for that may hold a
+/// password.
+public struct RedisURLError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What the address consists of, for instance `port of host number 2`.
+    public let part: String
+    /// A sentence that names the part.
+    public let description: String
+
+    init(_ part: String, _ reason: String) {
+        self.part = part
+        description = "the \(part) \(reason)"
+    }
+}
+
+/// The parts of an address. User, password, path, primary's name and parameters may be percent-encoded:
 ///
-/// - Source: https://www.iana.org/assignments/uri-schemes/prov/redis
+///     redis://user:password@host:port/db
+///     redis+unix://user:password@/path?db=1                            unix:// is the same
+///     redis+sentinel://user:password@host:port,host:port/primary/db?sentinel_user=…&sentinel_password=…
+///     redis+cluster://user:password@host:port,host:port
+///
+/// - Source: https://www.iana.org/assignments/uri-schemes/prov/redis; RFC 3986, section 2.1 (percent-encoding).
 struct RedisURL: Equatable {
-    var host = ""
-    var port: Int?
+    static let redisPort = 6379
+    static let sentinelPort = 26_379
+
+    var topology = RedisTopology.standalone(RedisTopology.local)
     var db: Int?
     var username: String?
     var password: String?
+    var clientName: String?
+    var keyPrefix: String?
 
-    /// Whether the text asks for TLS, which is not there.
-    static func isEncrypted(_ text: String) -> Bool { text.lowercased().hasPrefix("rediss://") }
+    private typealias Part = ArraySlice<UInt8>
+    private enum Scheme { case tcp, unix, sentinel, cluster }
 
-    /// What is wrong with a text, without any of it: it may hold a password.
-    struct Misfit: Error, Equatable { let description: String }
-
-    init(_ text: String) throws(Misfit) {
-        let scheme = "redis://"
-        guard text.hasPrefix(scheme) else { throw Misfit(description: "it does not begin with redis://") }
-        var rest = text.dropFirst(scheme.count)
-        if let at = rest.lastIndex(of: "@") {
-            guard readUser(rest[..<at]) else {
-                throw Misfit(
-                    description: "a % in its user or password is not followed by two hexadecimal digits of a text")
-            }
-            rest = rest[rest.index(after: at)...]
+    init(_ text: String) throws(RedisURLError) {
+        let (scheme, rest) = try Self.scheme(of: Array(text.utf8)[...])
+        let end = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
+        let head = rest[..<end]
+        var parameters = try RedisURLParameters(rest[end...].dropFirst())
+        // A path may have an @, which is the user's end everywhere else.
+        let slash = head.firstIndex(of: UInt8(ascii: "/")) ?? head.endIndex
+        let beforePath = scheme == .unix ? head[..<slash] : head
+        var place = head
+        if let at = beforePath.lastIndex(of: UInt8(ascii: "@")) {
+            try readUser(head[..<at])
+            place = head[(at + 1)...]
         }
-        if let slash = rest.firstIndex(of: "/") {
-            let path = rest[rest.index(after: slash)...]
-            if !path.isEmpty {
-                guard let number = Int(path), number >= 0 else {
-                    throw Misfit(description: "its db is no number from 0")
-                }
-                db = number
-            }
-            rest = rest[..<slash]
+        switch scheme {
+        case .tcp: try readServer(place)
+        case .unix: try readFile(place)
+        case .sentinel: try readSentinels(place, &parameters)
+        case .cluster: try readNodes(place)
         }
-        (host, port) = try Self.place(rest)
+        try readParameters(&parameters)
     }
 
-    private mutating func readUser(_ text: Substring) -> Bool {
-        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let name = Self.decoded(parts[0]) else { return false }
+    private static func scheme(of text: Part) throws(RedisURLError) -> (Scheme, Part) {
+        let known = "must be redis://, redis+unix://, redis+sentinel:// or redis+cluster://"
+        guard let colon = text.firstIndex(of: UInt8(ascii: ":")), text[colon...].starts(with: "://".utf8) else {
+            throw RedisURLError("scheme", known)
+        }
+        let rest = text[(colon + 3)...]
+        switch String(decoding: text[..<colon], as: UTF8.self).lowercased() {
+        case "redis": return (.tcp, rest)
+        case "redis+unix", "unix": return (.unix, rest)
+        case "redis+sentinel": return (.sentinel, rest)
+        case "redis+cluster": return (.cluster, rest)
+        case "rediss", "rediss+sentinel", "rediss+cluster":
+            throw RedisURLError("scheme", "asks for TLS, and encrypted connections are not supported yet")
+        default: throw RedisURLError("scheme", known)
+        }
+    }
+
+    private mutating func readUser(_ text: Part) throws(RedisURLError) {
+        let parts = text.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+        let name = try Self.decoded(parts.first ?? [], "user")
         if !name.isEmpty { username = name }
-        guard parts.count == 2 else { return true }
-        guard let secret = Self.decoded(parts[1]) else { return false }
+        guard parts.count == 2 else { return }
+        let secret = try Self.decoded(parts[1], "password")
         if !secret.isEmpty { password = secret }
-        return true
     }
 
-    /// `host`, `host:port` or `[v6]:port`.
-    private static func place(_ text: Substring) throws(Misfit) -> (String, Int?) {
+    // MARK: places
+
+    private mutating func readServer(_ text: Part) throws(RedisURLError) {
+        let (place, path) = Self.cut(text)
+        guard !place.contains(UInt8(ascii: ",")) else {
+            throw RedisURLError("host", "is a list: the scheme must be redis+sentinel:// or redis+cluster://")
+        }
+        topology = .standalone(try Self.place(place, port: Self.redisPort))
+        db = try Self.database(path)
+    }
+
+    private mutating func readFile(_ text: Part) throws(RedisURLError) {
+        let path = try Self.decoded(text, "path")
+        guard RedisConfiguration.isPath(path) else {
+            throw RedisURLError("path", "must be a file's, from / on: redis+unix:///path")
+        }
+        topology = .standalone(SocketAddress(host: path, port: 0))
+    }
+
+    private mutating func readSentinels(
+        _ text: Part, _ parameters: inout RedisURLParameters
+    ) throws(RedisURLError) {
+        let (list, path) = Self.cut(text)
+        let places = try Self.places(list, port: Self.sentinelPort)
+        let parts = path.split(separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
+        let primary = try Self.decoded(parts.first ?? [], "primary's name")
+        guard !primary.isEmpty else {
+            throw RedisURLError("primary's name", "is missing: redis+sentinel://hosts/name")
+        }
+        if parts.count == 2 { db = try Self.database(parts[1]) }
+        topology = .sentinel(
+            RedisSentinelAddress(
+                places, primary: primary, username: parameters.take("sentinel_user"),
+                password: parameters.take("sentinel_password")))
+    }
+
+    private mutating func readNodes(_ text: Part) throws(RedisURLError) {
+        let (list, path) = Self.cut(text)
+        topology = .cluster(seeds: try Self.places(list, port: Self.redisPort))
+        db = try Self.database(path)
+        guard db ?? 0 == 0 else { throw RedisURLError("db", "must be 0: a cluster has no other") }
+    }
+
+    private mutating func readParameters(_ parameters: inout RedisURLParameters) throws(RedisURLError) {
+        if let text = parameters.take("db") {
+            let part = RedisURLParameters.title("db")
+            guard db == nil else { throw RedisURLError(part, "and the path both name a db") }
+            guard let number = Self.number(text.utf8) else { throw RedisURLError(part, "is no number from 0") }
+            if case .cluster = topology, number != 0 {
+                throw RedisURLError(part, "must be 0: a cluster has no other")
+            }
+            db = number
+        }
+        clientName = parameters.take("client_name")
+        if let clientName, !RedisConfiguration.isClientName(clientName) {
+            throw RedisURLError(
+                RedisURLParameters.title("client_name"), "must be \(RedisConfiguration.clientNameForm)")
+        }
+        keyPrefix = parameters.take("key_prefix")
+        if let keyPrefix, !RedisConfiguration.isKeyPrefix(keyPrefix) {
+            throw RedisURLError(RedisURLParameters.title("key_prefix"), "must be \(RedisConfiguration.keyPrefixForm)")
+        }
+        try parameters.end()
+    }
+
+    // MARK: pieces
+
+    /// What stands before the first `/`, and what stands behind it.
+    private static func cut(_ text: Part) -> (Part, Part) {
+        let slash = text.firstIndex(of: UInt8(ascii: "/")) ?? text.endIndex
+        return (text[..<slash], text[slash...].dropFirst())
+    }
+
+    private static func places(_ list: Part, port: Int) throws(RedisURLError) -> [SocketAddress] {
+        var places: [SocketAddress] = []
+        for text in list.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            places.append(try place(text, port: port, number: places.count + 1))
+        }
+        return places
+    }
+
+    /// `host`, `host:port` or `[v6]:port`; `number` is its place in a list.
+    static func place(
+        _ text: ArraySlice<UInt8>, port: Int, number: Int? = nil
+    ) throws(RedisURLError) -> SocketAddress {
         // The last colon behind a bracket is a port's.
-        let end = text.lastIndex(of: "]") ?? text.startIndex
-        let colon = text[end...].lastIndex(of: ":")
-        guard let host = SocketAddress.host(String(text[..<(colon ?? text.endIndex)])) else {
-            throw Misfit(description: "its host is neither a name nor an address")
+        let end = text.lastIndex(of: UInt8(ascii: "]")) ?? text.startIndex
+        let colon = text[end...].lastIndex(of: UInt8(ascii: ":"))
+        let name = String(validating: text[..<(colon ?? text.endIndex)], as: UTF8.self)
+        guard let host = name.flatMap(SocketAddress.host), !host.utf8.contains(UInt8(ascii: ",")) else {
+            throw RedisURLError(number.map { "host number \($0)" } ?? "host", "is neither a name nor an address")
         }
-        guard let colon else { return (host, nil) }
-        guard let port = Int(text[text.index(after: colon)...]), (1...65_535).contains(port) else {
-            throw Misfit(description: "its port is no number from 1 to 65535")
+        guard let colon else { return SocketAddress(host: host, port: port) }
+        guard let port = Self.number(text[(colon + 1)...]), (1...65_535).contains(port) else {
+            throw RedisURLError(
+                number.map { "port of host number \($0)" } ?? "port", "is no number from 1 to 65535")
         }
-        return (host, port)
+        return SocketAddress(host: host, port: port)
     }
 
-    private static func decoded(_ text: Substring) -> String? {
+    private static func database(_ text: Part) throws(RedisURLError) -> Int? {
+        if text.isEmpty { return nil }
+        guard let number = number(text) else { throw RedisURLError("db", "is no number from 0") }
+        return number
+    }
+
+    /// Decimal digits and nothing else.
+    private static func number(_ text: some Collection<UInt8>) -> Int? {
+        guard text.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains) else { return nil }
+        return Int(String(decoding: text, as: UTF8.self))
+    }
+
+    static func decoded(_ text: ArraySlice<UInt8>, _ part: String) throws(RedisURLError) -> String {
         var bytes: [UInt8] = []
-        var rest = text.utf8[...]
+        var rest = text
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%") else {
                 bytes.append(byte)
                 continue
             }
-            guard let digits = String(rest.prefix(2)), digits.count == 2, let value = UInt8(digits, radix: 16) else {
-                return nil
+            let digits = rest.prefix(2).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
+            guard digits.count == 2 else {
+                throw RedisURLError(part, "has a % that two hexadecimal digits do not follow")
             }
-            bytes.append(value)
+            bytes.append(UInt8(digits[0] * 16 + digits[1]))
             rest = rest.dropFirst(2)
         }
-        return String(validating: bytes, as: UTF8.self)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw RedisURLError(part, "is no UTF-8") }
+        return text
+    }
+}
+
+/// What stands behind the `?` of an address.
+struct RedisURLParameters {
+    /// Those that any address may have, and those of sentinels.
+    private static let known = ["db", "client_name", "key_prefix", "sentinel_user", "sentinel_password"]
+
+    private var values: [String: String] = [:]
+
+    init(_ text: ArraySlice<UInt8>) throws(RedisURLError) {
+        let pairs = text.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false)
+        for (index, pair) in pairs.enumerated() where !text.isEmpty {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(decoding: parts[0], as: UTF8.self)
+            // What nobody knows may be the rest of a password.
+            guard Self.known.contains(name) else {
+                throw RedisURLError(
+                    "parameter number \(index + 1)", "is not known; known are: \(Self.known.joined(separator: ", "))")
+            }
+            guard values[name] == nil else { throw RedisURLError(Self.title(name), "is there twice") }
+            let value = try RedisURL.decoded(parts.count == 2 ? parts[1] : [], Self.title(name))
+            guard !value.isEmpty else { throw RedisURLError(Self.title(name), "is empty") }
+            values[name] = value
+        }
+    }
+
+    static func title(_ name: String) -> String { "parameter \"\(name)\"" }
+
+    mutating func take(_ name: String) -> String? { values.removeValue(forKey: name) }
+
+    /// Whatever is left is not for this kind of address.
+    func end() throws(RedisURLError) {
+        guard let name = values.keys.min() else { return }
+        throw RedisURLError(Self.title(name), "is for redis+sentinel:// only")
     }
 }
