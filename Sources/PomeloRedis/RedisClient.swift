@@ -11,15 +11,21 @@ public import PomeloUV
     /// Where Redis is.
     public let configuration: RedisConfiguration
     /// The connection for leases.
-    public var control: any RedisPort { controlRoute }
+    public var control: any RedisPort { part(of: controlRoute) }
     /// Told the channels on which messages may have been missed, once they are subscribed again.
     public var onGap: (@Loop ([String]) -> Void)? {
-        didSet { subscriptions.onGap = onGap }
+        didSet {
+            guard let onGap else { return subscriptions.onGap = nil }
+            let prefix = KeyPrefix(configuration.keyPrefix)
+            subscriptions.onGap = { channels in onGap(channels.map(prefix.removed(from:))) }
+        }
     }
 
     private let data: any RedisRoute
     private let controlRoute: any RedisRoute
     private let subscriptions: RedisSubscriptions
+    /// What commands go through: the connection, or the part of its keys that has the prefix.
+    private lazy var port = part(of: data)
 
     /// Does nothing until `start`; `name` is shown by `CLIENT LIST`.
     public init(
@@ -51,6 +57,10 @@ public import PomeloUV
             logger.warning(
                 "redis options that have no effect here", metadata: ["redis.keys": "\(configuration.ignoredKeys)"])
         }
+    }
+
+    private func part(of route: any RedisRoute) -> any RedisPort {
+        configuration.keyPrefix.isEmpty ? route : PrefixedRedis(route, prefix: configuration.keyPrefix)
     }
 
     /// Connects both connections, and waits for them: at most the connect timeout where nobody answers, at most
@@ -89,7 +99,7 @@ public import PomeloUV
     /// - Complexity: one round trip.
     /// - Throws: `RedisError` when there is no reply; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await data.pipeline(commands)
+        try await port.pipeline(commands)
     }
 
     /// Sends commands, scripts and transactions together on the connection for commands.
@@ -97,14 +107,14 @@ public import PomeloUV
     /// - Complexity: one round trip; one more when the server has forgotten a script, which is run last then.
     /// - Throws: as `pipeline`.
     public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
-        try await data.execute(steps)
+        try await port.execute(steps)
     }
 
     /// Sends the commands between MULTI and EXEC on the connection for commands.
     ///
     /// - Throws: `.reply` when the server refused a command before executing any.
     public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await data.transaction(commands)
+        try await port.transaction(commands)
     }
 
     /// Calls a script on the connection for commands.
@@ -114,13 +124,13 @@ public import PomeloUV
     public func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
-        try await data.run(script, keys: keys, args: args)
+        try await port.run(script, keys: keys, args: args)
     }
 
     /// Whether keys are divided into slots: those of one script or transaction must share one.
     public var isCluster: Bool { data.isCluster }
     /// The servers that have a part of the keys each.
-    public var nodes: [any RedisPort] { data.nodes }
+    public var nodes: [any RedisPort] { port.nodes }
 
     /// Calls back at every `up` and `down` of the connection for commands.
     @discardableResult
@@ -137,9 +147,9 @@ public import PomeloUV
     public func subscribe(
         _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
-        try await subscriptions.subscribe(channel, handler)
+        try await subscriptions.subscribe(configuration.keyPrefix + channel, handler)
     }
 
     /// Stops calling the channel's handler at once; the server is told in the background.
-    public func unsubscribe(_ channel: String) { subscriptions.unsubscribe(channel) }
+    public func unsubscribe(_ channel: String) { subscriptions.unsubscribe(configuration.keyPrefix + channel) }
 }
