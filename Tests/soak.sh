@@ -4,7 +4,7 @@
 
 # Without a part all of them, the sanitizers for so many minutes.
 soak_parts() {
-    local parts=(campaign mutations simulations fuzz sanitizers) part=all
+    local parts=(campaign redis mutations simulations fuzz sanitizers) part=all
     if [[ " ${parts[*]} " == *" ${1:-none} "* ]]; then
         part=$1
         shift
@@ -15,6 +15,7 @@ soak_parts() {
         return
     fi
     soak_campaign 2 --clients 60 --faults 4
+    soak_redis 0
     soak_mutations
     soak_simulations
     soak_campaign 30
@@ -30,6 +31,18 @@ soak_campaign() {
     local minutes=${1:-30}
     swift build -c release --product Chat
     node Tests/Campaign/run.mjs --minutes "$minutes" "${@:2}"
+}
+
+# Every fault of Tests/ProcessTests/RedisFault.swift, again and again until the time is over.
+soak_redis() {
+    local end=$((SECONDS + ${1:-0} * 60))
+    swift build --build-tests
+    swift build -c release --product Chat
+    while :; do
+        POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' \
+            swift test --skip-build --disable-xctest --filter '^ProcessTests\.RedisFailureTests'
+        ((SECONDS < end)) || break
+    done
 }
 
 soak_simulations() {

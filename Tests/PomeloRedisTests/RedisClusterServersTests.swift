@@ -27,6 +27,11 @@ extension WithRedis {
         @Test @Loop func aReplicaTakesOver() async throws {
             let cluster = try await RedisClusterServers.start(login: RedisLogin(password: "one"))
             do {
+                for node in cluster.nodes {
+                    // By its path it is the same process.
+                    let byPath = try await node.command(["-s", node.socketPath, "INFO", "server"])
+                    #expect(byPath.contains { $0.hasPrefix("tcp_port:\(node.port)") })
+                }
                 #expect(try await cluster.failOver(0) == 3)
                 let former = try await cluster.killMaster(1)
                 #expect(former == 1)

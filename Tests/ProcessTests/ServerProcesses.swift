@@ -46,9 +46,11 @@ import Testing
         return processes
     }
 
-    /// Redis and configuration files only.
-    static func prepare(_ program: String, config: String) async throws -> ServerProcesses {
-        let redis = try await RedisServer.start()
+    /// Redis, with further arguments, and configuration files only.
+    static func prepare(
+        _ program: String, config: String, redis options: [String] = []
+    ) async throws -> ServerProcesses {
+        let redis = try await RedisServer.start(options: options)
         let folder = NSTemporaryDirectory() + "pomelo-\(program)-\(redis.port)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let processes = ServerProcesses(program: program, redis: redis, folder: folder)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+/// The Chat cluster through everything that happens to Redis; the table is in RedisFault.swift.
+@Suite(.serialized) struct RedisFailureTests {
+    /// Kinds of Redis whose faults are in the table.
+    static let kinds = RedisWorld.Kind.allCases.filter { kind in chosen.contains { $0.kinds.contains(kind) } }
+
+    /// `POMELO_FAULTS` is a part of descriptions, or empty for all; without it, those for every run.
+    static let chosen = RedisFault.all.filter { fault in
+        guard let words = ProcessInfo.processInfo.environment["POMELO_FAULTS"] else { return fault.isQuick }
+        return words.isEmpty || fault.description.contains(words)
+    }
+
+    @Test(arguments: kinds) @Loop func survives(_ kind: RedisWorld.Kind) async throws {
+        let world = try await RedisWorld.start(kind)
+        do {
+            try await survives(world)
+        } catch {
+            Issue.record(error)
+        }
+        try await world.stop()
+    }
+
+    @Loop private func survives(_ world: RedisWorld) async throws {
+        let room = try await CountingRoom.open(world)
+        for fault in Self.chosen where fault.kinds.contains(world.kind) {
+            let outcome = try await room.live(through: fault)
+            print("\(world.kind), \(fault): \(outcome)")
+            #expect(outcome.wrong.isEmpty, "\(fault): \(outcome.wrong.prefix(5))")
+            #expect(outcome.longestAnswer < .seconds(3), "\(fault)")
+            #expect(outcome.healed < .seconds(5), "\(fault)")
+            if fault.newcomers == .refused {
+                #expect(outcome.noticed.map { $0 < .seconds(3) } ?? false, "\(fault): \(outcome)")
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+import PomeloJSON
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+
+/// The Redis that a Chat cluster stands on, as people run it.
+@Loop final class RedisWorld {
+    /// A slot's way from one node of the cluster to another.
+    struct SlotMove {
+        let slot: Int
+        let from: Int
+        let to: Int
+    }
+
+    enum Kind: String, CaseIterable {
+        case standalone, sentinel, cluster
+    }
+
+    /// What servers of Chat say to a Redis that stands alone.
+    static let password = "known"
+
+    let chat: ServerProcesses
+    let kind: Kind
+    /// Who is to come back, between two faults or halves of one.
+    var former: RedisServer?
+    /// Slots that are half-way.
+    var moves: [SlotMove] = []
+    private let sentinelsOrNone: RedisSentinels?
+    private let clusterOrNone: RedisClusterServers?
+
+    private init(
+        _ chat: ServerProcesses, _ kind: Kind, sentinels: RedisSentinels? = nil, cluster: RedisClusterServers? = nil
+    ) {
+        self.chat = chat
+        self.kind = kind
+        sentinelsOrNone = sentinels
+        clusterOrNone = cluster
+    }
+
+    /// Starts Redis, then Chat, which is told where it is.
+    static func start(_ kind: Kind) async throws -> RedisWorld {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config", redis: ["--requirepass", password])
+        let world: RedisWorld
+        switch kind {
+        case .standalone:
+            chat.redis.login = RedisLogin(password: password)
+            try chat.write(
+                "redis",
+                [
+                    "development": [
+                        "host": "127.0.0.1", "port": .int(Int64(chat.redis.port)), "password": .string(password),
+                    ]
+                ])
+            world = RedisWorld(chat, kind)
+        case .sentinel:
+            let sentinels = try await RedisSentinels.start()
+            let hosts = sentinels.sentinelPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+            chat.environment["REDIS_URL"] = "redis+sentinel://\(hosts)/\(RedisSentinels.name)/0"
+            world = RedisWorld(chat, kind, sentinels: sentinels)
+        case .cluster:
+            let cluster = try await RedisClusterServers.start()
+            let hosts = cluster.ports.prefix(3).map { "127.0.0.1:\($0)" }.joined(separator: ",")
+            chat.environment["REDIS_URL"] = "redis+cluster://\(hosts)"
+            world = RedisWorld(chat, kind, cluster: cluster)
+        }
+        try await chat.startAll()
+        return world
+    }
+
+    func stop() async throws {
+        try await chat.stop()
+        await sentinelsOrNone?.stop()
+        await clusterOrNone?.stop()
+    }
+
+    // MARK: for what is done to it
+
+    var sentinels: RedisSentinels {
+        get throws { try found(sentinelsOrNone) }
+    }
+
+    var cluster: RedisClusterServers {
+        get throws { try found(clusterOrNone) }
+    }
+
+    private func found<T>(_ part: T?) throws -> T {
+        guard let part else { throw Unmet(description: "not a part of \(kind)") }
+        return part
+    }
+
+    /// The server that takes writes of a key; without one, any that takes writes.
+    func server(for key: String? = nil) async throws -> RedisServer {
+        switch kind {
+        case .standalone: return chat.redis
+        case .sentinel: return try await sentinels.primary()
+        case .cluster:
+            guard let key else { return try await cluster.nodes[cluster.master(of: 0)] }
+            guard let node = try cluster.nodes.first(where: { $0.isRunning && !$0.isPaused }),
+                let slot = Int(try await node.command("CLUSTER", "KEYSLOT", key).joined())
+            else { throw Unmet(description: "no slot of \(key)") }
+            return try await cluster.nodes[cluster.owner(of: slot)]
+        }
+    }
+
+    // MARK: what Chat publishes there
+
+    /// Whether Redis says exactly these people of a room, by the connector that they are at.
+    func holds(_ people: [String: [String]], of room: String) async throws -> Bool {
+        for (connector, names) in people {
+            let key =
+                kind == .cluster
+                ? "POMELO:CHANNEL:{chat/\(connector)}:\(room)" : "POMELO:CHANNEL:\(room):\(connector)"
+            guard try await members(key) == names.map({ "\($0)*\(room)" }).sorted() else { return false }
+            for name in names where try await members("POMELO:STATUS:\(name)*\(room)") != [connector] { return false }
+        }
+        return true
+    }
+
+    private func members(_ key: String) async throws -> [String] {
+        try await server(for: key).command("SMEMBERS", key).filter { !$0.isEmpty }.sorted()
+    }
+}
