@@ -30,7 +30,9 @@ import TestHelpers
     private var acknowledged: [String] = []
     private var number = 0
     private var isOver = false
+    /// Those who talk or come, and what kept one from it.
     private var running = 0
+    private var failures: [String] = []
     private var attempts: [(connector: String, began: UInt64, ended: UInt64, cameIn: Bool)] = []
 
     private init(_ world: RedisWorld) {
@@ -82,8 +84,6 @@ import TestHelpers
             self.running -= 1
         }
     }
-
-    private var failures: [String] = []
 
     // MARK: what they do
 
