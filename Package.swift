@@ -109,7 +109,10 @@ let package = Package(
         // L3
         room(
             "PomeloRedis",
-            ["PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log, crypto, collections]),
+            [
+                "PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log, metrics, crypto,
+                collections,
+            ]),
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),

@@ -3,8 +3,8 @@
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseRenewer, LeaseHealth,
-// ClusterView, ClusterFeed, RollCall, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua, ClusterKeys,
-// RegistryEntry; PeriodicTask.
+// ClusterHealth, ClusterView, ClusterFeed, RollCall, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua,
+// ClusterKeys, RegistryEntry; PeriodicTask.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
@@ -69,6 +69,7 @@ public import PomeloRedis
             context.fail(PomeloError(.notRunning, "another instance has taken the id \(context.serverID)"))
         }
         try application.load(membership)
+        try application.registerAdmin(HealthModule(membership))
         application.membership = membership
         self.membership = membership
     }

@@ -37,6 +37,7 @@ extension ClusterMembership {
         isJoined = true
         phase = .joining
         view.setOwn(renewer.info)
+        ports.client?.observeHealth { [weak self] in self?.leaseHealth.delivers = $0 == .ready }
         observe(ports.redis)
         if ports.control !== ports.redis { observe(ports.control) }
         startPeriodicTasks()

@@ -9,6 +9,10 @@ import PomeloLoop
 /// Measured from the moment a renewal was sent, on this server's own clock: never later than the others count.
 @Loop final class LeaseHealth {
     private(set) var current = MembershipHealth.healthy
+    /// Whether commands and messages arrive, whatever becomes of the lease.
+    var delivers = true {
+        didSet { if delivers != oldValue { record() } }
+    }
     private let clock: any LoopClock
     private let patience: Duration
     private let log: Logger
@@ -47,11 +51,15 @@ import PomeloLoop
         become(.isolated)
     }
 
-    /// The gauge says 0 for healthy, 1 for degraded, 2 for isolated.
     private func become(_ health: MembershipHealth) {
         current = health
-        switch health {
-        case .healthy: gauge.record(0)
+        record()
+    }
+
+    /// The gauge says 0 for healthy, 1 for degraded, 2 for isolated.
+    private func record() {
+        switch current {
+        case .healthy: gauge.record(delivers ? 0 : 1)
         case .degraded: gauge.record(1)
         case .isolated: gauge.record(2)
         }

@@ -21,11 +21,20 @@ public import PomeloUV
         }
     }
 
+    let subscriptions: RedisSubscriptions
     private let data: any RedisRoute
     private let controlRoute: any RedisRoute
-    private let subscriptions: RedisSubscriptions
     /// What commands go through: the connection, or the part of its keys that has the prefix.
     private lazy var port = part(of: data)
+    /// Those that the routes have none of their own of.
+    private let connections: [RedisConnection]
+    /// What all connections ask, where sentinels name the primary.
+    private let sentinels: SentinelLocator?
+    private let watch: SentinelWatch?
+    let monitor: HealthMonitor
+    private let meter = RedisClientMeter()
+    private var healthObservers: [(id: RedisObservation, handler: @Loop (RedisHealth) -> Void)] = []
+    private var lastObserver = 0
 
     /// Does nothing until `start`; `name` is shown by `CLIENT LIST`.
     public init(
@@ -38,6 +47,14 @@ public import PomeloUV
                 configuration, locator: locator, name: name + suffix, resolver: resolver, random: random,
                 logger: logger, clock: SystemClock.shared)
         }
+        let patience = configuration.connectTimeout
+        let locator = configuration.topology.locator(within: patience, resolver, logger)
+        sentinels = locator as? SentinelLocator
+        watch = sentinels.map {
+            SentinelWatch(
+                $0, configuration, name: name + ":sentinel", resolver: resolver, random: random, logger: logger)
+        }
+        let messages: RedisConnection
         if case .cluster(let seeds) = configuration.topology {
             func route(_ suffix: String) -> RedisClusterPort {
                 RedisClusterPort(
@@ -47,12 +64,17 @@ public import PomeloUV
             let port = route("")
             (data, controlRoute) = (port, route(":control"))
             let any = RotatingLocator("redis: \(configuration.topology)", .anyClusterNode) { port.places }
-            subscriptions = RedisSubscriptions(connection(":messages", any))
+            messages = connection(":messages", any)
+            connections = [messages]
         } else {
-            data = connection("", configuration.topology.locator())
-            controlRoute = connection(":control", configuration.topology.locator())
-            subscriptions = RedisSubscriptions(connection(":messages", configuration.topology.locator()))
+            let (main, control) = (connection("", locator), connection(":control", locator))
+            (data, controlRoute) = (main, control)
+            messages = connection(":messages", locator)
+            connections = [main, control, messages]
         }
+        subscriptions = RedisSubscriptions(SingleCarrier(messages), logger)
+        monitor = HealthMonitor(name: name, patience: configuration.commandTimeout, random: random, logger: logger)
+        observeAll()
         if !configuration.ignoredKeys.isEmpty {
             logger.warning(
                 "redis options that have no effect here", metadata: ["redis.keys": "\(configuration.ignoredKeys)"])
@@ -78,13 +100,75 @@ public import PomeloUV
             await stop()
             throw error
         }
+        watch?.start()
+        monitor.start()
+    }
+
+    private func observeAll() {
+        sentinels?.onMove = { [weak self] place in self?.follow(to: place) }
+        watch?.onBeat = { [weak self] in self?.checkRoles() }
+        subscriptions.onGapTold = { [meter] in meter.gap() }
+        monitor.subject = self
+        monitor.onChange = { [weak self] health in self?.tell(health) }
+        let ports: [any RedisPort] = [data, controlRoute] + connections.suffix(1)
+        for port in ports { port.observe { [weak self] _ in self?.monitor.connectionChanged() } }
     }
 
     /// Closes all connections; commands without a reply fail, later ones throw `.closed`.
     public func stop() async {
+        monitor.stop()
+        sentinels?.stop()
+        await watch?.stop()
         await subscriptions.stop()
         await data.stop()
         await controlRoute.stop()
+    }
+
+    // MARK: health
+
+    /// Whether commands and messages arrive: tried every ten seconds, known at once when a connection is lost.
+    ///
+    /// It heals by itself: channels are subscribed again, then connections made anew, then the server looked for again.
+    /// Of a user who may not write the key `pomelo:health:<name>`, or hear channels of that beginning, less is known.
+    public var health: RedisHealth { monitor.health }
+
+    /// Calls back at every later change of `health`.
+    @discardableResult
+    public func observeHealth(_ handler: @escaping @Loop (RedisHealth) -> Void) -> RedisObservation {
+        lastObserver += 1
+        let id = RedisObservation(number: lastObserver)
+        healthObservers.append((id, handler))
+        return id
+    }
+
+    /// Forgets an observer of `health`; one already forgotten is ignored.
+    public func unobserveHealth(_ observation: RedisObservation) { healthObservers.removeAll { $0.id == observation } }
+
+    private func tell(_ health: RedisHealth) {
+        meter.became(health)
+        for (_, handler) in healthObservers { handler(health) }
+    }
+
+    // MARK: the primary
+
+    private func follow(to place: SocketAddress) {
+        for connection in connections { connection.leave(for: place) }
+    }
+
+    /// A primary that has become a replica tells writers and nobody else.
+    private func checkRoles() {
+        guard let main = connections.first, main.isUp, let place = main.located else { return }
+        Loop.spawn {
+            do throws(RedisError) {
+                let role = try await main.send(RedisCommand("ROLE")).array?.first?.string
+                guard role == "slave" else { return }
+                for connection in self.connections where connection.located == place {
+                    connection.reset("\(connection.place) is a replica now")
+                }
+            } catch {
+                main.logger.debug("the role of redis is not known", metadata: ["redis.reason": "\(error)"])
+            }
+        }
     }
 
     // MARK: RedisPort, on the data connection
@@ -150,6 +234,50 @@ public import PomeloUV
         try await subscriptions.subscribe(configuration.keyPrefix + channel, handler)
     }
 
+    /// Subscribes channels, and returns what is published to them from now on.
+    ///
+    /// A channel may have several readers, and a handler beside them. `bounds` hold for what a reader has not read yet.
+    ///
+    /// - Throws: `RedisError` when the server did not confirm all in time, or refused one; then nothing is read.
+    public func messages(
+        on channels: [String], bounds: RedisMessageBounds = RedisMessageBounds()
+    ) async throws(RedisError) -> RedisMessageSequence {
+        try await subscriptions.messages(
+            on: channels.map { ChannelID(configuration.keyPrefix + $0) }, bounds,
+            prefix: KeyPrefix(configuration.keyPrefix))
+    }
+
+    /// The same for channels that are published to with SPUBLISH: they live where their names' slot is.
+    ///
+    /// - Throws: as `messages`; `.reply` by a server before Redis 7.
+    public func shardedMessages(
+        on channels: [String], bounds: RedisMessageBounds = RedisMessageBounds()
+    ) async throws(RedisError) -> RedisMessageSequence {
+        try await subscriptions.messages(
+            on: channels.map { ChannelID(configuration.keyPrefix + $0, isSharded: true) }, bounds,
+            prefix: KeyPrefix(configuration.keyPrefix))
+    }
+
     /// Stops calling the channel's handler at once; the server is told in the background.
     public func unsubscribe(_ channel: String) { subscriptions.unsubscribe(configuration.keyPrefix + channel) }
+}
+
+extension RedisClient: HealthSubject {
+    var channelPrefix: String { configuration.keyPrefix }
+
+    var outage: String? {
+        [data, controlRoute].first { !$0.isUp }.map { "\($0.away)" }
+    }
+
+    var messageOutage: String? {
+        let links = subscriptions.carriers.links
+        return links.first { !$0.channels.isEmpty && !$0.connection.isUp }.map { "\($0.connection.away)" }
+    }
+
+    func resolveAgain(_ reason: String) {
+        for connection in connections {
+            if let place = connection.located { sentinels?.wasWrong(about: place) }
+            connection.reset(reason)
+        }
+    }
 }

@@ -129,6 +129,17 @@ let guaranteeTable = """
         RedisLimitTests.aServerThatLoadsItsDataIsWaitedFor
         RedisLimitTests.aStartThatIsCancelledEndsAtOnce
         StartTests.termDuringStartIsNoError
+    a fail-over
+        SentinelTests.aFailOverIsFollowedByAllConnections
+        SentinelTests.aPrimaryThatDiedIsReplacedAndNotUsedWhenItIsBack
+        SentinelTests.whenAllSentinelsAreAwayTheConnectionsStayAndNewOnesWait
+    messages of Redis
+        MessageTests.sequencesOfTheClientKeepTheRules
+        MessageTests.aSubscriptionThatTheServerEndsIsMadeAnewElsewhere
+    health of Redis
+        HealthTests.aLossIsKnownAtOnceAndTheReturnIsTried
+        HealthTests.aSubscriptionThatTheServerHasForgottenIsMadeAgain
+        HealthTests.whatWritesAreRefusedForIsTold
     Redis away
         FailureTests.redisDiesAndComesBackEmpty
         FailureTests.redisHangs
@@ -224,6 +235,14 @@ let guaranteeTable = """
         RedisLimitTests.aBatchBeyondTheBoundIsSentInParts
         RedisLimitTests.partsWaitForRoomThatOthersHaveTaken
         RedisLimitTests.tooManyBytesPendingAreRefused
+    messages of Redis that a reader has not read
+        MessageTests.whatIsDroppedLeavesOneGapInItsPlace
+        MessageTests.bytesAreBoundedToo
+    channels subscribed in one round trip
+        MessageTests.manyChannelsAreSubscribedAgainInBatches
+    sentinels of one primary
+        SentinelTests.furtherSentinelsAreLearned
+        SentinelTests.sentinelsThatAreDeadOrFrozenAreAskedInVain
     a reply of Redis
         RedisLimitTests.aReplyBeyondTheBoundEndsTheConnection
     names whose addresses are kept

@@ -44,6 +44,7 @@ import PomeloUV
     /// Where some node of the cluster might be.
     var places: [SocketAddress] { nodesOfCluster.places }
     var isCluster: Bool { true }
+    var away: RedisError { nodesOfCluster.reason }
     var nodes: [any RedisPort] { nodesOfCluster.primaries }
 
     @discardableResult

@@ -82,6 +82,7 @@ extension RedisConnection {
             isUp = false
             life?.cancel()
             dial?.cancel()
+            resting?.cancel()
             reset("the client was stopped")
             tellStarters(.closed)
             await life?.value
@@ -103,7 +104,7 @@ extension RedisConnection {
 
     private func live() async {
         // A connection that is lost again at once makes no pause short.
-        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2), settled: .seconds(2))
+        var backoff = Backoff(first: .milliseconds(50), limit: locator.longestPause, settled: .seconds(2))
         var wasUp = false
         while phase == .running {
             var since: UInt64?
@@ -129,8 +130,18 @@ extension RedisConnection {
             let pause = random.jittered(limit / 2, by: 1)
             // Nobody can show himself while nobody asks.
             if let sign = lastSign, sign >= begun { lastSign = clock.deadline(after: pause) }
-            await clock.sleep(for: pause)
+            let rest = Loop.spawn { [clock] in await clock.sleep(for: pause) }
+            resting = rest
+            await rest.value
         }
+    }
+
+    /// The server is at another place now: whatever goes on with the former one ends, and the next attempt is at once.
+    func leave(for place: SocketAddress) {
+        guard located != place else { return }
+        dial?.cancel()
+        resting?.cancel()
+        reset("the primary has moved to \(place)")
     }
 
     private func becameReady(reconnected: Bool) {
@@ -167,6 +178,7 @@ extension RedisConnection {
         end = nil
         let address = try await locator.locate()
         located = address
+        if locator.hasSuccessors { lastSign = clock.now }
         do throws(RedisError) {
             let reached = try await reach(address)
             do throws(RedisError) {

@@ -3,8 +3,9 @@
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, RedisReply, RedisError, RedisPort,
 // RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle, RedisLocator,
-// RedisHandshake, WireBatch, PendingCommands, WaitingLine; Messages/RedisSubscriptions; Cluster/RedisClusterPort,
-// ClusterBatch, ClusterNodes. RedisSocket is the rim to C.
+// RedisHandshake, WireBatch, PendingCommands, WaitingLine; Sentinel/SentinelLocator,
+// SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink, RedisMessageSequence; Health/RedisHealth,
+// HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes. RedisSocket is the rim to C.
 public import Logging
 import PomeloBytes
 public import PomeloLoop
@@ -28,6 +29,7 @@ public import PomeloUV
     let random: RandomSource
     let clock: any LoopClock
     var logger: Logger
+    private let meter: RedisMeter
     private let observers = RedisObservers()
     private var pending = PendingCommands()
     private var sweep: TimerID?
@@ -49,8 +51,11 @@ public import PomeloUV
     var starters: [RedisStarter] = []
     var lastFailure: RedisError?
     var life: Task<Void, Never>?
-    /// Receives the messages of a subscribed connection; without it, everything received is a reply.
-    var onMessage: (@Loop (_ channel: String, _ payload: [UInt8]) -> Void)?
+    /// The pause before the next attempt.
+    var resting: Task<Void, Never>?
+    /// Receives what a subscribed connection is told unasked, and says whether it was that; without it, everything
+    /// received is a reply.
+    var onPush: (@Loop (RedisPush) -> Bool)?
 
     enum Phase { case idle, running, stopping, stopped }
 
@@ -60,8 +65,9 @@ public import PomeloUV
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
         self.init(
-            configuration, locator: configuration.topology.locator(), name: name, resolver: resolver,
-            random: random, logger: logger, clock: SystemClock.shared)
+            configuration,
+            locator: configuration.topology.locator(within: configuration.connectTimeout, resolver, logger),
+            name: name, resolver: resolver, random: random, logger: logger, clock: SystemClock.shared)
     }
 
     init(
@@ -75,6 +81,7 @@ public import PomeloUV
         self.resolver = resolver
         self.random = random
         self.logger = logger
+        meter = RedisMeter(name)
         self.logger[metadataKey: "redis.connection"] = "\(name)"
     }
 
@@ -181,6 +188,7 @@ public import PomeloUV
         let ticket = ticket
         // REENTRANCY: a task without executor preference may be suspended before the body of the continuation runs,
         // so all is decided in there.
+        let begun = meter.begun(clock)
         let outcome: PendingBatch.Outcome
         if line.isEmpty && hasRoom(for: load) {
             outcome = await withCheckedContinuation { dispatch(commands, load, purpose, ticket, $0) }
@@ -191,6 +199,7 @@ public import PomeloUV
                 Loop.spawn { self.line.fail(ticket, self.overload(load)) }
             }
         }
+        meter.answered(begun, pending: pending.count, clock)
         var replies = try outcome.get()
         // Redis does not always name the command that a user has no right to.
         for (index, reply) in replies.enumerated() where reply.errorCode == "NOPERM" {
@@ -338,7 +347,7 @@ public import PomeloUV
 
 extension RedisConnection: RedisSocketOwner {
     func socketDidReceive(_ reply: RedisReply) {
-        if let onMessage, let (channel, payload) = reply.message { return onMessage(channel, payload) }
+        if let onPush, let push = RedisPush(reply), onPush(push) { return }
         guard pending.receive(reply) else {
             let text = reply.errorText ?? "a reply to nothing"
             return reset(text, reply.errorText == nil ? .malformed : .network)
@@ -353,14 +362,4 @@ extension RedisConnection: RedisSocketOwner {
     }
 
     func socketDidEnd(_ end: SocketEnd) { ending(end) }
-}
-
-extension RedisReply {
-    /// Channel and payload of what a subscribed connection receives unasked.
-    fileprivate var message: (String, [UInt8])? {
-        guard case .array(let parts) = self, parts.count == 3, parts[0] == .text("message"),
-            let channel = parts[1].string, let payload = parts[2].bytes
-        else { return nil }
-        return (channel, payload)
-    }
 }

@@ -27,7 +27,7 @@ struct RedisHandshake {
     private var steps: [(step: Step, command: RedisCommand)] = []
 
     init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, role: RedisRole = .primary) {
-        self.place = "redis at \(place)\(configuration.sourceNote)"
+        self.place = "\(role == .sentinel ? "the sentinel" : "redis") at \(place)\(configuration.sourceNote)"
         self.role = role
         if let username = configuration.username {
             steps.append((.auth, RedisCommand("AUTH", username, configuration.password ?? "")))
@@ -66,6 +66,10 @@ struct RedisHandshake {
     /// Why the server that says this of itself cannot be used; nil when it can, or says nothing.
     private func objection(to info: String) -> String? {
         switch (Self.field("redis_mode", in: info), role) {
+        case ("sentinel", .sentinel):
+            break
+        case ("standalone", .sentinel), ("cluster", .sentinel):
+            return "is a server with data, no sentinel: its address begins with redis://"
         case ("sentinel", _):
             return "is a Redis Sentinel, not a server with data: begin its address with redis+sentinel://"
         case ("cluster", .primary):

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+import Logging
 import PomeloLoop
+import PomeloUV
 
 /// Says which server a connection is to be made to; asked before every attempt.
 @Loop protocol RedisLocator: AnyObject {
@@ -7,6 +9,10 @@ import PomeloLoop
     var description: String { get }
     /// What must be found at the place.
     var role: RedisRole { get }
+    /// Whether another server takes the place of one that is gone: a start waits for it.
+    var hasSuccessors: Bool { get }
+    /// The longest pause between two attempts.
+    var longestPause: Duration { get }
 
     /// Finds the place; takes no longer than the connect timeout.
     ///
@@ -24,6 +30,13 @@ enum RedisRole {
     case clusterPrimary
     /// A node of a Redis Cluster, whichever.
     case anyClusterNode
+    /// No server with data, but one that watches over them.
+    case sentinel
+}
+
+extension RedisLocator {
+    var hasSuccessors: Bool { false }
+    var longestPause: Duration { .seconds(2) }
 }
 
 /// One server, always at the same place.
@@ -65,10 +78,14 @@ enum RedisRole {
 
 extension RedisTopology {
     /// Says where one connection goes, when no more than one is wanted.
-    @Loop func locator() -> any RedisLocator {
+    @Loop func locator(
+        within patience: Duration = .seconds(2), _ resolver: Resolver = Resolver(),
+        _ logger: Logger = Logger(label: "pomelo.redis")
+    ) -> any RedisLocator {
         switch self {
         case .standalone(let place): FixedLocator(place)
-        case .sentinel: FixedLocator(firstPlace)
+        case .sentinel(let address):
+            SentinelLocator(address, within: patience, resolver: resolver, logger: logger)
         case .cluster: FixedLocator(firstPlace, .clusterPrimary)
         }
     }

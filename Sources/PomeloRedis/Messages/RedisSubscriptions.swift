@@ -3,128 +3,213 @@ import Logging
 import PomeloBytes
 import PomeloLoop
 
-/// The channels of one client on a connection of their own, subscribed again after every loss.
-@Loop final class RedisSubscriptions {
-    private static let aliveEvery = (least: Duration.seconds(4), most: Duration.seconds(5))
-    /// Channels subscribed again in one round trip; the least bound of pending commands has room for it.
-    private static let batch = 16
+/// Says which link carries a channel.
+@Loop protocol MessageCarriers: AnyObject {
+    /// Links that exist; none before the first channel.
+    var links: [MessageLink] { get }
+    /// The link of a channel now; its owner is set by who asks.
+    func link(for channel: ChannelID) async throws(RedisError) -> MessageLink
+    /// The server has refused a channel, or has ended its subscription (without an error); true when it may be
+    /// somewhere else now.
+    func wasWrong(about channel: ChannelID, _ error: RedisError?) -> Bool
+    /// Ends all connections.
+    func stop() async
+}
 
+/// One link for all channels.
+@Loop final class SingleCarrier: MessageCarriers {
+    private let link: MessageLink
+
+    init(_ connection: RedisConnection) { link = MessageLink(connection) }
+
+    var links: [MessageLink] { [link] }
+    func link(for channel: ChannelID) async throws(RedisError) -> MessageLink { link }
+    func wasWrong(about channel: ChannelID, _ error: RedisError?) -> Bool { false }
+    func stop() async { await link.stop() }
+}
+
+/// The channels of one client: who listens to them, and which link carries them.
+@Loop final class RedisSubscriptions: MessageLinkOwner {
     private struct Entry {
-        var handler: @Loop ([UInt8]) -> Void
-        /// The server has confirmed it once.
-        var confirmed = false
+        var handler: (@Loop ([UInt8]) -> Void)?
+        /// The server has confirmed it once, on this link.
+        var link: MessageLink?
+        /// It was lost, and nobody has been told.
+        var isMissed = false
+        /// Its gaps are nobody's business.
+        var isInternal = false
     }
 
     /// Told the channels on which messages may have been missed, once they are subscribed again.
     var onGap: (@Loop ([String]) -> Void)?
+    /// Counted: gaps told, by whatever cause.
+    var onGapTold: (@Loop () -> Void)?
+    let carriers: any MessageCarriers
 
-    private let connection: RedisConnection
-    private var entries: [Text: Entry] = [:]
-    private var inbox: [(channel: String, payload: [UInt8])] = []
-    private var aliveTimer: TimerID?
+    private let logger: Logger
+    private let readers = MessageReaders()
+    private var entries: [ChannelID: Entry] = [:]
+    private var inbox: [(channel: ChannelID, payload: [UInt8])] = []
 
-    init(_ connection: RedisConnection) {
-        self.connection = connection
-        connection.onMessage = { [weak self] channel, payload in self?.received(channel, payload) }
-        connection.observe { [weak self] event in
-            switch event {
-            case .up(_, let reconnected): self?.cameUp(reconnected)
-            case .down: self?.wentDown()
-            }
-        }
+    init(_ carriers: any MessageCarriers, _ logger: Logger) {
+        self.carriers = carriers
+        self.logger = logger
+        readers.onAbandoned = { [weak self] in self?.abandoned($0) }
+        readers.onOverflow = { [weak self] in self?.onGapTold?() }
     }
+
+    /// Whether anybody outside has a channel.
+    var isUsed: Bool { entries.values.contains { !$0.isInternal } }
 
     func stop() async {
         entries = [:]
-        await connection.stop()
+        readers.finish()
+        await carriers.stop()
     }
 
+    // MARK: handlers
+
     func subscribe(
-        _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
+        _ channel: String, isInternal: Bool = false, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
-        let known = entries[Text(channel)]?.confirmed == true
+        let id = ChannelID(channel)
         // Before the confirmation: the first message may come right behind it.
-        entries[Text(channel)] = Entry(handler: handler, confirmed: known)
-        if known { return }
+        entries[id, default: Entry(isInternal: isInternal)].handler = handler
         do throws(RedisError) {
-            try await connection.startAndWait(within: connection.configuration.commandTimeout)
-            // One channel a command, so that every command has one reply.
-            guard let reply = try await connection.pipeline([RedisCommand("SUBSCRIBE", channel)]).first else {
-                throw .protocolError("no reply")
-            }
-            _ = try reply.get()
+            try await confirm([id])
         } catch {
-            if entries[Text(channel)]?.confirmed == false { entries[Text(channel)] = nil }
+            if entries[id]?.link == nil {
+                entries[id]?.handler = nil
+                abandoned([id])
+            }
             throw error
         }
-        entries[Text(channel)]?.confirmed = true
     }
 
     func unsubscribe(_ channel: String) {
-        guard entries.removeValue(forKey: Text(channel)) != nil, connection.isUp else { return }
-        ask(RedisCommand("UNSUBSCRIBE", channel))
+        let id = ChannelID(channel)
+        entries[id]?.handler = nil
+        abandoned([id])
     }
 
-    /// Sends now and looks at the answer only for being one: silence ends the connection.
-    private func ask(_ command: RedisCommand) {
-        Loop.spawn { [connection] in
-            do throws(RedisError) {
-                _ = try await connection.pipeline([command])
-            } catch {
-                connection.logger.debug(
-                    "no answer on the message connection", metadata: ["redis.reason": "\(error)"])
-            }
-        }
-    }
+    // MARK: readers
 
-    // MARK: connection
-
-    private func cameUp(_ reconnected: Bool) {
-        beat()
-        guard reconnected else { return }
-        let channels = entries.keys.filter { entries[$0]?.confirmed == true }.sorted().map(\.string)
-        if !channels.isEmpty { Loop.spawn { await self.resubscribe(channels) } }
-    }
-
-    private func resubscribe(_ channels: [String]) async {
+    func messages(
+        on channels: [ChannelID], _ bounds: RedisMessageBounds, prefix: KeyPrefix = KeyPrefix("")
+    ) async throws(RedisError) -> RedisMessageSequence {
+        let reader = MessageReader(channels, bounds, prefix: prefix)
+        let sequence = RedisMessageSequence(reader)
+        for id in channels where entries[id] == nil { entries[id] = Entry() }
+        readers.add(reader)
         do throws(RedisError) {
-            for start in stride(from: 0, to: channels.count, by: Self.batch) {
-                let batch = channels[start..<min(start + Self.batch, channels.count)]
-                let replies = try await connection.pipeline(batch.map { RedisCommand("SUBSCRIBE", $0) })
-                for (channel, reply) in zip(batch, replies) {
-                    guard let text = reply.errorText else { continue }
-                    connection.logger.error(
-                        "a channel cannot be subscribed again",
-                        metadata: ["redis.channel": "\(channel)", "redis.reason": "\(text)"])
+            try await confirm(channels)
+        } catch {
+            reader.end()
+            throw error
+        }
+        return sequence
+    }
+
+    // MARK: subscribing
+
+    /// Subscribes those that are not; what nobody wants any more when it is confirmed is given back.
+    private func confirm(_ ids: [ChannelID]) async throws(RedisError) {
+        var byLink: [ObjectIdentifier: (link: MessageLink, ids: [ChannelID])] = [:]
+        for id in Set(ids) where entries[id]?.link == nil {
+            let link = try await carriers.link(for: id)
+            link.owner = self
+            byLink[ObjectIdentifier(link), default: (link, [])].ids.append(id)
+        }
+        var failure: RedisError?
+        for (link, ids) in byLink.values {
+            for (id, error) in zip(ids, try await link.subscribe(ids)) {
+                if let error {
+                    failure = error
+                } else if entries[id] != nil {
+                    entries[id]?.link = link
+                } else {
+                    link.unsubscribe([id])
                 }
             }
-            onGap?(channels)
-        } catch {
-            // Lost again meanwhile: the next connection does it all again.
-            connection.logger.debug("not subscribed again", metadata: ["redis.reason": "\(error)"])
+        }
+        if let failure { throw failure }
+    }
+
+    /// Forgets channels that nobody listens to.
+    private func abandoned(_ ids: [ChannelID]) {
+        for id in ids where entries[id]?.handler == nil && !readers.has(id) {
+            entries.removeValue(forKey: id)?.link?.unsubscribe([id])
         }
     }
 
-    private func wentDown() {
-        if let aliveTimer { connection.clock.cancel(aliveTimer) }
-        aliveTimer = nil
-    }
-
-    /// A connection that only listens would not notice that the server has gone.
-    private func beat() {
-        let clock = connection.clock
-        let earliest = clock.deadline(after: Self.aliveEvery.least)
-        let latest = clock.deadline(after: Self.aliveEvery.most)
-        aliveTimer = clock.schedule(from: earliest, to: latest) { [weak self] in
-            guard let self else { return }
-            ask(RedisCommand("PING"))
-            beat()
+    /// Asks anew where channels are; those that have moved are subscribed there.
+    func route(_ ids: Set<ChannelID>) async {
+        for id in ids {
+            guard let former = entries[id]?.link else { continue }
+            do throws(RedisError) {
+                move(id, from: former, to: try await carriers.link(for: id))
+            } catch {
+                // The former link tries again with its next beat, and asks then.
+                logger.debug("a channel has no place", metadata: ["redis.reason": "\(error)"])
+            }
         }
     }
 
-    // MARK: messages
+    private func move(_ id: ChannelID, from former: MessageLink, to link: MessageLink) {
+        guard entries[id]?.link === former else { return }
+        if link !== former {
+            former.unsubscribe([id])
+            entries[id]?.isMissed = true
+            entries[id]?.link = link
+            link.owner = self
+        }
+        link.adopt([id])
+    }
 
-    private func received(_ channel: String, _ payload: [UInt8]) {
+    // MARK: MessageLinkOwner
+
+    func lost(_ channels: Set<ChannelID>) {
+        for id in channels { entries[id]?.isMissed = true }
+    }
+
+    func regained(_ channels: Set<ChannelID>) {
+        let missed = channels.filter { entries[$0]?.isMissed == true }
+        for id in missed { entries[id]?.isMissed = false }
+        readers.tellGap(missed)
+        // Messages that came before the gap are to be heard before it.
+        deliver()
+        let told = channels.filter { !$0.isSharded && entries[$0]?.handler != nil && entries[$0]?.isInternal == false }
+        if missed.contains(where: { entries[$0]?.isInternal == false }) { onGapTold?() }
+        if !told.isEmpty { onGap?(told.map(\.name).sorted().map(\.string)) }
+    }
+
+    func refused(_ channel: ChannelID, _ error: RedisError, on link: MessageLink) {
+        if carriers.wasWrong(about: channel, error) {
+            Loop.spawn { await self.route([channel]) }
+        } else {
+            logger.error(
+                "a channel cannot be subscribed again",
+                metadata: ["redis.channel": "\(channel.name)", "redis.reason": "\(error)"])
+        }
+    }
+
+    func expelled(_ channel: ChannelID, from link: MessageLink) {
+        _ = carriers.wasWrong(about: channel, nil)
+        Loop.spawn { await self.route([channel]) }
+    }
+
+    func received(_ channel: ChannelID, _ payload: [UInt8]) {
+        guard let entry = entries[channel] else { return }
+        if readers.has(channel) {
+            // The subscription is there before the word that it is.
+            if entry.isMissed {
+                entries[channel]?.isMissed = false
+                readers.tellGap([channel])
+                onGapTold?()
+            }
+            readers.receive(channel, payload)
+        }
+        guard entry.handler != nil else { return }
         if inbox.isEmpty { Loop.spawn { self.deliver() } }
         inbox.append((channel, payload))
     }
@@ -132,6 +217,6 @@ import PomeloLoop
     private func deliver() {
         let messages = inbox
         inbox = []
-        for (channel, payload) in messages { entries[Text(channel)]?.handler(payload) }
+        for (channel, payload) in messages { entries[channel]?.handler?(payload) }
     }
 }

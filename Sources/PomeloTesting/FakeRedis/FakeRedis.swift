@@ -217,12 +217,15 @@ extension FakeRedis {
     func execute(_ command: RedisCommand) -> RedisReply {
         state.now = clock.wallMilliseconds
         let reply = state.execute(command)
-        if command.name.uppercased() == "PUBLISH", reply.errorText == nil { return publish(command) }
+        let name = command.name.uppercased()
+        if name == "PUBLISH" || name == "SPUBLISH", reply.errorText == nil {
+            return publish(command, isSharded: name == "SPUBLISH")
+        }
         return reply
     }
 
-    private func publish(_ command: RedisCommand) -> RedisReply {
-        let channel = String(decoding: command.arguments[0].utf8, as: UTF8.self)
+    private func publish(_ command: RedisCommand, isSharded: Bool) -> RedisReply {
+        let channel = ChannelID(String(decoding: command.arguments[0].utf8, as: UTF8.self), isSharded: isSharded)
         let payload = command.arguments[1].utf8
         let receivers = clients.count { $0.client?.publish(payload, on: channel) == true }
         return .integer(Int64(receivers))

@@ -20,19 +20,21 @@ public import PomeloRedis
     private var open: [Int: FakeRedisRequest] = [:]
     private var begun = 0
     private var handlers: [Text: @Loop ([UInt8]) -> Void] = [:]
-    private var subscribed: Set<Text> = []
+    private let readers = MessageReaders()
+    private var subscribed: Set<ChannelID> = []
 
     private lazy var requests = FakeRedisWire<FakeRedisRequest>(server.clock) { [weak self] in self?.arrive($0) }
     private lazy var replies = FakeRedisWire<(FakeRedisRequest, FakeRedisRequest.Outcome)>(server.clock) {
         [weak self] in self?.complete($0.0, $0.1)
     }
-    private lazy var messages = FakeRedisWire<(channel: String, payload: [UInt8])>(server.clock) {
-        [weak self] in self?.handlers[Text($0.channel)]?($0.payload)
+    private lazy var messages = FakeRedisWire<(channel: ChannelID, payload: [UInt8])>(server.clock) {
+        [weak self] in self?.receive($0.channel, $0.payload)
     }
 
     init(_ server: FakeRedis) {
         self.server = server
         isUp = server.isUp
+        readers.onAbandoned = { [weak self] in self?.abandoned($0) }
     }
 
     // MARK: RedisPort
@@ -74,14 +76,14 @@ public import PomeloRedis
     public func subscribe(
         _ channel: String, _ handler: @escaping @Loop ([UInt8]) -> Void
     ) async throws(RedisError) {
+        let id = ChannelID(channel)
         // Before the confirmation: the first message may come right behind it.
-        handlers[Text(channel)] = handler
-        if subscribed.contains(Text(channel)) { return }
+        handlers[id.name] = handler
         do throws(RedisError) {
-            _ = try await perform(.subscription { [weak self] in self?.confirm(channel) })
+            try await confirm([id])
         } catch {
-            subscribed.remove(Text(channel))
-            handlers[Text(channel)] = nil
+            handlers[id.name] = nil
+            abandoned([id])
             throw error
         }
     }
@@ -89,16 +91,71 @@ public import PomeloRedis
     /// Stops calling the handler at once; an unknown channel is ignored.
     public func unsubscribe(_ channel: String) {
         handlers[Text(channel)] = nil
-        subscribed.remove(Text(channel))
+        abandoned([ChannelID(channel)])
     }
 
-    private func confirm(_ channel: String) {
-        if handlers[Text(channel)] != nil { subscribed.insert(Text(channel)) }
+    /// Subscribes channels, and returns what is published to them from now on; as `RedisClient.messages`.
+    ///
+    /// - Throws: as `pipeline`; then nothing is read.
+    public func messages(
+        on channels: [String], bounds: RedisMessageBounds = RedisMessageBounds()
+    ) async throws(RedisError) -> RedisMessageSequence {
+        try await read(channels.map { ChannelID($0) }, bounds)
+    }
+
+    /// The same for channels that are published to with SPUBLISH.
+    ///
+    /// - Throws: as `pipeline`; then nothing is read.
+    public func shardedMessages(
+        on channels: [String], bounds: RedisMessageBounds = RedisMessageBounds()
+    ) async throws(RedisError) -> RedisMessageSequence {
+        try await read(channels.map { ChannelID($0, isSharded: true) }, bounds)
+    }
+
+    /// Ends all sequences of messages, as the stop of a client does; they are read to their end.
+    public func stopMessages() { readers.finish() }
+
+    private func read(
+        _ channels: [ChannelID], _ bounds: RedisMessageBounds
+    ) async throws(RedisError) -> RedisMessageSequence {
+        let reader = MessageReader(channels, bounds)
+        let sequence = RedisMessageSequence(reader)
+        readers.add(reader)
+        do throws(RedisError) {
+            try await confirm(channels)
+        } catch {
+            reader.end()
+            throw error
+        }
+        return sequence
+    }
+
+    private func confirm(_ channels: [ChannelID]) async throws(RedisError) {
+        let new = channels.filter { !subscribed.contains($0) }
+        if new.isEmpty { return }
+        _ = try await perform(
+            .subscription { [weak self] in
+                guard let self else { return }
+                subscribed.formUnion(new.filter(isWanted))
+            })
+    }
+
+    private func isWanted(_ id: ChannelID) -> Bool {
+        readers.has(id) || !id.isSharded && handlers[id.name] != nil
+    }
+
+    private func abandoned(_ ids: [ChannelID]) {
+        for id in ids where !isWanted(id) { subscribed.remove(id) }
+    }
+
+    private func receive(_ id: ChannelID, _ payload: [UInt8]) {
+        readers.receive(id, payload)
+        if !id.isSharded { handlers[id.name]?(payload) }
     }
 
     /// Sends a message on its way; returns false when this client has not subscribed.
-    func publish(_ payload: [UInt8], on channel: String) -> Bool {
-        guard isUp, subscribed.contains(Text(channel)) else { return false }
+    func publish(_ payload: [UInt8], on channel: ChannelID) -> Bool {
+        guard isUp, subscribed.contains(channel) else { return false }
         messages.send((channel, payload), after: server.drawDelay())
         return true
     }
@@ -123,7 +180,9 @@ public import PomeloRedis
         guard !isUp, !isCut, server.isUp, !server.isPaused else { return }
         isUp = true
         observers.tell(.up(runID: server.runID, reconnected: true))
-        if !subscribed.isEmpty { onGap?(subscribed.sorted().map(\.string)) }
+        readers.tellGap(subscribed)
+        let told = subscribed.filter { !$0.isSharded && handlers[$0.name] != nil }
+        if !told.isEmpty { onGap?(told.map(\.name).sorted().map(\.string)) }
     }
 
     private func lose(_ reason: String) {

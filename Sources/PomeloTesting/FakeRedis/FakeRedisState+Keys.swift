@@ -7,6 +7,7 @@ extension FakeRedisState {
         "PING": Command(atLeast: 0) { try $0.ping($1) },
         "TIME": Command(0) { state, _ in state.time() },
         "PUBLISH": Command(2) { _, _ in .integer(0) },  // the server counts who receives it
+        "SPUBLISH": Command(2) { _, _ in .integer(0) },
         "FLUSHALL": Command(atLeast: 0) { try $0.flushAll($1) },
         "DEL": Command(atLeast: 1) { $0.delete($1) },
         "UNLINK": Command(atLeast: 1) { $0.delete($1) },
