@@ -85,8 +85,8 @@ import Testing
             $0.topology = .sentinel(RedisSentinelAddress(places("a:1", "b:26379"), primary: "m"))
             $0.db = 3
         },
-        Good("cluster", #"{"cluster":["a:7000",{"host":"::1","port":7001},"c"],"db":0}"#) {
-            $0.topology = .cluster(seeds: places("a:7000", "::1:7001", "c:6379"))
+        Good("cluster", #"{"cluster":["a:7000",{"host":"::1","port":7001},"c",{"host":"[::2]"}],"db":0}"#) {
+            $0.topology = .cluster(seeds: places("a:7000", "::1:7001", "c:6379", "::2:6379"))
         },
         Good("what keys and names begin with", #"{"keyPrefix":"app:","clientName":"app"}"#) {
             $0.keyPrefix = "app:"
@@ -137,6 +137,7 @@ import Testing
         (#"{"sentinels":["h"],"primary":"m","cluster":["h"]}"#, "cluster"),
         (#"{"primary":"m"}"#, "primary"), (#"{"host":"h","sentinelPassword":"s"}"#, "sentinelPassword"),
         (#"{"cluster":["h"],"name":"m"}"#, "name"), (#"{"cluster":["a,b"]}"#, "cluster"),
+        (#"{"cluster":[{"host":"a:1"}]}"#, "cluster"),
         (#"{"cluster":["h"],"db":1}"#, "db"), (#"{"url":"redis+cluster://h","db":1}"#, "db"),
         (#"{"keyPrefix":"{a}"}"#, "keyPrefix"), (#"{"keyPrefix":"a*"}"#, "keyPrefix"),
         (#"{"clientName":"a b"}"#, "clientName"), (#"{"clientName":""}"#, "clientName"),

@@ -55,6 +55,27 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
+    /// A host that is an absolute path needs no other call, and no resolver.
+    @Test @Loop func anAddressWithAPathIsDialledLikeAnyOther() async throws {
+        let (network, path) = (UVNetwork(), Self.path())
+        let address = SocketAddress(host: path, port: 0)
+        let missing = await thrown { _ = try await network.connect(to: address, within: .seconds(5)) }
+        #expect((missing as? NetworkError)?.code == "ENOENT")
+        let server = Echo(answers: true)
+        let listener = try await network.listen(atPath: path, permissions: 0o600) { $0.delegate = server }
+        let stream = try await network.connect(to: address, within: .seconds(5))
+        let client = Echo(answers: false)
+        stream.delegate = client
+        stream.write([1, 2, 3])
+        try await eventually("the echo") { client.seen == [1, 2, 3] }
+        #expect(stream.remoteAddress == address)
+        stream.close()
+        listener.close()
+        let long = SocketAddress(host: "/" + String(repeating: "x", count: 200), port: 0)
+        let refused = await thrown { _ = try await network.connect(to: long, within: .seconds(5)) }
+        #expect((refused as? NetworkError)?.code == "ENAMETOOLONG")
+    }
+
     @Test(arguments: [0o600, 0o660, 0o777] as [UInt16])
     @Loop func theFileHasTheRightsThatWereAskedFor(_ permissions: UInt16) async throws {
         let path = Self.path() + "\(permissions)"

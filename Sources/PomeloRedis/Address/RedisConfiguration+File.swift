@@ -249,8 +249,9 @@ private struct PlaceList: Decodable {
             let keyed = try decoder.container(keyedBy: CodingKeys.self)
             let host = try keyed.decode(String.self, forKey: .host)
             let bare = SocketAddress.host(host) ?? host
+            let bracketed = bare.contains(":") ? "[\(bare)]" : bare
             let port = try keyed.decodeIfPresent(Int.self, forKey: .port)
-            text = port.map { SocketAddress(host: bare, port: $0).description } ?? host
+            text = port.map { "\(bracketed):\($0)" } ?? bracketed
         }
     }
 }
