@@ -145,7 +145,8 @@ import Testing
         let chat = try await ServerProcesses.prepare("LessonChat", config: "config/lesson")
         chat.environment = [
             "POMELO_CONNECTOR_HEARTBEAT_SECONDS": "7", "POMELO_CONECTOR_MAX_PENDING": "1", "LOG_LEVEL": "warning",
-            "REDIS_URL": "redis://127.0.0.1:\(chat.redis.port)",
+            "REDIS_URL": "redis://127.0.0.1:\(chat.redis.port)?key_prefix=lesson:",
+            "POMELO_REDIS_CLIENT_NAME": "lesson",
         ]
         try chat.write("redis", ["development": ["host": "192.0.2.1"]])
         try await chat.startAll()
@@ -154,6 +155,12 @@ import Testing
         #expect(client.handshakes.first?["sys"]?["heartbeat"] == 7)
         let lines = chat[id].lines
         #expect(lines.contains { $0.contains("the nearest is POMELO_CONNECTOR_…") }, "\(lines)")
+        let connections = try await chat.redis.command("CLIENT", "LIST")
+        for name in ["lesson:\(id)", "lesson:\(id):control", "lesson:\(id):messages"] {
+            #expect(connections.contains { $0.contains(" name=\(name) ") }, "\(connections)")
+        }
+        let keys = try await chat.redis.command("KEYS", "*")
+        #expect(!keys.isEmpty && keys.allSatisfy { $0.hasPrefix("lesson:") }, "\(keys)")
         #expect(!lines.contains { $0.contains(" info ") }, "\(lines)")
         client.close()
         try await chat.stop()
