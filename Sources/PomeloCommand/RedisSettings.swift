@@ -23,7 +23,7 @@ enum RedisSettings {
     private static func source(_ section: JSON, _ variables: FileVariables, _ path: String) -> String {
         let keys = RedisConfiguration.ownKeys.filter { !$0.hasSuffix("Seconds") && !$0.hasPrefix("max") }
         let names = keys.filter { variables[[$0]] != nil }.map { variables.name([$0]) }
-        let isInFile = variables[["url"]] == nil && keys.contains { section[$0] != nil && variables[[$0]] == nil }
+        let isInFile = !namesPlace(variables) && keys.contains { section[$0] != nil && variables[[$0]] == nil }
         switch (names.isEmpty, isInFile) {
         case (true, true): return "configured in \(path)"
         case (true, false): return "the default: \(path) names no other"
@@ -31,10 +31,14 @@ enum RedisSettings {
         }
     }
 
+    private static func namesPlace(_ variables: FileVariables) -> Bool {
+        RedisConfiguration.wholePlaceKeys.contains { variables[[$0]] != nil }
+    }
+
     private static func over(_ section: JSON, _ variables: FileVariables) -> JSON {
         guard var object = section.object, !variables.isEmpty else { return section }
         // An address is whole: what the file says of another server, its password above all, is not for this one.
-        if RedisConfiguration.wholePlaceKeys.contains(where: { variables[[$0]] != nil }) {
+        if namesPlace(variables) {
             for key in ["url"] + RedisConfiguration.serverKeys { object[key] = nil }
         }
         let secrets = RedisConfiguration.passwordKeys
