@@ -3,6 +3,8 @@
 
     python3 attack.py --port 3010 --attack notifies --seconds 5 [--clients 16]
 
+    python3 attack.py --port 3010 --attack crowd --sessions 10000 [--anywhere]    begins sessions that never poll
+
 Prints one line of JSON. The attackers are processes of their own; nothing but Python's standard library is used.
 """
 import argparse
@@ -320,11 +322,15 @@ def measured(port, attack, seconds, clients, processes):
 def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--port", type=int, required=True)
-    words.add_argument("--attack", choices=ATTACKS, required=True)
+    words.add_argument("--attack", choices=[*ATTACKS, "crowd"], required=True)
     words.add_argument("--seconds", type=float, default=3)
     words.add_argument("--clients", type=int, default=6)
     words.add_argument("--processes", type=int, default=2)
+    words.add_argument("--sessions", type=int, default=10_000)
+    words.add_argument("--anywhere", action="store_true")
     options = words.parse_args()
+    if options.attack == "crowd":
+        return print(json.dumps(socketio.crowd(options.port, options.sessions, options.anywhere, options.seconds)))
     print(json.dumps(measured(options.port, options.attack, options.seconds, options.clients, options.processes)))
 
 

@@ -243,6 +243,50 @@ ATTACKS = {
 }
 
 
+# ---- ten thousand
+
+def batches(port, requests, anywhere=True, size=20):
+    """Status and body for each of many requests, some of them a connection; None where that was closed."""
+    for start in range(0, len(requests), size):
+        part, answered = requests[start:start + size], 0
+        try:
+            line = Line(port, anywhere)
+            line.send(b"".join(part))
+            for _ in part:
+                yield line.answer()
+                answered += 1
+            line.socket.close()
+        except OSError:
+            for _ in part[answered:]:
+                yield None
+
+
+def known(port, paths):
+    """How many sessions there are: what no session is asked tells who is there, and is no sign of life."""
+    answers = batches(port, [request("PUT", path) for path in paths])
+    return sum(answer is not None and "unknown" not in answer[1] for answer in answers)
+
+
+def crowd(port, count, anywhere, deadline):
+    """Begins sessions that never poll, and counts from outside which of them there are, until there is none."""
+    begun = time.time()
+    paths = []
+    for answer in batches(port, [request("GET", POLL)] * count, anywhere):
+        if answer is not None and answer[0] == 200:
+            paths.append(POLL + "&sid=" + json.loads(answer[1][1:].split("\x1e")[0])["sid"])
+    opened = time.time()
+    result = {"begun": len(paths), "opened_s": round(opened - begun, 2), "known": known(port, paths)}
+    result["counted_s"] = round(time.time() - opened, 2)
+    left = paths
+    while left and time.time() < begun + deadline:
+        time.sleep(1)
+        left = paths if known(port, paths) else []
+    result.update(left=len(left) and known(port, left), expired_s=round(time.time() - opened, 2))
+    begun = time.time()
+    Client(port, True)
+    return {**result, "newcomer_ms": round((time.time() - begun) * 1000, 1)}
+
+
 # ---- the innocent
 
 class Client:

@@ -72,6 +72,28 @@ private enum Wanted {
         try await chat.stop()
     }
 
+    /// As the attacker counts them, from outside; what the connector takes is told by the kernel.
+    @Test(arguments: [(true, 10_000, 8192), (false, 2000, 512)])
+    @Loop func sessionsThatNeverPollAreBoundedAndEnd(_ anywhere: Bool, _ count: Int, _ bound: Int) async throws {
+        let chat = try await ServerProcesses.start("Chat", config: "config")
+        let connector = chat["connector-server-1"]
+        let before = try Self.residentBytes(connector.pid)
+        let words = ["--sessions", "\(count)"] + (anywhere ? ["--anywhere"] : [])
+        let result = try await attack("crowd", 1, on: chat, atLeast: 60, words)
+        let memory = try Self.residentBytes(connector.pid)
+        let figures = String(decoding: result.encoded(), as: UTF8.self)
+        Console.figure("\(figures) connector: \(before >> 20), then \(memory >> 20) MiB")
+        #expect(result["begun"] == .int(Int64(count)))
+        // As many as may be, unless the first have ended by then.
+        let known = Int(result["known"]?.int ?? 0)
+        let seconds = (result["opened_s"]?.double ?? 0) + (result["counted_s"]?.double ?? 0)
+        #expect(known == bound || known < bound && seconds > 9, "\(result)")
+        #expect(result["left"] == 0, "\(result)")
+        #expect(result["newcomer_ms"]?.double ?? .infinity < Self.deadline, "\(result)")
+        #expect(memory < Self.memoryBound)
+        try await chat.stop()
+    }
+
     @Test @Loop func logsCannotBeForged() async throws {
         let chat = try await ServerProcesses.start("Chat", config: "config")
         _ = try await attack("forgery", 2, on: chat)
@@ -115,17 +137,18 @@ private enum Wanted {
     // MARK: parts
 
     @Loop private func attack(
-        _ name: String, _ clients: Int, on chat: ServerProcesses, atLeast: Double = 0
+        _ name: String, _ clients: Int, on chat: ServerProcesses, atLeast: Double = 0, _ more: [String] = []
     ) async throws -> JSON {
         var lines: [String] = []
         var status: ChildProcess.Ending?
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("Attacks/attack.py").path
         let seconds = max(Wanted.seconds ?? 2, atLeast)
-        let words = [
-            script, "--port", "\(chat.clientPorts["connector-server-1"] ?? 0)", "--attack", name, "--clients",
-            "\(clients)", "--seconds", "\(seconds)",
-        ]
+        let words =
+            [
+                script, "--port", "\(chat.clientPorts["connector-server-1"] ?? 0)", "--attack", name, "--clients",
+                "\(clients)", "--seconds", "\(seconds)",
+            ] + more
         let program = try ChildProcess(
             ChildProcess.Command("python3", words), onLine: { lines.append($0) }, onExit: { status = $0 })
         try await eventually("\(name) ends", within: .seconds(Int64(seconds) + 30)) { status != nil }

@@ -116,10 +116,10 @@ import PomeloLoop
 
     func accept(_ stream: any ByteStream) {
         if stopping { return stream.close() }
+        statistics.accepted += 1
         let connection = StreamConnection(self, stream)
         connections[ObjectIdentifier(connection)] = connection
         room.enter()
-        statistics.accepted += 1
         statistics.undetected += 1
         for oldest in pending.add(connection) {
             crowdLog.write(["pomelo.remote": "\(oldest.stream.remoteAddress)", "pomelo.pending": "\(pending.count)"])

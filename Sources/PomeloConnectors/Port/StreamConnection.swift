@@ -33,6 +33,8 @@ import PomeloWire
 
     let port: ClientPort
     let stream: any ByteStream
+    /// No other connection of the port has it, also when this one is gone.
+    let number: Int
     /// Those of the port's first connector, until it is known whose client this is.
     var limits: SharedLimits
     var wire = Wire.undetected([])
@@ -75,6 +77,7 @@ import PomeloWire
     init(_ port: ClientPort, _ stream: any ByteStream) {
         self.port = port
         self.stream = stream
+        number = port.statistics.accepted
         limits = port.firstLimits
     }
 

@@ -19,7 +19,7 @@ import PomeloLoop
     /// Oldest first; who is no newcomer any more leaves it later.
     private var newcomers: Deque<SocketIOClient> = []
     /// Those that one connection began, oldest first; who is no newcomer any more leaves it later.
-    private var byOpener: [ObjectIdentifier: [SocketIOClient]] = [:]
+    private var byOpener: [Int: [SocketIOClient]] = [:]
 
     init(limit: Int, perAddress: Int) {
         self.limit = limit

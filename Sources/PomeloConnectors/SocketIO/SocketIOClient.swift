@@ -12,8 +12,8 @@ import PomeloWire
     let port: ClientPort
     let sid: String
     let remoteAddress: SocketAddress
-    /// The connection that brought its first request, which it may outlive.
-    let opener: ObjectIdentifier
+    /// The number of the connection that brought its first request, which it may outlive.
+    let opener: Int
     var state: EngineIOSession
     /// From the client's entrance until the host was told of its end.
     var session: ClientSession?
@@ -55,7 +55,7 @@ import PomeloWire
         self.sid = sid
         port = connection.port
         remoteAddress = connection.stream.remoteAddress
-        opener = ObjectIdentifier(connection)
+        opener = connection.number
         awaySince = shared.clock.now
         var greeting: [Bytes] = []
         if revision != .one {

@@ -110,6 +110,20 @@ import Testing
         await close(wired)
     }
 
+    /// Not even by living where that one lived in memory.
+    @Test func aConnectionIsNeverTakenForOneThatIsGone() async throws {
+        let wired = try wired { $0.maxPollingSessionsPerAddress = 64 }
+        for _ in 0..<40 {
+            let line = wired.line()
+            _ = try wired.begun(.five, on: line)
+            line.cut()
+            await wired.settle()
+        }
+        #expect(wired.service.statistics.polling == 40)
+        #expect(wired.fault(.crowdedOut) == 0)
+        await close(wired)
+    }
+
     @Test func aWebSocketTakesNobodysPlace() async throws {
         let wired = try wired { $0.maxPollingSessions = 1 }
         let session = try await wired.session(.five, on: wired.line())
