@@ -50,7 +50,10 @@ import PomeloWire
     private var timer: TimerID?
     private var firesAt: UInt64 = 0
 
-    init(_ shared: SocketIOProtocol, _ revision: SocketIORevision, sid: String, over connection: StreamConnection) {
+    init(
+        _ shared: SocketIOProtocol, _ revision: SocketIORevision, sid: String, over connection: StreamConnection,
+        isWebSocket: Bool
+    ) {
         self.shared = shared
         self.sid = sid
         port = connection.port
@@ -59,7 +62,7 @@ import PomeloWire
         awaySince = shared.clock.now
         var greeting: [Bytes] = []
         if revision != .one {
-            greeting.append(shared.openPacket(revision, sid: sid))
+            greeting.append(shared.openPacket(revision, sid: sid, isWebSocket: isWebSocket))
         }
         if revision != .five { greeting.append(SocketIOPacket.connected(sid: sid, revision)) }
         state = EngineIOSession(

@@ -146,10 +146,11 @@ extension SocketIOProtocol {
 
     // MARK: times
 
-    func openPacket(_ revision: SocketIORevision, sid: String) -> Bytes {
+    /// Names a better transport only to who has not come by it.
+    func openPacket(_ revision: SocketIORevision, sid: String, isWebSocket: Bool) -> Bytes {
         let interval = options.heartbeats ? options.heartbeatInterval : .seconds(86_400)
         return EngineIOOpen.packet(
-            sid: sid, upgrades: rules.webSocket && rules.polling ? ["websocket"] : [],
+            sid: sid, upgrades: rules.webSocket && !isWebSocket ? ["websocket"] : [],
             pingIntervalMilliseconds: Self.milliseconds(interval),
             pingTimeoutMilliseconds: Self.milliseconds(options.heartbeatTimeout),
             maxPayload: revision == .five ? options.limits.maxMessageBytes : nil)

@@ -79,7 +79,7 @@ import PomeloWire
         guard !isStopping else { return nil }
         // 126 bits that nobody guesses: who knows the name of a session may speak for it.
         let sid = [random.next(), random.next()].map { String(1 << 63 | $0, radix: 16) }.joined()
-        let client = SocketIOClient(self, revision, sid: sid, over: connection)
+        let client = SocketIOClient(self, revision, sid: sid, over: connection, isWebSocket: isWebSocket)
         if !isWebSocket {
             guard let leaving = polling.add(client) else {
                 refused(.forbidden)

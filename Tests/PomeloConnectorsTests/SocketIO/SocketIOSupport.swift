@@ -206,7 +206,7 @@ private enum JSONText {
         return answers
     }
 
-    static func headEnd(_ bytes: Bytes) -> Int? {
+    nonisolated static func headEnd(_ bytes: Bytes) -> Int? {
         guard bytes.count >= 4 else { return nil }
         return (4...bytes.count).first { bytes[($0 - 4)..<$0] == [13, 10, 13, 10] }
     }

@@ -149,7 +149,7 @@ import PomeloWire
 }
 
 /// What arrived over one connection.
-@Loop private final class Wire: ByteStreamDelegate {
+@Loop final class Wire: ByteStreamDelegate {
     let stream: any ByteStream
     private(set) var hasEnded = false
     var onRead: (@Loop () -> Void)?
@@ -185,16 +185,19 @@ import PomeloWire
         return head
     }
 
+    /// A whole answer.
+    func takeHTTP() -> RecordedHTTP? {
+        guard let end = Line.headEnd(bytes) else { return nil }
+        let count = RecordedHTTP(Bytes(bytes[..<end])).header("content-length").flatMap { Int($0) } ?? 0
+        guard bytes.count >= end + count else { return nil }
+        defer { bytes = Bytes(bytes[(end + count)...]) }
+        return RecordedHTTP(Bytes(bytes[..<(end + count)]))
+    }
+
     /// The body of a whole answer; a refusal ends everything.
     func takeAnswer() -> String? {
-        guard let end = Line.headEnd(bytes) else { return nil }
-        let head = String(decoding: bytes[..<end], as: UTF8.self)
-        let length = head.split(separator: "\r\n").first { $0.hasPrefix("Content-Length: ") }
-        let count = length.flatMap { Int($0.dropFirst(16)) } ?? 0
-        guard bytes.count >= end + count else { return nil }
-        let body = String(decoding: bytes[end..<(end + count)], as: UTF8.self)
-        bytes = Bytes(bytes[(end + count)...])
-        return head.hasPrefix("HTTP/1.1 200") ? body : "1"
+        guard let http = takeHTTP() else { return nil }
+        return http.words[1] == "200" ? String(decoding: http.body, as: UTF8.self) : "1"
     }
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
