@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Clients of socket.io of three generations, as published, at LessonChat: socketio_lesson.py and socketio_tutorial.py.
+// Clients of socket.io of three generations, as published: at LessonChat socketio_lesson.py and socketio_tutorial.py,
+// at Chat, one of whose connectors crashes, socketio_crash.py.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -8,13 +9,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Cluster, canListen } from './support/cluster.mjs';
+import { Cluster, canListen, freePort } from './support/cluster.mjs';
 
 const patienceSeconds = 90;
 const steps = [
   'connect', 'login', 'request', 'push', 'many pushes in order', 'kick', 'come back after the kick', 'server restart',
   'reconnect', 'disconnect',
 ];
+
+const crashSteps = ['connect, enter, push', 'notice the crash', 'reconnect', 'no ghost', 'enter, push'];
 
 /** The names of virtual environments that `./dev` makes, and what is in them. */
 const clients = {
@@ -43,17 +46,25 @@ for (const [name, { title, kind, polling, upgrades }] of Object.entries(clients)
   const ways = { websocket: 'websocket', polling };
   if (upgrades) ways.upgrade = `${polling},websocket`;
   for (const [way, transports] of Object.entries(ways)) {
-    tests[`${title}, ${way}`] = (world) => withLesson(world, async (lesson) => {
+    tests[`${title}, ${way}`] = (world) => withLesson(world, (lesson) => {
       const words = ['socketio_lesson.py', kind, transports, String(lesson.gate.port)];
-      const seen = [];
-      try {
-        await run(world, name, words, (wish) => grant(lesson, wish), seen);
-        assert.deepEqual(seen, steps);
-      } catch (error) {
-        error.stack = `after ${seen.at(-1) ?? 'nothing'}: ${error.stack}`;
-        throw error;
-      }
+      return runSteps(world, name, words, (wish) => grant(lesson, wish), steps);
     });
+    tests[`${title}, ${way}, and a crash`] = (world) => withChat(world, (chat) => {
+      const words = ['socketio_crash.py', kind, transports, ...chatConnectors.map((id) => String(chat.ports[id]))];
+      return runSteps(world, name, words, (wish) => crash(chat, wish), crashSteps);
+    });
+  }
+}
+
+async function runSteps(world, name, words, grantWish, wanted) {
+  const seen = [];
+  try {
+    await run(world, name, words, grantWish, seen);
+    assert.deepEqual(seen, wanted);
+  } catch (error) {
+    error.stack = `after ${seen.at(-1) ?? 'nothing'}: ${error.stack}`;
+    throw error;
   }
 }
 
@@ -70,6 +81,27 @@ async function start(root, bin) {
   const lesson = new Cluster(root, bin, { program: 'LessonChat', config: 'config/lesson', env });
   await lesson.start();
   return lesson;
+}
+
+const chatConnectors = ['connector-server-1', 'connector-server-2'];
+let chatting = null;
+
+/** Chat, one for all tests; what clients ask its gate for is known here. */
+async function withChat({ root, bin }, test) {
+  chatting ??= (async () => {
+    const ports = { [chatConnectors[0]]: await freePort(), [chatConnectors[1]]: await freePort() };
+    const chat = new Cluster(root, bin, { folder: 'ChatCrash', ports });
+    await chat.start();
+    return chat;
+  })();
+  await test(await chatting);
+}
+
+/** As of a process that is killed, and of who watches it and starts it again at once. */
+async function crash(chat, wish) {
+  assert.equal(wish, 'crash the connector');
+  await chat.kill(chatConnectors[0]);
+  await chat.startServer(chatConnectors[0]);
 }
 
 async function grant(lesson, wish) {

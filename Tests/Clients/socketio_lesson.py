@@ -6,12 +6,9 @@ Usage: socketio_lesson.py new|old TRANSPORT[,TRANSPORT] PORT
 Lines that begin with "> " ask the runner for something, which says "done" when it is; "- " names what went well.
 """
 
-import os
 import sys
-import threading
-import traceback
 
-from socketio_people import expect, person
+from socketio_people import done, expect, person, run, wish
 
 WELCOME = {"code": 0, "message": "登录成功"}
 SENT = {"code": 0, "message": "发送成功"}
@@ -19,16 +16,6 @@ MANY = 100
 # Whom an earlier run left behind, the server does not miss at once.
 lesson = " ".join(sys.argv[1:3])
 ANN, BOB = f"ann {lesson}", f"bob {lesson}"
-
-
-def wish(words):
-    print(f"> {words}", flush=True)
-    if sys.stdin.readline() != "done\n":
-        raise AssertionError(f"the runner did not {words}")
-
-
-def done(step):
-    print(f"- {step}", flush=True)
 
 
 def log_in(newcomer, name, number, others=()):
@@ -117,15 +104,4 @@ def main():
 
 
 if __name__ == "__main__":
-    status = 0
-    try:
-        main()
-    except BaseException:
-        traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    # Whoever left says so on a thread; who was kicked leaves threads that wait for longer than a minute.
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(timeout=0.5)
-    os._exit(status)
+    run(main)

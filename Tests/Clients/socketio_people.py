@@ -7,9 +7,12 @@ byte in the head; from it JSON, or an array of JSON.
 
 import json
 import logging
+import os
 import struct
+import sys
 import threading
 import time
+import traceback
 
 DEADLINE_SECONDS = 20
 
@@ -213,3 +216,31 @@ def expect(found, wanted):
 
 def person(kind, port, transports):
     return {"new": NewPerson, "old": OldPerson}[kind](port, transports)
+
+
+# ---- a program that the runner runs
+
+def wish(words):
+    print(f"> {words}", flush=True)
+    if sys.stdin.readline() != "done\n":
+        raise AssertionError(f"the runner did not {words}")
+
+
+def done(step):
+    print(f"- {step}", flush=True)
+
+
+def run(main):
+    """Runs a program's main, and ends with its status."""
+    status = 0
+    try:
+        main()
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    # Whoever left says so on a thread; who was kicked leaves threads that wait for longer than a minute.
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(timeout=0.5)
+    os._exit(status)

@@ -63,9 +63,12 @@ export class Cluster {
     return Object.values(this.#servers).flat().find((server) => server.clientPort === clientPort)?.id;
   }
 
-  /** Ends a server as a crash does. */
+  /** Ends a server as a crash does; resolves when it is gone. */
   kill(id) {
-    this.#processes.get(id).kill('SIGKILL');
+    const child = this.#processes.get(id);
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    return gone;
   }
 
   /** Ends a server in order. */
