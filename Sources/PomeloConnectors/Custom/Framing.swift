@@ -11,14 +11,17 @@ public enum Framing: Sendable, Equatable {
     /// A message that cannot travel so: a line with a newline in it, more bytes than the length can say.
     struct Unfit: Error {}
 
+    /// Whether a message can travel.
+    func fits(_ message: Bytes) -> Bool {
+        switch self {
+        case .lines: !message.contains(UInt8(ascii: "\n"))
+        case .lengthPrefixed(let width): message.count >> (8 * width) == 0
+        }
+    }
+
     /// - Throws: ``Unfit``.
     func check(_ message: Bytes) throws(Unfit) {
-        let isFit =
-            switch self {
-            case .lines: !message.contains(UInt8(ascii: "\n"))
-            case .lengthPrefixed(let width): message.count >> (8 * width) == 0
-            }
-        if !isFit { throw Unfit() }
+        if !fits(message) { throw Unfit() }
     }
 
     /// A message that was checked, as it travels.
