@@ -72,7 +72,7 @@ import Pomelo
         if line.count > Self.longestLine { delegate?.error(LineTooLong()) }
     }
 
-    func streamDidDrain(_ stream: any ByteStream) {}
+    func streamDidDrain(_ stream: any ByteStream) { delegate?.drained() }
 
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
         if case .failed(let error) = reason { delegate?.disconnect(error) } else { delegate?.disconnect("left") }

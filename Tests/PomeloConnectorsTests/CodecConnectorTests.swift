@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import PomeloBytes
 import PomeloCore
+import PomeloJSON
 import PomeloLoop
 import PomeloTesting
 import PomeloUV
@@ -49,6 +51,36 @@ import Testing
         }
     }
 
+    /// Every input that fuzzing starts from or has found.
+    @Test(arguments: framings) func theFuzzingCorpusMeansTheSameByteByByte(_ framing: Framing) throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Fuzz/Corpus")
+        let corpora = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        let files = try corpora.flatMap {
+            try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
+        }
+        #expect(files.contains { $0.path.hasSuffix("framing/two-returns") })
+        for file in files {
+            let bytes = Bytes(try Data(contentsOf: file))
+            #expect(split([bytes], framing) == split(bytes.map { [$0] }, framing), "\(file.lastPathComponent)")
+        }
+    }
+
+    /// What was found, and an empty message at the end if the rest is too long.
+    private func split(_ pieces: [Bytes], _ framing: Framing) -> [Bytes] {
+        var splitter = FrameSplitter(framing, maxBytes: 200)
+        var found: [Bytes] = []
+        do {
+            for piece in pieces {
+                _ = try splitter.split(piece.span) {
+                    found.append($0)
+                    return true
+                }
+            }
+            return found
+        } catch { return found + [[]] }
+    }
+
     @Test(arguments: framings) func whoWantsNoMoreGetsTheRestLater(_ framing: Framing) throws {
         let bytes = (0..<3).flatMap { framing.frame([0x61 + $0]) }
         var splitter = FrameSplitter(framing, maxBytes: 10)
@@ -91,7 +123,78 @@ import Testing
         #expect(found == ["a", "b"])
     }
 
+    // MARK: the stop
+
+    @Test(arguments: [false, true])
+    @Loop func aStopSaysGoodbyeBehindWhatTheCodecHas(_ overWebSocket: Bool) async throws {
+        let world = CodecWorld(.lines, overWebSocket: overWebSocket)
+        let mayEncode = FirstOutcome<Void>()
+        let connector = world.connector(maxOutboundBytes: 1 << 20, mayEncode: mayEncode)
+        let host = FakeHost()
+        try await connector.start(host, world.context)
+        let client = try await world.connect(to: connector)
+        client.write(try client.encode(ClientMessage(id: 1, route: Route("a.b.c"), body: Bytes("{}".utf8))))
+        try await eventually("the request") { host.messages.count == 1 }
+        let stop = Loop.spawn { await connector.stop() }
+        try await eventually("the end of the session") { host.ends == [.stopped] }
+        mayEncode.end()
+        #expect(try await client.next() == .response(1, Bytes("{}".utf8)))
+        #expect(try await client.next() == .kicked("\(SessionEnd.stopped)"))
+        #expect(try await client.next() == .ended)
+        await stop.value
+    }
+
+    @Test @Loop func aStopWaitsForNoCodecForEver() async throws {
+        let world = CodecWorld(.lines)
+        let mayEncode = FirstOutcome<Void>()
+        let connector = world.connector(maxOutboundBytes: 1 << 20, mayEncode: mayEncode)
+        let host = FakeHost()
+        try await connector.start(host, world.context)
+        let client = try await world.connect(to: connector)
+        client.write(try client.encode(ClientMessage(id: 1, route: Route("a.b.c"), body: Bytes("{}".utf8))))
+        try await eventually("the request") { host.messages.count == 1 }
+        await connector.stop()
+        #expect(try await client.next() == .kicked("\(SessionEnd.stopped)"))
+        mayEncode.end()
+    }
+
     // MARK: limits
+
+    @Test(arguments: [false, true])
+    @Loop func aSlowReaderMissesWholeMessages(_ overWebSocket: Bool) async throws {
+        let network = MemoryNetwork(clock: SystemClock.shared)
+        network.window = 16 * 1024
+        let world = CodecWorld(.lines, overWebSocket: overWebSocket, network.endpoint("server"))
+        let connector = world.connector(maxOutboundBytes: 8 * 1024, .dropOldest)
+        let host = FakeHost()
+        try await connector.start(host, world.context)
+        let client = try await world.connect(to: connector)
+        client.write(try client.encode(ClientMessage(id: 0, route: Route("a.b.c"), body: Bytes("{}".utf8))))
+        try await eventually("the client") { host.messages.count == 1 }
+        let socket = try #require(host.session?.socket)
+        client.stopReading()
+        let filler = String(repeating: "x", count: 200)
+        for number in 0..<500 {
+            #expect(socket.push(try PushMessage(route: "on", body: Bytes("[\(number),\"\(filler)\"]".utf8))))
+            if number % 20 == 0 { await Loop.yield() }
+        }
+        client.startReading()
+        var last: Int64 = -1
+        var heard = 0
+        while last < 499 {
+            guard case .push("on", let body) = try await client.next(),
+                let number = try JSON.parse(body).array?.first?.int
+            else {
+                Issue.record("something else than a whole push")
+                break
+            }
+            #expect(number > last)
+            (last, heard) = (number, heard + 1)
+        }
+        #expect(connector.clients.droppedPushes > 0)
+        #expect(heard + connector.clients.droppedPushes == 500)
+        await connector.stop()
+    }
 
     @Test @Loop func whoSaysNothingWholeIsClosedAndWhoSaysTooMuchToo() async throws {
         let world = CodecWorld(.lines)
@@ -106,10 +209,10 @@ import Testing
         known.write(Bytes("{\"route\":\"a.b.c\"}\n".utf8))
         try await eventually("one is known") { host.messages.count == 1 && connector.statistics.pending == 1 }
         clock.advance(by: .seconds(61))
-        try await eventually("the other is closed") { host.ends.count == 1 }
+        try await eventually("the other is closed", within: .seconds(20)) { host.ends.count == 1 }
         #expect(connector.statistics.faults == [.handshakeTimeout: 1])
         known.write(Bytes(repeating: 0x61, count: 2 << 20))
-        try await eventually("so is who says too much") { host.ends.count == 2 }
+        try await eventually("so is who says too much", within: .seconds(20)) { host.ends.count == 2 }
         #expect(connector.statistics.faults[.tooLarge] == 1)
         await connector.stop()
     }
@@ -117,23 +220,36 @@ import Testing
 
 /// The example's form on the wire, over the project's sockets.
 @Loop private final class CodecWorld: ConnectorWorld {
-    let context = suiteContext(UVNetwork())
+    let context: ConnectorContext
     private let framing: Framing
     private let overWebSocket: Bool
 
-    init(_ framing: Framing, overWebSocket: Bool = false) {
+    init(_ framing: Framing, overWebSocket: Bool = false, _ network: any Network = UVNetwork()) {
+        context = suiteContext(network)
         self.framing = framing
         self.overWebSocket = overWebSocket
     }
 
-    func connector(maxOutboundBytes: Int) -> CodecConnector {
+    /// The codec waits until it may encode.
+    func connector(
+        maxOutboundBytes: Int, _ slowReaders: SlowReaderPolicy = .disconnect, mayEncode: FirstOutcome<Void>? = nil
+    ) -> CodecConnector {
         var options = CodecConnector.Options()
         options.framing = framing
         options.limits.maxOutboundBytes = maxOutboundBytes
+        options.limits.slowReaders = slowReaders
         options.limits.handshakeTimeout = .seconds(60)
         options.farewell = { Bytes("{\"closed\":\"\($0)\"}".utf8) }
         let lines = PipeConnector(path: "").codec
         guard let decode = lines.decode, case .immediate(let encode) = lines.encode else { preconditionFailure() }
+        if let mayEncode {
+            return CodecConnector(
+                type: "lines", options, decode: decode,
+                encode: .waiting {
+                    await mayEncode.wait()
+                    return try encode($0).map { Bytes($0.dropLast()) }
+                })
+        }
         // Without its newline.
         return CodecConnector(
             type: "lines", options, decode: decode, encode: .immediate { try encode($0).map { Bytes($0.dropLast()) } })

@@ -12,11 +12,11 @@ import Testing
 @Suite struct SlowReaderTests {
     /// An outbox that is asked by what it is given.
     private final class Waiting {
-        private(set) var outbox: Outbox
+        private(set) var outbox: Outbox<Bytes>
         init(latestOnly: Bool) { outbox = Outbox(latestOnly: latestOnly) }
 
         func put(_ text: String, _ route: String? = "on", limit: Int) -> Bool {
-            outbox.put(Bytes(text.utf8), route: route.map { Text($0) }, limit: limit)
+            outbox.put(Bytes(text.utf8), size: text.utf8.count, route: route.map { Text($0) }, limit: limit)
         }
 
         func texts() -> [String] {
@@ -127,6 +127,15 @@ import Testing
             for _ in 0..<40 { wired.stream.feed(Sample.echo1) }
             #expect(wired.fault(.slowConsumer) == 1, "\(policy)")
         }
+    }
+
+    @Test @Loop func aKickComesBehindWhatWaits() throws {
+        let wired = try slow(.dropOldest)
+        try push(wired, 0..<500)
+        try #require(wired.host.session).socket.close(kick: "enough")
+        let read = String(decoding: wired.stream.taken(), as: UTF8.self)
+        #expect(read.contains("1499}") && read.hasSuffix("{\"reason\":\"enough\"}"))
+        #expect(wired.stream.flushed)
     }
 
     @Test @Loop func whatWasNotOfferedYetIsNotLeftOut() throws {

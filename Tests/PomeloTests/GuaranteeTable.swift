@@ -147,6 +147,8 @@ let guaranteeTable = """
         ReboundTests.anIsolatedServerRefusesBindsAtOnceAndComesBackByItself
     what a client of a custom connector said and waits
         CustomConnectorTests.whatAPausedClientSaysWaitsToItsBound
+    what all clients of a custom connector said and waits
+        CustomBoundTests.whatAllClientsSaidIsBounded
     messages to a client that wait for a codec
         CustomCodecTests.whatWaitsForACodecIsBounded
     a codec's time for a message
@@ -155,6 +157,9 @@ let guaranteeTable = """
         SlowReaderTests.answersAreNeverLeftOut
         SlowReaderTests.aSlowReaderMissesTheOldestAndReadsOn
         SlowReaderTests.aSlowReaderGetsTheNewestOfEachRoute
+        CustomBoundTests.aSlowReaderMissesTheOldestAndReadsOn
+        CustomBoundTests.aSlowReaderGetsTheNewestOfEachRoute
+        CodecConnectorTests.aSlowReaderMissesWholeMessages
         SendingTests.aClientThatDoesNotReadIsClosed
         SendingTests.aFloodOfPingsIsBoundedToo
         SendingTests.aBurstInOneTurnIsOfferedBeforeTheClientIsGivenUp

@@ -20,12 +20,15 @@ public final class CodecConnector: PortConnector {
         public var isText = true
         /// How the paths of its WebSockets begin; empty takes every path that is nobody else's.
         public var path = ""
-        /// As with every connector; `slowReaders` is always `disconnect`.
+        /// As with every connector; what `slowReaders` leaves out is counted in ``CodecConnector/clients``.
         public var limits = ClientLimits()
-        /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes` is the limits'.
+        /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes` and `slowReaders` are
+        /// those of the limits.
         public var custom = CustomOptions<Bytes>()
-        /// What a client is told when the server ends the connection, as the codec's clients understand it; over
-        /// WebSocket, a close frame follows.
+        /// What a client is told when the server ends the connection, also when that stops, as the codec's clients
+        /// understand it.
+        ///
+        /// Nil, and what the framing cannot carry, tells nothing; over WebSocket, a close frame follows.
         public var farewell: (@Loop @Sendable (SessionEnd) -> Bytes?)?
 
         /// Everything at its default: lines, texts.
@@ -45,6 +48,7 @@ public final class CodecConnector: PortConnector {
         super.init(type, options.limits, logger) { host, context in
             var custom = options.custom
             custom.maxOutboundBytes = options.limits.maxOutboundBytes
+            custom.slowReaders = options.limits.slowReaders
             // The port counts connections.
             let unlimited = ConnectorContext(
                 network: context.network, clock: context.clock, random: context.random, address: context.address)
@@ -53,12 +57,17 @@ public final class CodecConnector: PortConnector {
             return FramedProtocol(options, clients)
         }
     }
+
+    /// What its clients have done since the start.
+    @Loop public var clients: CustomStatistics {
+        (service as? FramedProtocol)?.clients.statistics ?? CustomStatistics()
+    }
 }
 
 /// Gives each connection of a port to a socket that cuts what it says into messages.
 @Loop final class FramedProtocol: PortProtocol {
     let options: CodecConnector.Options
-    private let clients: CustomClients<FramedSocket>
+    let clients: CustomClients<FramedSocket>
     let limits: SharedLimits
     let servesBytes = true
     var path: String { options.path }
@@ -66,7 +75,10 @@ public final class CodecConnector: PortConnector {
     init(_ options: CodecConnector.Options, _ clients: CustomClients<FramedSocket>) {
         self.options = options
         self.clients = clients
-        limits = SharedLimits(options.limits)
+        // Messages wait where they are still whole, and not behind it as bytes.
+        var limits = options.limits
+        limits.slowReaders = .disconnect
+        self.limits = SharedLimits(limits)
     }
 
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? { serve(connection) }
@@ -81,7 +93,14 @@ public final class CodecConnector: PortConnector {
         return socket.delegate == nil ? nil : socket
     }
 
-    func stop() {}
+    /// What a codec still has for clients leaves, to a deadline; then each is told.
+    func stop() async {
+        let timer = clients.clock.schedule(after: Self.codecDeadline) { self.clients.cutOff() }
+        await clients.stop()
+        clients.clock.cancel(timer)
+    }
+
+    private static let codecDeadline = Duration.seconds(1)
 }
 
 extension Framing {

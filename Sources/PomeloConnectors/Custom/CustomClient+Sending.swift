@@ -9,19 +9,22 @@ extension CustomClient: ClientSocket, Flushable {
     /// A message on its way to a codec that may wait, or behind one.
     enum Unencoded {
         case answer(DecodedMessage)
-        case push(PushEncoding<Socket.Buffer>, bytes: Int)
+        case push(PushEncoding<Socket.Buffer>, bytes: Int, route: String)
 
         var bytes: Int {
             switch self {
             case .answer(let message): message.body.count
-            case .push(_, let bytes): bytes
+            case .push(_, let bytes, _): bytes
             }
         }
+
+        /// A push's, which may be left out.
+        var route: String? { if case .push(_, _, let route) = self { route } else { nil } }
     }
 
     var connectorType: String? { clients.type }
     var remoteAddress: SocketAddress { socket.remoteAddress }
-    var queuedBytes: Int { socket.queuedBytes + batchBytes + unencodedBytes }
+    var queuedBytes: Int { socket.queuedBytes + batchBytes + (outbox?.size ?? 0) + unencodedBytes }
     var hasHungUp: Bool { socket.hasHungUp }
 
     func respond(id: UInt32, body: Bytes) {
@@ -30,7 +33,7 @@ extension CustomClient: ClientSocket, Flushable {
         switch clients.encode {
         case .immediate(let encode):
             guard let buffer = encoded(message, by: encode) else { return }
-            _ = send(buffer)
+            _ = send(buffer, route: nil)
         case .waiting: _ = queue(.answer(message))
         }
     }
@@ -41,8 +44,8 @@ extension CustomClient: ClientSocket, Flushable {
         let encoding = message.form(for: ObjectIdentifier(clients)) { self.encoding(of: message) }
         switch encoding.state {
         case .done(nil): return false
-        case .done(let buffer?) where unencoded.isEmpty: return send(buffer)
-        default: return queue(.push(encoding, bytes: message.body.count))
+        case .done(let buffer?) where unencoded.isEmpty: return send(buffer, route: message.route)
+        default: return queue(.push(encoding, bytes: message.body.count, route: message.route))
         }
     }
 
@@ -94,7 +97,9 @@ extension CustomClient: ClientSocket, Flushable {
 
     private func queue(_ item: Unencoded) -> Bool {
         let options = clients.options
-        let fits = queuedBytes == 0 || queuedBytes + item.bytes <= options.maxOutboundBytes
+        // Where slow readers stay, what waits for them is no matter of the codec.
+        let waiting = options.slowReaders == .disconnect ? queuedBytes : unencodedBytes
+        let fits = waiting == 0 || waiting + item.bytes <= options.maxOutboundBytes
         guard fits, unencoded.count < options.maxUnencoded else {
             clients.statistics.unencodedTooMuch += 1
             cut("more waits for the codec than may")
@@ -114,7 +119,7 @@ extension CustomClient: ClientSocket, Flushable {
                 guard case .waiting(let encode) = clients.encode else { return }
                 isEncoding = true
                 wait(for: message, encode) { self.sendFirst($0) }
-            case .push(let encoding, _):
+            case .push(let encoding, _, _):
                 guard case .done(let buffer) = encoding.state else {
                     isEncoding = true
                     return encoding.whenDone {
@@ -133,45 +138,99 @@ extension CustomClient: ClientSocket, Flushable {
         // Empty when the client was cut off meanwhile.
         guard let first = unencoded.popFirst() else { return }
         unencodedBytes -= first.bytes
-        if let buffer { _ = send(buffer) }
+        if let buffer { _ = send(buffer, route: first.route) }
         encodeNext()
     }
 
     // MARK: sending
 
-    /// Queues a buffer to the end of the turn; false when the client is too slow for it.
-    private func send(_ buffer: Socket.Buffer) -> Bool {
+    /// Queues a buffer to the end of the turn, or for a slow reader; false when the client is too slow for it.
+    ///
+    /// Only a push has a route.
+    private func send(_ buffer: Socket.Buffer, route: String?) -> Bool {
         let size = Socket.size(of: buffer)
+        if clients.options.slowReaders != .disconnect, outbox != nil || route != nil && !fits(size, in: queueStart) {
+            return keep(buffer, size, route.map { Text($0) })
+        }
         guard hasRoom(for: size) else { return false }
         batch.append(buffer)
         batchBytes += size
-        if !isDirty {
-            isDirty = true
-            EventLoop.shared.flushList.append(self)
-        }
+        flushLater()
         return true
     }
 
+    private func flushLater() {
+        if isDirty { return }
+        isDirty = true
+        EventLoop.shared.flushList.append(self)
+    }
+
     private func hasRoom(for size: Int) -> Bool {
-        if fits(size) { return true }
-        // Many long pushes in one turn say nothing about a client that was not offered any of them yet.
+        let limit = clients.options.maxOutboundBytes
+        if fits(size, in: limit) { return true }
+        offer()
+        return fits(size, in: limit) || tooSlow()
+    }
+
+    /// Many long pushes in one turn say nothing about a client that was not offered any of them yet.
+    private func offer() {
         flushBatch()
         socket.flushEarly()
-        if fits(size) { return true }
+    }
+
+    private func tooSlow() -> Bool {
         clients.statistics.slowConsumers += 1
         cut("slowConsumer")
         return false
     }
 
-    private func fits(_ size: Int) -> Bool {
+    private func fits(_ size: Int, in limit: Int) -> Bool {
         let waiting = socket.queuedBytes + batchBytes
-        return waiting == 0 || waiting + size <= clients.options.maxOutboundBytes
+        return waiting == 0 || waiting + size <= limit
     }
 
     func flushTurn() {
         isDirty = false
-        flushBatch()
+        repeat {
+            emptyOutbox()
+            flushBatch()
+        } while outbox != nil && socket.queuedBytes < queueStart
     }
+
+    // MARK: slow readers that are not disconnected
+
+    /// So many bytes the socket itself keeps for a slow reader, before messages wait where they can be left out.
+    private var queueStart: Int { clients.options.maxOutboundBytes / 4 }
+
+    private func keep(_ buffer: Socket.Buffer, _ size: Int, _ route: Text?) -> Bool {
+        guard isOpen else { return false }
+        let limit = clients.options.maxOutboundBytes - queueStart
+        if outbox.map({ $0.size + size > limit }) ?? true {
+            offer()
+            emptyOutbox()
+        }
+        var waiting = outbox ?? Outbox(latestOnly: clients.options.slowReaders == .latestOnly)
+        outbox = nil
+        let before = waiting.dropped
+        let hasRoom = waiting.put(buffer, size: size, route: route, limit: limit)
+        clients.statistics.droppedPushes += waiting.dropped - before
+        outbox = waiting
+        flushLater()
+        return hasRoom || tooSlow()
+    }
+
+    /// Hands on what waits, as far as the socket should keep it, or all of it.
+    func emptyOutbox(whole: Bool = false) {
+        guard var waiting = outbox else { return }
+        outbox = nil
+        while whole || socket.queuedBytes + batchBytes < queueStart, let next = waiting.take() {
+            batch.append(next)
+            batchBytes += Socket.size(of: next)
+        }
+        if !waiting.isEmpty { outbox = waiting }
+    }
+
+    func drained() { if outbox != nil { flushLater() } }
 
     func flushBatch() {
         let buffers = batch

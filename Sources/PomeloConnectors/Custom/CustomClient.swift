@@ -28,7 +28,7 @@ import PomeloLoop
     private var lastWord: SessionEnd?
 
     private var held: Deque<Held> = []
-    private var heldBytes = 0
+    private(set) var heldBytes = 0
     /// The codec has a message of this client.
     private var isDecoding = false
     /// The core wants nothing more until it says so.
@@ -44,6 +44,8 @@ import PomeloLoop
     var isEncoding = false
     var batch: [Buffer] = []
     var batchBytes = 0
+    /// What waits for a slow reader and may be left out.
+    var outbox: Outbox<Buffer>?
     var isDirty = false
 
     init(_ clients: CustomClients<Socket>, _ socket: Socket) {
@@ -75,13 +77,10 @@ import PomeloLoop
 
     private func hold(_ buffer: Buffer) {
         let size = Socket.size(of: buffer) + Self.overhead
-        guard heldBytes + size <= clients.options.maxHeldBytes else {
-            clients.statistics.heldTooMuch += 1
-            return cut("more waits than may")
-        }
+        guard heldBytes + size <= clients.options.maxHeldBytes else { return cutForHolding() }
         held.append(Held(buffer: buffer, size: size, arrival: clients.clock.now))
         heldBytes += size
-        clients.statistics.heldBytes += size
+        clients.held(size)
         watchSocket()
         if !isPaused, !isDecoding { goOnSoon() }
     }
@@ -107,7 +106,7 @@ import PomeloLoop
     private func goOn() {
         while canGoOn, let next = held.popFirst() {
             heldBytes -= next.size
-            clients.statistics.heldBytes -= next.size
+            clients.held(-next.size)
             decode(next.buffer, arrival: next.arrival)
         }
         guard isOpen else { return }
@@ -206,6 +205,7 @@ import PomeloLoop
         guard let end = lastWord else { return }
         lastWord = nil
         unencoded = []
+        emptyOutbox(whole: true)
         flushBatch()
         socket.willClose(end)
         release()
@@ -230,14 +230,21 @@ import PomeloLoop
         }
     }
 
+    /// Too much waits of what it, or what all said.
+    func cutForHolding() {
+        clients.statistics.heldTooMuch += 1
+        cut("more waits than may")
+    }
+
     private func forgetHeld() {
         held = []
-        clients.statistics.heldBytes -= heldBytes
+        clients.held(-heldBytes)
         heldBytes = 0
     }
 
     private func forgetUnsent() {
         (batch, batchBytes) = ([], 0)
+        outbox = nil
         (unencoded, unencodedBytes) = ([], 0)
     }
 

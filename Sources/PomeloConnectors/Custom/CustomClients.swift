@@ -75,6 +75,19 @@ import PomeloLoop
         room.leave()
     }
 
+    /// Notes that so much more waits of what clients said.
+    ///
+    /// Beyond the bound those of whom most waits are disconnected, until an eighth of it is free again.
+    func held(_ change: Int) {
+        statistics.heldBytes += change
+        let bound = options.maxTotalHeldBytes
+        guard change > 0, statistics.heldBytes > bound else { return }
+        for largest in clients.values.filter({ $0.heldBytes > 0 }).sorted(by: { $0.heldBytes > $1.heldBytes }) {
+            if statistics.heldBytes <= bound - bound / 8 { break }
+            largest.cutForHolding()
+        }
+    }
+
     private func watchRoom() {
         guard !stopping, acceptsPaused != room.isFull else { return }
         acceptsPaused.toggle()

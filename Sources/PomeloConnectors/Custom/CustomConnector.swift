@@ -129,4 +129,7 @@ extension CustomSocket where Buffer == DecodedMessage {
     func disconnect(_ reason: String)
     /// The connection is of no more use.
     func error(_ error: any Error)
+    /// Nothing is queued any more; a socket that never says so serves a client that reads slowly only when something
+    /// more is sent to it.
+    func drained()
 }

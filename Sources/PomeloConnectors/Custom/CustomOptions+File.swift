@@ -11,7 +11,9 @@ extension CustomOptions: FileOptions {
     public mutating func read(_ reader: inout OptionReader) throws {
         let bytes = 64...1 << 30
         maxOutboundBytes = try reader.int("maxOutboundBytes", in: bytes) ?? maxOutboundBytes
+        slowReaders = try reader.choice("slowReaders") ?? slowReaders
         maxHeldBytes = try reader.int("maxHeldBytes", in: bytes) ?? maxHeldBytes
+        maxTotalHeldBytes = try reader.int("maxTotalHeldBytes", in: 64...1 << 40) ?? maxTotalHeldBytes
         maxUnencoded = try reader.int("maxUnencoded", in: 1...1 << 20) ?? maxUnencoded
         codecDeadline = try reader.seconds("codecDeadlineSeconds") ?? codecDeadline
         maxMessagesPerTurn = try reader.int("maxMessagesPerTurn", in: 1...1 << 20) ?? maxMessagesPerTurn

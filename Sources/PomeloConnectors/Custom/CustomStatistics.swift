@@ -22,6 +22,8 @@ public struct CustomStatistics: Sendable, Equatable {
     public internal(set) var failedEncodes = 0
     /// Messages that the codec did not encode in time; a push counts once.
     public internal(set) var lateEncodes = 0
+    /// Pushes that slow readers were not sent, as `slowReaders` says.
+    public internal(set) var droppedPushes = 0
     /// Clients disconnected because they did not read.
     public internal(set) var slowConsumers = 0
     /// Clients disconnected because too much of theirs waited to be decoded or served.

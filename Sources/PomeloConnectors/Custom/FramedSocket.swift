@@ -41,10 +41,10 @@ import PomeloWire
 
     func willClose(_ reason: SessionEnd) {
         lastWord = reason
-        if let farewell = options.farewell?(reason) { send(farewell) }
+        if let farewell = options.farewell?(reason), options.framing.fits(farewell) { send(farewell) }
     }
 
-    func disconnect() { connection.finish(lastWord) }
+    func disconnect() { if lastWord == .stopped { connection.stop() } else { connection.finish(lastWord) } }
 
     // MARK: in
 
@@ -83,7 +83,10 @@ import PomeloWire
         return connection.mayGoOn
     }
 
-    func drained() { if connection.kind == .tcp { connection.lastActivity = connection.port.clock.now } }
+    func drained() {
+        if connection.kind == .tcp { connection.lastActivity = connection.port.clock.now }
+        delegate?.drained()
+    }
 
     func overdue() { if isKnown { connection.idle() } else { connection.fail(.handshakeTimeout) } }
 
@@ -91,11 +94,5 @@ import PomeloWire
 
     func ending() { splitter = nil }
 
-    func ended(_ end: SessionEnd) {
-        if end == .stopped, let client = delegate as? CustomClient<FramedSocket> {
-            client.finish(.stopped)
-        } else {
-            delegate?.disconnect(end.description)
-        }
-    }
+    func ended(_ end: SessionEnd) { delegate?.disconnect(end.description) }
 }

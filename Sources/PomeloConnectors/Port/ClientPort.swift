@@ -159,7 +159,7 @@ import PomeloLoop
         stopping = true
         listener?.close()
         listener = nil
-        for one in protocols { one.stop() }
+        for one in protocols { await one.stop() }
         for connection in connections.values { connection.stop() }
         let timer = clock.schedule(after: deadline) { self.cutOff() }
         await withCheckedContinuation { waiter in

@@ -5,9 +5,10 @@ import PomeloBytes
 /// What waits for a client that reads slowly, under a policy that leaves pushes out.
 ///
 /// - Guarantee: what is taken comes in the order it was put; only pushes are left out.
-struct Outbox {
+struct Outbox<Item> {
     private struct Entry {
-        let bytes: Bytes
+        let item: Item
+        let size: Int
         /// The push's route; nil for what must not be left out.
         let route: Text?
     }
@@ -24,10 +25,10 @@ struct Outbox {
     var isEmpty: Bool { entries.isEmpty }
 
     /// Adds something; false when more than `limit` bytes wait that must not be left out.
-    mutating func put(_ bytes: Bytes, route: Text?, limit: Int) -> Bool {
+    mutating func put(_ item: Item, size added: Int, route: Text?, limit: Int) -> Bool {
         if latestOnly, let route { leaveOut { $0.route == route } }
-        entries.append(Entry(bytes: bytes, route: route))
-        size += bytes.count
+        entries.append(Entry(item: item, size: added, route: route))
+        size += added
         if size <= limit { return true }
         // An eighth of room at once: the next ones cost no search. The newest stays, whatever it is.
         var left = entries.count
@@ -35,22 +36,22 @@ struct Outbox {
         leaveOut { entry in
             left -= 1
             guard excess > 0, entry.route != nil, left > 0 else { return false }
-            excess -= entry.bytes.count
+            excess -= entry.size
             return true
         }
         return size <= limit || entries.count == 1
     }
 
-    mutating func take() -> Bytes? {
+    mutating func take() -> Item? {
         guard let first = entries.popFirst() else { return nil }
-        size -= first.bytes.count
-        return first.bytes
+        size -= first.size
+        return first.item
     }
 
     private mutating func leaveOut(_ isLeftOut: (Entry) -> Bool) {
         entries.removeAll { entry in
             guard isLeftOut(entry) else { return false }
-            size -= entry.bytes.count
+            size -= entry.size
             dropped += 1
             return true
         }

@@ -71,7 +71,8 @@ public import PomeloLoop
         }
     }
 
-    /// Stops listening, says goodbye to every client and waits until they are gone, a second at most.
+    /// Stops listening, says goodbye to every client and waits until they are gone, a second at most, and before it
+    /// another for a codec that still has messages.
     ///
     /// Clients of a port that another listens on are closed when that one stops.
     public func stop() async {

@@ -12,8 +12,8 @@ import PomeloWire
     var servesBytes: Bool { get }
     /// How the paths of its requests begin; empty takes every path that is nobody else's.
     var path: String { get }
-    /// Ends what is served without a connection, because the port stops.
-    func stop()
+    /// Ends what is served without a connection, or wants a word before its connection ends, because the port stops.
+    func stop() async
     /// Serves a connection whose first bytes are no HTTP; nil when it is not wanted.
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)?
     /// Whether it answers requests that are none for a WebSocket.

@@ -65,7 +65,7 @@ extension StreamConnection {
         var waiting = outbox ?? Outbox(latestOnly: limits.slowReaders == .latestOnly)
         outbox = nil
         let before = waiting.dropped
-        let hasRoom = waiting.put(bytes, route: route, limit: limit)
+        let hasRoom = waiting.put(bytes, size: bytes.count, route: route, limit: limit)
         port.statistics.droppedPushes += waiting.dropped - before
         outbox = waiting
         guard hasRoom else {
@@ -75,11 +75,11 @@ extension StreamConnection {
         return true
     }
 
-    /// Hands on what waits, as far as the stream should keep it.
-    func emptyOutbox() {
+    /// Hands on what waits, as far as the stream should keep it, or all of it.
+    func emptyOutbox(whole: Bool = false) {
         guard var waiting = outbox, !finished else { return }
         outbox = nil
-        while !waiting.isEmpty, stream.queuedBytes < Self.queueStart(of: limits), let next = waiting.take() {
+        while whole || stream.queuedBytes < Self.queueStart(of: limits), let next = waiting.take() {
             stream.write(next)
         }
         if !waiting.isEmpty { outbox = waiting }

@@ -66,7 +66,7 @@ import PomeloWire
     var arrival: UInt64 = 0
 
     // +Sending
-    var outbox: Outbox?
+    var outbox: Outbox<Bytes>?
 
     // +Timer
     var timer: TimerID?
@@ -217,6 +217,7 @@ import PomeloWire
         _ end: SessionEnd, fault: ConnectionFault? = nil, closeCode: UInt16? = 1000, _ text: String = ""
     ) {
         guard !finished else { return }
+        emptyOutbox(whole: true)
         noteEnd(fault)
         if kind == .webSocket { stream.write(WebSocketFrame.close(code: closeCode, reason: text)) }
         stream.closeAfterFlush(within: Self.flushDeadline)
