@@ -21,7 +21,7 @@ enum RedisSettings {
 
     /// Where the address and the user were said, for messages about either.
     private static func source(_ section: JSON, _ variables: FileVariables, _ path: String) -> String {
-        let keys = RedisConfiguration.ownKeys.filter { !$0.hasSuffix("Seconds") && !$0.hasPrefix("max") }
+        let keys = ["url"] + RedisConfiguration.serverKeys
         let names = keys.filter { variables[[$0]] != nil }.map { variables.name([$0]) }
         let isInFile = !namesPlace(variables) && keys.contains { section[$0] != nil && variables[[$0]] == nil }
         switch (names.isEmpty, isInFile) {
