@@ -44,7 +44,7 @@ extension RedisConfiguration {
     /// Options of node_redis 0.x to 3.x that have no meaning here.
     ///
     /// - Source: node_redis 3.1, README.md, "Options object properties", and its older releases.
-    private static let nodeRedisKeys: Set<String> = [
+    private static let nodeRedisKeys: Set = [
         "connect_timeout", "detect_buffers", "disable_resubscribing", "enable_offline_queue", "family", "max_attempts",
         "no_ready_check", "parser", "retry_max_delay", "retry_strategy",
         "retry_unfulfilled_commands", "return_buffers", "socket_initial_delay", "socket_initialdelay",
@@ -104,7 +104,7 @@ extension RedisConfiguration: Decodable {
     // MARK: the place
 
     private mutating func readPlace(_ read: Reader) throws {
-        let way = Self.wholePlaceKeys.first(where: read.has)
+        let way = try Self.wholePlaceKeys.first(where: read.has)
         try refuseOthers(than: way, read)
         switch way {
         case "url": try readURL(read)
@@ -140,11 +140,11 @@ extension RedisConfiguration: Decodable {
     private func refuseOthers(than way: String?, _ read: Reader) throws {
         if let way {
             let others = ["host", "port"] + Self.wholePlaceKeys + (way == "url" ? Self.sentinelKeys : [])
-            if let other = others.first(where: { $0 != way && read.has($0) }) {
+            if let other = try others.first(where: { try $0 != way && read.has($0) }) {
                 throw read.wrong(other, "absent when \"\(way)\" is given")
             }
         }
-        if way != "sentinels", let key = Self.sentinelKeys.first(where: read.has) {
+        if way != "sentinels", let key = try Self.sentinelKeys.first(where: read.has) {
             throw read.wrong(key, "absent without \"sentinels\"")
         }
     }
@@ -164,9 +164,9 @@ extension RedisConfiguration: Decodable {
     private struct Reader {
         let container: KeyedDecodingContainer<Key>
 
-        func has(_ key: String) -> Bool {
-            // A key with null is absent.
-            (try? container.decodeNil(forKey: Key(key))) == false
+        /// A key with null is absent.
+        func has(_ key: String) throws -> Bool {
+            try container.contains(Key(key)) && !container.decodeNil(forKey: Key(key))
         }
 
         func callAsFunction<T: Decodable>(
@@ -229,9 +229,10 @@ private struct PlaceList: Decodable {
 
     init(from decoder: any Decoder) throws {
         let single = try decoder.singleValueContainer()
-        if let text = try? single.decode(String.self) {
+        do {
+            let text = try single.decode(String.self)
             texts = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        } else {
+        } catch is DecodingError {
             texts = try single.decode([Entry].self).map(\.text)
         }
     }
@@ -242,16 +243,20 @@ private struct PlaceList: Decodable {
         private enum CodingKeys: String, CodingKey { case host, port }
 
         init(from decoder: any Decoder) throws {
-            if let text = try? decoder.singleValueContainer().decode(String.self) {
-                self.text = text
-                return
+            do {
+                text = try decoder.singleValueContainer().decode(String.self)
+            } catch is DecodingError {
+                text = try Self.text(decoder)
             }
+        }
+
+        private static func text(_ decoder: any Decoder) throws -> String {
             let keyed = try decoder.container(keyedBy: CodingKeys.self)
             let host = try keyed.decode(String.self, forKey: .host)
             let bare = SocketAddress.host(host) ?? host
             let bracketed = bare.contains(":") ? "[\(bare)]" : bare
             let port = try keyed.decodeIfPresent(Int.self, forKey: .port)
-            text = port.map { "\(bracketed):\($0)" } ?? bracketed
+            return port.map { "\(bracketed):\($0)" } ?? bracketed
         }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
 
 /// What is wrong with an address of Redis: the part, and a sentence without any of its text, for that may hold a
@@ -222,7 +223,7 @@ struct RedisURLParameters {
     /// Those that any address may have, and those of sentinels.
     private static let known = ["db", "client_name", "key_prefix", "sentinel_user", "sentinel_password"]
 
-    private var values: [String: String] = [:]
+    private var values: [Text: String] = [:]
 
     init(_ text: ArraySlice<UInt8>) throws(RedisURLError) {
         let pairs = text.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false)
@@ -234,20 +235,20 @@ struct RedisURLParameters {
                 throw RedisURLError(
                     "parameter number \(index + 1)", "is not known; known are: \(Self.known.joined(separator: ", "))")
             }
-            guard values[name] == nil else { throw RedisURLError(Self.title(name), "is there twice") }
+            guard values[Text(name)] == nil else { throw RedisURLError(Self.title(name), "is there twice") }
             let value = try RedisURL.decoded(parts.count == 2 ? parts[1] : [], Self.title(name))
             guard !value.isEmpty else { throw RedisURLError(Self.title(name), "is empty") }
-            values[name] = value
+            values[Text(name)] = value
         }
     }
 
     static func title(_ name: String) -> String { "parameter \"\(name)\"" }
 
-    mutating func take(_ name: String) -> String? { values.removeValue(forKey: name) }
+    mutating func take(_ name: String) -> String? { values.removeValue(forKey: Text(name)) }
 
     /// Whatever is left is not for this kind of address.
     func end() throws(RedisURLError) {
         guard let name = values.keys.min() else { return }
-        throw RedisURLError(Self.title(name), "is for redis+sentinel:// only")
+        throw RedisURLError(Self.title(name.string), "is for redis+sentinel:// only")
     }
 }

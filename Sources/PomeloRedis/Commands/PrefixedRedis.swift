@@ -3,9 +3,9 @@ public import PomeloLoop
 
 /// A part of another port's keys and channels: those that begin with a prefix, which nobody who uses it sees.
 ///
-/// - Guarantee: every key of every command, script and transaction, and every channel, has the prefix in Redis; keys and
-///   channels that replies name come back without it. What a script makes of its arguments is left as it is. A command
-///   whose keys are not known, or that is about all keys, is refused before anything is sent.
+/// - Guarantee: every key of every command, script and transaction, and every channel, has the prefix in Redis; keys
+///   and channels that replies name come back without it. What a script makes of its arguments is left as it is. A
+///   command whose keys are not known, or that is about all keys, is refused before anything is sent.
 @Loop public final class PrefixedRedis: RedisPort, RedisMessages {
     private let port: any RedisPort
     private let messages: (any RedisMessages)?
