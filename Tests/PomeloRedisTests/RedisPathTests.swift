@@ -17,6 +17,8 @@ extension WithRedis {
 
         @Test @Loop func commandsAndMessagesGoOverAPath() async throws {
             let path = Self.path("all")
+            // A server that is killed leaves it.
+            defer { unsafe unlink(path) }
             try await withRedis(options: ["--unixsocket", path]) { _, overTCP in
                 let redis = try Self.client(path)
                 try await redis.start()
@@ -38,6 +40,8 @@ extension WithRedis {
 
         @Test @Loop func aServerThatComesBackIsFoundAtItsPath() async throws {
             let path = Self.path("back")
+            // A server that is killed leaves it.
+            defer { unsafe unlink(path) }
             try await withRedis(options: ["--unixsocket", path]) { server, _ in
                 let redis = try Self.client(path)
                 try await redis.start()
@@ -65,6 +69,8 @@ extension WithRedis {
         /// Root may do everything.
         @Test(.enabled(if: geteuid() != 0)) @Loop func withoutARightToTheFileTheErrorSaysSo() async throws {
             let path = Self.path("closed")
+            // A server that is killed leaves it.
+            defer { unsafe unlink(path) }
             try await withRedis(options: ["--unixsocket", path, "--unixsocketperm", "400"]) { _, _ in
                 let redis = try Self.client(path)
                 let error = await failure { () throws(RedisError) in try await redis.start(within: .milliseconds(200)) }
