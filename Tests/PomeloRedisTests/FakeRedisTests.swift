@@ -87,7 +87,7 @@ struct RandomCommands {
         .keys: [
             "PING ?v", "DEL +k", "UNLINK +k", "EXISTS +k", "TYPE k", "RENAME k k", "PEXPIRE k d", "PTTL k", "PTTL k",
             "SCAN 0 COUNT 1000", "SCAN 0 MATCH p COUNT 1000", "SCAN 0 COUNT n", "SET k v PX d", "SADD k m", "TIME",
-            "HSET k f v", "ZADD k s m", "XADD k x f v", "FLUSHALL", "PUBLISH v v",
+            "HSET k f v", "ZADD k s m", "XADD k x f v", "FLUSHALL", "PUBLISH v v", "SPUBLISH v v",
         ],
         .strings: ["GET k", "SET k v ?o ?o ?o", "SET k n", "INCR k", "INCRBY k n", "PTTL k", "DEL k"],
         .hashes: [

@@ -11,7 +11,7 @@ import PomeloLoop
     var subscriptions: RedisSubscriptions { get }
     /// Before channels, where the pipeline puts it by itself.
     var channelPrefix: String { get }
-    func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply]
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply]
     /// Makes all connections anew, at whatever place the server is now.
     func resolveAgain(_ reason: String)
 }
@@ -23,9 +23,8 @@ import PomeloLoop
 /// back, unless other messages have come since the last time.
 @Loop final class HealthMonitor {
     private static let every = Duration.seconds(10)
+    private static let soon = (least: Duration.seconds(4), most: Duration.seconds(5))
     private static let soonest = Duration.milliseconds(500)
-    /// Nobody else writes it; it is gone soon after its client.
-    private static let keyMilliseconds = 60_000
 
     private(set) var findings = HealthFindings(commands: "not connected yet")
     var onChange: (@Loop (RedisHealth) -> Void)?
@@ -78,27 +77,33 @@ import PomeloLoop
         tell()
     }
 
-    /// A connection has come or gone: what is known by that is told at once, the rest is tried.
+    /// A connection has come or gone: what is known by that is told at once, the rest is tried soon.
+    ///
+    /// Where one has come its handshake has seen a primary that answers.
     func connectionChanged() {
         guard isRunning, let subject else { return }
-        if let outage = subject.outage { findings.commands = outage }
-        if let outage = subject.messageOutage { findings.messages = outage }
+        findings.commands = subject.outage
+        findings.messageOutage = subject.messageOutage
         tell()
-        if subject.outage == nil, subject.messageOutage == nil { Loop.spawn { await self.check() } }
+        if !isChecking { arm(within: Self.soon) }
     }
 
     // MARK: checking
 
-    private func arm() {
+    private func arm(within limits: (least: Duration, most: Duration)) {
         disarm()
         guard isRunning else { return }
-        let isWell = failuresInARow == 0
-        let latest =
-            isWell ? random.jittered(Self.every, by: 0.2) : min(Self.soonest * (1 << failuresInARow), Self.every)
-        let earliest = isWell ? Self.every * 0.8 : latest
-        timer = clock.schedule(from: clock.deadline(after: earliest), to: clock.deadline(after: latest)) {
+        timer = clock.schedule(from: clock.deadline(after: limits.least), to: clock.deadline(after: limits.most)) {
             [weak self] in Loop.spawn { await self?.check() }
         }
+    }
+
+    private func armNext() {
+        guard failuresInARow > 0 else {
+            return arm(within: (Self.every * 0.8, random.jittered(Self.every, by: 0.2)))
+        }
+        let pause = min(Self.soonest * (1 << failuresInARow), Self.every)
+        arm(within: (pause, pause))
     }
 
     private func disarm() {
@@ -112,10 +117,12 @@ import PomeloLoop
         disarm()
         if subject.outage == nil { await tryBoth(subject) }
         isChecking = false
-        if isRunning, let outage = subject.outage { findings.commands = outage }
+        guard isRunning else { return }
+        if let outage = subject.outage { findings.commands = outage }
+        findings.messageOutage = subject.messageOutage
         failuresInARow = findings.health == .ready ? 0 : min(failuresInARow + 1, 5)
         tell()
-        arm()
+        armNext()
     }
 
     private func tryBoth(_ subject: any HealthSubject) async {
@@ -125,27 +132,27 @@ import PomeloLoop
         let isProved = seen != messagesSeen
         let end = FirstOutcome<Bool>()
         sent += 1
-        var commands = [mayWrite ? RedisCommand("SET", key, sent, "PX", Self.keyMilliseconds) : RedisCommand("PING")]
+        // No key is left, and nobody sees one; what refuses writes refuses it.
+        let write = [RedisCommand("SET", key, sent), RedisCommand("DEL", key)]
+        var steps: [RedisStep] = [mayWrite ? .transaction(write) : .command(RedisCommand("PING"))]
         let publishes = isListening && !isProved && subject.messageOutage == nil
         if publishes {
             awaited = (sent, end)
-            commands.append(RedisCommand("PUBLISH", channel, sent))
+            steps.append(.command(RedisCommand("PUBLISH", channel, sent)))
         }
-        guard await give(commands, to: subject) else { return }
+        guard await give(steps, to: subject) else { return }
         if publishes {
             await hear(end, subject)
-        } else if let outage = subject.messageOutage {
-            findings.messages = outage
-        } else if isListening {
+        } else if isListening, subject.messageOutage == nil {
             findings.messagesCame()
         }
         messagesSeen = links.reduce(0) { $0 + $1.messages }
     }
 
     /// False when nothing can be said of messages.
-    private func give(_ commands: [RedisCommand], to subject: any HealthSubject) async -> Bool {
+    private func give(_ steps: [RedisStep], to subject: any HealthSubject) async -> Bool {
         do throws(RedisError) {
-            let replies = try await subject.pipeline(commands)
+            let replies = try await subject.execute(steps)
             findings.commands = nil
             if let reply = replies.first, let text = reply.errorText {
                 if reply.errorCode == "NOPERM", mayWrite {
@@ -158,7 +165,7 @@ import PomeloLoop
             guard let published = replies.dropFirst().first, let text = published.errorText else { return true }
             isListening = false
             mayListen = published.errorCode != "NOPERM" && mayListen
-            if mayListen { findings.messages = text }
+            if mayListen { findings.messagesAreRefused(text) }
             return false
         } catch {
             findings.commands = "\(error)"
@@ -178,7 +185,7 @@ import PomeloLoop
                 mayListen = false
                 logger.notice("health is judged without messages", metadata: ["redis.reason": "\(text)"])
             } else {
-                findings.messages = "\(error)"
+                findings.messagesAreRefused("\(error)")
             }
         }
     }

@@ -22,8 +22,10 @@ extension RedisHealth: CustomStringConvertible {
 struct HealthFindings {
     /// Why commands are not executed.
     var commands: String?
+    /// Why messages cannot come: a connection is away.
+    var messageOutage: String?
     /// Why messages do not come back.
-    var messages: String?
+    private(set) var messages: String?
     /// Canaries in a row that did not come back as messages.
     private(set) var silences = 0
 
@@ -33,7 +35,8 @@ struct HealthFindings {
     init(commands: String? = nil) { self.commands = commands }
 
     var health: RedisHealth {
-        let reasons = [commands.map { "commands: \($0)" }, messages.map { "messages: \($0)" }].compactMap(\.self)
+        let unheard = messageOutage ?? messages
+        let reasons = [commands.map { "commands: \($0)" }, unheard.map { "messages: \($0)" }].compactMap(\.self)
         return reasons.isEmpty ? .ready : .degraded(reasons.joined(separator: "; "))
     }
 
@@ -41,6 +44,9 @@ struct HealthFindings {
         messages = nil
         silences = 0
     }
+
+    /// Nothing was tried: the server refuses.
+    mutating func messagesAreRefused(_ reason: String) { messages = reason }
 
     mutating func messagesDidNotCome(_ reason: String) -> Remedy {
         messages = reason
