@@ -153,9 +153,10 @@ import Testing
         let client = try await world.connect(to: connector)
         client.write(try client.encode(ClientMessage(id: 1, route: Route("a.b.c"), body: Bytes("{}".utf8))))
         try await eventually("the request") { host.messages.count == 1 }
-        await connector.stop()
+        let stop = Loop.spawn { await connector.stop() }
         #expect(try await client.next() == .kicked("\(SessionEnd.stopped)"))
         mayEncode.end()
+        await stop.value
     }
 
     // MARK: limits
@@ -238,6 +239,7 @@ import Testing
         options.framing = framing
         options.limits.maxOutboundBytes = maxOutboundBytes
         options.limits.slowReaders = slowReaders
+        options.custom.codecDeadline = .seconds(60)
         options.limits.handshakeTimeout = .seconds(60)
         options.farewell = { Bytes("{\"closed\":\"\($0)\"}".utf8) }
         let lines = PipeConnector(path: "").codec

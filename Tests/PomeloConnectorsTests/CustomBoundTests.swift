@@ -69,6 +69,8 @@ import Testing
     @Test(arguments: SlowReaderPolicy.allCases) @Loop
     func whoReadsNoAnswersIsDisconnected(_ policy: SlowReaderPolicy) async throws {
         let (custom, socket, client) = try await started(policy)
+        // So that answers wait behind pushes, where these may.
+        try push(client, 100..<130)
         for id in 1...100 { client.respond(id: UInt32(id), body: Bytes("answer".utf8)) }
         await custom.turn()
         #expect(custom.host.ends.map(\.description) == ["slowConsumer"])
