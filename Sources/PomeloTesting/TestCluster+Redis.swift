@@ -13,15 +13,18 @@ extension TestCluster {
     /// the options given here. For plugins on some servers only, or options of `Cluster`, use them in `setUp`, on a
     /// `client()` of a `FakeRedis` of your own, in a cluster without a registry.
     ///
+    /// With `isCluster` it is a Redis Cluster.
+    ///
     /// - Returns: the Redis, for its faults and for a look at its data.
     /// - Precondition: no server has been made.
     @discardableResult
     public func useRedis(
-        globalChannel: GlobalChannel.Options? = GlobalChannel.Options(), status: Status.Options? = Status.Options()
+        globalChannel: GlobalChannel.Options? = GlobalChannel.Options(), status: Status.Options? = Status.Options(),
+        isCluster: Bool = false
     ) -> FakeRedis {
         precondition(running.isEmpty, "Redis is used before the first server is made")
         hasRegistry = false
-        let redis = FakeRedis(clock: clock, random: RandomSource(seed: seed &+ 2))
+        let redis = FakeRedis(clock: clock, random: RandomSource(seed: seed &+ 2), isCluster: isCluster)
         common = { app in
             let client = redis.client()
             try app.use(Cluster(redis: client, messages: client))

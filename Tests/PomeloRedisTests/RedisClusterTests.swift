@@ -223,25 +223,3 @@ extension WithRedis {
 }
 
 private func text(of error: RedisError?) -> String { error.map { "\($0)" } ?? "no error" }
-
-/// Runs a test with a client of a cluster of three primaries.
-@Loop func withCluster(
-    replicas: Int = 0, configure: (inout RedisConfiguration) -> Void = { _ in },
-    _ body: @Loop (RedisClusterServers, RedisClient) async throws -> Void
-) async throws {
-    let cluster = try await RedisClusterServers.start(replicas: replicas)
-    let seeds = cluster.ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }
-    var configuration = RedisConfiguration(.cluster(seeds: seeds))
-    configure(&configuration)
-    let client = RedisClient(configuration, name: "test", logger: quiet)
-    let result: Result<Void, any Error>
-    do {
-        try await client.start()
-        result = .success(try await body(cluster, client))
-    } catch {
-        result = .failure(error)
-    }
-    await client.stop()
-    await cluster.stop()
-    try result.get()
-}

@@ -5,7 +5,7 @@ import PomeloLoop
 ///
 /// The steps of one slot keep their order: they go to one node together, and what it sends elsewhere goes there
 /// together.
-struct ClusterBatch {
+package struct ClusterBatch {
     /// Where a step goes next.
     private enum Target {
         /// To the node that has the slot.
@@ -51,7 +51,7 @@ struct ClusterBatch {
     }
 
     /// The slot that all keys of a step share.
-    static func slot(of step: RedisStep) throws(RedisError) -> KeySlot? {
+    package static func slot(of step: RedisStep) throws(RedisError) -> KeySlot? {
         switch step {
         case .command(let command): try check(command)
         case .transaction(let commands): for command in commands { try check(command) }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Redis in memory. Reading order: FakeRedis (the server and its faults), FakeRedisClient (one participant's
-// connections), FakeRedisWire (their delays); FakeRedisState (the data), FakeRedisCommands (the table of commands),
-// the commands of each type: +Keys, +Strings, +Hashes, +Sets, +SortedSets, +Streams; FakeRedisPattern (MATCH);
-// ClusterScriptTwins and StatusScriptTwins (Lua scripts once more in Swift).
+// connections), FakeRedisNode (how keys are divided when it is a cluster), FakeRedisWire (their delays); FakeRedisState
+// (the data), FakeRedisCommands (the table of commands), the commands of each type: +Keys, +Strings, +Hashes, +Sets,
+// +SortedSets, +Streams; FakeRedisPattern (MATCH); ClusterScriptTwins, ChannelScriptTwins and StatusScriptTwins (Lua
+// scripts once more in Swift).
 public import PomeloLoop
 public import PomeloRedis
 
@@ -13,6 +14,9 @@ public import PomeloRedis
 /// call of it is a connection of its own. What it knows of Redis is held to a real server by tests, command by
 /// command; other commands and options are refused as unknown. Replies that Redis gives in no order are sorted, so
 /// that a run repeats exactly. Scripts run as their Swift twins.
+///
+/// As a cluster it divides its keys among three nodes, and refuses what a real one refuses: keys of two slots in one
+/// command, script or transaction. A script that uses a key it does not name finds none.
 @Loop public final class FakeRedis: RedisPort {
     /// A script in Swift: what it may call, its keys and its arguments; malformed UTF-8 in arguments is repaired.
     public typealias Twin =
@@ -22,6 +26,8 @@ public import PomeloRedis
     public let clock: any LoopClock
     /// One way; each request, reply and message draws its own, and none overtakes another of its client.
     public var delay = Duration.zero...Duration.zero
+    /// Whether it is a cluster.
+    public let isCluster: Bool
     /// How long a client waits for a reply.
     public var commandTimeout = Duration.milliseconds(1500)
     /// The data now; a copy of it is what a replica had at this moment.
@@ -55,9 +61,10 @@ public import PomeloRedis
     }
 
     /// An empty server that is up and knows the scripts of the framework.
-    public init(clock: any LoopClock, random: RandomSource = RandomSource(seed: 1)) {
+    public init(clock: any LoopClock, random: RandomSource = RandomSource(seed: 1), isCluster: Bool = false) {
         self.clock = clock
         self.random = random
+        self.isCluster = isCluster
         registerClusterScripts()
         registerChannelScripts()
         registerStatusScripts()
@@ -99,9 +106,11 @@ public import PomeloRedis
     }
 
     /// A replica takes over with the data it had; with `state` itself, a restart that loses nothing.
-    public func failOver(to replica: FakeRedisState) {
+    ///
+    /// With a node only its part of the keys is what the replica had.
+    public func failOver(to replica: FakeRedisState, node: Int? = nil) {
         down()
-        state = replica
+        if let node { state.replace(Self.slots(of: node), by: replica) } else { state = replica }
         nextRun()
         up()
     }
@@ -143,6 +152,20 @@ public import PomeloRedis
         try await client().pipeline(commands)
     }
 
+    /// Executes the steps together.
+    ///
+    /// - Throws: as a client's call does.
+    public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        try await client().execute(steps)
+    }
+
+    /// Executes the commands at once.
+    ///
+    /// - Throws: as a client's call does.
+    public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await client().transaction(commands)
+    }
+
     /// Runs the script's twin.
     ///
     /// - Throws: as a client's call does.
@@ -179,43 +202,63 @@ extension FakeRedis {
     func hold(_ arrival: @escaping @Loop () -> Void) { held.append(arrival) }
 
     /// Executes one call, unless it is the one that was to fail.
-    func serve(_ call: FakeRedisCall) -> Result<[RedisReply], RedisError> {
+    func serve(_ call: FakeRedisCall, at node: Int) -> Result<[RedisReply], RedisError> {
         calls += 1
-        guard var plan = plannedFailure else { return .success(execute(call)) }
+        guard var plan = plannedFailure else { return .success(execute(call, at: node)) }
         plan.callsBefore -= 1
         plannedFailure = plan.callsBefore < 0 ? nil : plan
-        if plan.callsBefore >= 0 { return .success(execute(call)) }
-        if plan.executes { _ = execute(call) }
+        if plan.callsBefore >= 0 { return .success(execute(call, at: node)) }
+        if plan.executes { _ = execute(call, at: node) }
         plan.reached()
         return .failure(plan.error)
     }
 
-    private func execute(_ call: FakeRedisCall) -> [RedisReply] {
+    private func execute(_ call: FakeRedisCall, at node: Int) -> [RedisReply] {
         switch call {
         case .pipeline(let commands):
-            var transaction = FakeRedisTransaction()
-            return commands.map { transaction.take($0, execute) }
-        case .script(let script, let keys, let args):
-            return [execute(script, keys, args)]
+            var transaction = FakeRedisTransaction { self.refusal(of: $0, at: node) }
+            return commands.map { transaction.take($0) { self.execute($0, at: node) } }
+        case .batch(let steps):
+            return steps.map { execute($0, at: node) }
         case .subscription(let confirm):
             confirm()
             return [.status("OK")]
         }
     }
 
-    private func execute(_ script: RedisScript, _ keys: [String], _ args: [RedisArgument]) -> RedisReply {
+    private func execute(_ step: RedisStep, at node: Int) -> RedisReply {
+        switch step {
+        case .command(let command):
+            return execute(command, at: node)
+        case .script(let script, let keys, let args):
+            if let text = refusal(of: keys.map(RedisArgument.text), at: node) { return .error(text) }
+            return execute(script, keys, args, at: node)
+        case .transaction(let commands):
+            let replies = execute(.pipeline([RedisCommand("MULTI")] + commands + [RedisCommand("EXEC")]), at: node)
+            guard case .array = replies.last else {
+                return replies.first { $0.errorText != nil } ?? .error("ERR EXEC without results")
+            }
+            return replies.last ?? .null
+        }
+    }
+
+    private func execute(
+        _ script: RedisScript, _ keys: [String], _ args: [RedisArgument], at node: Int
+    ) -> RedisReply {
         guard let twin = twins[script] else { return .error("ERR FakeRedis has no twin of script \(script.name)") }
         let texts = args.map { String(decoding: $0.utf8, as: UTF8.self) }
         do throws(RedisError) {
-            return try twin(FakeRedisCommands(self), keys, texts)
+            return try twin(FakeRedisCommands(self, keys, at: node), keys, texts)
         } catch {
             return .error(error.description)
         }
     }
 
     /// Executes one command now.
-    func execute(_ command: RedisCommand) -> RedisReply {
+    func execute(_ command: RedisCommand, at node: Int) -> RedisReply {
+        if let text = refusal(of: command.keys ?? [], at: node) { return .error(text) }
         state.now = clock.wallMilliseconds
+        state.scope = isCluster ? Self.slots(of: node) : nil
         let reply = state.execute(command)
         let name = command.name.uppercased()
         if name == "PUBLISH" || name == "SPUBLISH", reply.errorText == nil {

@@ -14,6 +14,13 @@ public import PomeloRedis
     /// Calls whose callers wait.
     public var inFlight: Int { open.count }
 
+    /// Whether the server in memory is a cluster.
+    public var isCluster: Bool { server.isCluster }
+    /// Its nodes.
+    public var nodes: [any RedisPort] {
+        isCluster ? (0..<FakeRedis.nodeCount).map { FakeRedisNode(self, $0) } : [self]
+    }
+
     private let server: FakeRedis
     private let observers = RedisObservers()
     private var isCut = false
@@ -23,9 +30,14 @@ public import PomeloRedis
     private let readers = MessageReaders()
     private var subscribed: Set<ChannelID> = []
 
-    private lazy var requests = FakeRedisWire<FakeRedisRequest>(server.clock) { [weak self] in self?.arrive($0) }
-    private lazy var replies = FakeRedisWire<(FakeRedisRequest, FakeRedisRequest.Outcome)>(server.clock) {
-        [weak self] in self?.complete($0.0, $0.1)
+    /// One connection to each node.
+    private lazy var requests = (0..<FakeRedis.nodeCount).map { _ in
+        FakeRedisWire<FakeRedisRequest>(server.clock) { [weak self] in self?.arrive($0) }
+    }
+    private lazy var replies = (0..<FakeRedis.nodeCount).map { _ in
+        FakeRedisWire<(FakeRedisRequest, FakeRedisRequest.Outcome)>(server.clock) {
+            [weak self] in self?.complete($0.0, $0.1)
+        }
     }
     private lazy var messages = FakeRedisWire<(channel: ChannelID, payload: [UInt8])>(server.clock) {
         [weak self] in self?.receive($0.channel, $0.payload)
@@ -39,13 +51,31 @@ public import PomeloRedis
 
     // MARK: RedisPort
 
-    /// Sends the commands together; MULTI and EXEC must be in one call.
+    /// Sends the commands together, to a cluster those of each node; MULTI and EXEC must be in one call.
     ///
-    /// - Throws: `.connection` while the server or this client is away, or when the outage begins before the reply;
+    /// - Throws: `.refused` for keys of two slots of a cluster in one command, and what only one node could do;
+    ///   `.connection` while the server or this client is away, or when the outage begins before the reply;
     ///   `.timeout` by the server's clock; what `failCall` planned.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
-        return try await perform(.pipeline(commands))
+        if isCluster { return try await execute(commands.map(RedisStep.command)) }
+        return try await perform(.pipeline(commands), at: 0)
+    }
+
+    /// Sends the steps together, to a cluster those of each node.
+    ///
+    /// - Throws: as `pipeline`.
+    public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        if steps.isEmpty { return [] }
+        return isCluster ? try await executeAtNodes(steps) : try await perform(.batch(steps), at: 0)
+    }
+
+    /// Executes the commands at once.
+    ///
+    /// - Throws: as `pipeline`; `.reply` when one of them was refused: none was executed then.
+    public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if commands.isEmpty { return [] }
+        return try (try await execute([.transaction(commands)]).first ?? .null).get().array ?? []
     }
 
     /// Runs the script's twin.
@@ -54,7 +84,7 @@ public import PomeloRedis
     public func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
-        let replies = try await perform(.script(script, keys: keys, args: args))
+        let replies = try await execute([.script(script, keys: keys, args: args)])
         return try (replies.first ?? .null).get()
     }
 
@@ -133,11 +163,11 @@ public import PomeloRedis
     private func confirm(_ channels: [ChannelID]) async throws(RedisError) {
         let new = channels.filter { !subscribed.contains($0) }
         if new.isEmpty { return }
-        _ = try await perform(
-            .subscription { [weak self] in
-                guard let self else { return }
-                subscribed.formUnion(new.filter(isWanted))
-            })
+        let call = FakeRedisCall.subscription { [weak self] in
+            guard let self else { return }
+            subscribed.formUnion(new.filter(isWanted))
+        }
+        _ = try await perform(call, at: 0)
     }
 
     private func isWanted(_ id: ChannelID) -> Bool {
@@ -188,8 +218,8 @@ public import PomeloRedis
     private func lose(_ reason: String) {
         guard isUp else { return }
         isUp = false
-        requests.cut()
-        replies.cut()
+        for wire in requests { wire.cut() }
+        for wire in replies { wire.cut() }
         messages.cut()
         for (_, request) in open.sorted(by: { $0.key < $1.key }) {
             complete(request, .failure(.connection(reason, maybeExecuted: true)))
@@ -199,28 +229,31 @@ public import PomeloRedis
 
     // MARK: calls
 
-    private func perform(_ call: FakeRedisCall) async throws(RedisError) -> [RedisReply] {
-        let outcome = await withCheckedContinuation { waiter in
+    func perform(_ call: FakeRedisCall, at node: Int) async throws(RedisError) -> [RedisReply] {
+        try await outcome(of: call, at: node).get()
+    }
+
+    func outcome(of call: FakeRedisCall, at node: Int) async -> FakeRedisRequest.Outcome {
+        await withCheckedContinuation { waiter in
             begun += 1
-            let request = FakeRedisRequest(begun, call, waiter)
+            let request = FakeRedisRequest(begun, call, at: node, waiter)
             guard isUp else {
                 return request.complete(.failure(.connection("redis at fake:6379 is not connected")))
             }
             open[request.number] = request
             let limit = server.commandTimeout
             request.limit = server.clock.schedule(after: limit) { [weak self] in self?.expire(request, limit) }
-            requests.send(request, after: server.drawDelay())
+            requests[node].send(request, after: server.drawDelay())
         }
-        return try outcome.get()
     }
 
     private func arrive(_ request: FakeRedisRequest) {
         if server.isPaused { return server.hold { self.arrive(request) } }
-        let outcome = server.serve(request.call)
+        let outcome = server.serve(request.call, at: request.node)
         let delay = server.drawDelay()
         // Without a delay there is nothing to wait for, unless it would overtake another reply.
-        if delay == .zero, replies.isIdle { return complete(request, outcome) }
-        replies.send((request, outcome), after: delay)
+        if delay == .zero, replies[request.node].isIdle { return complete(request, outcome) }
+        replies[request.node].send((request, outcome), after: delay)
     }
 
     private func complete(_ request: FakeRedisRequest, _ outcome: FakeRedisRequest.Outcome) {

@@ -5,15 +5,26 @@ public import PomeloRedis
 /// What a script's twin may call: commands that are executed at once.
 @Loop public struct FakeRedisCommands {
     private let server: FakeRedis
+    private let node: Int
+    /// Those the script names.
+    private let keys: Set<[UInt8]>
 
-    init(_ server: FakeRedis) { self.server = server }
+    init(_ server: FakeRedis, _ keys: [String], at node: Int) {
+        self.server = server
+        self.node = node
+        self.keys = Set(keys.map { Array($0.utf8) })
+    }
 
     /// Executes a command; as with `redis.call`, an error ends the script, and what it wrote before stays.
     ///
-    /// - Throws: `.reply` with the text of the error.
+    /// - Throws: `.reply` with the text of the error; in a cluster also for a key that the script does not name.
     @discardableResult
     public func callAsFunction(_ command: RedisCommand) throws(RedisError) -> RedisReply {
-        try server.execute(command).get()
+        if server.isCluster, let key = command.keys?.first(where: { !keys.contains($0.utf8) }) {
+            let name = String(decoding: key.utf8, as: UTF8.self)
+            throw .reply("ERR Script attempted to access a key that it does not name: \(name)")
+        }
+        return try server.execute(command, at: node).get()
     }
 }
 
@@ -120,8 +131,12 @@ extension RedisReply {
 
 /// MULTI, EXEC and DISCARD among the commands that one client sends together.
 struct FakeRedisTransaction {
+    /// Why a node does not execute what has these keys.
+    let refusal: ([RedisArgument]) -> String?
     private var queued: [RedisCommand]?
     private var isRefused = false
+
+    init(_ refusal: @escaping ([RedisArgument]) -> String?) { self.refusal = refusal }
 
     /// Executes a command, or queues it.
     mutating func take(_ command: RedisCommand, _ execute: (RedisCommand) -> RedisReply) -> RedisReply {
@@ -139,6 +154,7 @@ struct FakeRedisTransaction {
         case ("EXEC", let commands?):
             queued = nil
             if isRefused { return .error("EXECABORT Transaction discarded because of previous errors.") }
+            if let text = refusal(commands.flatMap { $0.keys ?? [] }) { return .error(text) }
             return .array(commands.map(execute))
         case (_, nil): return execute(command)
         case (_, let commands?):
@@ -147,6 +163,10 @@ struct FakeRedisTransaction {
             } catch {
                 isRefused = true
                 return .error(error.text)
+            }
+            if let text = refusal(command.keys ?? []) {
+                isRefused = true
+                return .error(text)
             }
             queued = commands + [command]
             return .status("QUEUED")

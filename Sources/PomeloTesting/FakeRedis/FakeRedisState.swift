@@ -18,6 +18,8 @@ public struct FakeRedisState: Sendable {
     }
     private var microsecondsTold: Int64 = 0
     private var entries: [Word: Entry] = [:]
+    /// The slots whose keys commands on all keys see; nil for all.
+    var scope: Range<Int>?
 
     /// No data.
     public init() {}
@@ -36,8 +38,10 @@ public struct FakeRedisState: Sendable {
         return entry
     }
 
-    /// All keys that have not expired, in no order.
-    var keys: [Word] { entries.keys.filter { live($0) != nil } }
+    /// All keys in scope that have not expired, in no order.
+    var keys: [Word] { entries.keys.filter { isInScope($0) && live($0) != nil } }
+
+    private func isInScope(_ key: Word) -> Bool { scope?.contains(KeySlot(of: key).number) ?? true }
 
     func content(_ key: Word) -> (any FakeRedisContent)? { live(key)?.content }
 
@@ -53,7 +57,15 @@ public struct FakeRedisState: Sendable {
         return wasThere
     }
 
-    mutating func removeAll() { entries = [:] }
+    /// Removes all keys in scope.
+    mutating func removeAll() { entries = entries.filter { !isInScope($0.key) } }
+
+    /// Replaces all keys of some slots by those another state has.
+    mutating func replace(_ slots: Range<Int>, by other: FakeRedisState) {
+        let theirs = other.entries.filter { slots.contains(KeySlot(of: $0.key).number) }
+        entries = entries.filter { !slots.contains(KeySlot(of: $0.key).number) }
+        entries.merge(theirs) { _, their in their }
+    }
 
     mutating func rename(_ key: Word, to other: Word) {
         guard let entry = live(key) else { return }

@@ -46,7 +46,7 @@ import PomeloRedis
 /// What a client asks for at once.
 enum FakeRedisCall {
     case pipeline([RedisCommand])
-    case script(RedisScript, keys: [String], args: [RedisArgument])
+    case batch([RedisStep])
     case subscription(confirm: @Loop () -> Void)
 }
 
@@ -57,12 +57,15 @@ enum FakeRedisCall {
     /// In the order in which a client began them.
     let number: Int
     let call: FakeRedisCall
+    /// The node it goes to.
+    let node: Int
     var limit: TimerID?
     private var waiter: CheckedContinuation<Outcome, Never>?
 
-    init(_ number: Int, _ call: FakeRedisCall, _ waiter: CheckedContinuation<Outcome, Never>) {
+    init(_ number: Int, _ call: FakeRedisCall, at node: Int, _ waiter: CheckedContinuation<Outcome, Never>) {
         self.number = number
         self.call = call
+        self.node = node
         self.waiter = waiter
     }
 
