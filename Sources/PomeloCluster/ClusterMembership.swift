@@ -270,6 +270,7 @@ import PomeloRedis
             let standing = try await confirm()
             await conclude(from: standing == .regained ? .held : standing)
             guard isJoined else { return }
+            try await registry.revisit()
         } catch {
             wantsRecovery = true
             return

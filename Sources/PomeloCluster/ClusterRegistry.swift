@@ -48,7 +48,8 @@ struct LeaseHolder: Equatable {
     }
 
     func servers() async throws(RedisError) -> [RegisteredServer] {
-        let replies = try await redis.pipeline([
+        // Together: in a cluster the time is that of the node which has the leases.
+        let replies = try await redis.transaction([
             RedisCommand("TIME"), RedisCommand("HGETALL", keys.servers),
             RedisCommand("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
         ])
@@ -86,7 +87,7 @@ struct LeaseHolder: Equatable {
     /// - Throws: `PomeloError` `.redisUnavailable`.
     func isAlive(_ id: ServerID, _ instance: InstanceID) async throws -> Bool {
         try await orUnavailable { () async throws(RedisError) in
-            let replies = try await redis.pipeline([
+            let replies = try await redis.transaction([
                 RedisCommand("TIME"), RedisCommand("HGET", keys.servers, id.rawValue),
                 RedisCommand("ZSCORE", keys.leases, id.rawValue),
             ])
@@ -257,6 +258,26 @@ struct LeaseHolder: Equatable {
             ClusterScripts.remove, keys: [keys.servers, keys.leases, keys.epoch, keys.events, keys.hint],
             args: [.text(id.rawValue), .text(instance.rawValue), .text(reason)]
         ).int == 1
+    }
+
+    /// Has servers cleaned up after once more whose lease hash is back, although they are not registered.
+    ///
+    /// On one server everything goes back in time together. In a cluster the node of an owner may, alone, to before a
+    /// clean-up that the registry knows to be done.
+    func revisit() async throws(RedisError) {
+        guard redis.isCluster else { return }
+        let replies = try await redis.pipeline([
+            RedisCommand("SMEMBERS", keys.everServers), RedisCommand("HGETALL", keys.servers),
+        ])
+        guard replies.count == 2, let ever = try replies[0].get().strings,
+            let registered = try replies[1].get().dictionary
+        else { throw .protocolError("the registry is not what it should be") }
+        let others = ever.filter { registered[Text($0)] == nil }.sorted()
+        let leases = try await redis.pipelineInParts(others.map { RedisCommand("EXISTS", keys.lease(ServerID($0))) })
+        let back = zip(others, leases).filter { $1.int == 1 }.map(\.0)
+        if back.isEmpty { return }
+        _ = try await redis.run(
+            ClusterScripts.revisit, keys: [keys.servers, keys.leases], args: back.map { .text($0) })
     }
 
     /// Takes the clean-up token of a server; false when another has it.

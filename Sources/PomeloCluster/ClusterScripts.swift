@@ -17,6 +17,8 @@ public enum ClusterScripts {
     public static let look = RedisScript(name: "cluster.look", source: text(PackageResources.look_lua))
     /// Reads the whole registry.
     public static let view = RedisScript(name: "cluster.view", source: text(PackageResources.view_lua))
+    /// Has servers cleaned up after once more.
+    public static let revisit = RedisScript(name: "cluster.revisit", source: text(PackageResources.revisit_lua))
     /// Begins a clean-up.
     public static let begin = RedisScript(name: "cluster.begin", source: text(PackageResources.begin_lua))
     /// Renews a clean-up token.

@@ -40,7 +40,7 @@ extension RedisChannelStore {
             try await CleanUpSlices.run(names.map { ChannelName($0) }, proceed, end)
         }
         guard walks else { return }
-        let (start, suffix) = ("\(prefix):", ":\(server)")
+        let (start, suffix) = membersAffixes(server)
         let pattern = RedisCommand.pattern(start) + "*" + RedisCommand.pattern(suffix)
         try await redis.forEachPage(matching: pattern) { keys in
             // Also for a page that has none of the server: a walk takes longer than a token lives.
@@ -87,7 +87,7 @@ extension RedisChannelStore {
         var open = names.indices.map { (index: $0, cursor: "0") }
         while !open.isEmpty {
             let pages = open.map { RedisCommand.page(of: membersKey(names[$0.index], server), at: $0.cursor) }
-            let replies = try await redis.pipeline(pages + [RedisCommand("HGET", leaseKey(server), "inst")])
+            let replies = try await redis.transaction(pages + [RedisCommand("HGET", leaseKey(server), "inst")])
             guard replies.count == open.count + 1 else { throw RedisError.protocolError("replies are missing") }
             if let mark = try replies[open.count].get().string, mark != instance.rawValue {
                 throw PomeloError.replaced(server, by: InstanceID(mark))

@@ -9,6 +9,7 @@ public import PomeloRedis
 ///
 /// ```
 /// <prefix>:<channel>:<server>            set of user ids                 (readable by pomelo-globalchannel-plugin)
+/// <prefix>:{<cluster>/<server>}:<channel>   the same in Redis Cluster: in one slot with what follows
 /// pomelo:{<cluster>/<server>}:channels   set of channels the server has  (written with the keys it names)
 /// pomelo:{<cluster>/<server>}:lease      hash, seq = <instance>/<sequence of the last flush>, channels = how many
 /// ```
@@ -47,7 +48,15 @@ public import PomeloRedis
 
     // MARK: keys
 
-    func membersKey(_ channel: ChannelName, _ server: ServerID) -> String { "\(prefix):\(channel):\(server)" }
+    func membersKey(_ channel: ChannelName, _ server: ServerID) -> String {
+        let (start, end) = membersAffixes(server)
+        return "\(start)\(channel)\(end)"
+    }
+    /// What stands around the name of a channel: in a cluster the server comes first, in braces, so that all that a
+    /// server has is in one slot, whatever a channel is called.
+    func membersAffixes(_ server: ServerID) -> (start: String, end: String) {
+        redis.isCluster ? ("\(prefix):{\(owner.cluster)/\(server)}:", "") : ("\(prefix):", ":\(server)")
+    }
     func channelsKey(_ server: ServerID) -> String { owner.key("channels", of: server) }
     func leaseKey(_ server: ServerID) -> String { owner.leaseKey(of: server) }
 

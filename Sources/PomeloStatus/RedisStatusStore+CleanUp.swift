@@ -16,7 +16,7 @@ extension RedisStatusStore {
 
     /// Removes a server's bindings and status in slices of 50.
     ///
-    /// - Complexity: two round trips a slice, taken together.
+    /// - Complexity: two round trips a slice, taken together; in a cluster the second is four.
     /// - Throws: `RedisError`; `PomeloError` `.replaced` when an instance other than this one has the server's id by
     ///   now: nothing of it is removed; what `proceed` throws. What is left is found again by the next call.
     public func cleanUp(
@@ -31,8 +31,7 @@ extension RedisStatusStore {
         // Revocations go in any case.
         try await remove([])
         guard walks else { return }
-        let pattern = "*" + RedisCommand.pattern(prefix) + ":*"
-        try await redis.forEachPage(matching: pattern) { keys in
+        try await redis.forEachPage(matching: keyPattern) { keys in
             // Also for a page that has none of the server: a walk takes longer than a token lives.
             try await proceed()
             try await CleanUpSlices.run(try await self.users(of: keys, at: server), proceed, remove)
@@ -40,10 +39,18 @@ extension RedisStatusStore {
     }
 
     private func remove(_ uids: [String], of server: ServerID, _ instance: InstanceID) async throws {
-        let keys =
-            [leaseKey(server), revokedKey(server), uidsKey(server)]
-            + uids.flatMap { [bindKey(UserID($0)), statusKey(UserID($0))] }
-        let args = [server.rawValue, instance.rawValue] + uids
+        let uids = uids.map { UserID($0) }
+        if redis.isCluster { return try await removeInSteps(uids, of: server, instance) }
+        let keys = uids.flatMap { [bindKey($0), statusKey($0)] }
+        try await removeUnderMark(uids, of: server, instance, keys: keys)
+    }
+
+    /// Removes `keys`, two of each user, and the users from the index.
+    func removeUnderMark(
+        _ uids: [UserID], of server: ServerID, _ instance: InstanceID, keys users: [String]
+    ) async throws {
+        let keys = [leaseKey(server), revokedKey(server), uidsKey(server)] + users
+        let args = [server.rawValue, instance.rawValue] + uids.map(\.rawValue)
         _ = try accepted(try await redis.run(Self.removeScript, keys: keys, args: args.map { .text($0) }), server)
     }
 
@@ -56,20 +63,24 @@ extension RedisStatusStore {
 
     /// The users whose status or binding, among some keys, is of a server.
     private func users(of keys: [String], at server: ServerID) async throws -> [String] {
-        let asked = keys.compactMap { key -> (uid: String, question: RedisCommand)? in
-            if let uid = Self.inside(key, "\(prefix):", "") {
-                return (uid, RedisCommand("SISMEMBER", key, server.rawValue))
-            }
-            guard let uid = Self.inside(key, "{\(prefix):", "}:bind") else { return nil }
-            return (uid, RedisCommand("HGET", key, "sid"))
+        let asked = keys.compactMap { key -> (uid: UserID, question: RedisCommand)? in
+            if let uid = statusUser(key) { return (uid, RedisCommand("SISMEMBER", key, server.rawValue)) }
+            return bindingUser(key).map { ($0, RedisCommand("HGET", key, "sid")) }
         }
         let replies = try await redis.pipelineInParts(asked.map(\.question))
         let found = zip(asked, replies).filter { asked, reply in
             // A key of another kind is none of ours.
             asked.question.name == "HGET" ? reply.string == server.rawValue : reply.int == 1
         }
-        return Set(found.map(\.0.uid)).sorted()
+        return Set(found.map(\.0.uid)).sorted().map(\.rawValue)
     }
+
+    /// Matches every status and every binding, and maybe more.
+    var keyPattern: String { "*" + RedisCommand.pattern(prefix) + ":*" }
+    /// Whose status a key is; nil when it is none.
+    func statusUser(_ key: String) -> UserID? { Self.inside(key, "\(prefix):", "").map { UserID($0) } }
+    /// Whose binding a key is; nil when it is none.
+    func bindingUser(_ key: String) -> UserID? { Self.inside(key, "{\(prefix):", "}:bind").map { UserID($0) } }
 
     /// What stands between two texts, byte by byte; nil when the key does not begin and end so.
     private static func inside(_ key: String, _ start: String, _ end: String) -> String? {

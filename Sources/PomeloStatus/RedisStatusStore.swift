@@ -15,7 +15,9 @@ public import PomeloRedis
 ///                                     many the index has
 /// ```
 ///
-/// The lease's hash marks whose instance all of it is: scripts write and remove nothing under another mark.
+/// The lease's hash marks whose instance all of it is: scripts write and remove nothing under another mark. In a
+/// cluster a user's keys are in other slots than a server's: what one script does elsewhere goes in steps there, see
+/// +Cluster.
 ///
 /// - Source: pomelo-status-plugin 0.0.4, lib/manager/redisStatusManager.js (key layout).
 @Loop public final class RedisStatusStore: StatusStore {
@@ -23,6 +25,8 @@ public import PomeloRedis
     private nonisolated static let publishScript = script("publish", PackageResources.publish_lua)
     private nonisolated static let releaseScript = script("release", PackageResources.release_lua)
     nonisolated static let removeScript = script("remove", PackageResources.remove_lua)
+    nonisolated static let unbindScript = script("unbind", PackageResources.unbind_lua)
+    nonisolated static let nameScript = script("name", PackageResources.name_lua)
     static let chunk = 500
     /// Longer than a server that still has sessions can go without publishing, unless Redis is away.
     private static let revokedMilliseconds = 3_600_000
@@ -30,6 +34,10 @@ public import PomeloRedis
     let redis: any RedisPort
     let prefix: String
     private(set) var owner = StoreOwner()
+    /// The start of Redis in which this server's entries were looked at last.
+    private var lookedAt = ""
+    /// A node of a cluster may have gone back in time to entries that no index names.
+    private var mustWalk = false
 
     /// The prefix is pomelo's default unless told otherwise; clusters that share one Redis need different ones.
     public init(redis: any RedisPort, prefix: String = "POMELO:STATUS") {
@@ -45,6 +53,7 @@ public import PomeloRedis
     /// Takes the server's identity and its cluster; sends no command.
     public func start(_ owner: StoreOwner) async throws {
         self.owner = owner
+        lookedAt = run
     }
 
     /// Calls at each `up` of the connection but the first.
@@ -60,7 +69,7 @@ public import PomeloRedis
 
     /// The scripts, for servers in memory that need a twin of each.
     public nonisolated static var scripts: [RedisScript] {
-        [claimScript, publishScript, releaseScript, removeScript]
+        [claimScript, publishScript, releaseScript, removeScript, unbindScript, nameScript]
     }
 
     // MARK: keys
@@ -76,17 +85,36 @@ public import PomeloRedis
 
     /// Writes each user's set, the index of this server and the sequence at once, all or nothing.
     ///
-    /// - Complexity: one round trip.
+    /// In a cluster the index comes first and the sequence last.
+    ///
+    /// - Complexity: one round trip; three in a cluster.
     /// - Throws: `RedisError`; `PomeloError` `.replaced` when another instance of this server has its id: nothing is
-    ///   written then.
+    ///   written then, but what was on its way to a cluster: that instance hears of it.
     public func publish(online: [UserID], offline: [UserID], sequence: UInt64) async throws -> PublishedStatus {
-        let keys = [leaseKey(own), revokedKey(own), uidsKey(own)] + (online + offline).map { statusKey($0) }
-        let args = [owner.instance.rawValue, String(sequence), own.rawValue] + online.map(\.rawValue)
+        if redis.isCluster { return try await publishInSteps(online: online, offline: offline, sequence: sequence) }
+        return try await publishUnderMark(online, sequence: sequence, keys: (online + offline).map { statusKey($0) })
+    }
+
+    /// Writes users into the index, into `keys` behind it, and then the sequence, unless that is nil.
+    func publishUnderMark(
+        _ online: [UserID], sequence: UInt64?, keys users: [String] = []
+    ) async throws -> PublishedStatus {
+        let keys = [leaseKey(own), revokedKey(own), uidsKey(own)] + users
+        let args = [owner.instance.rawValue, sequence.map(String.init) ?? "", own.rawValue] + online.map(\.rawValue)
         let reply = try await redis.run(Self.publishScript, keys: keys, args: args.map { .text($0) })
         let fields = try accepted(reply, own)
         return PublishedStatus(
-            previous: self.sequence(fields.first ?? .null),
+            previous: sequence == nil || isOtherRun() ? nil : self.sequence(fields.first ?? .null),
             revoked: fields.dropFirst().compactMap(\.string).map { UserID($0) })
+    }
+
+    /// Whether a node of a cluster was started since this server's entries were looked at: the sequence, which is at
+    /// another node, does not tell what that has lost.
+    private func isOtherRun() -> Bool {
+        guard redis.isCluster, lookedAt != run else { return false }
+        lookedAt = run
+        mustWalk = true
+        return true
     }
 
     /// What a script answered that looked at the mark first.
@@ -101,11 +129,12 @@ public import PomeloRedis
     /// The run id of Redis.
     public var run: String { redis.runID }
 
-    /// The sequence in the lease's hash; nil when it is another instance's.
+    /// The sequence in the lease's hash; nil when it is another instance's, or a cluster may have lost what it is for.
     ///
     /// - Throws: `RedisError`.
     public func publishedSequence() async throws -> UInt64? {
-        sequence(try await redis.send(RedisCommand("HGET", leaseKey(own), "status")))
+        let held = sequence(try await redis.send(RedisCommand("HGET", leaseKey(own), "status")))
+        return isOtherRun() ? nil : held
     }
 
     private func sequence(_ reply: RedisReply) -> UInt64? {
@@ -114,12 +143,17 @@ public import PomeloRedis
         return UInt64(Substring(text.utf8.dropFirst(start.count)))
     }
 
-    /// Reads the index of this server, in pages.
+    /// Reads the index of this server, in pages; after another start of a node of a cluster, what all keys have of it.
     ///
     /// - Throws: `RedisError`.
     public func publishedUsers() async throws -> [UserID] {
         var users: Set<UserID> = []
         try await redis.forEachPage(of: uidsKey(own), count: Self.chunk) { users.formUnion($0.map { UserID($0) }) }
+        if mustWalk {
+            let before = run
+            users.formUnion(try await walk())
+            if run == before { mustWalk = false }
+        }
         return users.sorted()
     }
 
@@ -147,12 +181,18 @@ public import PomeloRedis
 
     /// Claims a user id by a script that compares and sets at once.
     ///
-    /// - Complexity: one round trip; one more for the first call of the script.
+    /// - Complexity: one round trip; three in a cluster; one more for the first call of the script.
     /// - Throws: `RedisError`; the claim may have been granted then. `PomeloError` `.replaced` when another instance
     ///   of this server has its id: nothing is claimed.
     public func claim(_ uid: UserID, _ holder: Holder, gone: String?) async throws -> Claim {
+        if redis.isCluster { return try await claimInSteps(uid, holder, gone: gone) }
+        return try await claim(uid, holder, gone: gone, under: [leaseKey(own), uidsKey(own)])
+    }
+
+    /// Claims a user id, under the mark and with the index when these are named.
+    func claim(_ uid: UserID, _ holder: Holder, gone: String?, under keys: [String]) async throws -> Claim {
         let reply = try await redis.run(
-            Self.claimScript, keys: [bindKey(uid), leaseKey(own), uidsKey(own)],
+            Self.claimScript, keys: [bindKey(uid)] + keys,
             args: [
                 .text(holder.server.rawValue), .text(holder.instance.rawValue),
                 .text(holder.session.description), .text(gone ?? ""), .text(uid.rawValue),
@@ -172,9 +212,12 @@ public import PomeloRedis
     ///
     /// - Complexity: one round trip.
     /// - Throws: `RedisError`; repeating is harmless.
-    public func revoke(_ uid: UserID, from server: ServerID) async throws {
+    public func revoke(_ uid: UserID, from server: ServerID) async throws { try await revoke([uid], from: server) }
+
+    func revoke(_ uids: [UserID], from server: ServerID) async throws {
+        if uids.isEmpty { return }
         let replies = try await redis.pipeline([
-            RedisCommand("SADD", revokedKey(server), uid.rawValue),
+            RedisCommand("SADD", revokedKey(server)).appending(uids.map(\.rawValue)),
             RedisCommand("PEXPIRE", revokedKey(server), Self.revokedMilliseconds),
         ])
         for reply in replies { _ = try reply.get() }
@@ -191,16 +234,24 @@ public import PomeloRedis
 
     /// Removes each binding that this instance holds, or one before it, then the users from its index.
     ///
-    /// - Complexity: one round trip for 500 users.
+    /// - Complexity: one round trip for 500 users; two in a cluster.
     /// - Throws: `RedisError`; repeating is harmless.
     public func release(_ uids: [UserID]) async throws {
         for start in stride(from: 0, to: uids.count, by: Self.chunk) {
-            let part = uids[start..<min(start + Self.chunk, uids.count)]
-            let args = [own.rawValue, owner.instance.rawValue] + part.map(\.rawValue)
-            _ = try await redis.run(
-                Self.releaseScript, keys: [leaseKey(own), uidsKey(own)] + part.map { bindKey($0) },
-                args: args.map { .text($0) })
+            let part = Array(uids[start..<min(start + Self.chunk, uids.count)])
+            if redis.isCluster {
+                try await releaseInSteps(part)
+            } else {
+                try await releaseUnderMark(part, bindings: part.map { bindKey($0) })
+            }
         }
+    }
+
+    /// Removes bindings, and users from the index, which goes last.
+    func releaseUnderMark(_ uids: [UserID], bindings: [String]) async throws {
+        let args = [own.rawValue, owner.instance.rawValue] + uids.map(\.rawValue)
+        _ = try await redis.run(
+            Self.releaseScript, keys: [leaseKey(own), uidsKey(own)] + bindings, args: args.map { .text($0) })
     }
 
     /// Reads each user's binding.

@@ -2,7 +2,7 @@
 //
 // PomeloStatus: who is online, and where; one identity in the whole cluster.
 // Reading order: Status, StatusService, +Questions, Places, +Binding, StatusPublisher, StatusStore, MemoryStatusStore,
-// RedisStatusStore, +CleanUp, Scripts/*.lua.
+// RedisStatusStore, +CleanUp, +Cluster, Scripts/*.lua.
 public import PomeloCore
 import PomeloLoop
 import PomeloPublication

@@ -104,7 +104,8 @@ import PomeloPublication
         let here = revoked.filter { isHere($0) }
         unclaimed.formUnion(here)
         taken.formUnion(here)
-        dirty.formUnion(here)
+        // Who is not here may have been published by a former instance that was late.
+        dirty.formUnion(revoked)
         try await store.forget(revoked: revoked)
     }
 

@@ -33,7 +33,8 @@ public enum Claim: Sendable, Equatable {
 public struct PublishedStatus: Sendable, Equatable {
     /// The sequence the store held for this instance just before; nil when it held nothing of it.
     public var previous: UInt64?
-    /// Users whose binding may have been taken from this server; not all of them when they are many.
+    /// Users whose binding may have been taken from this server, or whose entry another of its instances may have
+    /// written or removed; not all of them when they are many.
     public var revoked: [UserID]
 
     /// A store's answer, made by the store.

@@ -4,10 +4,11 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// How a view keeps step with the registry when things come in an unusual order, or were never written by us.
-@Suite("following the registry") struct FollowingTests {
+@Suite("following the registry", .onEachLayout) struct FollowingTests {
     @Test @Loop func aChangeSeenWhileALookIsUnderWayIsNoLossOfHistory() async throws {
         let cluster = MemoryCluster()
         let control = HeldLooks(cluster.redis.client())

@@ -4,9 +4,10 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
-@Suite("health, and what the registry knows") struct HealthTests {
+@Suite("health, and what the registry knows", .onEachLayout) struct HealthTests {
     private typealias Step = (pass: Duration, health: MembershipHealth)
 
     @Test @Loop func aServerWithoutRedisIsIsolatedAfterTwoLeases() async throws {

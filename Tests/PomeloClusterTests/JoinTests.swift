@@ -4,9 +4,10 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
-@Suite("joining and leaving") struct JoinTests {
+@Suite("joining and leaving", .onEachLayout) struct JoinTests {
     @Test @Loop func everyStateIsAnnouncedInOrder() async throws {
         let cluster = MemoryCluster()
         let a = try await cluster.started("a", port: 1)

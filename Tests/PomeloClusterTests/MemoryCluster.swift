@@ -5,6 +5,7 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Servers on one Redis in memory, on time that moves when told to.
@@ -15,7 +16,7 @@ import Testing
     private let hasMessages: Bool
 
     init(hasMessages: Bool = true) {
-        redis = FakeRedis(clock: clock)
+        redis = FakeRedis(clock: clock, isCluster: RedisLayout.current.isCluster)
         redis.registerClusterScripts()
         fleet = Fleet(clock)
         self.hasMessages = hasMessages
@@ -57,6 +58,11 @@ import Testing
     }
 
     // MARK: faults
+
+    /// Each node has its own keys.
+    func flush() async throws {
+        for node in redis.nodes { _ = try await node.send(RedisCommand("FLUSHALL")) }
+    }
 
     func goDown() { redis.down() }
     func comeBack(empty: Bool) { redis.up(empty: empty) }

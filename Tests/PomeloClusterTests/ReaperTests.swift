@@ -7,7 +7,7 @@ import PomeloTesting
 import TestHelpers
 import Testing
 
-@Suite("servers that are gone") struct ReaperTests {
+@Suite("servers that are gone", .onEachLayout) struct ReaperTests {
     @Test @Loop func removedWithinLeaseAndTwoSeconds() async throws {
         let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])

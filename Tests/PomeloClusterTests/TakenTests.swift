@@ -4,10 +4,11 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// The registry names another instance in a live server's place: a successor, or one of yesterday.
-@Suite("an id that is taken") struct TakenTests {
+@Suite("an id that is taken", .onEachLayout) struct TakenTests {
     @Loop private func leaseInstance(_ cluster: MemoryCluster, _ id: ServerID) async throws -> String? {
         try await cluster.redis.send(RedisCommand("HGET", "pomelo:{test/\(id)}:lease", "inst")).string
     }

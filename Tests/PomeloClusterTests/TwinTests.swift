@@ -131,6 +131,9 @@ private struct ScriptCalls {
         case 17: return .command(RedisCommand("HSET", Self.tag + "servers", id, pick(Self.junk)))
         case 18: return .command(RedisCommand("ZREM", Self.tag + "leases", id))
         case 19: return .command(RedisCommand("HSET", Self.tag + "lease", "inst", inst, "seq", "\(step)"))
+        case 22:
+            return .script(
+                ClusterScripts.revisit, keys: Array(registry.prefix(2)), args: [.text(id), .text(pick(Self.ids))])
         case 21: return .command(RedisCommand("DEL", born))
         default: return .script(ClusterScripts.claim, keys: [Self.tag + "lease"], args: [.text(inst)])
         }

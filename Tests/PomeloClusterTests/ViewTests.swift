@@ -4,9 +4,10 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
-@Suite("views, and Redis that fails") struct ViewTests {
+@Suite("views, and Redis that fails", .onEachLayout) struct ViewTests {
     struct HintCase: CustomTestStringConvertible, Sendable {
         let name: String
         let hasMessages: Bool
@@ -108,7 +109,7 @@ import Testing
         let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
         await cluster.clock.pass(.seconds(1))
-        _ = try await cluster.redis.send(RedisCommand("FLUSHALL"))
+        try await cluster.flush()
         await cluster.clock.pass(.seconds(5))
         for member in members {
             #expect(member.notes.published >= 1)

@@ -4,22 +4,19 @@ import PomeloCore
 import PomeloLoop
 import PomeloRedis
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// A registry that has lost its data, or lists who is gone, and servers that start then.
-@Suite("starting in bad moments") struct YoungRegistryTests {
+@Suite("starting in bad moments", .onEachLayout) struct YoungRegistryTests {
     private static let records = (1...4).map {
         ServerRecord(id: ServerID(["a", "b", "c", "d"][$0 - 1]), type: "chat", port: $0)
-    }
-
-    @Loop private func flush(_ cluster: MemoryCluster) async throws {
-        _ = try await cluster.redis.send(RedisCommand("FLUSHALL"))
     }
 
     @Test @Loop func aRegistryThatLostItsDataIsWholeAtTheNextLook() async throws {
         let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b", "c"])
-        try await flush(cluster)
+        try await cluster.flush()
         await cluster.clock.pass(.milliseconds(600))
         #expect(try await cluster.registered() == Dictionary(members.map { ($0.id, $0.instance) }) { $1 })
         #expect(members.allSatisfy { $0.notes.published > 0 })
@@ -28,7 +25,7 @@ import Testing
     @Test @Loop func aServerThatStartsThenServesOnlyWithAWholeView() async throws {
         let cluster = MemoryCluster()
         let members = try await cluster.started(["a", "b"])
-        try await flush(cluster)
+        try await cluster.flush()
         let c = try await cluster.started("c", port: 3, knows: Self.records)
         #expect(c.view == "a:u b:u c:u" && members.allSatisfy(\.isJoined))
         #expect(c.application?.membership?.isViewComplete == true)
@@ -91,7 +88,7 @@ import Testing
         await cluster.clock.pass(.seconds(1))
         cluster.fleet.answering["127.0.0.1:2"] = "b1"
         #expect(a.application?.membership?.isViewComplete == true)
-        try await flush(cluster)
+        try await cluster.flush()
         await cluster.clock.pass(.milliseconds(600))
         #expect(a.application?.membership?.isViewComplete == false)
     }
@@ -101,7 +98,7 @@ import Testing
     @Test @Loop func aServerOfAYoungRegistryRefusesAWrongSecretToo() async throws {
         let cluster = MemoryCluster()
         _ = try await cluster.started("a", port: 1)
-        try await flush(cluster)
+        try await cluster.flush()
         cluster.fleet.refusesSecrets = true
         let b = try cluster.server("b", port: 2, knows: Self.records)
         let error = await failure { try await cluster.clock.drive { try await b.start() } }

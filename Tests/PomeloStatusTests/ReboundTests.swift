@@ -15,7 +15,7 @@ import Testing
     private(set) var clients: [ServerID: FakeRedisClient] = [:]
 
     init() async throws {
-        redis = FakeRedis(clock: cluster.clock)
+        redis = FakeRedis(clock: cluster.clock, isCluster: RedisLayout.current.isCluster)
         redis.registerClusterScripts()
         redis.registerStatusScripts()
         for record in cluster.records { try await start(record.id) }
@@ -53,7 +53,7 @@ import Testing
 }
 
 /// A binding that was taken from a holder that lives: never two sessions of one user, once they see each other.
-@Suite struct ReboundTests {
+@Suite(.onEachLayout) struct ReboundTests {
     @Test @Loop func regressionAHolderMissingFromTheViewIsNotGone() async throws {
         let world = try await RedisWorld()
         #expect(try await world.bind("ann", "connector-1").1 == "none")

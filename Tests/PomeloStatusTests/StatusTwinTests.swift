@@ -8,10 +8,10 @@ import TestHelpers
 import Testing
 
 /// The rules of a status store once more, for the one in a Redis in memory.
-@Suite struct FakeRedisStoreTests {
+@Suite(.onEachLayout) struct FakeRedisStoreTests {
     @Test(arguments: StatusStoreSuite.Case.allCases)
     @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
-        let redis = FakeRedis(clock: ManualClock())
+        let redis = FakeRedis(clock: ManualClock(), isCluster: RedisLayout.current.isCluster)
         try await StatusStoreSuite(
             { RedisStatusStore(redis: redis.client(), prefix: $0) },
             took: { server, instance in
@@ -49,7 +49,7 @@ struct StatusTwinTests {
 private struct BindingCalls {
     enum Call {
         /// `gone` counts back in the tokens seen so far; nil for none.
-        case claim(uid: String, holder: [String], gone: Int?)
+        case claim(uid: String, holder: [String], gone: Int?, isUnderMark: Bool)
         case script(String, keys: [String], args: [String])
         case write(RedisCommand)
     }
@@ -62,20 +62,24 @@ private struct BindingCalls {
         let holder = [pick(["s1", "s2"]), pick(["i", "j"]), pick(["1", "2"])]
         let users = ["a", "b"].filter { _ in pick([true, false]) }
         switch Int.random(in: 0..<24, using: &random) {
-        case 0..<8: return .claim(uid: uid, holder: holder, gone: pick([nil, 0, 0, 1, 2]))
-        case 8..<11:
+        case 0..<8:
+            return .claim(uid: uid, holder: holder, gone: pick([nil, 0, 0, 1, 2]), isUnderMark: pick([true, false]))
+        case 10: return .script("status.name", keys: ["lease", "uids"], args: [uid, pick(["a", "b"])])
+        case 8..<10:
             return .script(
-                "status.release", keys: ["lease", "uids"] + users.map { "{\($0)}:bind" },
+                "status.release", keys: ["lease", "uids"] + pick([[], users.map { "{\($0)}:bind" }]),
                 args: Array(holder.prefix(2)) + users)
+        case 11: return .script("status.unbind", keys: [key], args: Array(holder.prefix(2)))
         case 16..<19:
+            let keys = pick([[], users.flatMap { ["{\($0)}:bind", $0] }])
             return .script(
-                "status.remove", keys: ["lease", "revoked", "uids"] + users.flatMap { ["{\($0)}:bind", $0] },
+                "status.remove", keys: ["lease", "revoked", "uids"] + keys,
                 args: Array(holder.prefix(2)) + users)
         case 19..<22:
             let online = Array(users.prefix(pick([0, 1, 2])))
             return .script(
                 "status.publish", keys: ["lease", "revoked", "uids"] + users,
-                args: [holder[1], pick(["1", "2"]), holder[0]] + online)
+                args: [holder[1], pick(["1", "2", ""]), holder[0]] + online)
         case 22:
             return .write(
                 RedisCommand("HSET", "lease", pick(["inst", "status"]), pick(["i", "j", "j/4", "junk", ""])))
@@ -123,11 +127,13 @@ private struct BindingWorld {
     @Loop private mutating func reply(_ call: BindingCalls.Call) async throws -> [String] {
         let scripts = Dictionary(uniqueKeysWithValues: RedisStatusStore.scripts.map { ($0.name, $0) })
         switch call {
-        case .claim(let uid, let holder, let gone):
+        case .claim(let uid, let holder, let gone, let isUnderMark):
             let token = gone.flatMap { tokens.count > $0 ? tokens[tokens.count - 1 - $0] : nil } ?? ""
             let args = (holder + [token, uid]).map { RedisArgument.text($0) }
             let reply = try await redis.run(
-                try #require(scripts["status.claim"]), keys: ["{\(uid)}:bind", "lease", "uids"], args: args)
+                try #require(scripts["status.claim"]),
+                keys: ["{\(uid)}:bind"] + (isUnderMark ? ["lease", "uids"] : []),
+                args: args)
             let parts = reply.array ?? []
             if parts.first?.int == -1 { return parts.map { $0.string ?? "-" } }
             return parts.enumerated().map { $0 == 1 ? name($1.string) : $1.string ?? "-" }

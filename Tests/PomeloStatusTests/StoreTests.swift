@@ -42,6 +42,27 @@ struct RedisStoreTests {
         }
     }
 
+    /// One cluster for all rules: it takes a while to start.
+    @Test @Loop func everyRuleOnACluster() async throws {
+        try await withCluster { cluster, client in
+            for rule in StatusStoreSuite.Case.allCases {
+                for node in client.nodes { _ = try await node.send(RedisCommand("FLUSHALL")) }
+                let suite = StatusStoreSuite(
+                    { RedisStatusStore(redis: client, prefix: $0) },
+                    took: { server, instance in
+                        _ = try await client.send(
+                            RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
+                    })
+                do {
+                    try await suite.run(rule)
+                } catch {
+                    Issue.record("\(rule): \(error)")
+                }
+            }
+            _ = cluster
+        }
+    }
+
     @Test @Loop func theKeysArePomelos() async throws {
         try await withRedis { _, client in
             let (store, holder) = try await started(client)

@@ -94,6 +94,17 @@ let guaranteeTable = """
         CleanUpTests.twentyThousandUsersAreCleanedUpInTime
         CleanUpTests.twoThousandChannelsAreCleanedUpInTime
         SleepingReaperTests.nothingOfTheNextInstanceIsMissing
+    memberships in Redis Cluster
+        ClusterLayoutTests.allThatAServerHasIsInOneSlot
+        ClusterLayoutTests.cleaningTakesNothingOfOthers
+        CleanUpTests.aServerThatIsBackWithoutAnEntryIsCleanedUpAfterOnceMore
+    status and bindings in Redis Cluster
+        ClusterLayoutTests.whatAServerHasIsInItsIndexWhereverItDies
+        ClusterLayoutTests.aLateCleanerRemovesNoBindingOfTheNextInstance
+        ClusterLayoutTests.aLatePublicationIsToldToTheNextInstance
+        ClusterLayoutTests.aLateClaimIsGivenBack
+        NodeLossTests.whatANodeLostIsPublishedAgain
+        NodeLossTests.whatANodeBringsBackIsRemoved
     a stop
         ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
     lost members

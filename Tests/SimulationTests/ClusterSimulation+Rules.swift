@@ -90,10 +90,10 @@ extension ClusterSimulation {
     }
 
     private func checkPublishedChannels() {
-        let store = storage.channels
+        let storage = storage
         for frontend in connectors {
             for room in Self.rooms {
-                let published = ask { try await store.members(of: room, at: frontend) } ?? []
+                let published = ask { try await storage.channels().members(of: room, at: frontend) } ?? []
                 let expected = isUp(frontend) ? owned(room, at: frontend) : []
                 if published != expected {
                     fail("\(room) at \(frontend) is published as \(published), and is \(expected)")

@@ -46,12 +46,28 @@ import PomeloTesting
     init(_ client: FakeRedisClient) { self.client = client }
 
     var isUp: Bool { client.isUp }
+    var isCluster: Bool { client.isCluster }
+    var nodes: [any RedisPort] { client.nodes }
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         await gate.pass()
         let replies = try await client.pipeline(commands)
         let key = commands.first?.arguments.first.map { String(decoding: $0.utf8, as: UTF8.self) } ?? ""
         await gate.passReply("\(commands.first?.name ?? "") \(key) \(replies.first?.string ?? "-")")
+        return replies
+    }
+
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        await gate.pass()
+        let replies = try await client.execute(steps)
+        await gate.passReply("\(steps.count) steps")
+        return replies
+    }
+
+    func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        await gate.pass()
+        let replies = try await client.transaction(commands)
+        await gate.passReply("\(commands.count) commands at once")
         return replies
     }
 
@@ -95,10 +111,11 @@ import PomeloTesting
 
     init(seed: UInt64) {
         random = SplitMix64(seed: seed)
+        let isCluster = seed % 3 == 2
         // Every step in turn; the last ones are beyond the end of most clean-ups.
-        step = Int(seed * 7 % 47)
+        step = Int(seed * 7 % (isCluster ? 94 : 47))
         cluster = TestCluster(TestCluster.records(connectors: 2, chats: 2), seed: random.next(), hasRegistry: false)
-        redis = FakeRedis(clock: cluster.clock, random: RandomSource(seed: random.next()))
+        redis = FakeRedis(clock: cluster.clock, random: RandomSource(seed: random.next()), isCluster: isCluster)
         redis.delay = .zero ... .milliseconds(Int64(random.next() % 25))
         users = (0..<60 + Int(random.next() % 80)).map { UserID("u\($0)") }
         rooms = (0..<30 + Int(random.next() % 60)).map { ChannelName("room-\($0)") }
@@ -215,9 +232,12 @@ import PomeloTesting
         pass(200)
         let after = published()
         for (what, texts) in before {
+            // A status that is removed between two looks of a sleeper is back when it has looked.
+            if redis.isCluster, what == "status" { continue }
             let gone = texts.subtracting(after[what] ?? [])
             if !gone.isEmpty { fail("the sleeper removed \(gone.sorted()) from \(what)") }
         }
+        if redis.isCluster { pass(3000) }
         check("after the sleep")
     }
 
@@ -239,7 +259,8 @@ import PomeloTesting
                     if at.int == 1 { box.value["status", default: []].insert(uid.rawValue) }
                 }
                 for room in rooms {
-                    let key = "POMELO:CHANNEL:\(room):\(Self.victim)"
+                    let name = state.isCluster ? "{pomelo/\(Self.victim)}:\(room)" : "\(room):\(Self.victim)"
+                    let key = "POMELO:CHANNEL:\(name)"
                     box.value[room.rawValue] = Set(try await state.send(RedisCommand("SMEMBERS", key)).strings ?? [])
                 }
                 for index in ["channels", "uids"] {

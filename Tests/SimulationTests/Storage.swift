@@ -22,7 +22,7 @@ import PomeloTesting
     /// Whether it has come back with less than it had.
     var hasForgotten: Bool { get }
     /// For reading.
-    var channels: any ChannelStore { get }
+    func channels() async throws -> any ChannelStore
     var statuses: any StatusStore { get }
     func holder(of uid: UserID) async throws -> ServerID?
 }
@@ -92,7 +92,7 @@ extension Storage {
     }
 
     func inFlight(_ id: ServerID) -> Int { faults[id]?.inFlight ?? 0 }
-    var channels: any ChannelStore { MemoryChannelStore(channelEntries) }
+    func channels() -> any ChannelStore { MemoryChannelStore(channelEntries) }
     var statuses: any StatusStore { MemoryStatusStore(statusEntries) }
     func holder(of uid: UserID) async throws -> ServerID? { statusEntries.holder(of: uid)?.server }
 }
@@ -107,7 +107,7 @@ extension Storage {
     private(set) var hasForgotten = false
 
     init(_ clock: ManualClock, seed: UInt64) {
-        redis = FakeRedis(clock: clock, random: RandomSource(seed: seed))
+        redis = FakeRedis(clock: clock, random: RandomSource(seed: seed), isCluster: (seed >> 8) % 2 == 1)
         redis.registerClusterScripts()
         redis.registerStatusScripts()
         replica = redis.state
@@ -144,9 +144,10 @@ extension Storage {
             hasForgotten = true
             return "nothing"
         case 1:
-            redis.failOver(to: replica)
+            let node = redis.isCluster ? Int(random.next() % UInt64(FakeRedis.nodeCount)) : nil
+            redis.failOver(to: replica, node: node)
             hasForgotten = true
-            return "what a replica had"
+            return "what a replica had" + (node.map { " of node \($0)" } ?? "")
         default:
             redis.up()
             return "everything"
@@ -161,7 +162,11 @@ extension Storage {
     }
 
     func inFlight(_ id: ServerID) -> Int { clients[id]?.inFlight ?? 0 }
-    var channels: any ChannelStore { RedisChannelStore(redis: redis) }
+    func channels() async throws -> any ChannelStore {
+        let store = RedisChannelStore(redis: redis)
+        try await store.start(StoreOwner(cluster: "pomelo"))
+        return store
+    }
     var statuses: any StatusStore { RedisStatusStore(redis: redis) }
 
     func holder(of uid: UserID) async throws -> ServerID? {

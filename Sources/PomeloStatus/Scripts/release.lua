@@ -4,7 +4,7 @@
 --
 -- KEYS[1] lease  hash  inst, status = <instance>/<sequence>, users = how many the index has
 -- KEYS[2] uids   set   of user ids that the server published or claimed
--- KEYS[3…] bind  hash  sid, inst, session, tok; one key per user
+-- KEYS[3…] bind  hash  sid, inst, session, tok; one key per user; none in a cluster, where they are in other slots
 -- ARGV[1] server id   ARGV[2] inst   ARGV[3…] user ids
 -- Reply   how many bindings were removed; the index of another instance is left alone
 

@@ -15,6 +15,7 @@ extension FakeRedis {
         register(script: ClusterScripts.gone, twin: ClusterScriptTwins.gone)
         register(script: ClusterScripts.look, twin: ClusterScriptTwins.look)
         register(script: ClusterScripts.view, twin: ClusterScriptTwins.view)
+        register(script: ClusterScripts.revisit, twin: ClusterScriptTwins.revisit)
         register(script: ClusterScripts.begin, twin: ClusterScriptTwins.begin)
         register(script: ClusterScripts.proceed, twin: ClusterScriptTwins.proceed)
         register(script: ClusterScripts.finish, twin: ClusterScriptTwins.finish)
@@ -130,6 +131,19 @@ extension FakeRedis {
             try redis(RedisCommand("ZADD", keys[1], now + (Int(args[0]) ?? 0), id))
         }
         return .array([.integer(try epoch(redis, keys[2])), last ?? .text("0-0"), born] + entries)
+    }
+
+    static func revisit(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        var count: Int64 = 0
+        for id in args {
+            guard try redis(RedisCommand("HGET", keys[0], id)).isNull,
+                try redis(RedisCommand("ZSCORE", keys[1], id)).isNull
+            else { continue }
+            count += Int64(try redis(RedisCommand("ZADD", keys[1], 0, id)).int ?? 0)
+        }
+        return .integer(count)
     }
 
     static func proceed(

@@ -9,6 +9,7 @@ extension FakeRedis {
         let twins = [
             "status.claim": StatusScriptTwins.claim, "status.publish": StatusScriptTwins.publish,
             "status.release": StatusScriptTwins.release, "status.remove": StatusScriptTwins.remove,
+            "status.unbind": StatusScriptTwins.unbind, "status.name": StatusScriptTwins.name,
         ]
         for script in RedisStatusStore.scripts {
             if let twin = twins[script.name] { register(script: script, twin: twin) }
@@ -36,6 +37,7 @@ extension FakeRedis {
         }
         if let failure { throw failure }
         let revoked = try redis(RedisCommand("SSCAN", keys[1], "0", "COUNT", 500)).array?.last?.array ?? []
+        if args[1] == "" { return .array([.integer(1), written] + revoked) }
         let count = try redis(RedisCommand("SCARD", keys[2])).int ?? 0
         try redis(RedisCommand("HSET", keys[0], "status", "\(args[0])/\(args[1])", "users", count))
         return .array([.integer(1), written] + revoked)
@@ -44,10 +46,12 @@ extension FakeRedis {
     static func claim(
         _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
     ) throws(RedisError) -> RedisReply {
-        if let mark = try LeaseMark.read(redis, keys[1], "status").mark, mark != args[1] {
-            return .array([.integer(-1), .text(mark)])
+        if keys.count > 1 {
+            if let mark = try LeaseMark.read(redis, keys[1], "status").mark, mark != args[1] {
+                return .array([.integer(-1), .text(mark)])
+            }
+            try redis(RedisCommand("SADD", keys[2], args[4]))
         }
-        try redis(RedisCommand("SADD", keys[2], args[4]))
         let held = try redis(RedisCommand("HMGET", keys[0], "sid", "inst", "session", "tok")).array ?? []
         let isOurs = held.prefix(3).map(\.string) == args.prefix(3).map(Optional.some)
         if !held[0].isNull, !isOurs, held[3].string != args[3] {
@@ -86,15 +90,36 @@ extension FakeRedis {
         let mark = try LeaseMark.read(redis, keys[0], "status").mark
         if let mark, mark != args[1] { return .array([.integer(0), .text(mark)]) }
         for (index, uid) in args.dropFirst(2).enumerated() {
-            let (bind, status) = (keys[3 + 2 * index], keys[4 + 2 * index])
-            let held = try redis(RedisCommand("HMGET", bind, "sid", "inst")).array ?? []
-            if held[0].string == args[0], mark != nil || held[1].string == args[1] {
-                try redis(RedisCommand("UNLINK", bind))
+            if keys.count > 3 {
+                let (bind, status) = (keys[3 + 2 * index], keys[4 + 2 * index])
+                let held = try redis(RedisCommand("HMGET", bind, "sid", "inst")).array ?? []
+                if held[0].string == args[0], mark != nil || held[1].string == args[1] {
+                    try redis(RedisCommand("UNLINK", bind))
+                }
+                try redis(RedisCommand("SREM", status, args[0]))
             }
-            try redis(RedisCommand("SREM", status, args[0]))
             try redis(RedisCommand("SREM", keys[2], uid))
         }
         try redis(RedisCommand("UNLINK", keys[1]))
         return .array([.integer(1)])
+    }
+
+    static func name(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        let lease = try redis(RedisCommand("HMGET", keys[0], "inst", "status")).array ?? []
+        if lease.allSatisfy(\.isNull) { return .integer(0) }
+        try redis(RedisCommand("SADD", keys[1]).appending(args))
+        return .integer(1)
+    }
+
+    static func unbind(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        let held = try redis(RedisCommand("HMGET", keys[0], "sid", "inst")).array ?? []
+        if held[0].string != args[0] { return .text("") }
+        if held[1].string != args[1] { return .text(held[1].string ?? "") }
+        try redis(RedisCommand("UNLINK", keys[0]))
+        return .text("")
     }
 }
