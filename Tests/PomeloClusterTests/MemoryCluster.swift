@@ -93,9 +93,14 @@ extension MemoryCluster {
     init(_ redis: any RedisPort) { self.redis = redis }
 
     var isUp: Bool { redis.isUp }
+    var isCluster: Bool { redis.isCluster }
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         try await redis.pipeline(commands)
+    }
+
+    func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await redis.transaction(commands)
     }
 
     func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
