@@ -65,7 +65,7 @@ import TestHelpers
         try await fault.end(world)
         let back = SystemClock.shared.now
         try await eventually("all is well after \(fault)", within: .seconds(30)) {
-            guard isOpen(since: back), try await isPublished() else { return false }
+            guard isOpen(since: back), try await isPublished(), try await world.hasLeftOthers() else { return false }
             return try await whispersArrive()
         }
         outcome.healed = .nanoseconds(Int64(SystemClock.shared.now - back))

@@ -42,7 +42,10 @@ struct RedisFault: Sendable, CustomStringConvertible {
 
     // MARK: the table
 
-    static let all = crashes + connections + silences + refusals
+    /// To the server that takes writes of the registry.
+    private static let everywhere: Set<RedisWorld.Kind> = [.standalone, .sentinel]
+
+    static let all = crashes + connections + silences + refusals + sentinelTakeovers
 
     /// The process ends, or its data do.
     private static let crashes = [
@@ -56,23 +59,23 @@ struct RedisFault: Sendable, CustomStringConvertible {
             "restart without its data", on: [.standalone], always: true, begin: { await $0.chat.redis.kill9() },
             end: { try await $0.chat.redis.restart(empty: true) }),
         RedisFault(
-            "FLUSHALL", on: [.standalone], newcomers: .unharmed, for: 0,
+            "FLUSHALL", on: everywhere, newcomers: .unharmed, for: 0,
             begin: { try await $0.server().command("FLUSHALL") }),
     ]
 
     /// The connections end, and nothing else.
     private static let connections = [
         RedisFault(
-            "CLIENT KILL of those for commands", on: [.standalone], newcomers: .unharmed, for: 0,
+            "CLIENT KILL of those for commands", on: everywhere, newcomers: .unharmed, for: 0,
             begin: { try await $0.server().command("CLIENT", "KILL", "TYPE", "normal") }),
         RedisFault(
-            "CLIENT KILL of those for messages", on: [.standalone], newcomers: .unharmed, for: 0,
+            "CLIENT KILL of those for messages", on: everywhere, newcomers: .unharmed, for: 0,
             begin: { try await $0.server().command("CLIENT", "KILL", "TYPE", "pubsub") }),
         RedisFault(
-            "CLIENT KILL of both", on: [.standalone], always: true, newcomers: .unharmed, for: 0,
+            "CLIENT KILL of both", on: everywhere, always: true, newcomers: .unharmed, for: 0,
             begin: { try await $0.killConnections() }),
         RedisFault(
-            "a subscriber over its output buffer", on: [.standalone], newcomers: .unharmed, for: 0,
+            "a subscriber over its output buffer", on: everywhere, newcomers: .unharmed, for: 0,
             begin: { world in
                 let redis = try await world.server()
                 let limits = "client-output-buffer-limit"
@@ -131,7 +134,7 @@ struct RedisFault: Sendable, CustomStringConvertible {
             begin: { try await $0.server().command("REPLICAOF", "127.0.0.1", "1") },
             end: { try await $0.server().command("REPLICAOF", "NO", "ONE") }),
         RedisFault(
-            "maxmemory reached", on: [.standalone], always: true,
+            "maxmemory reached", on: everywhere, always: true,
             begin: { try await $0.server().command("CONFIG", "SET", "maxmemory", "1") },
             end: { try await $0.server().command("CONFIG", "SET", "maxmemory", "0") }),
     ]

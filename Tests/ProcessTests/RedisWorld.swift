@@ -6,26 +6,17 @@ import TestHelpers
 
 /// The Redis that a Chat cluster stands on, as people run it.
 @Loop final class RedisWorld {
-    /// A slot's way from one node of the cluster to another.
-    struct SlotMove {
-        let slot: Int
-        let from: Int
-        let to: Int
-    }
-
     enum Kind: String, CaseIterable {
         case standalone, sentinel, cluster
     }
 
-    /// What servers of Chat say to a Redis that stands alone.
+    /// What servers of Chat say to Redis, but for a cluster.
     static let password = "known"
 
     let chat: ServerProcesses
     let kind: Kind
     /// Who is to come back, between two faults or halves of one.
     var former: RedisServer?
-    /// Slots that are half-way.
-    var moves: [SlotMove] = []
     private let sentinelsOrNone: RedisSentinels?
     private let clusterOrNone: RedisClusterServers?
 
@@ -54,9 +45,9 @@ import TestHelpers
                 ])
             world = RedisWorld(chat, kind)
         case .sentinel:
-            let sentinels = try await RedisSentinels.start()
+            let sentinels = try await RedisSentinels.start(login: RedisLogin(password: password))
             let hosts = sentinels.sentinelPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-            chat.environment["REDIS_URL"] = "redis+sentinel://\(hosts)/\(RedisSentinels.name)/0"
+            chat.environment["REDIS_URL"] = "redis+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
             world = RedisWorld(chat, kind, sentinels: sentinels)
         case .cluster:
             let cluster = try await RedisClusterServers.start()
@@ -89,13 +80,12 @@ import TestHelpers
         return part
     }
 
-    /// The server that takes writes of a key; without one, any that takes writes.
-    func server(for key: String? = nil) async throws -> RedisServer {
+    /// The server that takes writes of a key, of the registry's if none is said.
+    func server(for key: String = "pomelo:{chat}:servers") async throws -> RedisServer {
         switch kind {
         case .standalone: return chat.redis
         case .sentinel: return try await sentinels.primary()
         case .cluster:
-            guard let key else { return try await cluster.nodes[cluster.master(of: 0)] }
             guard let node = try cluster.nodes.first(where: { $0.isRunning && !$0.isPaused }),
                 let slot = Int(try await node.command("CLUSTER", "KEYSLOT", key).joined())
             else { throw Unmet(description: "no slot of \(key)") }
@@ -104,6 +94,17 @@ import TestHelpers
     }
 
     // MARK: what Chat publishes there
+
+    /// Whether no server of Chat is still connected to one that is not the sentinels' primary.
+    func hasLeftOthers() async throws -> Bool {
+        guard kind == .sentinel else { return true }
+        for server in try await sentinels.replicas() where server.isRunning && !server.isPaused {
+            guard try await !server.command("CLIENT", "LIST").contains(where: { $0.contains("-server-") }) else {
+                return false
+            }
+        }
+        return true
+    }
 
     /// Whether Redis says exactly these people of a room, by the connector that they are at.
     func holds(_ people: [String: [String]], of room: String) async throws -> Bool {

@@ -147,13 +147,17 @@ public import PomeloLoop
 
     /// Keeps the sentinels, and them alone, from the primary: they choose another, and this one does not know.
     ///
-    /// Clients still reach it, and it takes writes that will be lost.
+    /// Clients still reach it, and it takes writes that will be lost. It takes a `login`: sentinels have a user of their
+    /// own, and without one whoever is not known may do everything.
     ///
     /// - Returns: the one that was, for `rejoin`.
-    /// - Throws: `NetworkError` when the sentinels do not agree on one, or it does not answer.
+    /// - Throws: `NetworkError` when there is no login, the sentinels do not agree on one, or it does not answer.
     @discardableResult
     public func cutPrimary() async throws(NetworkError) -> RedisServer {
         let primary = try await primary()
+        guard primary.login != nil else {
+            throw NetworkError(code: "EINVAL", description: "servers that ask for no login let the sentinels in")
+        }
         try await primary.command("ACL", "SETUSER", Self.sentinelUser, "off")
         try await primary.command("CLIENT", "KILL", "USER", Self.sentinelUser)
         return primary
@@ -203,10 +207,10 @@ public import PomeloLoop
         for _ in 0..<count {
             let sentinel = try await RedisServer.start(.sentinel, options: options, login: sentinelLogin)
             sentinels.append(sentinel)
-            // Their periods are seconds by default. The last also makes a former primary a replica sooner.
+            // Their periods are seconds by default. The fourth also makes a former primary a replica sooner.
             try await sentinel.command(
                 "SENTINEL", "DEBUG", "info-period", "500", "ping-period", "200", "ask-period", "200",
-                "publish-period", "300")
+                "publish-period", "300", "min-link-reconnect-period", "500")
         }
         for sentinel in sentinels {
             try await RedisServer.wait(for: "sentinel \(sentinel.port) knows all") { () throws(NetworkError) in
