@@ -57,13 +57,19 @@ void pomelo_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 
 // MARK: hiredis
 
-enum { MAX_ELEMENTS = 1 << 24 };
+enum { MAX_ELEMENTS = 1 << 24, MAX_DEPTH = 8 };
 
-#if HIREDIS_MAJOR < 1
 static redisReplyObjectFunctions bounded, *original;
 
+// From 1.0 on hiredis itself sets no end to the depth, and whoever reads or frees a reply goes down all of it.
+#if HIREDIS_MAJOR < 1
 static void *create_array(const redisReadTask *task, int elements) {
-    return elements > MAX_ELEMENTS ? NULL : original->createArray(task, elements);
+#else
+static void *create_array(const redisReadTask *task, size_t elements) {
+#endif
+    int depth = 1;
+    for (const redisReadTask *up = task->parent; up; up = up->parent) depth++;
+    return depth > MAX_DEPTH || elements > MAX_ELEMENTS ? NULL : original->createArray(task, elements);
 }
 
 void pomelo_bound_arrays(void *reader) {
@@ -73,6 +79,3 @@ void pomelo_bound_arrays(void *reader) {
     bounded.createArray = create_array;
     r->fn = &bounded;
 }
-#else
-void pomelo_bound_arrays(void *reader) { ((redisReader *)reader)->maxelements = MAX_ELEMENTS; }
-#endif

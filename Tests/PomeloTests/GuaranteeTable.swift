@@ -246,8 +246,10 @@ let guaranteeTable = """
         LateTests.callsThatWaitForAWordAreBoundedAndEndInTime
     connections between servers without a handshake
         ConnectTests.aFloodOfSilentConnectionsKeepsNoServerOut
-    Redis commands waiting
-        RedisConnectionTests.tooManyPendingAreRefused
+    Redis commands without a reply
+        RedisConnectionTests.tooManyPendingWaitAndMoreAreRefused
+        RedisLimitTests.roomIsWaitedForWithinTheDeadline
+        RedisLimitTests.whoWaitsForRoomIsServedInTurn
         RedisLimitTests.aBatchBeyondTheBoundIsSentInParts
         RedisLimitTests.partsWaitForRoomThatOthersHaveTaken
         RedisLimitTests.tooManyBytesPendingAreRefused

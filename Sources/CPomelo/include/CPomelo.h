@@ -31,7 +31,8 @@ bool pomelo_symbol(const void *address, char *text, size_t capacity);
 /// SIGPIPE would kill the process when hiredis or libuv writes to a closed socket.
 void pomelo_ignore_sigpipe(void);
 
-/// Makes a `redisReader` refuse arrays of more than 2^24 elements: their announcement alone would take memory.
+/// Makes a `redisReader` refuse arrays of more than 2^24 elements, for their announcement alone would take memory, and
+/// arrays in arrays beyond the eighth.
 void pomelo_bound_arrays(void *reader);
 
 #endif

@@ -147,8 +147,8 @@ public import PomeloLoop
 
     /// Keeps the sentinels, and them alone, from the primary: they choose another, and this one does not know.
     ///
-    /// Clients still reach it, and it takes writes that will be lost. It takes a `login`: sentinels have a user of their
-    /// own, and without one whoever is not known may do everything.
+    /// Clients still reach it, and it takes writes that will be lost. It takes a `login`: sentinels have a user of
+    /// their own, and without one whoever is not known may do everything.
     ///
     /// - Returns: the one that was, for `rejoin`.
     /// - Throws: `NetworkError` when there is no login, the sentinels do not agree on one, or it does not answer.
