@@ -131,6 +131,7 @@ let package = Package(
         room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
         program("LessonChat", example),
+        program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),
         program("PipeChat", whole + ["PomeloCommand", "PomeloRedis", log]),
         // Tests
         .target(
@@ -157,6 +158,6 @@ let package = Package(
         tests(
             "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),
         tests(
-            "ProcessTests", bench + ["Chat", "LessonChat", "PipeChat", "PomeloGlobalChannel", "PomeloStatus"]),
+            "ProcessTests", bench + ["Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

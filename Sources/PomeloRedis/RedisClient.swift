@@ -66,13 +66,18 @@ public import PomeloUV
             let any = RotatingLocator("redis: \(configuration.topology)", .anyClusterNode) { port.places }
             messages = connection(":messages", any)
             connections = [messages]
+            let links = ClusterCarriers(port, plain: messages) { place in
+                connection(":messages", FixedLocator(place, .clusterPrimary))
+            }
+            subscriptions = RedisSubscriptions(links, logger)
+            links.onChange = { [weak subscriptions] in subscriptions?.followSlots() }
         } else {
             let (main, control) = (connection("", locator), connection(":control", locator))
             (data, controlRoute) = (main, control)
             messages = connection(":messages", locator)
             connections = [main, control, messages]
+            subscriptions = RedisSubscriptions(SingleCarrier(messages), logger)
         }
-        subscriptions = RedisSubscriptions(SingleCarrier(messages), logger)
         monitor = HealthMonitor(name: name, patience: configuration.commandTimeout, random: random, logger: logger)
         observeAll()
         if !configuration.ignoredKeys.isEmpty {

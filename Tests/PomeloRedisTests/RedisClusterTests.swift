@@ -209,6 +209,36 @@ extension WithRedis {
             }
         }
 
+        /// Channels of shards are where their slots are, also when these have moved or their primary has died.
+        @Test @Loop func messagesOfShardsFollowTheirSlots() async throws {
+            try await withCluster(replicas: 1) { cluster, redis in
+                let channels = (0..<30).map { "room-\($0)" }
+                let sequence = try await redis.shardedMessages(on: channels)
+                let reader = MessageCount(sequence)
+                func publishAll(_ round: Int) async throws {
+                    let sent = channels.map { RedisCommand("SPUBLISH", $0, "\(round)") }
+                    for reply in try await redis.pipeline(sent) { _ = try reply.get() }
+                }
+                try await publishAll(1)
+                await until("all have come") { reader.rounds.count { $0.value == 1 } == 30 }
+                #expect(reader.gaps.isEmpty)
+                let slot = KeySlot(of: channels[0]).number
+                let from = try await cluster.owner(of: slot)
+                try await cluster.moveSlot(slot, from: from, to: (from + 1) % 3)
+                await until("the one that moved has a gap") { reader.gaps.contains(channels[0]) }
+                try await publishAll(2)
+                await until("all have come again") { reader.rounds.count { $0.value == 2 } == 30 }
+                let dead = try await cluster.killMaster(2)
+                _ = try await cluster.nextMaster(of: 2, after: dead)
+                let lost = Set(
+                    channels.filter { (10_923...16_383).contains(KeySlot(of: $0).number) && $0 != channels[0] })
+                await until("all of the dead primary have a gap") { lost.isSubset(of: reader.gaps) }
+                await until("all of it is up again") { redis.isUp }
+                try await publishAll(3)
+                await until("all have come once more") { reader.rounds.count { $0.value == 3 } == 30 }
+            }
+        }
+
         @Test @Loop func messagesReachEverySubscriber() async throws {
             try await withCluster { cluster, redis in
                 var heard: [String] = []
@@ -217,6 +247,24 @@ extension WithRedis {
                 for node in cluster.nodes { try await node.command("PUBLISH", "news", "x") }
                 await until("all have come") { heard.count == 23 }
                 #expect(Array(heard.prefix(20)) == (0..<20).map { "\($0)" })
+            }
+        }
+    }
+}
+
+/// What has come of a sequence.
+@Loop private final class MessageCount {
+    private(set) var rounds: [String: Int] = [:]
+    private(set) var gaps: Set<String> = []
+
+    init(_ sequence: RedisMessageSequence) {
+        Loop.spawn { [weak self] in
+            for await event in sequence {
+                switch event {
+                case .message(let channel, let payload):
+                    self?.rounds[channel] = Int(String(decoding: payload, as: UTF8.self))
+                case .gap(let channels): self?.gaps.formUnion(channels)
+                }
             }
         }
     }

@@ -103,8 +103,8 @@ let guaranteeTable = """
         ClusterLayoutTests.aLateCleanerRemovesNoBindingOfTheNextInstance
         ClusterLayoutTests.aLatePublicationIsToldToTheNextInstance
         ClusterLayoutTests.aLateClaimIsGivenBack
-        NodeLossTests.whatANodeLostIsPublishedAgain
-        NodeLossTests.whatANodeBringsBackIsRemoved
+        ClusterLayoutTests.whatANodeLostIsPublishedAgain
+        ClusterLayoutTests.whatANodeBringsBackIsRemoved
     a stop
         ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
     lost members

@@ -347,6 +347,9 @@ private let channelRows = """
     pushSchedulers.direct, buffer
         PushSchedulerTests.pushesOfARouteWaitAndLeaveInOrder
         PushSchedulerTests.regressionAStopSendsWhatIsKeptWithoutWaiting
+    redis.json: host, port, db, auth_pass
+        RedisConfigurationTests.decodes
+        EnvironmentTests.variablesSayWhereRedisIs
     globalChannelService.add(name, uid, sid)
         MembershipTests.whoIsAddedIsReachedByTheNextPush
         PublishingTests.aDurableAddReturnsWhenItIsPublished

@@ -43,9 +43,9 @@ struct RedisFault: Sendable, CustomStringConvertible {
     // MARK: the table
 
     /// To the server that takes writes of the registry.
-    private static let everywhere: Set<RedisWorld.Kind> = [.standalone, .sentinel]
+    private static let everywhere = Set(RedisWorld.Kind.allCases)
 
-    static let all = crashes + connections + silences + refusals + sentinelTakeovers
+    static let all = crashes + connections + silences + refusals + sentinelTakeovers + clusterTakeovers
 
     /// The process ends, or its data do.
     private static let crashes = [

@@ -6,6 +6,13 @@ import TestHelpers
 
 /// The Redis that a Chat cluster stands on, as people run it.
 @Loop final class RedisWorld {
+    /// A slot's way from one node of the cluster to another.
+    struct SlotMove {
+        let slot: Int
+        let from: Int
+        let to: Int
+    }
+
     enum Kind: String, CaseIterable {
         case standalone, sentinel, cluster
     }
@@ -17,6 +24,8 @@ import TestHelpers
     let kind: Kind
     /// Who is to come back, between two faults or halves of one.
     var former: RedisServer?
+    /// Slots that are half-way.
+    var moves: [SlotMove] = []
     private let sentinelsOrNone: RedisSentinels?
     private let clusterOrNone: RedisClusterServers?
 

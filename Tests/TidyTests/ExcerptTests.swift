@@ -8,7 +8,7 @@ import Testing
     private static let catalogue = "Sources/Pomelo/Pomelo.docc"
     static let documents =
         ["README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md"]
-        + Project.files(in: catalogue, ["md"]).map(\.path)
+        + [catalogue, "Sources/PomeloRedis/PomeloRedis.docc"].flatMap { Project.files(in: $0, ["md"]).map(\.path) }
 
     /// Everything that is built, and the configuration that is read.
     private static let built: [[String]] = [

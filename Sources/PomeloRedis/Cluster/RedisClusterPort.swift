@@ -43,6 +43,18 @@ import PomeloUV
 
     /// Where some node of the cluster might be.
     var places: [SocketAddress] { nodesOfCluster.places }
+    /// The primaries that have slots, as far as is known.
+    var primaryPlaces: [SocketAddress] { nodesOfCluster.map.places }
+    /// Called when a primary, or the connection to one, has changed.
+    var onNodesChange: (@Loop () -> Void)?
+
+    /// The primary that has a slot.
+    func place(of slot: KeySlot) -> SocketAddress? { nodesOfCluster.map[slot] }
+    /// Notes what a redirection has told.
+    func moved(_ slot: KeySlot, to place: SocketAddress) { nodesOfCluster.moved(slot, to: place) }
+    /// Asks who has which slots.
+    func markStale() { nodesOfCluster.markStale() }
+
     var isCluster: Bool { true }
     var away: RedisError { nodesOfCluster.reason }
     var nodes: [any RedisPort] { nodesOfCluster.primaries }
@@ -100,6 +112,7 @@ import PomeloUV
     /// Up means all of it; while a part is away commands to the others still go through.
     private func changed() {
         guard phase == .running else { return }
+        onNodesChange?()
         if case .reply(let text)? = nodesOfCluster.lastFailure {
             for starter in starters { tell(starter, .reply(text)) }
         }

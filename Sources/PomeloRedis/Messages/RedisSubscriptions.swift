@@ -113,7 +113,8 @@ import PomeloLoop
     // MARK: subscribing
 
     /// Subscribes those that are not; what nobody wants any more when it is confirmed is given back.
-    private func confirm(_ ids: [ChannelID]) async throws(RedisError) {
+    private func confirm(_ ids: [ChannelID], attempts: Int = 5) async throws(RedisError) {
+        var elsewhere: [ChannelID] = []
         var byLink: [ObjectIdentifier: (link: MessageLink, ids: [ChannelID])] = [:]
         for id in Set(ids) where entries[id]?.link == nil {
             let link = try await carriers.link(for: id)
@@ -124,7 +125,7 @@ import PomeloLoop
         for (link, ids) in byLink.values {
             for (id, error) in zip(ids, try await link.subscribe(ids)) {
                 if let error {
-                    failure = error
+                    if attempts > 1, carriers.wasWrong(about: id, error) { elsewhere.append(id) } else { failure = error }
                 } else if entries[id] != nil {
                     entries[id]?.link = link
                 } else {
@@ -133,6 +134,7 @@ import PomeloLoop
             }
         }
         if let failure { throw failure }
+        if !elsewhere.isEmpty { try await confirm(elsewhere, attempts: attempts - 1) }
     }
 
     /// Forgets channels that nobody listens to.
@@ -150,6 +152,24 @@ import PomeloLoop
                 move(id, from: former, to: try await carriers.link(for: id))
             } catch {
                 // The former link tries again with its next beat, and asks then.
+                logger.debug("a channel has no place", metadata: ["redis.reason": "\(error)"])
+            }
+        }
+    }
+
+    /// The nodes of a cluster have changed: channels of shards follow their slots.
+    func followSlots() {
+        let sharded = Set(entries.keys.filter(\.isSharded))
+        if !sharded.isEmpty { Loop.spawn { await self.followSlots(of: sharded) } }
+    }
+
+    private func followSlots(of ids: Set<ChannelID>) async {
+        for id in ids {
+            guard let former = entries[id]?.link else { continue }
+            do throws(RedisError) {
+                let link = try await carriers.link(for: id)
+                if link !== former { move(id, from: former, to: link) }
+            } catch {
                 logger.debug("a channel has no place", metadata: ["redis.reason": "\(error)"])
             }
         }
