@@ -158,6 +158,7 @@ let package = Package(
         tests(
             "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),
         tests(
-            "ProcessTests", bench + ["Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus"]),
+            "ProcessTests",
+            bench + ["Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus"]),
     ]
 )

@@ -60,7 +60,7 @@ import Testing
         (["production": ["host": "h"]], #"config/redis.json has no section "development"; it has: production"#),
         (
             ["development": ["sentinels": [["host": "h", "port": 26379]]]],
-            #"config/redis.json: "sentinels": Redis Sentinel is not supported: name the server itself"#
+            #"config/redis.json: "sentinels" must be beside "primary""#
         ),
     ]
 
