@@ -14,7 +14,11 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "Benchmarks",
-    dependencies: [.package(name: "pomelo-swift", path: "..")],
+    dependencies: [
+        .package(name: "pomelo-swift", path: ".."),
+        // For one contestant: a Redis client on another foundation.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    ],
     targets: [
         // What we compare with: C on libuv, doing the same work on its sockets.
         .executableTarget(name: "Reference", linkerSettings: [.linkedLibrary("uv")]),
@@ -34,8 +38,24 @@ let package = Package(
             name: "Calls", dependencies: [.product(name: "Pomelo", package: "pomelo-swift")], swiftSettings: strict),
         .executableTarget(
             name: "JSONCost", dependencies: [.product(name: "Pomelo", package: "pomelo-swift")], swiftSettings: strict),
+        // Clients of Redis: bare hiredis on libuv, ours, and one on SwiftNIO.
         .executableTarget(
-            name: "Benchmarks", dependencies: ["BenchServer", "InProcess", "Load", "Reference"],
+            name: "RedisReference", dependencies: ["CAllocations"],
+            linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
+        .executableTarget(
+            name: "RedisLoad",
+            dependencies: ["CAllocations"]
+                + ["Pomelo", "PomeloRedis"].map { .product(name: $0, package: "pomelo-swift") },
+            swiftSettings: strict),
+        .executableTarget(
+            name: "RedisNIO",
+            dependencies: ["CAllocations"] + ["NIOCore", "NIOPosix"].map { .product(name: $0, package: "swift-nio") },
+            swiftSettings: strict),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "BenchServer", "InProcess", "Load", "Reference", "RedisLoad", "RedisNIO", "RedisReference",
+            ],
             swiftSettings: strict),
     ]
 )

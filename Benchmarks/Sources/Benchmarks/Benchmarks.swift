@@ -2,7 +2,8 @@
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
 // Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, TransportBenchmarks,
-// LoopBenchmarks, MemoryBenchmarks; Contestant, LoadRun, Child, Workplace, Report; ServeCommand.
+// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, RedisServers; Contestant, LoadRun, Child, Workplace, Report;
+// ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
 // busy machine is busy for all of them; the table shows medians over the rounds.
@@ -10,11 +11,11 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory]
+        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis]
                Benchmarks serve [--process-executor]
         """
 
-    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory"]
+    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis"]
 
     static func main() {
         do {
@@ -49,7 +50,8 @@ import Foundation
         var report = Report()
         if only == nil || only == "dispatch" { try DispatchBenchmarks(place, rounds).run(into: &report) }
         if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
-        if only != "memory", only != "dispatch" {
+        if only == nil || only == "redis" { try RedisBenchmarks(place, rounds).run() }
+        if only != "memory", only != "dispatch", only != "redis" {
             let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
@@ -59,7 +61,7 @@ import Foundation
             if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")
-        say(report.text)
+        if only != "redis" { say(report.text) }
     }
 
     static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
