@@ -125,7 +125,8 @@ import PomeloLoop
         for (link, ids) in byLink.values {
             for (id, error) in zip(ids, try await link.subscribe(ids)) {
                 if let error {
-                    if attempts > 1, carriers.wasWrong(about: id, error) { elsewhere.append(id) } else { failure = error }
+                    let mayMove = attempts > 1 && carriers.wasWrong(about: id, error)
+                    if mayMove { elsewhere.append(id) } else { failure = error }
                 } else if entries[id] != nil {
                     entries[id]?.link = link
                 } else {
