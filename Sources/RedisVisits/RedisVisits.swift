@@ -5,8 +5,11 @@ import PomeloLoop
 import PomeloRedis
 
 @main struct RedisVisits {
-    @Loop static func main() async throws {
-        let url = CommandLine.arguments.dropFirst().first ?? "redis://127.0.0.1:6379"
+    static func main() async throws {
+        try await visit(CommandLine.arguments.dropFirst().first ?? "redis://127.0.0.1:6379")
+    }
+
+    @Loop static func visit(_ url: String) async throws {
         let redis = RedisClient(try RedisConfiguration(url: url), name: "visits")
         try await redis.start()
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
 
 /// The links of a cluster: one to any node for plain channels, which every node has, and for channels of shards one to
