@@ -32,9 +32,10 @@ import Testing
     ]
 
     @Test(arguments: encodings) func encodes(_ example: Encoding) {
-        var bytes: [UInt8] = []
-        example.command.encode(into: &bytes)
-        #expect(String(decoding: bytes, as: UTF8.self) == example.bytes.replacing("|", with: "\r\n"))
+        let text = unsafe RedisCommand.withEncoded([example.command], size: example.command.size) { bytes in
+            unsafe String(decoding: bytes, as: UTF8.self)
+        }
+        #expect(text == example.bytes.replacing("|", with: "\r\n"))
     }
 
     /// A batch that was begun never says that nothing of it was executed.

@@ -69,7 +69,11 @@ public struct RedisCommand: Sendable, Hashable {
 
     /// A command whose arguments are text, numbers or bytes.
     public init(_ name: String, _ arguments: any RedisArgumentConvertible...) {
-        self.init(name, arguments: arguments.map(\.redisArgument))
+        let given = arguments.span
+        var arguments: [RedisArgument] = []
+        arguments.reserveCapacity(given.count)
+        for index in given.indices { arguments.append(given[index].redisArgument) }
+        self.init(name, arguments: arguments)
     }
 
     /// A command whose arguments were collected before.
@@ -84,59 +88,6 @@ public struct RedisCommand: Sendable, Hashable {
     /// The command followed by one argument per text, for instance the members of one SADD.
     public func appending(_ texts: some Sequence<String>) -> RedisCommand {
         RedisCommand(name, arguments: arguments + texts.map(RedisArgument.text), keyPositions: keyPositions)
-    }
-
-    /// About what it takes until it is answered, in bytes: its texts, and 16 for the frame of each.
-    var size: Int {
-        arguments.reduce(name.utf8.count + 16) { sum, argument in
-            switch argument {
-            case .text(let text): sum + text.utf8.count + 16
-            case .number: sum + 24
-            case .bytes(let bytes): sum + bytes.count + 16
-            }
-        }
-    }
-
-    //  *<arguments + 1>\r\n   then, for the name and each argument:   $<bytes>\r\n<bytes>\r\n
-
-    /// Appends the command as the server reads it.
-    func encode(into output: inout [UInt8]) {
-        Self.appendHeader(UInt8(ascii: "*"), arguments.count + 1, to: &output)
-        Self.append(name, to: &output)
-        for argument in arguments {
-            switch argument {
-            case .text(let text):
-                Self.append(text, to: &output)
-            case .number(let number):
-                Self.append(String(number), to: &output)
-            case .bytes(let bytes):
-                Self.appendHeader(UInt8(ascii: "$"), bytes.count, to: &output)
-                output.append(contentsOf: bytes)
-                Self.endLine(&output)
-            }
-        }
-    }
-
-    private static func append(_ text: String, to output: inout [UInt8]) {
-        let utf8 = text.utf8
-        appendHeader(UInt8(ascii: "$"), utf8.count, to: &output)
-        output.append(contentsOf: utf8)
-        endLine(&output)
-    }
-
-    private static func appendHeader(_ mark: UInt8, _ count: Int, to output: inout [UInt8]) {
-        output.append(mark)
-        if count < 10 {
-            output.append(UInt8(ascii: "0") + UInt8(count))
-        } else {
-            output.append(contentsOf: String(count).utf8)
-        }
-        endLine(&output)
-    }
-
-    private static func endLine(_ output: inout [UInt8]) {
-        output.append(UInt8(ascii: "\r"))
-        output.append(UInt8(ascii: "\n"))
     }
 }
 

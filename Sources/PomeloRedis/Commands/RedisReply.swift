@@ -64,6 +64,11 @@ public enum RedisReply: Sendable, Hashable {
         if case .error(let text) = self { text } else { nil }
     }
 
+    /// Whether this is an error reply; the question is asked of every reply.
+    var isError: Bool {
+        if case .error = self { true } else { false }
+    }
+
     /// The code of an error reply, for instance `WRONGTYPE`; of an error that a script ran into, that error's.
     ///
     /// Redis before 7 wraps it: `ERR Error running script (call to f_…): @user_script:1: @user_script: 1: -READONLY …`.

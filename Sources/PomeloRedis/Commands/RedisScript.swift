@@ -8,11 +8,16 @@ public struct RedisScript: Sendable, Hashable {
     public let name: String
     /// The Lua text.
     public let source: String
+    /// By which Redis knows it once it has its text: SHA-1, in hexadecimal digits.
+    let digest: String
 
     /// A script by name and text; nothing is sent.
     public init(name: String, source: String) {
         self.name = name
         self.source = source
+        digest = Insecure.SHA1.hash(data: Array(source.utf8)).reduce(into: "") { text, byte in
+            text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }
     }
 
     /// The script's name, and the line that failed: for a command without the right to it, Redis tells only its number.
@@ -25,27 +30,18 @@ public struct RedisScript: Sendable, Hashable {
     }
 }
 
-/// Which scripts a server has been given since the connection to it was made, and by which digests it knows them.
+/// Which scripts a server has been given since the connection to it was made, by their digests: a text is long to hash.
 struct KnownScripts {
-    private var digests: [Text: String] = [:]
     private var given: Set<Text> = []
 
     /// Nil for one that the server has not been given over this connection.
-    mutating func knownDigest(of script: RedisScript) -> String? {
-        guard given.contains(Text(script.source)) else { return nil }
-        if let digest = digests[Text(script.source)] { return digest }
-        // Redis names scripts by SHA-1.
-        let bytes = Insecure.SHA1.hash(data: Array(script.source.utf8))
-        let digest = bytes.reduce(into: "") { text, byte in
-            text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }
-        digests[Text(script.source)] = digest
-        return digest
+    func knownDigest(of script: RedisScript) -> String? {
+        given.contains(Text(script.digest)) ? script.digest : nil
     }
 
-    /// The server has received these steps.
-    mutating func note(_ steps: [RedisStep]) {
-        for case .script(let script, _, _) in steps { given.insert(Text(script.source)) }
+    /// The server has received these with their text.
+    mutating func note(_ scripts: [RedisScript]) {
+        for script in scripts { given.insert(Text(script.digest)) }
     }
 
     /// Another connection may be to another server.

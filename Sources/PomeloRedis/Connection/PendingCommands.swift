@@ -12,7 +12,10 @@ struct CommandLoad {
     }
 
     init(_ commands: ArraySlice<RedisCommand>) {
-        self.init(count: commands.count, bytes: commands.reduce(0) { $0 + $1.size })
+        let span = commands.span
+        var bytes = 0
+        for index in span.indices { bytes += span[index].size }
+        self.init(count: commands.count, bytes: bytes)
     }
 
     static func + (one: CommandLoad, other: CommandLoad) -> CommandLoad {
@@ -39,6 +42,8 @@ struct CommandLoad {
     fileprivate var replies: [RedisReply] = []
     fileprivate var received = 0
     private var waiter: CheckedContinuation<Outcome, Never>?
+    /// Whether it has no outcome yet; asked for each reply, while the waiter itself is a reference to count.
+    fileprivate private(set) var isWaiting = true
 
     init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
         self.load = load
@@ -48,10 +53,9 @@ struct CommandLoad {
         replies.reserveCapacity(load.count)
     }
 
-    fileprivate var isWaiting: Bool { waiter != nil }
-
     /// The first outcome counts; later ones find nobody.
     func complete(_ outcome: Outcome) {
+        isWaiting = false
         waiter?.resume(returning: outcome)
         waiter = nil
         replies = []
@@ -78,7 +82,7 @@ struct CommandLoad {
     }
 
     /// Gives a reply to the oldest command; returns false when there is none.
-    mutating func receive(_ reply: RedisReply) -> Bool {
+    mutating func receive(_ reply: consuming RedisReply) -> Bool {
         guard head < batches.count else { return false }
         let batch = batches[head]
         count -= 1

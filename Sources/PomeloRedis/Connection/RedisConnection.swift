@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloRedis: a Redis client on the loop, over hiredis.
-// Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, RedisReply, RedisError, RedisPort,
-// RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle, RedisLocator,
-// RedisHandshake, WireBatch, PendingCommands, WaitingLine; Sentinel/SentinelLocator,
+// Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, CommandEncoding, RedisReply,
+// RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle,
+// RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine; Sentinel/SentinelLocator,
 // SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink, RedisMessageSequence; Health/RedisHealth,
 // HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes. RedisSocket is the rim to C.
 public import Logging
@@ -36,6 +36,8 @@ public import PomeloUV
     private var line = WaitingLine()
     private var ticket = 0
     private var scripts = KnownScripts()
+    /// The command timeout, without a `Duration` to divide for each command.
+    private let commandNanoseconds: UInt64
 
     // The life of the connection: RedisConnection+Lifecycle.swift.
     var phase = Phase.idle
@@ -75,6 +77,7 @@ public import PomeloUV
         random: RandomSource, logger: Logger, clock: any LoopClock
     ) {
         self.configuration = configuration
+        commandNanoseconds = min(configuration.commandTimeout.clampedNanoseconds, .max / 2)
         self.locator = locator
         self.clock = clock
         self.name = name
@@ -145,8 +148,10 @@ public import PomeloUV
         if steps.isEmpty { return [] }
         let batch = WireBatch(steps, asking: asking) { scripts.knownDigest(of: $0) }
         var replies = batch.replies(try await inParts(batch))
-        scripts.note(steps)
-        let forgotten = replies.indices.filter { replies[$0].errorCode == "NOSCRIPT" && steps[$0].isScript }
+        scripts.note(batch.given)
+        let forgotten = replies.indices.filter {
+            replies[$0].isError && replies[$0].errorCode == "NOSCRIPT" && steps[$0].isScript
+        }
         if forgotten.isEmpty { return replies }
         let again = WireBatch(forgotten.map { steps[$0] }, asking: asking) { _ in nil }
         do throws(RedisError) {
@@ -202,10 +207,10 @@ public import PomeloUV
         meter.answered(begun, pending: pending.count, clock)
         var replies = try outcome.get()
         // Redis does not always name the command that a user has no right to.
-        for (index, reply) in replies.enumerated() where reply.errorCode == "NOPERM" {
+        for index in replies.indices where replies[index].isError && replies[index].errorCode == "NOPERM" {
             let user = configuration.username ?? "default"
             let what = "NOPERM \(commands[index].name) is not allowed to the redis user \"\(user)\""
-            replies[index] = .error("\(what): \(reply.errorText ?? "")")
+            replies[index] = .error("\(what): \(replies[index].errorText ?? "")")
         }
         return replies
     }
@@ -237,7 +242,7 @@ public import PomeloUV
         _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
     ) {
         if let refusal = refusal(purpose) { return waiter.resume(returning: .failure(refusal)) }
-        let deadline = clock.deadline(after: configuration.commandTimeout)
+        let deadline = clock.now + commandNanoseconds
         if purpose == .handshake || line.isEmpty && hasRoom(for: load) {
             return transmit(commands, load, deadline, waiter)
         }
@@ -256,7 +261,7 @@ public import PomeloUV
         guard let socket else { return waiter.resume(returning: .failure(away)) }
         pending.append(
             PendingBatch(load, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
-        for command in commands { socket.send(command) }
+        socket.send(commands, size: load.bytes)
         if sweep == nil { armSweep(at: deadline) }
     }
 
@@ -346,19 +351,17 @@ public import PomeloUV
 }
 
 extension RedisConnection: RedisSocketOwner {
-    func socketDidReceive(_ reply: RedisReply) {
-        if let onPush, let push = RedisPush(reply), onPush(push) { return }
+    func socketDidReceive(_ reply: consuming RedisReply) {
+        if let onPush, let push = RedisPush(copy reply), onPush(push) { return }
+        let error = reply.errorText
         guard pending.receive(reply) else {
-            let text = reply.errorText ?? "a reply to nothing"
-            return reset(text, reply.errorText == nil ? .malformed : .network)
+            return reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)
         }
         if !line.isEmpty { admit() }
         if pending.count == 0, line.isEmpty { disarmSweep() }
         // The server has become a replica, or has lost its data: only a new connection can reach its successor. A
         // handshake judges for itself.
-        if isUp, let code = reply.errorCode, RedisError.lostServer.contains(Text(code)) {
-            reset(reply.errorText ?? code)
-        }
+        if isUp, let error, RedisError.lostServer.contains(Text(RedisError.code(of: error))) { reset(error) }
     }
 
     func socketDidEnd(_ end: SocketEnd) { ending(end) }

@@ -23,7 +23,7 @@ struct SocketEnd: Sendable, Equatable {
 /// Receives what happens on a socket; calls come from within C and only change state.
 @Loop protocol RedisSocketOwner: AnyObject {
     /// Replies come in the order of the commands.
-    func socketDidReceive(_ reply: RedisReply)
+    func socketDidReceive(_ reply: consuming RedisReply)
     /// The last call, exactly once.
     func socketDidEnd(_ end: SocketEnd)
 }
@@ -40,8 +40,6 @@ struct SocketEnd: Sendable, Equatable {
     private var poll: DescriptorPoll?
     private var wanted = DescriptorPoll.Readiness.readable
     private var dirty = false
-    /// Reused for every command.
-    private var scratch: [UInt8] = []
     private let maxReplyBytes: Int
     /// Read, and not yet part of a whole reply.
     private var partial = 0
@@ -78,14 +76,12 @@ struct SocketEnd: Sendable, Equatable {
     /// Whether it has not ended.
     var isOpen: Bool { unsafe context != nil }
 
-    /// Queues a command; it leaves at the end of the turn, with all others of the turn.
-    func send(_ command: RedisCommand) {
+    /// Queues commands of a known size together; they leave at the end of the turn, with all others of the turn.
+    func send(_ commands: [RedisCommand], size: Int) {
         guard let context = unsafe context else { return }
-        scratch.removeAll(keepingCapacity: scratch.capacity <= 65_536)
-        command.encode(into: &scratch)
-        let status = unsafe scratch.withUnsafeBytes { bytes in
+        let status = unsafe RedisCommand.withEncoded(commands, size: size) { bytes in
             unsafe redisAppendFormattedCommand(
-                context, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+                context, UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self), bytes.count)
         }
         if status != REDIS_OK { return end(.network, unsafe Self.errorText(context)) }
         guard !dirty else { return }
@@ -126,6 +122,7 @@ struct SocketEnd: Sendable, Equatable {
         _ = unsafe redisReaderFeed(
             context.pointee.reader, Self.input.baseAddress?.assumingMemoryBound(to: CChar.self), count)
         partial += count
+        let owner = owner
         while isOpen {
             var raw: UnsafeMutableRawPointer?
             guard unsafe redisGetReplyFromReader(context, &raw) == REDIS_OK else {

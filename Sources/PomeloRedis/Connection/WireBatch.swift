@@ -12,6 +12,8 @@ struct WireBatch {
     private(set) var commands: [RedisCommand] = []
     /// How many commands each step has.
     private(set) var lengths: [Int] = []
+    /// Scripts that are sent with their text.
+    private(set) var given: [RedisScript] = []
     private let steps: [RedisStep]
 
     /// Of a script that the server knows, `digest` gives the digest; the text of any other is sent.
@@ -27,11 +29,15 @@ struct WireBatch {
             case .command(let command):
                 commands.append(command)
             case .script(let script, let keys, let args):
-                let rest = [RedisArgument.number(keys.count)] + keys.map(RedisArgument.text) + args
                 let known = digest(script)
-                commands.append(
-                    known.map { RedisCommand("EVALSHA", arguments: [.text($0)] + rest) }
-                        ?? RedisCommand("EVAL", arguments: [.text(script.source)] + rest))
+                if known == nil { given.append(script) }
+                var arguments: [RedisArgument] = []
+                arguments.reserveCapacity(2 + keys.count + args.count)
+                arguments.append(.text(known ?? script.source))
+                arguments.append(.number(keys.count))
+                for key in keys { arguments.append(.text(key)) }
+                arguments += args
+                commands.append(RedisCommand(known == nil ? "EVAL" : "EVALSHA", arguments: arguments))
             case .transaction(let inner):
                 commands += [RedisCommand("MULTI")] + inner + [RedisCommand("EXEC")]
             }
@@ -56,7 +62,9 @@ struct WireBatch {
 
     /// One reply a step, of all the commands' replies.
     func replies(_ raw: [RedisReply]) -> [RedisReply] {
-        if raw.count == steps.count { return zip(steps, raw).map(Self.named) }
+        if raw.count == steps.count {
+            return raw.contains(where: \.isError) ? zip(steps, raw).map(Self.named) : raw
+        }
         var at = 0
         return zip(steps, lengths).map { step, length in
             let own = raw[at..<(at + length)]

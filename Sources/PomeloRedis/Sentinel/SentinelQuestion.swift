@@ -75,7 +75,7 @@ import PomeloUV
             throw .connection("cannot be reached: \(error.description)")
         }
         defer { socket.close() }
-        for command in commands { socket.send(command) }
+        socket.send(commands, size: CommandLoad(commands[...]).bytes)
         return try await outcome.wait().get()
     }
 
