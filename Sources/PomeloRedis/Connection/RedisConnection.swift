@@ -297,10 +297,9 @@ public import PomeloUV
     /// What is overdue gets one more poll before it fails: after a long turn of the loop itself, the replies may have
     /// been waiting in the socket all the time.
     private func armSweep(at deadline: UInt64) {
-        sweep = clock.schedule(at: deadline) { [weak self] in
-            guard let self else { return }
+        sweep = clock.schedule(at: deadline) { [self] in
             let due = clock.now
-            sweep = clock.schedule(after: .milliseconds(1)) { [weak self] in self?.expire(due) }
+            sweep = clock.schedule(after: .milliseconds(1)) { [self] in expire(due) }
         }
     }
 

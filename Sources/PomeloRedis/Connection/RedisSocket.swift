@@ -34,7 +34,8 @@ struct SocketEnd: Sendable, Equatable {
 /// nobody asked for, leaves the subscribed state with another subscription on its way, and frees contexts under
 /// their owner.
 @safe @Loop final class RedisSocket: Flushable {
-    private weak var owner: (any RedisSocketOwner)?
+    // Strong until the end: a weak one makes every reference to its object slower, and there is one a reply.
+    private var owner: (any RedisSocketOwner)?
     // SAFETY: loop thread only; nil once freed.
     private nonisolated(unsafe) var context: UnsafeMutablePointer<redisContext>?
     private var poll: DescriptorPoll?
