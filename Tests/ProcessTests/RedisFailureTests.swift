@@ -16,6 +16,9 @@ import Testing
         return words.isEmpty || fault.description.contains(words)
     }
 
+    /// How often in a row each of them happens; `POMELO_FAULTS` and `POMELO_FAULT_TIMES` together repeat one.
+    private static let times = ProcessInfo.processInfo.environment["POMELO_FAULT_TIMES"].flatMap(Int.init) ?? 1
+
     @Test(arguments: kinds) @Loop func survives(_ kind: RedisWorld.Kind) async throws {
         let world = try await RedisWorld.start(kind)
         do {
@@ -28,7 +31,8 @@ import Testing
 
     @Loop private func survives(_ world: RedisWorld) async throws {
         let room = try await CountingRoom.open(world)
-        for fault in Self.chosen where fault.kinds.contains(world.kind) {
+        let faults = Self.chosen.filter { $0.kinds.contains(world.kind) }
+        for fault in faults.flatMap({ Array(repeating: $0, count: Self.times) }) {
             let outcome = try await room.live(through: fault)
             print("\(world.kind), \(fault): \(outcome)")
             #expect(outcome.wrong.isEmpty, "\(fault): \(outcome.wrong.prefix(5))")
