@@ -140,6 +140,17 @@ let guaranteeTable = """
         RedisLimitTests.aServerThatLoadsItsDataIsWaitedFor
         RedisLimitTests.aStartThatIsCancelledEndsAtOnce
         StartTests.termDuringStartIsNoError
+    a batch of commands
+        RedisBatchTests.transactionsAndScriptsKeepTheirPlaceInABatch
+        RedisPipelineTests.aServerAnswersAsTheModel
+        RedisLimitTests.roomIsWaitedForWithinTheDeadline
+    a batch on a cluster
+        RedisClusterPureTests.aBatchIsExecutedOnceAndInOrder
+        RedisClusterTests.tenThousandCommandsComeBackInOrderWhileSlotsMove
+        RedisClusterTests.aSlotInTheMiddleOfItsMoveIsServed
+        RedisClusterTests.whatNoNodeCanDoIsRefusedBeforeAnythingIsSent
+        RedisClusterTests.aPrimaryThatDiesIsReplaced
+        RedisPipelineTests.aClusterAnswersAsTheModel
     a fail-over
         SentinelTests.aFailOverIsFollowedByAllConnections
         SentinelTests.aPrimaryThatDiedIsReplacedAndNotUsedWhenItIsBack
