@@ -88,9 +88,12 @@ import Testing
             if file.hasSuffix(".swift") {
                 let code = try Self.text("Sources/\(file)").split(separator: "\n")
                     .filter { !$0.drop { $0 == " " }.hasPrefix("//") }.joined(separator: "\n")
-                let commands = code.matches(
-                    of: /(?:RedisCommand|chunked)\(\s*(?:[\w.]+ \? "[A-Z]+" : )?"([A-Z]+)"(?:,\s*"([A-Z]{4,})")?/)
+                let commands = code.matches(of: /(?:RedisCommand|chunked)\(\s*"([A-Z]+)"(?:,\s*"([A-Z]{4,})")?/)
                 for match in commands { used.insert(Self.name(match.1, match.2)) }
+                // One of two, whichever it is; channels of shards are for users' own programs.
+                for match in code.matches(of: /RedisCommand\([\w. =]+ \? "S?([A-Z]+)" : "([A-Z]+)"/) {
+                    used.formUnion([String(match.1), String(match.2)])
+                }
             } else if file.hasSuffix(".lua") {
                 for match in try Self.text("Sources/\(file)").matches(of: /redis\.p?call\('([A-Z]+)'/) {
                     used.insert(String(match.1))
