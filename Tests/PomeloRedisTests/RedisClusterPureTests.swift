@@ -73,6 +73,10 @@ import Testing
             .array([range(5, 4, .text("h"), 1)]), .array([range(0, 1, .text("h"), 0)]),
             .array([range(0, 1, .text("h"), 65_536)]), .array([range(0, 1, .text("a b"), 1)]),
             .array([range(.min, .max, .text("h"), 1)]),
+            // Two for one slot, more nodes than there can be, more ranges than slots.
+            .array([range(0, 16_383, .text("h"), 1), range(5, 5, .text("h"), 2)]),
+            .array((0..<1001).map { range(Int64($0), Int64($0), .text("h"), Int64($0) + 1) }),
+            .array((0..<40_001).map { range(0, 0, .text("h"), Int64($0) + 1) }),
         ]
         for reply in wrong { #expect(SlotMap(reply, saidBy: teller) == nil, "\(reply)") }
     }

@@ -139,6 +139,18 @@ import Testing
         }
     }
 
+    /// A server that has no AUTH shows its arguments, and another may repeat them.
+    @Test(arguments: [
+        "ERR unknown command 'AUTH', with args beginning with: 's3cret' ", "ERR s3cret is wrong",
+        "WRONGPASS invalid username-password pair or user is disabled.",
+    ]) func aRefusedPasswordIsNotShown(_ text: String) {
+        var configuration = RedisConfiguration()
+        configuration.password = "s3cret"
+        let handshake = RedisHandshake(configuration, at: place, name: "n")
+        guard case .misconfigured(let words) = handshake.verdict([.error(text)]) else { return #expect(Bool(false)) }
+        #expect(!words.contains("s3c") && words.contains("\"password\""), "\(words)")
+    }
+
     /// A user without these rights can do everything else, and is told which commands they are.
     @Test func aHandshakeNamesTheCommandsWithoutARight() {
         let handshake = RedisHandshake(RedisConfiguration(), at: place, name: "n")

@@ -257,6 +257,8 @@ let guaranteeTable = """
         LateTests.callsThatWaitForAWordAreBoundedAndEndInTime
     connections between servers without a handshake
         ConnectTests.aFloodOfSilentConnectionsKeepsNoServerOut
+    nodes of a Redis Cluster
+        RedisClusterPureTests.whatIsNoMapIsNone
     Redis commands without a reply
         RedisConnectionTests.tooManyPendingWaitAndMoreAreRefused
         RedisLimitTests.roomIsWaitedForWithinTheDeadline

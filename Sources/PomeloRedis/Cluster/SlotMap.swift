@@ -10,22 +10,33 @@ struct SlotMap: Equatable {
     /// An index into `places` for each slot; none is below 0.
     private var owners = [Int16](repeating: -1, count: KeySlot.count)
 
+    /// No cluster has more nodes.
+    ///
+    /// - Source: Redis Cluster specification, "Redis Cluster goals": up to 1000 nodes.
+    private static let maxPlaces = 1000
+
     /// Nobody has anything.
     init() {}
 
     /// Reads the answer of the node at `teller`; nil when it is none.
     init?(_ reply: RedisReply, saidBy teller: SocketAddress) {
-        guard let ranges = reply.array else { return nil }
+        guard let ranges = reply.array, ranges.count <= KeySlot.count else { return nil }
+        var slots = 0
         var owned: [(range: ClosedRange<Int>, place: SocketAddress)] = []
         for range in ranges {
             guard let fields = range.array, fields.count >= 3, let first = fields[0].int, let last = fields[1].int,
                 first >= 0, last < KeySlot.count, first <= last, let place = Self.place(fields[2], teller)
             else { return nil }
+            slots += last - first + 1
+            // No slot has two primaries.
+            guard slots <= KeySlot.count else { return nil }
             owned.append((first...last, place))
         }
         places = Set(owned.map(\.place)).sorted { "\($0)" < "\($1)" }
+        guard places.count <= Self.maxPlaces else { return nil }
+        let indices = Dictionary(uniqueKeysWithValues: zip(places, 0...))
         for (range, place) in owned {
-            let index = Int16(places.firstIndex(of: place) ?? -1)
+            let index = Int16(clamping: indices[place] ?? -1)
             for slot in range { owners[slot] = index }
         }
     }

@@ -60,6 +60,12 @@ extension RedisError {
         return inner.map { String($0.dropFirst()) } ?? String(first)
     }
 
+    /// A server's words about a login, without what it repeats of it: one without AUTH shows its arguments.
+    static func without(_ secrets: [String], _ text: String) -> String {
+        let words = text.firstRange(of: ", with args").map { String(text[..<$0.lowerBound]) } ?? text
+        return secrets.filter { !$0.isEmpty }.reduce(words) { $0.replacing($1, with: "…") }
+    }
+
     /// The same reason for a command that was never sent.
     var asNotSent: RedisError? {
         switch self {

@@ -24,11 +24,13 @@ struct RedisHandshake {
 
     private let place: String
     private let role: RedisRole
+    private let secrets: [String]
     private var steps: [(step: Step, command: RedisCommand)] = []
 
     init(_ configuration: RedisConfiguration, at place: SocketAddress, name: String, role: RedisRole = .primary) {
         self.place = "\(role == .sentinel ? "the sentinel" : "redis") at \(place)\(configuration.sourceNote)"
         self.role = role
+        secrets = [configuration.password].compactMap { $0 }
         if let username = configuration.username {
             steps.append((.auth, RedisCommand("AUTH", username, configuration.password ?? "")))
         } else if let password = configuration.password {
@@ -92,7 +94,8 @@ struct RedisHandshake {
         }
         switch step {
         case .auth:
-            return .misconfigured("\(place) refused the key \"password\" (or \"username\"): \(text)")
+            let words = RedisError.without(secrets, text)
+            return .misconfigured("\(place) refused the key \"password\" (or \"username\"): \(words)")
         case _ where code == "NOAUTH":
             return .misconfigured("\(place) requires the key \"password\": \(text)")
         case .select:

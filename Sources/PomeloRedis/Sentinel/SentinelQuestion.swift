@@ -95,7 +95,7 @@ import PomeloUV
     /// - Throws: `.reply` with what the sentinel does not like, without its name.
     static func answer(of replies: [RedisReply], login: Bool) throws(RedisError) -> Answer {
         if login, let text = replies.first?.errorText {
-            throw .reply("refuses the sentinels' own user or password: \(text)")
+            throw .reply("refuses the sentinels' own user or password: \(RedisError.without([], text))")
         }
         let answers = replies.dropFirst(login ? 1 : 0)
         guard let named = answers.first, let others = answers.dropFirst().first else {
