@@ -79,6 +79,15 @@ extension WithRedis {
             }
         }
 
+        @Test @Loop func aScriptWhoseOwnErrorIsNOSCRIPTRunsOnce() async throws {
+            try await withRedis { _, redis in
+                let source = "redis.call('INCR', KEYS[1]) return redis.error_reply('NOSCRIPT of mine')"
+                let script = RedisScript(name: "mine", source: source)
+                for _ in 0..<2 { _ = try await redis.execute([.script(script, keys: ["n"], args: [])]) }
+                #expect(try await redis.send(RedisCommand("GET", "n")).int == 2)
+            }
+        }
+
         @Test @Loop func aScriptThatWasForgottenRunsAllTheSame() async throws {
             try await withRedis { _, redis in
                 let scripts = (0..<3).map { RedisScript(name: "s\($0)", source: "return \($0)") }

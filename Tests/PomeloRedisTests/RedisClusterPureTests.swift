@@ -126,6 +126,20 @@ import Testing
         #expect(batch.replies.allSatisfy { $0.errorText == nil })
     }
 
+    /// The script has been executed: once is enough.
+    @Test(arguments: [
+        "TRYAGAIN x", "CLUSTERDOWN x", "LOADING x", "READONLY x", "MASTERDOWN x", "MOVED 1 h:1", "ASK 1 h:1",
+    ]) func theErrorOfAScriptIsNoRedirection(_ text: String) throws {
+        let script = RedisScript(name: "s", source: "return redis.error_reply(ARGV[1])")
+        var batch = try ClusterBatch([.script(script, keys: ["k"], args: [])])
+        var known = SlotMap()
+        known.move(KeySlot(of: "k"), to: SocketAddress(host: "a", port: 1))
+        let part = try #require(batch.parts(known, anyPlace: nil).parts.first)
+        let turn = batch.take([.error(text)], of: part)
+        #expect(batch.open == 0 && !turn.pauses && turn.moved.isEmpty)
+        #expect(batch.replies == [.error(text)])
+    }
+
     @Test func redirectionsEnd() throws {
         var batch = try ClusterBatch([.command(RedisCommand("GET", "k"))])
         let (one, two) = (SocketAddress(host: "a", port: 1), SocketAddress(host: "b", port: 2))

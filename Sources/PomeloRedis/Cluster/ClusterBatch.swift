@@ -134,7 +134,7 @@ package struct ClusterBatch {
     mutating func take(_ replies: [RedisReply], of part: Part) -> Turn {
         var turn = Turn()
         for (index, reply) in zip(part.indices, replies) {
-            guard let text = reply.errorText, let redirection = Redirection(text),
+            guard let text = reply.errorText, let redirection = Redirection(text), isOfNode(redirection, text, index),
                 items[index].redirections < Self.maxRedirections
             else {
                 settle(index, reply)
@@ -156,6 +156,20 @@ package struct ClusterBatch {
             }
         }
         return turn
+    }
+
+    /// What a node says of the keys when they, or itself, cannot be had; a script's error may begin with the same word.
+    private static let wordsOfNodes = [
+        "TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served", "CLUSTERDOWN The cluster is down",
+        "LOADING Redis is loading", "MASTERDOWN Link with MASTER",
+    ]
+
+    /// False for a script's own error: the script has been executed, and must not be sent again.
+    private func isOfNode(_ redirection: Redirection, _ text: String, _ index: Int) -> Bool {
+        switch redirection {
+        case .moved(let slot, _), .ask(let slot, _): items[index].slot == slot
+        case .tryAgain, .down: !steps[index].isScript || Self.wordsOfNodes.contains { text.hasPrefix($0) }
+        }
     }
 
     /// Sends a part that did not arrive to whoever has its slots by then.

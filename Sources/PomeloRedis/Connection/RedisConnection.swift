@@ -150,7 +150,9 @@ public import PomeloUV
         var replies = batch.replies(try await inParts(batch))
         scripts.note(batch.given)
         let forgotten = replies.indices.filter {
-            replies[$0].isError && replies[$0].errorCode == "NOSCRIPT" && steps[$0].isScript
+            // In the server's own words: a script of that error has been executed.
+            replies[$0].isError && replies[$0].errorText?.hasPrefix("NOSCRIPT No matching script") == true
+                && steps[$0].isScript
         }
         if forgotten.isEmpty { return replies }
         let again = WireBatch(forgotten.map { steps[$0] }, asking: asking) { _ in nil }
