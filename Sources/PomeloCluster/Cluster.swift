@@ -3,8 +3,8 @@
 // PomeloCluster: who is there. Servers register in Redis under leases, follow each other's changes, and remove those
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseRenewer, LeaseHealth,
-// ClusterHealth, ClusterView, ClusterFeed, RollCall, Reaper; ClusterRegistry, ClusterScripts with Scripts/*.lua,
-// ClusterKeys, RegistryEntry; PeriodicTask.
+// ClusterHealth, ClusterView, ClusterFeed, RollCall, Introduction, Reaper; ClusterRegistry, ClusterScripts with
+// Scripts/*.lua, ClusterKeys, RegistryEntry; PeriodicTask.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
@@ -12,7 +12,8 @@ public import PomeloRedis
 /// Makes an application a member of its cluster; used before the plugins that publish state.
 ///
 /// - Guarantee: one instance holds a server id per history of Redis; a change reaches all views within `scanEvery`
-///   while Redis answers; a server that died is removed within `lease` + 2 s.
+///   while Redis answers, and that of a new frontend those that answer it before its clients come; a server that died
+///   is removed within `lease` + 2 s.
 @Loop public final class Cluster: Plugin {
     /// The plugin's name.
     public let name = "cluster"

@@ -43,7 +43,8 @@ extension ClusterMembership {
         startPeriodicTasks()
     }
 
-    /// Cleans up what a former instance has left, now that every service is ready to, and follows the cluster.
+    /// Cleans up what a former instance has left, now that every service is ready to, follows the cluster, and lets it
+    /// know this server before clients come.
     ///
     /// - Throws: `PomeloError` `.redisUnavailable`.
     public func afterStart() async throws {
@@ -52,6 +53,7 @@ extension ClusterMembership {
         await subscribe()
         await view.follow()
         await awaitMissing()
+        if isFrontend { await introduction.toAll() }
     }
 
     /// Tells everybody that this server serves.

@@ -33,6 +33,8 @@ import PomeloRedis
     let reaper: Reaper
     let servers: ServerDirectory
     let rollCall: RollCall
+    let introduction: Introduction
+    let isFrontend: Bool
     let limits: @Loop () -> Limits
     var phase = Phase.idle
     var periodicTasks: [PeriodicTask] = []
@@ -82,6 +84,8 @@ import PomeloRedis
         rollCall = RollCall(
             configured.filter { $0.id != own.id }, servers, ports.transport, clock: clock, log: log,
             memory: options.lease)
+        introduction = Introduction(context, view, deadline: options.pingDeadline)
+        isFrontend = context.isFrontend
         // The context has the membership.
         limits = { [unowned context] in context.limits }
         reaper = Reaper(

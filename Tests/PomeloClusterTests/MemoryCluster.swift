@@ -24,11 +24,13 @@ import Testing
 
     /// `knows` are other servers of its configuration.
     func server(
-        _ id: ServerID, port: Int, knows: [ServerRecord] = [], control: (any RedisPort)? = nil
+        _ id: ServerID, port: Int, knows: [ServerRecord] = [], isFrontend: Bool = false,
+        control: (any RedisPort)? = nil
     ) throws -> Member {
         let client = redis.client()
         return try fleet.server(
-            id, port: port, knows: knows, redis: client, control: control, messages: hasMessages ? client : nil)
+            id, port: port, knows: knows, isFrontend: isFrontend, redis: client, control: control,
+            messages: hasMessages ? client : nil)
     }
 
     func started(

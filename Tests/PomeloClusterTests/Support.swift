@@ -26,6 +26,8 @@ struct WithRedis {}
     var frozen: Set<InstanceID> = []
     /// When set, every server refuses the secret of new ones.
     var refusesSecrets = false
+    /// Called when a frontend is about to listen for clients.
+    var onListen: (@Loop () -> Void)?
     private(set) var secretsProved: [ServerID] = []
     private(set) var pings = 0
     private var seed: UInt64
@@ -38,11 +40,11 @@ struct WithRedis {}
     /// A server that has not been started; `port` decides its address.
     func server(
         _ id: ServerID, port: Int, cluster: String = "test", metadata: JSONObject = JSONObject(),
-        knows: [ServerRecord] = [], options: ClusterOptions = ClusterOptions(), redis: any RedisPort,
-        control: (any RedisPort)? = nil, messages: (any RedisMessages)? = nil
+        knows: [ServerRecord] = [], isFrontend: Bool = false, options: ClusterOptions = ClusterOptions(),
+        redis: any RedisPort, control: (any RedisPort)? = nil, messages: (any RedisMessages)? = nil
     ) throws -> Member {
         try server(
-            id, port: port, cluster: cluster, metadata: metadata, knows: knows,
+            id, port: port, cluster: cluster, metadata: metadata, knows: knows, isFrontend: isFrontend,
             Cluster(redis: redis, control: control, messages: messages, options: options))
     }
 
@@ -57,21 +59,40 @@ struct WithRedis {}
 
     private func server(
         _ id: ServerID, port: Int, cluster: String, metadata: JSONObject = JSONObject(),
-        knows: [ServerRecord] = [], _ plugin: Cluster
+        knows: [ServerRecord] = [], isFrontend: Bool = false, _ plugin: Cluster
     ) throws -> Member {
         seed += 1
-        let record = ServerRecord(id: id, type: "chat", port: port, metadata: metadata)
+        let record = ServerRecord(
+            id: id, type: isFrontend ? "connector" : "chat", port: port, clientPort: isFrontend ? port + 1000 : nil,
+            isFrontend: isFrontend, metadata: metadata)
         let transport = FleetTransport(self)
         let application = try Application(
             Configuration(cluster: cluster, servers: [record] + knows), id: id,
             world: World(
                 clock: clock, random: RandomSource(seed: seed), network: NoNetwork(), transport: transport))
+        if isFrontend { application.connector = ListeningConnector { self.onListen?() } }
         return try Member(application, plugin)
     }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
         pings += 1
         return await answer(server, within: deadline) == server.instance && isThat(server)
+    }
+
+    /// What the process at the server's address answers.
+    func call(
+        _ server: ServerInfo, _ procedure: Procedure, _ payload: Bytes, by caller: ServerInfo,
+        within deadline: Duration
+    ) async throws(RPCError) -> Bytes {
+        guard await answer(server, within: deadline) != nil, let process = processes[server.record.address] else {
+            throw .notSent("nobody answers")
+        }
+        let caller = RPCCaller(
+            server: caller.id, instance: caller.instance, deadline: clock.deadline(after: deadline))
+        let result = await withCheckedContinuation { continuation in
+            process.procedures.run(procedure, caller, payload) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
     }
 
     func prove(to server: ServerInfo, by caller: RPCContext) async throws {
@@ -104,7 +125,7 @@ struct WithRedis {}
     }
 }
 
-/// A transport that can be pinged, and nothing else.
+/// A transport whose calls arrive at once.
 @Loop final class FleetTransport: RPCTransport {
     private let fleet: Fleet
     private var context: RPCContext?
@@ -129,7 +150,10 @@ struct WithRedis {}
 
     func call(
         _ server: ServerID, _ procedure: Procedure, _ payload: Bytes, within deadline: Duration
-    ) async throws(RPCError) -> Bytes { throw .notSent("no calls here") }
+    ) async throws(RPCError) -> Bytes {
+        guard let context, let server = context.servers[server] else { throw .notSent("not known") }
+        return try await fleet.call(server, procedure, payload, by: context.own, within: deadline)
+    }
 
     func ping(_ server: ServerInfo, within deadline: Duration) async -> Bool {
         guard let own = context?.own else { return false }
@@ -149,6 +173,18 @@ struct WithRedis {}
         fleet.answering[address] = nil
         fleet.processes[address] = nil
     }
+}
+
+/// A connector to which nobody comes.
+@Loop private final class ListeningConnector: Connector {
+    let type = "hybrid"
+    let localAddress: SocketAddress? = nil
+    private let onListen: @Loop () -> Void
+
+    init(onListen: @escaping @Loop () -> Void) { self.onListen = onListen }
+
+    func start(_ host: any ConnectorHost, _ context: ConnectorContext) async throws { onListen() }
+    func stop() async {}
 }
 
 @Loop final class NoNetwork: Network {

@@ -205,7 +205,7 @@ import Testing
         #expect(views() == [[], [], [], [], [], []])
         directory.add([info("a"), frontend("d", "connector"), frontend("c", "gate")])
         directory.add([frontend("b", "connector", .joining)])
-        #expect(views() == [["a", "b", "c", "d"], ["c", "d"], ["c", "d"], ["d"], ["a"], ["a"]])
+        #expect(views() == [["a", "b", "c", "d"], ["b", "c", "d"], ["b", "c", "d"], ["b", "d"], ["a"], ["a"]])
         directory.add([frontend("b", "connector"), info("e")])
         #expect(
             views() == [

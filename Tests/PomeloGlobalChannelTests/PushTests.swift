@@ -77,13 +77,13 @@ import Testing
         #expect(sockets[1].texts == [])
     }
 
-    @Test @Loop func joiningFrontendsAreLeftOutAndDrainingOnesAreNot() async throws {
+    @Test @Loop func frontendsThatJoinOrDrainAreNotLeftOut() async throws {
         let (world, _) = try await world([("ann", "connector-1"), ("bob", "connector-2")])
-        for (state, queued) in [(ServerState.draining, 2), (.joining, 1)] {
+        for state in [ServerState.draining, .joining] {
             var info = try #require(world.cluster["chat-1"].servers["connector-2"])
             info.state = state
             world.cluster["chat-1"].servers.add([info])
-            #expect(try await world.push("hello").queued == queued)
+            #expect(try await world.push("hello").queued == 2)
         }
     }
 

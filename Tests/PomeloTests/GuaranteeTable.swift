@@ -83,6 +83,8 @@ let guaranteeTable = """
         TakenTests.aServerStartedSinceTheSnapshotStays
         TakenTests.aHolderThatAnswersIsLeftInPeace
     view
+        IntroductionTests.aFrontendIsKnownToAllBeforeItListens
+        IntroductionTests.whoDoesNotAnswerDelaysNobodyForLong
         YoungRegistryTests.aServerThatStartsThenServesOnlyWithAWholeView
         YoungRegistryTests.aRegistryThatLostItsDataIsWholeAtTheNextLook
         ViewTests.anEmptiedRedisIsFilledAgain

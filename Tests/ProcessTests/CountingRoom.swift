@@ -153,7 +153,7 @@ import TestHelpers
         if try await !whispersArrive() { outcome.wrong.append("a whisper did not arrive") }
         outcome.acknowledged = acknowledged.count
         if people.count != crowd.people.count { outcome.wrong.append("\(people.count) are left") }
-        if try await !crowd.isInEveryList() { outcome.wrong.append("not everybody is in every list") }
+        outcome.wrong += try await crowd.wrongLists().map { "\($0) has \($1) in the list" }
         for (person, start) in zip(crowd.people, before) {
             try await eventually("\(person.name) hears the last word") {
                 acknowledged.last.map(person.texts.contains) ?? true

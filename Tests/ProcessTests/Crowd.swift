@@ -113,9 +113,12 @@ import TestHelpers
     }
 
     /// Everybody has everybody in the list, and nobody else.
-    func isInEveryList() async throws -> Bool {
+    func isInEveryList() async throws -> Bool { try await wrongLists().isEmpty }
+
+    /// Lists that are not everybody's names, by the one who has them.
+    func wrongLists() async throws -> [String: [String]] {
         for person in present() { try await person.listAfterGap() }
-        let names = names
-        return present().allSatisfy { $0.list == names }
+        let wrong = present().filter { $0.list != names }
+        return Dictionary(wrong.map { ($0.name, $0.list) }) { $1 }
     }
 }

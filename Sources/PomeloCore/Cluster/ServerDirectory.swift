@@ -74,10 +74,11 @@ public enum ServerChange: Sendable {
         return answering.isEmpty ? up(type) : answering
     }
 
-    /// The frontends that hold sessions: up or draining, sorted by id.
+    /// The frontends, whatever their state, sorted by id: clients may come to one that the others do not know to be up
+    /// yet, and are still at one that is draining.
     public var frontends: [ServerInfo] {
         if let known = views.frontends { return known }
-        let list = all.filter { $0.record.isFrontend && $0.state != .joining }
+        let list = all.filter(\.record.isFrontend)
         views.frontends = list
         return list
     }

@@ -7,7 +7,8 @@ public import PomeloBytes
 /// and one that does not serve a procedure says so by `RPCError.unimplemented`.
 ///
 /// ```
-/// 1–63 PomeloCore | 64–95 PomeloGlobalChannel | 96–127 PomeloStatus | from 32768 services of other packages
+/// 1–63 PomeloCore | 64–95 PomeloGlobalChannel | 96–127 PomeloStatus | 128–159 PomeloCluster
+/// from 32768 services of other packages
 /// ```
 public struct Procedure: Sendable, CustomStringConvertible {
     /// 0 for a remote.
