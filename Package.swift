@@ -88,7 +88,7 @@ let package = Package(
         // L0: C
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
-        .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv"), .linkedLibrary("hiredis")]),
+        .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
         room("PomeloLibc", []),
         // L1
         room("PomeloBytes", []),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "CPomelo.h"
 
-#include <hiredis/hiredis.h>
 #include <signal.h>
 
 static _Thread_local void *current_loop;
@@ -54,28 +53,3 @@ int pomelo_install_executor_hooks(pomelo_enqueue_fn now, pomelo_enqueue_delay_fn
 }
 
 void pomelo_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
-
-// MARK: hiredis
-
-enum { MAX_ELEMENTS = 1 << 24, MAX_DEPTH = 8 };
-
-static redisReplyObjectFunctions bounded, *original;
-
-// From 1.0 on hiredis itself sets no end to the depth, and whoever reads or frees a reply goes down all of it.
-#if HIREDIS_MAJOR < 1
-static void *create_array(const redisReadTask *task, int elements) {
-#else
-static void *create_array(const redisReadTask *task, size_t elements) {
-#endif
-    int depth = 1;
-    for (const redisReadTask *up = task->parent; up; up = up->parent) depth++;
-    return depth > MAX_DEPTH || elements > MAX_ELEMENTS ? NULL : original->createArray(task, elements);
-}
-
-void pomelo_bound_arrays(void *reader) {
-    redisReader *r = reader;
-    original = r->fn;
-    bounded = *original;
-    bounded.createArray = create_array;
-    r->fn = &bounded;
-}

@@ -227,8 +227,12 @@ extension WithRedis {
     /// How long a start waits for what.
     @Suite struct Patience {
         @Test @Loop func aServerThatLoadsItsDataIsWaitedFor() async throws {
-            // Each key takes a millisecond to load; while it loads, it answers now and then.
-            let options = ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]
+            // Each key takes a millisecond to load; while it loads, it answers now and then. What it has confirmed is
+            // in its file: with `everysec` it may still be in its memory while a sync is under way.
+            let options = [
+                "--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024",
+                "--appendfsync", "always",
+            ]
             let server = try await RedisServer.start(persistent: true, options: options)
             let filler = RedisClient(server.configuration, logger: quiet)
             try await filler.start()

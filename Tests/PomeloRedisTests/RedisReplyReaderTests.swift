@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-import CHiredis
-import CPomelo
 import PomeloLoop
 import Testing
 
@@ -56,30 +54,20 @@ import Testing
     }
 }
 
-/// The parser of hiredis, as a connection has it.
+/// What a connection has read.
 @safe @Loop private final class HiredisReader {
     private(set) var replies: [RedisReply] = []
     private(set) var isBroken = false
-    private let reader = unsafe redisReaderCreate()
-
-    init() { unsafe pomelo_bound_arrays(reader) }
-
-    isolated deinit { unsafe redisReaderFree(reader) }
+    private let reader = ReplyReader()
 
     func feed(_ bytes: ArraySlice<UInt8>) {
         guard !isBroken else { return }
-        unsafe bytes.withUnsafeBytes { raw in
-            _ = unsafe redisReaderFeed(reader, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
-        }
-        while true {
-            var raw: UnsafeMutableRawPointer?
-            guard unsafe redisReaderGetReply(reader, &raw) == REDIS_OK else {
+        unsafe bytes.withUnsafeBytes { unsafe reader?.feed($0) }
+        while let taken = reader?.take(3, into: &replies), taken.count > 0 || taken.isMalformed {
+            if taken.isMalformed {
                 isBroken = true
                 return
             }
-            guard let reply = unsafe raw else { return }
-            replies.append(unsafe RedisReply(hiredis: reply.assumingMemoryBound(to: redisReply.self)))
-            unsafe freeReplyObject(reply)
         }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, where a thread is,
-// one bound that hiredis before 1.0 has no option for.
+// C glue that Swift cannot express: a thread-local, the runtime's enqueue hooks, where a thread is.
 #ifndef CPOMELO_H
 #define CPOMELO_H
 
@@ -30,9 +29,5 @@ bool pomelo_symbol(const void *address, char *text, size_t capacity);
 
 /// SIGPIPE would kill the process when hiredis or libuv writes to a closed socket.
 void pomelo_ignore_sigpipe(void);
-
-/// Makes a `redisReader` refuse arrays of more than 2^24 elements, for their announcement alone would take memory, and
-/// arrays in arrays beyond the eighth.
-void pomelo_bound_arrays(void *reader);
 
 #endif

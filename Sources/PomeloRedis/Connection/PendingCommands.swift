@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
 
 /// How much some commands are.
@@ -39,26 +40,51 @@ struct CommandLoad {
     let deadline: UInt64
     /// How many replies the connection had seen when this was sent.
     fileprivate let repliesBefore: Int
-    fileprivate var replies: [RedisReply] = []
-    fileprivate var received = 0
+    private var replies: [RedisReply] = []
+    fileprivate private(set) var missing: Int
     private var waiter: CheckedContinuation<Outcome, Never>?
-    /// Whether it has no outcome yet; asked for each reply, while the waiter itself is a reference to count.
-    fileprivate private(set) var isWaiting = true
+    /// Whether it has no outcome yet.
+    fileprivate var isWaiting: Bool { waiter != nil }
 
     init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
         self.load = load
         self.deadline = deadline
         self.repliesBefore = repliesBefore
         self.waiter = waiter
+        missing = load.count
         replies.reserveCapacity(load.count)
     }
 
+    /// Takes what there is of its replies; those that come too late are dropped.
+    fileprivate func take(from reader: ReplyReader, _ lostServer: inout String?) -> ReplyReader.Taken {
+        let before = replies.count
+        let taken = reader.take(missing, into: &replies)
+        missing -= taken.count
+        if taken.hasErrors { lostServer = replies[before...].lazy.compactMap(\.lostServer).first }
+        if !isWaiting { replies = [] }
+        return taken
+    }
+
+    fileprivate func take(_ reply: RedisReply, _ lostServer: inout String?) {
+        missing -= 1
+        lostServer = reply.lostServer
+        if isWaiting { replies.append(reply) }
+    }
+
+    fileprivate func completeWithReplies() { complete(.success(replies)) }
+
     /// The first outcome counts; later ones find nobody.
     func complete(_ outcome: Outcome) {
-        isWaiting = false
         waiter?.resume(returning: outcome)
         waiter = nil
         replies = []
+    }
+}
+
+extension RedisReply {
+    /// The error of a server that has become a replica, or has lost its data.
+    fileprivate var lostServer: String? {
+        errorText.flatMap { RedisError.lostServer.contains(Text(RedisError.code(of: $0))) ? $0 : nil }
     }
 }
 
@@ -81,19 +107,51 @@ struct CommandLoad {
         bytes += batch.load.bytes
     }
 
-    /// Gives a reply to the oldest command; returns false when there is none.
-    mutating func receive(_ reply: consuming RedisReply) -> Bool {
-        guard head < batches.count else { return false }
-        let batch = batches[head]
-        count -= 1
-        repliesSeen += 1
-        batch.received += 1
-        if batch.isWaiting { batch.replies.append(reply) }
-        if batch.received == batch.load.count {
-            bytes -= batch.load.bytes
-            removeFirst()
-            batch.complete(.success(batch.replies))
+    /// What became of replies.
+    struct Received {
+        /// The error of a server that has become another.
+        var lostServer: String?
+        /// A reply that nobody waits for.
+        var unasked: RedisReply?
+        /// What follows can never become a reply.
+        var isMalformed = false
+        /// The batch has all of them, and there may be some for the next.
+        var isMore = false
+    }
+
+    /// Gives whole replies to the oldest batch.
+    mutating func receive(from reader: ReplyReader) -> Received {
+        var received = Received()
+        guard head < batches.count else {
+            var unasked: [RedisReply] = []
+            received.isMalformed = reader.take(1, into: &unasked).isMalformed
+            received.unasked = unasked.first
+            return received
         }
+        let batch = batches[head]
+        let taken = batch.take(from: reader, &received.lostServer)
+        received.isMalformed = taken.isMalformed
+        received.isMore = note(taken.count, in: batch)
+        return received
+    }
+
+    /// Gives a reply to the oldest command.
+    mutating func receive(_ reply: RedisReply) -> Received {
+        guard head < batches.count else { return Received(unasked: reply) }
+        var received = Received()
+        batches[head].take(reply, &received.lostServer)
+        received.isMore = note(1, in: batches[head])
+        return received
+    }
+
+    /// Whether the batch has all of its replies.
+    private mutating func note(_ replies: Int, in batch: PendingBatch) -> Bool {
+        count -= replies
+        repliesSeen += replies
+        guard batch.missing == 0 else { return false }
+        bytes -= batch.load.bytes
+        removeFirst()
+        batch.completeWithReplies()
         return true
     }
 

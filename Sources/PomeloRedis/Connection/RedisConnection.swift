@@ -3,9 +3,10 @@
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, CommandEncoding, RedisReply,
 // RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle,
-// RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine; Sentinel/SentinelLocator,
+// RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine, ReplyReader; Sentinel/SentinelLocator,
 // SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink, RedisMessageSequence; Health/RedisHealth,
-// HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes. RedisSocket is the rim to C.
+// HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes. RedisSocket
+// and ReplyReader are the rim to C.
 public import Logging
 import PomeloBytes
 public import PomeloLoop
@@ -352,17 +353,44 @@ public import PomeloUV
 }
 
 extension RedisConnection: RedisSocketOwner {
-    func socketDidReceive(_ reply: consuming RedisReply) {
-        if let onPush, let push = RedisPush(copy reply), onPush(push) { return }
-        let error = reply.errorText
-        guard pending.receive(reply) else {
-            return reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)
+    func socketDidRead(_ replies: ReplyReader) {
+        if let onPush { return read(replies, onPush) }
+        while end == nil {
+            let received = pending.receive(from: replies)
+            draw(from: received)
+            if received.isMalformed { reset(replies.errorText, .malformed) }
+            if !received.isMore { break }
         }
+        settle()
+    }
+
+    /// Unasked words and replies, one by one.
+    private func read(_ replies: ReplyReader, _ onPush: @Loop (RedisPush) -> Bool) {
+        var next: [RedisReply] = []
+        while end == nil {
+            next.removeAll(keepingCapacity: true)
+            let taken = replies.take(1, into: &next)
+            if taken.isMalformed { reset(replies.errorText, .malformed) }
+            guard let reply = next.first else { break }
+            if let push = RedisPush(reply), onPush(push) { continue }
+            draw(from: pending.receive(reply))
+        }
+        settle()
+    }
+
+    private func draw(from received: PendingCommands.Received) {
+        // Only a new connection can reach its successor. A handshake judges for itself.
+        if isUp, let error = received.lostServer { reset(error) }
+        if let reply = received.unasked {
+            let error = reply.errorText
+            reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)
+        }
+    }
+
+    /// There may be room for others, or nobody who waits.
+    private func settle() {
         if !line.isEmpty { admit() }
         if pending.count == 0, line.isEmpty { disarmSweep() }
-        // The server has become a replica, or has lost its data: only a new connection can reach its successor. A
-        // handshake judges for itself.
-        if isUp, let error, RedisError.lostServer.contains(Text(RedisError.code(of: error))) { reset(error) }
     }
 
     func socketDidEnd(_ end: SocketEnd) { ending(end) }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import CHiredis
-import CPomelo
 import PomeloLibc
 import PomeloLoop
 import PomeloUV
@@ -22,13 +21,13 @@ struct SocketEnd: Sendable, Equatable {
 
 /// Receives what happens on a socket; calls come from within C and only change state.
 @Loop protocol RedisSocketOwner: AnyObject {
-    /// Replies come in the order of the commands.
-    func socketDidReceive(_ reply: consuming RedisReply)
+    /// There may be whole replies, in the order of the commands; those not taken stay for the next time.
+    func socketDidRead(_ replies: ReplyReader)
     /// The last call, exactly once.
     func socketDidEnd(_ end: SocketEnd)
 }
 
-/// One hiredis context on the loop; all that touches C memory of the client is in this file.
+/// One hiredis context on the loop; all that touches C memory of the client is in this file and in ReplyReader.
 ///
 /// It drives hiredis' parser and buffers itself and does without its `async.h`, which aborts the process at a reply
 /// nobody asked for, leaves the subscribed state with another subscription on its way, and frees contexts under
@@ -42,8 +41,7 @@ struct SocketEnd: Sendable, Equatable {
     private var wanted = DescriptorPoll.Readiness.readable
     private var dirty = false
     private let maxReplyBytes: Int
-    /// Read, and not yet part of a whole reply.
-    private var partial = 0
+    private let replies: ReplyReader
     /// One for all sockets: what is read is copied on at once.
     private static let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
@@ -55,13 +53,13 @@ struct SocketEnd: Sendable, Equatable {
     ) throws(NetworkError) {
         self.owner = owner
         self.maxReplyBytes = maxReplyBytes
-        guard let context = unsafe redisConnectFd(connected.descriptor) else {
+        guard let replies = ReplyReader(), let context = unsafe redisConnectFd(connected.descriptor) else {
             PomeloLibc.close(connected.descriptor)
             throw NetworkError(code: "ENOMEM", description: "no memory for a connection")
         }
+        self.replies = replies
         // From 1.0 on it takes the descriptor of another for a blocking one.
         unsafe context.pointee.flags &= ~Int32(REDIS_BLOCK)
-        unsafe pomelo_bound_arrays(context.pointee.reader)
         // A Unix-domain socket has no other machine that could vanish, and refuses it.
         if connected.address.port != 0 { unsafe redisEnableKeepAlive(context) }
         do throws(NetworkError) {
@@ -119,24 +117,10 @@ struct SocketEnd: Sendable, Equatable {
             if [EAGAIN, EWOULDBLOCK, EINTR].contains(errno) { return }
             return end(.network, unsafe String(cString: strerror(errno)))
         }
-        // Its error, if there is one, comes back with the next reply.
-        _ = unsafe redisReaderFeed(
-            context.pointee.reader, Self.input.baseAddress?.assumingMemoryBound(to: CChar.self), count)
-        partial += count
-        let owner = owner
-        while isOpen {
-            var raw: UnsafeMutableRawPointer?
-            guard unsafe redisGetReplyFromReader(context, &raw) == REDIS_OK else {
-                return end(.malformed, unsafe Self.errorText(context))
-            }
-            guard let reply = unsafe raw else { break }
-            partial = unsafe Int(clamping: context.pointee.reader.pointee.len - context.pointee.reader.pointee.pos)
-            let value = unsafe RedisReply(hiredis: reply.assumingMemoryBound(to: redisReply.self))
-            unsafe freeReplyObject(reply)
-            // May end this socket.
-            owner?.socketDidReceive(value)
-        }
-        if partial > maxReplyBytes { end(.malformed, "a reply of more than \(maxReplyBytes) bytes") }
+        unsafe replies.feed(UnsafeRawBufferPointer(rebasing: Self.input[..<count]))
+        // May end this socket.
+        owner?.socketDidRead(replies)
+        if replies.unfinished > maxReplyBytes { end(.malformed, "a reply of more than \(maxReplyBytes) bytes") }
     }
 
     private func end(_ cause: SocketEnd.Cause, _ text: String) {
@@ -151,38 +135,16 @@ struct SocketEnd: Sendable, Equatable {
     }
 
     private static func errorText(_ context: UnsafeMutablePointer<redisContext>) -> String {
-        unsafe withUnsafeBytes(of: &context.pointee.errstr) { bytes in
-            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
+        unsafe CText.fixed(&context.pointee.errstr)
     }
 }
 
-extension RedisReply {
-    /// The Swift value of a reply that is about to be freed.
-    init(hiredis raw: UnsafePointer<redisReply>) {
-        let reply = unsafe raw.pointee
-        switch unsafe reply.type {
-        case REDIS_REPLY_STATUS:
-            self = unsafe .status(Self.text(reply))
-        case REDIS_REPLY_ERROR:
-            self = unsafe .error(Self.text(reply))
-        case REDIS_REPLY_STRING:
-            self = unsafe .bulk(Array(UnsafeRawBufferPointer(start: reply.str, count: reply.len)))
-        case REDIS_REPLY_INTEGER:
-            self = unsafe .integer(reply.integer)
-        case REDIS_REPLY_ARRAY:
-            var elements: [RedisReply] = []
-            unsafe elements.reserveCapacity(Int(reply.elements))
-            for index in 0..<Int(unsafe reply.elements) {
-                if let element = unsafe reply.element[index] { elements.append(unsafe RedisReply(hiredis: element)) }
-            }
-            self = .array(elements)
-        default:
-            self = .null
+/// Texts in C's memory.
+enum CText {
+    /// What stands before the first zero in an array of a fixed length.
+    static func fixed<Characters>(_ characters: inout Characters) -> String {
+        unsafe withUnsafeBytes(of: &characters) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
-    }
-
-    private static func text(_ reply: redisReply) -> String {
-        unsafe String(decoding: UnsafeRawBufferPointer(start: reply.str, count: reply.len), as: UTF8.self)
     }
 }

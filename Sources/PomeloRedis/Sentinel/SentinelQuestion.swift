@@ -83,9 +83,10 @@ import PomeloUV
 
     // MARK: RedisSocketOwner
 
-    func socketDidReceive(_ reply: RedisReply) {
-        replies.append(reply)
+    func socketDidRead(_ reader: ReplyReader) {
+        let taken = reader.take(commands.count - replies.count, into: &replies)
         if replies.count == commands.count { end(.success(replies)) }
+        if taken.isMalformed { end(.failure(.protocolError(reader.errorText))) }
     }
 
     func socketDidEnd(_ end: SocketEnd) { self.end(.failure(.connection("closed the connection: \(end.text)"))) }
