@@ -26,6 +26,8 @@ public import PomeloUV
     private let controlRoute: any RedisRoute
     /// What commands go through: the connection, or the part of its keys that has the prefix.
     private lazy var port = part(of: data)
+    /// The connection that they go to, where nothing stands between.
+    private lazy var direct = configuration.keyPrefix.isEmpty ? data as? RedisConnection : nil
     /// Those that the routes have none of their own of.
     private let connections: [RedisConnection]
     /// What all connections ask, where sentinels name the primary.
@@ -182,6 +184,15 @@ public import PomeloUV
     public var isUp: Bool { data.isUp }
     /// The run id of the server connected to last; empty when it does not tell.
     public var runID: String { data.runID }
+
+    /// Sends one command on the connection for commands; its error reply is thrown as `.reply`.
+    ///
+    /// - Throws: as `pipeline`.
+    @discardableResult
+    public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        if let direct { return try await direct.send(command) }
+        return try await port.send(command)
+    }
 
     /// Sends commands together on the connection for commands.
     ///

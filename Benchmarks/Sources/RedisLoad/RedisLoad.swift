@@ -6,7 +6,9 @@ import Glibc
 import Pomelo
 import PomeloRedis
 
-/// `RedisLoad <get|set|sadd|evalsha> <in flight> <count> <pipelined|awaited> <port>...` prints what it has used.
+/// `RedisLoad <get|set|sadd|evalsha> <in flight> <count> <pipelined|awaited|wide> <port>...` prints what it has used.
+///
+/// `wide` is `awaited` in a process whose every task is the loop's (`ProcessWideExecutor`).
 ///
 /// With several ports, these are the primaries of a cluster.
 @main struct RedisLoad {
@@ -14,10 +16,11 @@ import PomeloRedis
         let words = CommandLine.arguments.dropFirst()
         guard words.count >= 5, let work = Work(words[1]), let inFlight = Int(words[2]), let count = Int(words[3])
         else {
-            throw Usage(description: "usage: RedisLoad get|set|sadd|evalsha in-flight count pipelined|awaited port...")
+            throw Usage(description: "usage: RedisLoad get|set|sadd|evalsha in-flight count pipelined|awaited|wide port...")
         }
         let places = words.dropFirst(4).compactMap { Int($0) }.map { SocketAddress(host: "127.0.0.1", port: $0) }
         let isPipelined = words[4] == "pipelined"
+        if words[4] == "wide", await !ProcessWideExecutor.install() { throw Usage(description: "no executor hooks") }
         try await Loop.run {
             let redis = RedisClient(
                 RedisConfiguration(places.count == 1 ? .standalone(places[0]) : .cluster(seeds: places)))

@@ -55,8 +55,7 @@ extension RedisConnection {
     }
 
     private func watch(_ starter: RedisStarter, until instant: UInt64, _ limit: Duration) {
-        starter.timer = clock.schedule(at: instant) { [weak self] in
-            guard let self else { return }
+        starter.timer = clock.schedule(at: instant) { [self] in
             let sign = isShakingHands ? clock.now : lastSign ?? 0
             let later = min(starter.deadline, sign &+ limit.clampedNanoseconds)
             if later > clock.now { return watch(starter, until: later, limit) }

@@ -114,6 +114,16 @@ public import PomeloUV
         return try await inParts(WireBatch(commands.map { .command($0) }) { _ in nil })
     }
 
+    /// Sends one command; its error reply is thrown as `.reply`.
+    ///
+    /// - Throws: as `pipeline`.
+    @discardableResult
+    @inline(__always)
+    public func send(_ command: RedisCommand) async throws(RedisError) -> RedisReply {
+        let replies = try await exchange([command], CommandLoad(count: 1, bytes: command.size))
+        return try replies[0].get()
+    }
+
     /// Sends the steps together, as `pipeline` does.
     ///
     /// - Complexity: one round trip; one more when the server has forgotten a script, which is run last then.
@@ -188,6 +198,8 @@ public import PomeloUV
     /// Why commands are sent: a handshake goes before everybody, and the later parts of a batch may always wait.
     enum Purpose { case caller, part, handshake }
 
+    /// Inlined: each function that waits costs a look for the executor of its caller.
+    @inline(__always)
     func exchange(
         _ commands: [RedisCommand], _ load: CommandLoad, as purpose: Purpose = .caller
     ) async throws(RedisError) -> [RedisReply] {

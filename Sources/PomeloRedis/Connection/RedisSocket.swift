@@ -33,13 +33,17 @@ struct SocketEnd: Sendable, Equatable {
 /// nobody asked for, leaves the subscribed state with another subscription on its way, and frees contexts under
 /// their owner.
 @safe @Loop final class RedisSocket: Flushable {
-    // Strong until the end: a weak one makes every reference to its object slower, and there is one a reply.
+    // Strong until the end, as the poll's reference to this: a weak one makes every reference to its object slower.
     private var owner: (any RedisSocketOwner)?
     // SAFETY: loop thread only; nil once freed.
     private nonisolated(unsafe) var context: UnsafeMutablePointer<redisContext>?
     private var poll: DescriptorPoll?
     private var wanted = DescriptorPoll.Readiness.readable
     private var dirty = false
+    /// Queued since the last write.
+    private var queued = 0
+    /// So much leaves before the turn ends: the server has work meanwhile, and the call costs little beside it.
+    private static let writeEarly = 8192
     private let maxReplyBytes: Int
     private let replies: ReplyReader
     /// One for all sockets: what is read is copied on at once.
@@ -63,7 +67,7 @@ struct SocketEnd: Sendable, Equatable {
         // A Unix-domain socket has no other machine that could vanish, and refuses it.
         if connected.address.port != 0 { unsafe redisEnableKeepAlive(context) }
         do throws(NetworkError) {
-            poll = try DescriptorPoll(descriptor: connected.descriptor) { [weak self] ready in self?.isReady(ready) }
+            poll = try DescriptorPoll(descriptor: connected.descriptor) { [self] in isReady($0) }
         } catch {
             unsafe redisFree(context)
             throw error
@@ -75,7 +79,8 @@ struct SocketEnd: Sendable, Equatable {
     /// Whether it has not ended.
     var isOpen: Bool { unsafe context != nil }
 
-    /// Queues commands of a known size together; they leave at the end of the turn, with all others of the turn.
+    /// Queues commands of a known size together; they leave at the end of the turn with all others, or sooner when they
+    /// are many.
     func send(_ commands: [RedisCommand], size: Int) {
         guard let context = unsafe context else { return }
         let status = unsafe RedisCommand.withEncoded(commands, size: size) { bytes in
@@ -83,6 +88,8 @@ struct SocketEnd: Sendable, Equatable {
                 context, UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self), bytes.count)
         }
         if status != REDIS_OK { return end(.network, unsafe Self.errorText(context)) }
+        queued += size
+        if queued >= Self.writeEarly, wanted == .readable { return unsafe write(context) }
         guard !dirty else { return }
         dirty = true
         EventLoop.shared.flushList.append(self)
@@ -93,7 +100,12 @@ struct SocketEnd: Sendable, Equatable {
 
     func flushTurn() {
         dirty = false
-        guard let context = unsafe context else { return }
+        guard let context = unsafe context, queued > 0 || wanted != .readable else { return }
+        unsafe write(context)
+    }
+
+    private func write(_ context: UnsafeMutablePointer<redisContext>) {
+        queued = 0
         var done: Int32 = 0
         guard unsafe redisBufferWrite(context, &done) == REDIS_OK else {
             return end(.network, unsafe Self.errorText(context))

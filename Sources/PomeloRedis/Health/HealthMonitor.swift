@@ -221,7 +221,10 @@ import PomeloLoop
         told = health
         switch health {
         case .ready: logger.notice("redis is ready")
-        case .degraded(let reason): logger.warning("redis is degraded", metadata: ["redis.reason": "\(reason)"])
+        case .degraded(let reason) where isRunning:
+            logger.warning("redis is degraded", metadata: ["redis.reason": "\(reason)"])
+        // Stopped, as somebody wished.
+        case .degraded: break
         }
         onChange?(health)
     }
