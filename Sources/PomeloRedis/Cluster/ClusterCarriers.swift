@@ -30,6 +30,12 @@ import PomeloLoop
             throw .connection("redis: the slot of channel \(channel.name) is at no node")
         }
         if let link = shards[place] { return link }
+        if !port.isKnown(place) {
+            if strangers.count >= SlotMap.maxStrangers { channelsHaveMoved() }
+            guard strangers.count < SlotMap.maxStrangers else {
+                throw .connection("redis: channels were sent to too many nodes that no other knows")
+            }
+        }
         let link = MessageLink(make(place))
         shards[place] = link
         return link
@@ -49,11 +55,17 @@ import PomeloLoop
         return true
     }
 
-    /// Links to nodes that have no slots any more are ended when their channels are elsewhere.
+    private var strangers: [SocketAddress] { shards.keys.filter { !port.isKnown($0) } }
+
     private func nodesHaveChanged() {
         guard !shards.isEmpty else { return }
         onChange?()
-        for (place, link) in shards where !port.primaryPlaces.contains(place) && link.channels.isEmpty {
+        channelsHaveMoved()
+    }
+
+    /// Links to nodes that have no slots any more are ended when their channels are elsewhere.
+    func channelsHaveMoved() {
+        for (place, link) in shards where !port.isKnown(place) && link.channels.isEmpty {
             shards[place] = nil
             Loop.spawn { await link.stop() }
         }

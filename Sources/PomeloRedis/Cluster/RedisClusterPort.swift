@@ -39,15 +39,18 @@ import PomeloUV
                 clock: clock)
         }
         nodesOfCluster.onChange = { [weak self] in self?.changed() }
+        nodesOfCluster.onMap = { [weak self] in self?.onNodesChange?() }
     }
 
     /// Where some node of the cluster might be.
     var places: [SocketAddress] { nodesOfCluster.places }
     /// The primaries that have slots, as far as is known.
     var primaryPlaces: [SocketAddress] { nodesOfCluster.map.places }
-    /// Called when a primary, or the connection to one, has changed.
+    /// Called when the primaries, or what they have, have changed.
     var onNodesChange: (@Loop () -> Void)?
 
+    /// Whether the last answer of a node has named the place.
+    func isKnown(_ place: SocketAddress) -> Bool { nodesOfCluster.isKnown(place) }
     /// The primary that has a slot.
     func place(of slot: KeySlot) -> SocketAddress? { nodesOfCluster.map[slot] }
     /// Notes what a redirection has told.
@@ -112,17 +115,20 @@ import PomeloUV
     /// Up means all of it; while a part is away commands to the others still go through.
     private func changed() {
         guard phase == .running else { return }
-        onNodesChange?()
-        if case .reply(let text)? = nodesOfCluster.lastFailure {
-            for starter in starters { tell(starter, .reply(text)) }
+        // What a node refuses it would refuse again; and where nobody is, nobody is waited for.
+        switch nodesOfCluster.lastFailure {
+        case .reply(let text)?: for starter in starters { tell(starter, .reply(text)) }
+        case let failure? where !nodesOfCluster.isAnybodyThere: for starter in starters { tell(starter, failure) }
+        default: break
         }
-        let id = nodesOfCluster.primaries.map(\.runID).sorted().joined(separator: "+")
-        if nodesOfCluster.areUp, !isUp || id != runID {
+        let areUp = nodesOfCluster.areUp
+        let id = areUp ? nodesOfCluster.primaries.map(\.runID).sorted().joined(separator: "+") : ""
+        if areUp, !isUp || id != runID {
             (isUp, runID) = (true, id)
             observers.tell(.up(runID: id, reconnected: wasUp))
             wasUp = true
             for starter in starters { tell(starter, nil) }
-        } else if !nodesOfCluster.areUp, isUp {
+        } else if !areUp, isUp {
             isUp = false
             observers.tell(.down("\(nodesOfCluster.reason)"))
         }
@@ -217,14 +223,17 @@ import PomeloUV
     private func send(
         _ part: ClusterBatch.Part, _ batch: ClusterBatch, by deadline: UInt64
     ) async -> Result<[RedisReply], RedisError> {
-        let connection = nodesOfCluster.connection(to: part.place)
         do throws(RedisError) {
-            if !connection.isUp {
-                // In short waits: meanwhile another node may have taken over.
-                let patience = min(.milliseconds(100), clock.left(until: deadline))
-                try await connection.startAndWait(within: patience)
-            }
-            return .success(try await connection.execute(part.indices.map { batch.steps[$0] }, asking: part.asking))
+            let steps = part.indices.map { batch.steps[$0] }
+            return .success(
+                try await nodesOfCluster.withConnection(to: part.place) { connection throws(RedisError) in
+                    if !connection.isUp {
+                        // In short waits: meanwhile another node may have taken over.
+                        let patience = min(.milliseconds(100), clock.left(until: deadline))
+                        try await connection.startAndWait(within: patience)
+                    }
+                    return try await connection.execute(steps, asking: part.asking)
+                })
         } catch {
             return .failure(error)
         }

@@ -9,11 +9,16 @@ struct SlotMap: Equatable {
     private(set) var places: [SocketAddress] = []
     /// An index into `places` for each slot; none is below 0.
     private var owners = [Int16](repeating: -1, count: KeySlot.count)
+    private var indices: [SocketAddress: Int16] = [:]
+    /// Slots that are nobody's.
+    private var free = KeySlot.count
 
     /// No cluster has more nodes.
     ///
     /// - Source: Redis Cluster specification, "Redis Cluster goals": up to 1000 nodes.
     private static let maxPlaces = 1000
+    /// As many more are noted of those that only redirections have told of.
+    static let maxStrangers = 16
 
     /// Nobody has anything.
     init() {}
@@ -32,12 +37,11 @@ struct SlotMap: Equatable {
             guard slots <= KeySlot.count else { return nil }
             owned.append((first...last, place))
         }
-        places = Set(owned.map(\.place)).sorted { "\($0)" < "\($1)" }
+        places = Set(owned.map(\.place)).map { (place: $0, text: "\($0)") }.sorted { $0.text < $1.text }.map(\.place)
         guard places.count <= Self.maxPlaces else { return nil }
-        let indices = Dictionary(uniqueKeysWithValues: zip(places, 0...))
+        indices = Dictionary(uniqueKeysWithValues: zip(places, 0...))
         for (range, place) in owned {
-            let index = Int16(clamping: indices[place] ?? -1)
-            for slot in range { owners[slot] = index }
+            for slot in range { own(slot, indices[place] ?? -1) }
         }
     }
 
@@ -52,7 +56,15 @@ struct SlotMap: Equatable {
     }
 
     /// Whether every slot is somebody's.
-    var isComplete: Bool { !owners.contains { $0 < 0 } }
+    var isComplete: Bool { free == 0 }
+
+    /// Whether a place has slots, or a redirection has told that it has.
+    func contains(_ place: SocketAddress) -> Bool { indices[place] != nil }
+
+    private mutating func own(_ slot: Int, _ index: Int16) {
+        if owners[slot] < 0, index >= 0 { free -= 1 }
+        owners[slot] = index
+    }
 
     /// The primary that has a slot; nil when nobody has.
     subscript(slot: KeySlot) -> SocketAddress? {
@@ -62,12 +74,14 @@ struct SlotMap: Equatable {
 
     /// Notes what a redirection has told about one slot.
     mutating func move(_ slot: KeySlot, to place: SocketAddress) {
-        if let index = places.firstIndex(of: place) {
-            owners[slot.number] = Int16(index)
-        } else if places.count < Int16.max {
+        if let index = indices[place] {
+            own(slot.number, index)
+        } else if places.count < Self.maxPlaces + Self.maxStrangers {
             // The order matters to nobody until the next answer.
+            let index = Int16(places.count)
             places.append(place)
-            owners[slot.number] = Int16(places.count - 1)
+            indices[place] = index
+            own(slot.number, index)
         }
     }
 }

@@ -54,12 +54,12 @@ extension RedisLocator {
     func wasWrong(about place: SocketAddress) {}
 }
 
-/// Any of several servers, the next one after each that was of no use.
+/// Any of several servers, in the order of the places; those that were of no use come last, the latest behind all.
 @Loop final class RotatingLocator: RedisLocator {
     let role: RedisRole
     let description: String
     private let places: @Loop () -> [SocketAddress]
-    private var turn = 0
+    private var useless: [SocketAddress] = []
 
     init(_ description: String, _ role: RedisRole, _ places: @escaping @Loop () -> [SocketAddress]) {
         self.description = description
@@ -69,11 +69,17 @@ extension RedisLocator {
 
     func locate() async throws(RedisError) -> SocketAddress {
         let places = places()
-        guard !places.isEmpty else { throw .connection("\(description): no place is known") }
-        return places[turn % places.count]
+        useless.removeAll { !places.contains($0) }
+        guard let place = places.first(where: { !useless.contains($0) }) ?? useless.first else {
+            throw .connection("\(description): no place is known")
+        }
+        return place
     }
 
-    func wasWrong(about place: SocketAddress) { turn &+= 1 }
+    func wasWrong(about place: SocketAddress) {
+        useless.removeAll { $0 == place }
+        useless.append(place)
+    }
 }
 
 extension RedisTopology {

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+import PomeloLoop
+import PomeloTesting
+import PomeloUV
+import TestHelpers
+import Testing
+
+@testable import PomeloRedis
+
+/// Clusters that say what none should: whatever it is costs a client little, and loses nothing in silence.
+@Suite(.serialized) struct ClusterFaultTests {
+    @Loop private func client(
+        _ seeds: [SocketAddress], _ configure: (inout RedisConfiguration) -> Void = { _ in }
+    ) -> RedisClient {
+        var configuration = RedisConfiguration(.cluster(seeds: seeds))
+        configure(&configuration)
+        return RedisClient(configuration, name: "test", logger: quiet)
+    }
+
+    /// A node that has all slots, unless `answer` says otherwise.
+    @Loop private func node(
+        _ answer: @escaping @Loop ([String], CommandServer.Peer) -> String? = { _, _ in nil }
+    ) async throws -> CommandServer {
+        let server = try await CommandServer.start("cluster")
+        let place = server.place
+        server.answer = { words, peer in
+            answer(words, peer) ?? (words.first == "CLUSTER" ? CommandServer.slots([place]) : nil)
+        }
+        return server
+    }
+
+    // MARK: redirections
+
+    @Test(arguments: ["ASK", "MOVED"]) @Loop func redirectionsToEverNewPlacesKeepFewConnections(_ word: String)
+        async throws
+    {
+        let places = 60
+        let other = try await CommandServer.start("cluster", at: "0.0.0.0")
+        other.answer = { words, _ in words[0] == "GET" ? "$1\r\nx\r\n" : nil }
+        var told = 0
+        let server = try await node { words, _ in
+            guard words[0] == "GET" else { return nil }
+            told += 1
+            return "-\(word) \(KeySlot(of: words[1]).number) 127.0.1.\(told):\(other.port)\r\n"
+        }
+        let redis = client([server.place])
+        try await redis.start()
+        var most = 0
+        for number in 0..<places {
+            #expect(try await redis.send(RedisCommand("GET", "{k\(number)}")) == .text("x"))
+            most = max(most, other.openPeers)
+        }
+        // Those that are not in the map, of which there is one more until the oldest is closed.
+        #expect(most <= 17, "\(most)")
+        await until("those that nobody needs are closed") { other.openPeers == 0 }
+        await redis.stop()
+        for server in [server, other] { server.close() }
+    }
+
+    // MARK: who has which slots
+
+    @Test @Loop func whereNoNodeListensTheStartEndsSoon() async throws {
+        var places: [SocketAddress] = []
+        for _ in 0..<2 {
+            let server = try await CommandServer.start("cluster")
+            places.append(server.place)
+            server.close()
+        }
+        let redis = client(places) { $0.connectTimeoutSeconds = 0.5 }
+        let took = await seconds {
+            let error = await failure { () throws(RedisError) in try await redis.start() }
+            for place in places { #expect("\(error.map { "\($0)" } ?? "")".contains("\(place)")) }
+            #expect("\(error.map { "\($0)" } ?? "")".contains("refused"))
+        }
+        #expect(took < 5, "\(took)")
+    }
+
+    @Test @Loop func aNodeThatDoesNotTellTheSlotsIsNamed() async throws {
+        let server = try await CommandServer.start("cluster")
+        server.answer = { words, _ in words[0] == "CLUSTER" ? "" : nil }
+        let redis = client([server.place]) {
+            $0.commandTimeoutSeconds = 0.2
+            $0.startTimeoutSeconds = 1
+        }
+        let error = await failure { () throws(RedisError) in try await redis.start() }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains("\(server.place)") && text.contains("CLUSTER SLOTS"), "\(text)")
+        server.close()
+    }
+
+    /// Neither refused nor accepted: each would cost the whole connect timeout.
+    @Test @Loop func seedsThatAreDeadCostTheOthersLittle() async throws {
+        let holes = try (0..<4).map { _ in try BlackHole() }
+        let server = try await node()
+        let dead = holes.map { SocketAddress(host: "127.0.0.1", port: $0.port) }
+        let redis = client(dead + [server.place]) { $0.connectTimeoutSeconds = 30 }
+        let took = try await seconds { try await redis.start() }
+        #expect(took < 15, "\(took)")
+        await redis.stop()
+        server.close()
+    }
+
+    /// Connected as they are, they do not answer any more.
+    @Test @Loop func nodesThatAreSilentCostTheOthersLittle() async throws {
+        let isSilent = Current(false)
+        var all: [CommandServer] = []
+        for _ in 0..<3 { all.append(try await CommandServer.start("cluster")) }
+        let places = all.map(\.place)
+        for server in all {
+            server.answer = { words, _ in
+                words[0] != "CLUSTER" ? nil : isSilent.value ? "" : CommandServer.slots(places)
+            }
+        }
+        let last = try await node()
+        var configuration = RedisConfiguration(.cluster(seeds: [places[0], last.place]))
+        configuration.commandTimeoutSeconds = 30
+        let port = RedisClusterPort(
+            configuration, seeds: [places[0], last.place], name: "test", resolver: Resolver(), random: RandomSource(),
+            logger: quiet)
+        try await port.start(within: .seconds(20))
+        #expect(port.primaryPlaces.count == 3)
+        isSilent.value = true
+        port.markStale()
+        await until("another has told") { port.primaryPlaces == [last.place] }
+        await port.stop()
+        for server in all + [last] { server.close() }
+    }
+
+    /// Whoever needs any node asks those that are there before those that are in the map and dead.
+    @Test @Loop func theDeadOfAMapComeBehindTheSeeds() async throws {
+        let holes = try (0..<6).map { _ in try BlackHole() }
+        let dead = holes.map { SocketAddress(host: "127.0.0.1", port: $0.port) }
+        let server = try await CommandServer.start("cluster")
+        server.answer = { words, _ in
+            words[0] == "CLUSTER" ? CommandServer.slots(dead + [server.place]) : nil
+        }
+        let port = RedisClusterPort(
+            RedisConfiguration(), seeds: [dead[0], server.place], name: "test", resolver: Resolver(),
+            random: RandomSource(), logger: quiet)
+        port.startInBackground()
+        await until("the map is there") { port.primaryPlaces.count == 7 }
+        await until("the one is connected") { port.nodes.contains { $0.isUp } }
+        #expect(port.places.first == server.place && port.places[1] == dead[0])
+        #expect(Set(port.places) == Set(dead + [server.place]))
+        await port.stop()
+        server.close()
+    }
+
+    /// A node that could not be reached is not the first to be tried again.
+    @Test @Loop func whoWasOfNoUseComesLast() async throws {
+        let places = (1...3).map { SocketAddress(host: "h", port: $0) }
+        let known = Current(places)
+        let locator = RotatingLocator("any", .anyClusterNode) { known.value }
+        #expect(try await locator.locate() == places[0])
+        locator.wasWrong(about: places[0])
+        // What the order is of may change meanwhile.
+        known.value = [places[2], places[0], places[1]]
+        #expect(try await locator.locate() == places[2])
+        locator.wasWrong(about: places[2])
+        #expect(try await locator.locate() == places[1])
+        locator.wasWrong(about: places[1])
+        #expect(try await locator.locate() == places[0])
+        locator.wasWrong(about: places[0])
+        #expect(try await locator.locate() == places[2])
+    }
+
+    /// Who has which slots is looked at when it has changed, not for each connection that is made.
+    @Test @Loop func aLargeClusterIsLookedAtOnce() async throws {
+        let server = try await CommandServer.start("cluster", at: "0.0.0.0")
+        let places = (1...200).map { SocketAddress(host: "127.0.2.\($0)", port: server.port) }
+        server.answer = { words, _ in words[0] == "CLUSTER" ? CommandServer.slots(places) : nil }
+        let port = RedisClusterPort(
+            RedisConfiguration(), seeds: [server.place], name: "test", resolver: Resolver(), random: RandomSource(),
+            logger: quiet)
+        var changes = 0
+        port.onNodesChange = { changes += 1 }
+        try await port.start(within: .seconds(20))
+        #expect(port.nodes.count == 200)
+        #expect(changes < 20, "\(changes)")
+        await port.stop()
+        server.close()
+    }
+}
