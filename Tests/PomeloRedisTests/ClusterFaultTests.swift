@@ -29,6 +29,75 @@ import Testing
         return server
     }
 
+    // MARK: channels of shards
+
+    /// The word that a channel has ended comes right behind the one that it is subscribed.
+    @Test @Loop func aChannelThatEndsWithItsConfirmationIsSubscribedAgain() async throws {
+        var times = 0
+        let server = try await node { words, _ in
+            guard words[0] == "SSUBSCRIBE" else { return nil }
+            times += 1
+            let confirmed = CommandServer.confirmed("SSUBSCRIBE", words[1])
+            if times == 1 { return confirmed + CommandServer.confirmed("SUNSUBSCRIBE", words[1]) }
+            return confirmed + CommandServer.message(words[1], "hello", kind: "smessage")
+        }
+        let redis = client([server.place])
+        try await redis.start()
+        let sequence = try await redis.shardedMessages(on: ["c"])
+        #expect(await MessageSuite.read(sequence, 2) == [.gap(["c"]), MessageSuite.message("c", "hello")])
+        await redis.stop()
+        server.close()
+    }
+
+    /// The same when it is subscribed after a loss: the gap is told when the channel is there, not before.
+    @Test @Loop func aChannelThatEndsWithItsNextConfirmationIsMissedUntilTheOneAfter() async throws {
+        var times = 0
+        var first: CommandServer.Peer?
+        let server = try await node { words, peer in
+            guard words[0] == "SSUBSCRIBE" else { return nil }
+            times += 1
+            if times == 1 { first = peer }
+            let confirmed = CommandServer.confirmed("SSUBSCRIBE", words[1])
+            return times == 2 ? confirmed + CommandServer.confirmed("SUNSUBSCRIBE", words[1]) : confirmed
+        }
+        let redis = client([server.place])
+        try await redis.start()
+        let sequence = try await redis.shardedMessages(on: ["c"])
+        first?.close()
+        #expect(await MessageSuite.read(sequence, 1) == [.gap(["c"])])
+        #expect(times == 3)
+        await redis.stop()
+        server.close()
+    }
+
+    /// Two nodes that each say that the other has the channel.
+    @Test @Loop func aChannelThatIsSentToAndFroIsFollowedWithGrowingPauses() async throws {
+        var asked = 0
+        let (one, two) = (Current<CommandServer?>(nil), Current<CommandServer?>(nil))
+        let first = Current<CommandServer.Peer?>(nil)
+        func answer(_ words: [String], _ peer: CommandServer.Peer, other: CommandServer?) -> String? {
+            guard words[0] == "SSUBSCRIBE", let other else { return nil }
+            asked += 1
+            if asked == 1 {
+                first.value = peer
+                return nil
+            }
+            return "-MOVED \(KeySlot(of: "c").number) \(other.place)\r\n"
+        }
+        let left = try await node { answer($0, $1, other: two.value) }
+        let right = try await node { answer($0, $1, other: one.value) }
+        (one.value, two.value) = (left, right)
+        let redis = client([left.place])
+        try await redis.start()
+        let sequence = try await redis.shardedMessages(on: ["c"])
+        first.value?.say(CommandServer.confirmed("SUNSUBSCRIBE", "c"))
+        let took = await seconds { await until("it is asked for again and again") { asked >= 9 } }
+        #expect(took > 0.5, "\(took)")
+        sequence.end()
+        await redis.stop()
+        for server in [left, right] { server.close() }
+    }
+
     // MARK: redirections
 
     @Test(arguments: ["ASK", "MOVED"]) @Loop func redirectionsToEverNewPlacesKeepFewConnections(_ word: String)

@@ -125,6 +125,8 @@ extension WithRedis {
         return true
     }
 
+    func channelsHaveMoved() {}
+
     func stop() async {
         for link in links { await link.stop() }
     }

@@ -56,9 +56,13 @@ enum RedisPush: Equatable {
     private(set) var channels: Set<ChannelID> = []
     /// Of them, those that the server does not have at present.
     private var missing: Set<ChannelID> = []
+    /// Those that the server has ended since they were asked for last: the word may come right behind the confirmation.
+    private var ended: Set<ChannelID> = []
     /// SUNSUBSCRIBEs that are not answered.
     private var leaving: [ChannelID: Int] = [:]
     private var isFilling = false
+    /// More was missing while it filled.
+    private var mustFillAgain = false
     private var beatTimer: TimerID?
 
     init(_ connection: RedisConnection) {
@@ -86,13 +90,34 @@ enum RedisPush: Equatable {
     /// - Throws: `RedisError` when the server did not confirm in time; then none of them will be subscribed again.
     func subscribe(_ ids: [ChannelID]) async throws(RedisError) -> [RedisError?] {
         try await connection.startAndWait(within: connection.configuration.commandTimeout)
+        // What the server says of them counts from here on, and not only when the confirmation has been looked at.
+        let added = ids.filter { channels.insert($0).inserted }
         var outcomes: [RedisError?] = []
-        for batch in ids.parts(of: Self.batch) {
-            let replies = try await connection.pipeline(batch.map(Self.subscription))
-            outcomes += zip(batch, replies).map(Self.refusal)
+        do throws(RedisError) {
+            for batch in ids.parts(of: Self.batch) {
+                outcomes += zip(batch, try await subscribed(batch)).map(Self.refusal)
+            }
+        } catch {
+            forget(added)
+            throw error
         }
-        for (id, outcome) in zip(ids, outcomes) where outcome == nil { channels.insert(id) }
+        let refused = Set(zip(ids, outcomes).filter { $1 != nil }.map(\.0))
+        forget(added.filter(refused.contains))
+        for id in ids where !refused.contains(id) { channels.insert(id) }
         return outcomes
+    }
+
+    /// Whether the server does not have a channel at present.
+    func lacks(_ id: ChannelID) -> Bool { missing.contains(id) }
+
+    private func forget(_ ids: [ChannelID]) {
+        channels.subtract(ids)
+        missing.subtract(ids)
+    }
+
+    private func subscribed(_ batch: [ChannelID]) async throws(RedisError) -> [RedisReply] {
+        ended.subtract(batch)
+        return try await connection.pipeline(batch.map(Self.subscription))
     }
 
     /// Takes channels over from another link, now or when the connection is up; told by `regained`.
@@ -100,7 +125,7 @@ enum RedisPush: Equatable {
         channels.formUnion(ids)
         missing.formUnion(ids)
         connection.startInBackground()
-        fill()
+        if isFilling { mustFillAgain = true } else { fill() }
     }
 
     /// Ends subscriptions; the server is told in the background.
@@ -108,6 +133,7 @@ enum RedisPush: Equatable {
         for id in ids {
             channels.remove(id)
             missing.remove(id)
+            ended.remove(id)
             guard connection.isUp else { continue }
             if id.isSharded { leaving[id, default: 0] += 1 }
             ask(RedisCommand(id.isSharded ? "SUNSUBSCRIBE" : "UNSUBSCRIBE", id.name.string))
@@ -155,6 +181,7 @@ enum RedisPush: Equatable {
         if let beatTimer { connection.clock.cancel(beatTimer) }
         beatTimer = nil
         leaving = [:]
+        ended = []
         owner?.lost(channels)
     }
 
@@ -165,6 +192,9 @@ enum RedisPush: Equatable {
         Loop.spawn {
             await self.subscribeMissing()
             self.isFilling = false
+            guard self.mustFillAgain else { return }
+            self.mustFillAgain = false
+            self.fill()
         }
     }
 
@@ -174,11 +204,10 @@ enum RedisPush: Equatable {
         do throws(RedisError) {
             let ids = missing.sorted { ($0.name, $0.isSharded ? 1 : 0) < ($1.name, $1.isSharded ? 1 : 0) }
             for batch in ids.parts(of: Self.batch) {
-                let replies = try await connection.pipeline(batch.map(Self.subscription))
-                for (id, reply) in zip(batch, replies) where channels.contains(id) {
+                for (id, reply) in zip(batch, try await subscribed(batch)) where channels.contains(id) {
                     if let error = Self.refusal(id, reply) {
                         refused.append((id, error))
-                    } else {
+                    } else if !ended.contains(id) {
                         missing.remove(id)
                         regained.insert(id)
                     }
@@ -221,6 +250,7 @@ enum RedisPush: Equatable {
                 return false
             }
             guard channels.contains(id) else { return true }
+            ended.insert(id)
             missing.insert(id)
             owner?.lost([id])
             // Not within the callback from C.

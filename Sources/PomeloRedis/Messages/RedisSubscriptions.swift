@@ -12,6 +12,8 @@ import PomeloLoop
     /// The server has refused a channel, or has ended its subscription (without an error); true when it may be
     /// somewhere else now.
     func wasWrong(about channel: ChannelID, _ error: RedisError?) -> Bool
+    /// Channels have left their links for others.
+    func channelsHaveMoved()
     /// Ends all connections.
     func stop() async
 }
@@ -25,6 +27,7 @@ import PomeloLoop
     var links: [MessageLink] { [link] }
     func link(for channel: ChannelID) async throws(RedisError) -> MessageLink { link }
     func wasWrong(about channel: ChannelID, _ error: RedisError?) -> Bool { false }
+    func channelsHaveMoved() {}
     func stop() async { await link.stop() }
 }
 
@@ -50,6 +53,12 @@ import PomeloLoop
     private let readers = MessageReaders()
     private var entries: [ChannelID: Entry] = [:]
     private var inbox: [(channel: ChannelID, payload: [UInt8])] = []
+    /// Channels that are not where they were looked for, and are looked for again together.
+    private var strays: Set<ChannelID> = []
+    /// Nodes may send a channel to each other for as long as they disagree.
+    private var pauses = Backoff(first: .milliseconds(10), limit: .seconds(1), settled: .seconds(3))
+    private var lastRouted: UInt64?
+    private var routing: TimerID?
 
     init(_ carriers: any MessageCarriers, _ logger: Logger) {
         self.carriers = carriers
@@ -129,6 +138,8 @@ import PomeloLoop
                     if mayMove { elsewhere.append(id) } else { failure = error }
                 } else if entries[id] != nil {
                     entries[id]?.link = link
+                    // The server has ended it meanwhile, when there was no link to ask anew for.
+                    if link.lacks(id) { expelled(id, from: link) }
                 } else {
                     link.unsubscribe([id])
                 }
@@ -156,12 +167,32 @@ import PomeloLoop
                 logger.debug("a channel has no place", metadata: ["redis.reason": "\(error)"])
             }
         }
+        carriers.channelsHaveMoved()
+    }
+
+    /// Asks a moment later, of all that have come together, and later each time while it goes on.
+    private func routeSoon(_ link: MessageLink) {
+        guard routing == nil else { return }
+        let clock = link.connection.clock
+        if let lastRouted { pauses.ended(after: clock.elapsed(since: lastRouted)) }
+        routing = clock.schedule(after: link.connection.random.jittered(pauses.failed())) { [weak self] in
+            guard let self else { return }
+            routing = nil
+            lastRouted = clock.now
+            let ids = strays
+            strays = []
+            let others = Set(entries.keys.filter(\.isSharded)).subtracting(ids)
+            Loop.spawn {
+                await self.route(ids)
+                await self.followSlots(of: others)
+            }
+        }
     }
 
     /// The nodes of a cluster have changed: channels of shards follow their slots.
     func followSlots() {
-        let sharded = Set(entries.keys.filter(\.isSharded))
-        if !sharded.isEmpty { Loop.spawn { await self.followSlots(of: sharded) } }
+        guard let link = carriers.links.first, entries.keys.contains(where: \.isSharded) else { return }
+        routeSoon(link)
     }
 
     private func followSlots(of ids: Set<ChannelID>) async {
@@ -174,6 +205,7 @@ import PomeloLoop
                 logger.debug("a channel has no place", metadata: ["redis.reason": "\(error)"])
             }
         }
+        carriers.channelsHaveMoved()
     }
 
     private func move(_ id: ChannelID, from former: MessageLink, to link: MessageLink) {
@@ -206,7 +238,8 @@ import PomeloLoop
 
     func refused(_ channel: ChannelID, _ error: RedisError, on link: MessageLink) {
         if carriers.wasWrong(about: channel, error) {
-            Loop.spawn { await self.route([channel]) }
+            strays.insert(channel)
+            routeSoon(link)
         } else {
             logger.error(
                 "a channel cannot be subscribed again",
@@ -216,7 +249,8 @@ import PomeloLoop
 
     func expelled(_ channel: ChannelID, from link: MessageLink) {
         _ = carriers.wasWrong(about: channel, nil)
-        Loop.spawn { await self.route([channel]) }
+        strays.insert(channel)
+        routeSoon(link)
     }
 
     func received(_ channel: ChannelID, _ payload: [UInt8]) {
