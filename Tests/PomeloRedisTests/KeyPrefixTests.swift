@@ -32,6 +32,12 @@ import Testing
             "SORT k BY w:* LIMIT 0 5 GET # GET o:*->f DESC STORE d",
             "SORT p:k BY p:w:* LIMIT 0 5 GET # GET p:o:*->f DESC STORE p:d"
         ),
+        ("XREADGROUP GROUP STREAMS STREAMS STREAMS s >", "XREADGROUP GROUP STREAMS STREAMS STREAMS p:s >"),
+        ("SCAN 0 TYPE MATCH MATCH a*", "SCAN 0 TYPE MATCH MATCH p:a*"),
+        ("CLIENT TRACKING on PREFIX PREFIX PREFIX a", "CLIENT TRACKING on PREFIX p:PREFIX PREFIX p:a"),
+        ("CLIENT KILL USER PREFIX ID 7", "CLIENT KILL USER PREFIX ID 7"),
+        ("GEORADIUSBYMEMBER k STORE 3 m STORE d", "GEORADIUSBYMEMBER p:k STORE 3 m STORE p:d"),
+        ("SORT k GET STORE GET GET STORE d", "SORT p:k GET p:STORE GET p:GET STORE p:d"),
         ("SORT k BY nosort", "SORT p:k BY nosort"), ("GET {k}:1", "GET p:{k}:1"),
     ]
 
@@ -39,16 +45,31 @@ import Testing
         #expect(try Self.text(KeyPrefix("p:").applied(to: Self.command(plain))) == inside)
     }
 
-    @Test(arguments: ["RANDOMKEY", "DEBUG OBJECT k", "CLUSTER GETKEYSINSLOT 1 9", "JSON.SET k $ 1", "FT.SEARCH i q"])
+    @Test(arguments: [
+        "RANDOMKEY", "DEBUG OBJECT k", "CLUSTER GETKEYSINSLOT 1 9", "JSON.SET k $ 1", "FT.SEARCH i q", "FLUSHDB",
+        "flushall ASYNC", "SWAPDB 0 1", "SELECT 1", "DBSIZE", "MONITOR", "SYNC", "PSYNC ? -1", "REPLICAOF h 1",
+        "SLAVEOF NO ONE", "FAILOVER", "SHUTDOWN NOSAVE", "RESET", "SLOWLOG GET",
+    ])
     func aCommandWhoseKeysAreNotItsOwnIsRefused(_ command: String) {
         let error = #expect(throws: RedisError.self) { try KeyPrefix("p:").applied(to: Self.command(command)) }
-        #expect(error?.description.contains(command.prefix { $0 != " " }) == true && error?.maybeExecuted == false)
+        #expect(
+            error?.description.contains(command.prefix { $0 != " " }.uppercased()) == true
+                && error?.maybeExecuted == false)
     }
 
     @Test func aCommandOfAModuleSaysItsKeys() throws {
         let command = RedisCommand("JSON.MGET", arguments: ["a", 7, "$"], keyPositions: [0, 1])
         let inside = try KeyPrefix("p:").applied(to: command)
         #expect(Self.text(inside) == "JSON.MGET p:a p:7 $" && inside.keys == ["p:a", "p:7"])
+    }
+
+    /// That it says its own keys changes nothing of what it does.
+    @Test(arguments: ["FLUSHALL", "DBSIZE", "RANDOMKEY"]) func aCommandOfAllKeysIsRefusedWhateverItSays(_ name: String)
+    {
+        let command = RedisCommand(name, arguments: [], keyPositions: [])
+        #expect(throws: RedisError.refused("\(name) is about keys of others too, and there is a key prefix")) {
+            try KeyPrefix("p:").applied(to: command)
+        }
     }
 
     @Test func theSlotOfAKeyWithATagStays() {

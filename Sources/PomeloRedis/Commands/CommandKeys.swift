@@ -4,7 +4,8 @@ import PomeloBytes
 /// Which arguments of a command are keys, by its name.
 ///
 /// - Source: the answer of `COMMAND` of Redis 7.0 (first key, last key, step), and for commands that count their keys
-///   https://redis.io/docs/latest/develop/reference/key-specs/.
+///   https://redis.io/docs/latest/develop/reference/key-specs/; for those that have them among options `xreadGetKeys`,
+///   `sortGetKeys`, `georadiusGetKeys` and `migrateGetKeys` of `src/db.c`.
 enum CommandKeys {
     /// Positions count from 0 behind the command's name; a last one below 0 counts from behind the end.
     private enum Rule {
@@ -12,11 +13,11 @@ enum CommandKeys {
         case range(first: Int, last: Int, step: Int = 1)
         /// A number at `at` says how many follow it; `fixed` are keys too.
         case counted(at: Int, fixed: Int? = nil)
-        /// The first half of what follows the word.
-        case behind(String)
-        /// The first, and what follows one of the words.
-        case stored(words: [String])
-        /// The third, or what follows the word when that is empty.
+        /// The first half of what follows the option STREAMS.
+        case streams
+        /// The first, and the value of the last of some options, which begin at `from`.
+        case stored(from: Int, options: [String: Int], targets: Set<String>)
+        /// The third, or what follows the option KEYS when that is empty.
         case migrate
     }
 
@@ -33,21 +34,38 @@ enum CommandKeys {
             guard at < arguments.count, let many = number(arguments[at]), many >= 0 else { return fixed.map { [$0] } }
             let end = min(arguments.count, at + 1 + min(many, arguments.count))
             return (fixed.map { [$0] } ?? []) + Array((at + 1)..<max(at + 1, end))
-        case .behind(let word):
-            guard let at = index(of: word, in: arguments, from: 0) else { return [] }
-            let many = (arguments.count - at - 1) / 2
-            return Array((at + 1)..<(at + 1 + many))
-        case .stored(let words):
+        case .streams:
+            let options = options(arguments, from: 0, ["BLOCK": 1, "COUNT": 1, "GROUP": 2], until: "STREAMS")
+            guard let last = options.last, last.word == "STREAMS" else { return [] }
+            let many = (arguments.count - last.at - 1) / 2
+            return Array((last.at + 1)..<(last.at + 1 + many))
+        case .stored(let from, let values, let targets):
             if arguments.isEmpty { return [] }
-            return [0]
-                + words.compactMap { index(of: $0, in: arguments, from: 1) }.map { $0 + 1 }
-                .filter { $0 < arguments.count }
+            let target = options(arguments, from: from, values).last { targets.contains($0.word) }
+            return [0] + (target.map { [$0.at + 1] } ?? []).filter { $0 < arguments.count }
         case .migrate:
             guard arguments.count > 2 else { return [] }
             if !arguments[2].utf8.isEmpty { return [2] }
-            guard let at = index(of: "KEYS", in: arguments, from: 3) else { return [] }
-            return Array((at + 1)..<arguments.count)
+            let options = options(arguments, from: 5, ["AUTH": 1, "AUTH2": 2], until: "KEYS")
+            guard let last = options.last, last.word == "KEYS" else { return [] }
+            return Array((last.at + 1)..<arguments.count)
         }
+    }
+
+    /// The options of a command, each with as many values behind it as are told, none of any other: a value may be
+    /// spelled like an option.
+    static func options(
+        _ arguments: [RedisArgument], from start: Int, _ values: [String: Int], until end: String? = nil
+    ) -> [(word: String, at: Int)] {
+        var found: [(word: String, at: Int)] = []
+        var at = start
+        while at < arguments.count {
+            let word = String(decoding: arguments[at].utf8, as: UTF8.self).uppercased()
+            found.append((word, at))
+            if word == end { break }
+            at += 1 + (values[word] ?? 0)
+        }
+        return found
     }
 
     private static func number(_ argument: RedisArgument) -> Int? {
@@ -55,11 +73,8 @@ enum CommandKeys {
         return Int(String(decoding: argument.utf8, as: UTF8.self))
     }
 
-    private static func index(of word: String, in arguments: [RedisArgument], from start: Int) -> Int? {
-        arguments.indices.dropFirst(start).first { at in
-            String(decoding: arguments[at].utf8, as: UTF8.self).uppercased() == word
-        }
-    }
+    /// How many values the options of SORT have.
+    static let sortOptions = ["BY": 1, "GET": 1, "LIMIT": 2, "STORE": 1]
 
     private static let rules: [Text: Rule] = {
         var rules: [Text: Rule] = [:]
@@ -104,9 +119,11 @@ enum CommandKeys {
         add("EVAL EVALSHA EVALSHA_RO EVAL_RO FCALL FCALL_RO BLMPOP BZMPOP", .counted(at: 1))
         add("LMPOP SINTERCARD ZDIFF ZINTER ZINTERCARD ZMPOP ZUNION", .counted(at: 0))
         add("ZDIFFSTORE ZINTERSTORE ZUNIONSTORE", .counted(at: 1, fixed: 0))
-        add("XREAD XREADGROUP", .behind("STREAMS"))
-        add("SORT", .stored(words: ["STORE"]))
-        add("GEORADIUS GEORADIUSBYMEMBER", .stored(words: ["STORE", "STOREDIST"]))
+        add("XREAD XREADGROUP", .streams)
+        add("SORT", .stored(from: 1, options: sortOptions, targets: ["STORE"]))
+        let radius = (options: ["COUNT": 1, "STORE": 1, "STOREDIST": 1], targets: Set(["STORE", "STOREDIST"]))
+        add("GEORADIUS", .stored(from: 5, options: radius.options, targets: radius.targets))
+        add("GEORADIUSBYMEMBER", .stored(from: 4, options: radius.options, targets: radius.targets))
         add("MIGRATE", .migrate)
         return rules
     }()

@@ -22,11 +22,14 @@ struct KeyPrefix: Sendable, Hashable {
     func applied(to command: RedisCommand) throws(RedisError) -> RedisCommand {
         let name = command.name.uppercased()
         var arguments = command.arguments
-        if name == "SCAN", Self.index(of: "MATCH", in: arguments) == nil { arguments += [.text("MATCH"), .text("*")] }
+        if Self.ofAll.contains(name) {
+            throw .refused("\(name) is about keys of others too, and there is a key prefix")
+        }
+        if name == "SCAN", Self.patterns(arguments).isEmpty { arguments += [.text("MATCH"), .text("*")] }
         if name == "PUBSUB", arguments.count == 1, Self.word(arguments[0]).hasSuffix("CHANNELS") {
             arguments.append(.text("*"))
         }
-        guard let positions = try positions(name, arguments, command.keyPositions) else {
+        guard let positions = positions(name, arguments, command.keyPositions) else {
             throw .refused("which arguments of \(name) are keys is not known, and there is a key prefix")
         }
         for position in positions where arguments.indices.contains(position) {
@@ -43,13 +46,15 @@ struct KeyPrefix: Sendable, Hashable {
         }
     }
 
-    private func positions(
-        _ name: String, _ arguments: [RedisArgument], _ said: [Int]?
-    ) throws(RedisError) -> [Int]? {
+    /// Commands that reach all keys of a database or a server, other databases or their keys, or tell of them.
+    private static let ofAll: Set = [
+        "CLUSTER", "DBSIZE", "DEBUG", "FAILOVER", "FLUSHALL", "FLUSHDB", "MONITOR", "PSYNC", "RANDOMKEY", "REPLICAOF",
+        "RESET", "SELECT", "SHUTDOWN", "SLAVEOF", "SLOWLOG", "SWAPDB", "SYNC",
+    ]
+
+    private func positions(_ name: String, _ arguments: [RedisArgument], _ said: [Int]?) -> [Int]? {
         if let said { return said }
         switch name {
-        case "RANDOMKEY", "DEBUG", "CLUSTER":
-            throw .refused("\(name) is about keys of others too, and there is a key prefix")
         case "KEYS", "PUBLISH":
             return [0]
         case "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE":
@@ -57,12 +62,13 @@ struct KeyPrefix: Sendable, Hashable {
         case "PUBSUB":
             return Array(arguments.indices.dropFirst())
         case "SCAN":
-            return Self.index(of: "MATCH", in: arguments).map { [$0 + 1] } ?? []
+            return Self.patterns(arguments)
         case "SORT", "SORT_RO":
             return Self.sorted(arguments)
         case "CLIENT":
-            // Of CLIENT TRACKING.
-            return arguments.indices.dropFirst().filter { Self.word(arguments[$0 - 1]) == "PREFIX" }
+            guard let verb = arguments.first, Self.word(verb) == "TRACKING" else { return [] }
+            return CommandKeys.options(arguments, from: 2, ["PREFIX": 1, "REDIRECT": 1])
+                .filter { $0.word == "PREFIX" }.map { $0.at + 1 }
         default:
             return CommandKeys.positions(name, arguments)
         }
@@ -70,31 +76,22 @@ struct KeyPrefix: Sendable, Hashable {
 
     /// The key, the target, and the patterns of other keys: a BY without a `*` and `GET #` name none.
     private static func sorted(_ arguments: [RedisArgument]) -> [Int] {
-        var positions = [0]
-        var at = 1
-        while at < arguments.count {
-            let next = at + 1 < arguments.count ? arguments[at + 1].utf8 : []
-            switch word(arguments[at]) {
-            case "BY":
-                if next.contains(UInt8(ascii: "*")) { positions.append(at + 1) }
-                at += 2
-            case "GET":
-                if next != [UInt8(ascii: "#")] { positions.append(at + 1) }
-                at += 2
-            case "STORE":
-                positions.append(at + 1)
-                at += 2
-            case "LIMIT":
-                at += 3
-            default:
-                at += 1
+        [0]
+            + CommandKeys.options(arguments, from: 1, CommandKeys.sortOptions).compactMap { word, at in
+                guard at + 1 < arguments.count else { return nil }
+                let value = arguments[at + 1].utf8
+                return switch word {
+                case "BY": value.contains(UInt8(ascii: "*")) ? at + 1 : nil
+                case "GET": value != [UInt8(ascii: "#")] ? at + 1 : nil
+                case "STORE": at + 1
+                default: nil
+                }
             }
-        }
-        return positions
     }
 
-    private static func index(of word: String, in arguments: [RedisArgument]) -> Int? {
-        arguments.indices.dropFirst().first { Self.word(arguments[$0]) == word }
+    /// What follows each MATCH of a SCAN: all its options have a value.
+    private static func patterns(_ arguments: [RedisArgument]) -> [Int] {
+        stride(from: 1, to: arguments.count, by: 2).filter { word(arguments[$0]) == "MATCH" }.map { $0 + 1 }
     }
 
     private static func word(_ argument: RedisArgument) -> String {
