@@ -89,15 +89,20 @@ public import PomeloUV
     }
 
     private func part(of route: any RedisRoute) -> any RedisPort {
-        configuration.keyPrefix.isEmpty ? route : PrefixedRedis(route, prefix: configuration.keyPrefix)
+        configuration.keyPrefix.isEmpty ? route : PrefixedRedis(route, prefix: KeyPrefix(configuration.keyPrefix))
     }
 
     /// Connects both connections, and waits for them: at most the connect timeout where nobody answers, at most
     /// `patience` for a server that is there but is slow, or loads its data; without one, `startTimeoutSeconds`.
     ///
-    /// - Throws: the reason, naming host and port; a refused password, user or database names its key, and a server
-    ///   that is too old its version; `.closed` when the task is cancelled. The client is stopped then.
+    /// - Throws: the reason, naming host and port; a refused password, user or database names its key, and so does a
+    ///   value of the configuration that cannot be, and a server that is too old its version; `.closed` when the task is
+    ///   cancelled. The client is stopped then.
     public func start(within patience: Duration? = nil) async throws(RedisError) {
+        if let objection = configuration.objection {
+            await stop()
+            throw objection
+        }
         let clock = SystemClock.shared
         let deadline = clock.deadline(after: patience ?? configuration.startTimeout)
         controlRoute.startInBackground()

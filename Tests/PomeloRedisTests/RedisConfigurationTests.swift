@@ -2,6 +2,7 @@
 import Foundation
 import PomeloLoop
 import PomeloRedis
+import TestHelpers
 import Testing
 
 @Suite struct RedisConfigurationTests {
@@ -248,5 +249,88 @@ import Testing
         var configuration = RedisConfiguration(host: "h", port: 1)
         configuration.password = "secret"
         #expect("\(configuration)" == "h:1/0")
+    }
+
+    // MARK: values of a program
+
+    /// A time that no file may name, and a number; each is tried for every key of its kind.
+    static let times: [Double] = [.nan, .infinity, -.infinity, -1, 0, 1e300, .greatestFiniteMagnitude, 3601]
+    static let numbers: [Int] = [.min, -1, 0]
+
+    private static func set(_ value: Double, _ key: String) -> RedisConfiguration {
+        var configuration = RedisConfiguration(host: "127.0.0.1", port: 1)
+        switch key {
+        case "commandTimeoutSeconds": configuration.commandTimeoutSeconds = value
+        case "connectTimeoutSeconds": configuration.connectTimeoutSeconds = value
+        default: configuration.startTimeoutSeconds = value
+        }
+        return configuration
+    }
+
+    private static func set(_ value: Int, _ key: String) -> RedisConfiguration {
+        var configuration = RedisConfiguration(host: "127.0.0.1", port: 1)
+        switch key {
+        case "maxPendingCommands": configuration.maxPendingCommands = value
+        case "maxPendingBytes": configuration.maxPendingBytes = value
+        default: configuration.maxReplyBytes = value
+        }
+        return configuration
+    }
+
+    /// Neither a trap nor a guess: what a file would be refused for is an error of the start.
+    @Loop private func expectRefusal(of configuration: RedisConfiguration, _ key: String) async {
+        let client = RedisClient(configuration, logger: quiet)
+        #expect(!client.control.isUp)
+        let error = await failure { () throws(RedisError) in try await client.start() }
+        #expect("\(error.map { "\($0)" } ?? "")".contains("\"\(key)\" must be"), "\(String(describing: error))")
+        let connection = RedisConnection(configuration, logger: quiet)
+        #expect(await failure { () throws(RedisError) in try await connection.start() } == error)
+    }
+
+    @Test(arguments: times, ["commandTimeoutSeconds", "connectTimeoutSeconds", "startTimeoutSeconds"])
+    @Loop func aTimeThatCannotBeEndsTheStart(_ value: Double, _ key: String) async {
+        await expectRefusal(of: Self.set(value, key), key)
+        for topology in [
+            RedisTopology.cluster(seeds: [SocketAddress(host: "127.0.0.1", port: 1)]),
+            .sentinel(RedisSentinelAddress([SocketAddress(host: "127.0.0.1", port: 1)], primary: "m")),
+        ] {
+            var configuration = Self.set(value, key)
+            configuration.topology = topology
+            await expectRefusal(of: configuration, key)
+        }
+    }
+
+    @Test(arguments: numbers, ["maxPendingCommands", "maxPendingBytes", "maxReplyBytes"])
+    @Loop func aNumberThatCannotBeEndsTheStart(_ value: Int, _ key: String) async {
+        await expectRefusal(of: Self.set(value, key), key)
+    }
+
+    @Test @Loop func aTextOrAPlaceThatCannotBeEndsTheStart() async {
+        func changed(_ change: (inout RedisConfiguration) -> Void) -> RedisConfiguration {
+            var configuration = RedisConfiguration(host: "127.0.0.1", port: 1)
+            change(&configuration)
+            return configuration
+        }
+        await expectRefusal(of: changed { $0.db = -1 }, "db")
+        await expectRefusal(of: changed { $0.keyPrefix = "a{b}" }, "keyPrefix")
+        await expectRefusal(of: changed { $0.clientName = "a b" }, "clientName")
+        for port in [Int.min, -1, 65_536, .max] { await expectRefusal(of: changed { $0.port = port }, "port") }
+        await expectRefusal(of: changed { $0.topology = .cluster(seeds: []) }, "cluster")
+        await expectRefusal(
+            of: changed { $0.topology = .sentinel(RedisSentinelAddress([], primary: "m")) }, "sentinels")
+    }
+
+    @Test @Loop func theLargestValuesAreNoTrap() async {
+        var configuration = RedisConfiguration(host: "127.0.0.1", port: 1)
+        configuration.commandTimeoutSeconds = 3600
+        configuration.connectTimeoutSeconds = 0.001
+        configuration.startTimeoutSeconds = 3600
+        configuration.maxPendingCommands = .max
+        configuration.maxPendingBytes = .max
+        configuration.maxReplyBytes = .max
+        let client = RedisClient(configuration, logger: quiet)
+        let error = await failure { () throws(RedisError) in try await client.start(within: .seconds(Int64.max)) }
+        #expect(error != nil)
+        _ = await failure { () throws(RedisError) in try await client.send(RedisCommand("PING")) }
     }
 }

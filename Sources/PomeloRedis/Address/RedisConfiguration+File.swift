@@ -84,21 +84,25 @@ extension RedisConfiguration: Decodable {
     }
 
     private mutating func readServer(_ read: Reader) throws {
-        db = try read("db", "a number from 0") { $0 >= 0 } ?? db
+        db = try read("db", Self.dbForm) { $0 >= 0 } ?? db
         username = try read.text(["username"])
         password = try read.text(Self.passwordKeys)
     }
 
     private mutating func readBounds(_ read: Reader) throws {
         func seconds(_ key: String) throws -> Double? {
-            try read(key, "a number of seconds above 0, at most 3600") { $0 > 0 && $0 <= 3600 }
+            try read(key, Self.secondsForm, Self.isSeconds)
         }
         commandTimeoutSeconds = try seconds("commandTimeoutSeconds") ?? commandTimeoutSeconds
         connectTimeoutSeconds = try seconds("connectTimeoutSeconds") ?? connectTimeoutSeconds
         startTimeoutSeconds = try seconds("startTimeoutSeconds") ?? startTimeoutSeconds
-        maxPendingCommands = try read("maxPendingCommands", "a number from 16") { $0 >= 16 } ?? maxPendingCommands
-        maxPendingBytes = try read("maxPendingBytes", "a number from 65536") { $0 >= 65_536 } ?? maxPendingBytes
-        maxReplyBytes = try read("maxReplyBytes", "a number from 65536") { $0 >= 65_536 } ?? maxReplyBytes
+        func number(_ key: String, from least: Int) throws -> Int? {
+            try read(key, "a number from \(least)") { $0 >= least }
+        }
+        maxPendingCommands =
+            try number("maxPendingCommands", from: Self.leastPending.commands) ?? maxPendingCommands
+        maxPendingBytes = try number("maxPendingBytes", from: Self.leastPending.bytes) ?? maxPendingBytes
+        maxReplyBytes = try number("maxReplyBytes", from: Self.leastReplyBytes) ?? maxReplyBytes
     }
 
     // MARK: the place
@@ -128,7 +132,7 @@ extension RedisConfiguration: Decodable {
             {
                 place.host = SocketAddress.host(text) ?? text
             }
-            place.port = try read("port", "a number from 1 to 65535") { (1...65_535).contains($0) } ?? place.port
+            place.port = try read("port", Self.portForm, Self.isPort) ?? place.port
             topology = .standalone(place)
         }
         if case .cluster = topology, db != 0 {

@@ -15,7 +15,7 @@ public struct RedisConfiguration: Sendable, Hashable {
     public var clientName: String?
     /// What stands before every key and every channel in Redis and nowhere else; without braces and wildcards.
     public var keyPrefix = ""
-    /// How long any command may take.
+    /// How long any command may take; as all times, above 0 and at most 3600: another one is an error of the start.
     public var commandTimeoutSeconds = 1.5
     /// How long one connection attempt lasts, and `start` waits where nobody answers.
     public var connectTimeoutSeconds = 2.0
@@ -63,9 +63,9 @@ public struct RedisConfiguration: Sendable, Hashable {
 
     /// The source, as it stands behind the place in messages.
     var sourceNote: String { source.map { " (\($0))" } ?? "" }
-    var commandTimeout: Duration { .seconds(commandTimeoutSeconds) }
-    var connectTimeout: Duration { .seconds(connectTimeoutSeconds) }
-    var startTimeout: Duration { .seconds(startTimeoutSeconds) }
+    var commandTimeout: Duration { Self.duration(commandTimeoutSeconds) }
+    var connectTimeout: Duration { Self.duration(connectTimeoutSeconds) }
+    var startTimeout: Duration { Self.duration(startTimeoutSeconds) }
 
     /// The address counts, and what it does not say stays.
     mutating func apply(_ url: RedisURL) {

@@ -12,11 +12,16 @@ public import PomeloLoop
     private let prefix: KeyPrefix
 
     /// The part of `port`, and of `messages` when it also delivers some; a text without blanks, braces and wildcards.
-    public init(_ port: any RedisPort, messages: (any RedisMessages)? = nil, prefix: String) {
+    public convenience init(_ port: any RedisPort, messages: (any RedisMessages)? = nil, prefix: String) {
         precondition(RedisConfiguration.isKeyPrefix(prefix), "a key prefix must be \(RedisConfiguration.keyPrefixForm)")
+        self.init(port, messages: messages, prefix: KeyPrefix(prefix))
+    }
+
+    /// With a prefix whose form was looked at, or whose port is never started.
+    init(_ port: any RedisPort, messages: (any RedisMessages)? = nil, prefix: KeyPrefix) {
         self.port = port
         self.messages = messages
-        self.prefix = KeyPrefix(prefix)
+        self.prefix = prefix
     }
 
     /// Whether the port accepts commands now.
@@ -26,7 +31,7 @@ public import PomeloLoop
     /// Whether the port's keys are divided into slots.
     public var isCluster: Bool { port.isCluster }
     /// The port's nodes, each with this prefix.
-    public var nodes: [any RedisPort] { port.nodes.map { PrefixedRedis($0, prefix: prefix.text) } }
+    public var nodes: [any RedisPort] { port.nodes.map { PrefixedRedis($0, prefix: prefix) } }
 
     /// Sends commands together.
     ///
