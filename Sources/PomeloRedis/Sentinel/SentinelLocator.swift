@@ -13,6 +13,8 @@ import PomeloUV
     /// A sentinel that says nothing costs no more than this.
     private static let longestShare = Duration.milliseconds(500)
     private static let maxSentinels = 32
+    /// Connections are sent from place to place no more often, whoever names others.
+    private static let betweenMoves = Duration.milliseconds(500)
 
     let description: String
     let role = RedisRole.primary
@@ -32,6 +34,8 @@ import PomeloUV
     private let clock: any LoopClock
     private let logger: Logger
     private var namedBy: SocketAddress?
+    private var lastMove: UInt64?
+    private var moveTimer: TimerID?
     private var refusing: Set<SocketAddress> = []
     private var question: SentinelQuestion?
     private var isAsking = false
@@ -86,12 +90,13 @@ import PomeloUV
         }
     }
 
-    /// A sentinel has told of a move.
+    /// A sentinel has told of a move; of many in a row connections are told the first and the last.
     func moved(to place: SocketAddress, said sentinel: SocketAddress?) { name(place, by: sentinel) }
 
     /// Ends all questions.
     func stop() {
         isStopped = true
+        if let moveTimer { clock.cancel(moveTimer) }
         question?.cancel()
     }
 
@@ -169,7 +174,21 @@ import PomeloUV
         guard primary != place else { return }
         let isMove = primary != nil
         primary = place
-        guard isMove else { return }
+        if isMove, moveTimer == nil { tellMove() }
+    }
+
+    /// At once, but for the next ones that come too soon; of these the last counts.
+    private func tellMove() {
+        guard let place = primary, !isStopped else { return }
+        let earliest = lastMove.map { clock.deadline(after: Self.betweenMoves, from: $0) } ?? 0
+        guard earliest <= clock.now else {
+            moveTimer = clock.schedule(at: earliest) { [weak self] in
+                self?.moveTimer = nil
+                self?.tellMove()
+            }
+            return
+        }
+        lastMove = clock.now
         logger.notice(
             "the redis primary has moved",
             metadata: ["redis.primary": "\(address.primary)", "redis.place": "\(place)"])
