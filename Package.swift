@@ -147,7 +147,9 @@ let package = Package(
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloCoreTests", bench),
-        tests("PomeloRedisTests", bench + ["CHiredis", "CPomelo"]),
+        tests(
+            "PomeloRedisTests",
+            bench + ["CHiredis", "CPomelo", metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),

@@ -63,13 +63,43 @@ import Testing
 
     /// Redis before 7 wraps what a script ran into; the connection is as lost as by the plain error.
     @Test(arguments: lost) @Loop func aServerThatCannotServeIsLeftInWhateverFormItSaysSo(_ text: String) async throws {
-        try await withServer { server, connection in
-            server.answer = "-\(text)\r\n"
-            let replies = try await connection.pipeline([RedisCommand("EVALSHA", "1a", 0)])
-            #expect(replies == [.error(text)])
-            server.answer = "+OK\r\n"
-            await until("it is connected anew") { connection.isUp && server.accepted == 2 }
+        let server = try await CommandServer.start()
+        let connection = RedisConnection(
+            RedisConfiguration(host: "127.0.0.1", port: server.port), name: "test", logger: quiet)
+        try await connection.start()
+        server.answer = { words, _ in
+            switch words[0] {
+            case "EVALSHA": "-\(text)\r\n"
+            case "PING" where text.contains("LOADING"): "-LOADING Redis is loading the dataset in memory\r\n"
+            case "ROLE": "*3\r\n" + CommandServer.bulk("slave") + ":0\r\n*0\r\n"
+            default: nil
+            }
         }
+        let replies = try await connection.pipeline([RedisCommand("EVALSHA", "1a", 0)])
+        #expect(replies == [.error(text)])
+        await until("it is left") { !connection.isUp && server.openPeers == 0 || server.peers.count > 1 }
+        server.answer = { _, _ in nil }
+        await until("it is connected anew") { connection.isUp && server.peers.count > 1 }
+        await connection.stop()
+        server.close()
+    }
+
+    /// A script may say what it likes; the server is asked whether it is so.
+    @Test(arguments: ["READONLY no", "READONLY You can't write against a read only replica.", "LOADING x"])
+    @Loop func theWordOfAScriptAloneIsNoReasonToLeave(_ text: String) async throws {
+        let server = try await CommandServer.start()
+        server.answer = { words, _ in words[0] == "EVAL" ? "-\(text)\r\n" : nil }
+        let connection = RedisConnection(
+            RedisConfiguration(host: "127.0.0.1", port: server.port), name: "test", logger: quiet)
+        try await connection.start()
+        for _ in 0..<3 {
+            let reply = try await connection.pipeline([RedisCommand("EVAL", "s", 0)])
+            #expect(reply == [.error(text)])
+            try await connection.send(RedisCommand("PING"))
+        }
+        #expect(server.peers.count == 1 && connection.isUp)
+        await connection.stop()
+        server.close()
     }
 
     @Test(arguments: ["WRONGTYPE no", "ERR Error running script: @user_script: 1: -WRONGTYPE no", "ERR -READONLY x"])

@@ -75,6 +75,31 @@ extension WithRedis {
             }
         }
 
+        /// All are called in one turn, before there is anything that could be waited for.
+        @Test @Loop func callsOfOneTurnThatWaitForRoomEndWhenTheyAreCancelled() async throws {
+            try await withRedis(configure: {
+                $0.maxPendingCommands = 16
+                $0.commandTimeoutSeconds = 600
+            }) { server, redis in
+                let tally = Tally()
+                server.pause()
+                let tasks = (0..<30).map { _ in
+                    Task { @Loop in
+                        tally.note(
+                            await failure { () throws(RedisError) in _ = try await redis.send(RedisCommand("PING")) })
+                    }
+                }
+                for _ in 0..<20 { await Loop.yield() }
+                #expect(tally.ended == 0)
+                for task in tasks { task.cancel() }
+                await until("those in the line have ended") { tally.ended == 14 }
+                #expect(tally.outcomes.allSatisfy { $0 == .overloaded(limit: 16) })
+                server.resume()
+                await until("the others have their answer") { tally.ended == 30 }
+                #expect(tally.outcomes.count { $0 == nil } == 16)
+            }
+        }
+
         /// A command that a script may not call: Redis tells its line only.
         @Test @Loop func theErrorOfAScriptTellsTheLine() async throws {
             try await withRedis { _, redis in

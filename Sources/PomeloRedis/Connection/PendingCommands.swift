@@ -36,17 +36,24 @@ struct CommandLoad {
 @Loop final class PendingBatch {
     typealias Outcome = Result<[RedisReply], RedisError>
 
+    /// What the caller is told first.
+    enum Word {
+        case ended(Outcome)
+        /// There is no room for it yet.
+        case waits(WaitingBatch)
+    }
+
     let load: CommandLoad
     let deadline: UInt64
     /// How many replies the connection had seen when this was sent.
     fileprivate let repliesBefore: Int
     private var replies: [RedisReply] = []
     fileprivate private(set) var missing: Int
-    private var waiter: CheckedContinuation<Outcome, Never>?
+    private var waiter: CheckedContinuation<Word, Never>?
     /// Whether it has no outcome yet.
     fileprivate var isWaiting: Bool { waiter != nil }
 
-    init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Outcome, Never>) {
+    init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Word, Never>) {
         self.load = load
         self.deadline = deadline
         self.repliesBefore = repliesBefore
@@ -75,7 +82,7 @@ struct CommandLoad {
 
     /// The first outcome counts; later ones find nobody.
     func complete(_ outcome: Outcome) {
-        waiter?.resume(returning: outcome)
+        waiter?.resume(returning: .ended(outcome))
         waiter = nil
         replies = []
     }

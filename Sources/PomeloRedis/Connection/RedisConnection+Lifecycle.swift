@@ -21,8 +21,8 @@ extension RedisConnection {
     /// for a server that is there but is slow, or loads its data; without one, `startTimeoutSeconds`.
     ///
     /// - Throws: the reason of the last failure, naming host and port; a refused password, user or database at once,
-    ///   naming its key, and so a server that is too old; `.closed` when the task is cancelled. The connection is
-    ///   stopped then.
+    ///   naming its key, and so a server that is too old, and a value of the configuration that cannot be; `.closed`
+    ///   when the task is cancelled. The connection is stopped then.
     public func start(within patience: Duration? = nil) async throws(RedisError) {
         let patience = patience ?? configuration.startTimeout
         do throws(RedisError) {
@@ -35,6 +35,7 @@ extension RedisConnection {
 
     /// The same, but after a failure it goes on trying.
     func startAndWait(within limit: Duration, patience: Duration = .zero) async throws(RedisError) {
+        if let objection { throw objection }
         startInBackground()
         let starter = RedisStarter(deadline: clock.deadline(after: max(limit, patience)))
         let failure = await withTaskCancellationHandler {
@@ -66,7 +67,7 @@ extension RedisConnection {
 
     /// Connects without waiting.
     func startInBackground() {
-        guard phase == .idle else { return }
+        guard phase == .idle, objection == nil else { return }
         phase = .running
         life = Loop.spawn { await self.live() }
     }
@@ -141,6 +142,27 @@ extension RedisConnection {
         dial?.cancel()
         resting?.cancel()
         reset("the primary has moved to \(place)")
+    }
+
+    /// A server that has become a replica, or has lost its data, is left: only a new connection can reach its successor.
+    ///
+    /// A script may have said so of itself, so the server is asked.
+    func doubt(_ error: String) {
+        guard !isInDoubt else { return }
+        isInDoubt = true
+        let questioned = socket
+        Loop.spawn {
+            let commands = [RedisCommand("PING"), RedisCommand("ROLE")]
+            var isFine = false
+            do throws(RedisError) {
+                let replies = try await self.exchange(commands, CommandLoad(commands[...]), as: .part)
+                isFine = !replies.contains(where: \.isError) && replies[1].array?.first?.string != "slave"
+            } catch {
+                self.logger.debug("the role of redis is not known", metadata: ["redis.reason": "\(error)"])
+            }
+            self.isInDoubt = false
+            if !isFine, self.socket === questioned { self.reset(error) }
+        }
     }
 
     private func becameReady(reconnected: Bool) {

@@ -2,11 +2,11 @@
 //
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, CommandEncoding, RedisReply,
-// RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Lifecycle,
-// RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine, ReplyReader; Sentinel/SentinelLocator,
+// RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Calls,
+// +Lifecycle, RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine, ReplyReader; Sentinel/SentinelLocator,
 // SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink, RedisMessageSequence; Health/RedisHealth,
-// HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes. RedisSocket
-// and ReplyReader are the rim to C.
+// HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes, SlotSurvey. RedisSocket and ReplyReader are
+// the rim to C.
 public import Logging
 import PomeloBytes
 public import PomeloLoop
@@ -25,18 +25,21 @@ public import PomeloUV
     /// The run id of the server connected to last; empty when it does not tell.
     public internal(set) var runID = ""
 
+    /// Why nothing can be started with the configuration.
+    let objection: RedisError?
     let locator: any RedisLocator
     let resolver: Resolver
     let random: RandomSource
     let clock: any LoopClock
     var logger: Logger
     private let meter: RedisMeter
-    private let observers = RedisObservers()
+    let observers = RedisObservers()
     private var pending = PendingCommands()
     private var sweep: TimerID?
     private var line = WaitingLine()
-    private var ticket = 0
     private var scripts = KnownScripts()
+    /// It is asked whether it can still serve.
+    var isInDoubt = false
     /// The command timeout, without a `Duration` to divide for each command.
     private let commandNanoseconds: UInt64
 
@@ -78,6 +81,7 @@ public import PomeloUV
         random: RandomSource, logger: Logger, clock: any LoopClock
     ) {
         self.configuration = configuration
+        objection = configuration.objection
         commandNanoseconds = min(configuration.commandTimeout.clampedNanoseconds, .max / 2)
         self.locator = locator
         self.clock = clock
@@ -132,28 +136,6 @@ public import PomeloUV
         try await execute(steps, asking: false)
     }
 
-    /// Sends the commands between MULTI and EXEC.
-    ///
-    /// - Throws: `.reply` when the server refused a command before executing any.
-    public func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        if commands.isEmpty { return [] }
-        let reply = try await execute([.transaction(commands)]).first?.get()
-        guard let results = reply?.array else { throw .protocolError("EXEC without results") }
-        return results
-    }
-
-    /// Calls a script by its digest, or by its text when the server does not know it yet.
-    ///
-    /// - Complexity: one round trip; one more when the server has forgotten it.
-    /// - Throws: `RedisError`; an error of the script as `.reply`.
-    public func run(
-        _ script: RedisScript, keys: [String], args: [RedisArgument]
-    ) async throws(RedisError) -> RedisReply {
-        let replies = try await execute([.script(script, keys: keys, args: args)])
-        guard let reply = replies.first else { throw .protocolError("no reply") }
-        return try reply.get()
-    }
-
     /// Sends the steps together; with `asking`, to a node that a slot is on its way to.
     func execute(_ steps: [RedisStep], asking: Bool) async throws(RedisError) -> [RedisReply] {
         if steps.isEmpty { return [] }
@@ -204,20 +186,13 @@ public import PomeloUV
         _ commands: [RedisCommand], _ load: CommandLoad, as purpose: Purpose = .caller
     ) async throws(RedisError) -> [RedisReply] {
         if commands.isEmpty { return [] }
-        ticket &+= 1
-        let ticket = ticket
         // REENTRANCY: a task without executor preference may be suspended before the body of the continuation runs,
         // so all is decided in there.
         let begun = meter.begun(clock)
         let outcome: PendingBatch.Outcome
-        if line.isEmpty && hasRoom(for: load) {
-            outcome = await withCheckedContinuation { dispatch(commands, load, purpose, ticket, $0) }
-        } else {
-            outcome = await withTaskCancellationHandler {
-                await withCheckedContinuation { dispatch(commands, load, purpose, ticket, $0) }
-            } onCancel: {
-                Loop.spawn { self.line.fail(ticket, self.overload(load)) }
-            }
+        switch await withCheckedContinuation({ dispatch(commands, load, purpose, $0) }) {
+        case .ended(let ended): outcome = ended
+        case .waits(let batch): outcome = await ended(batch)
         }
         meter.answered(begun, pending: pending.count, clock)
         var replies = try outcome.get()
@@ -228,6 +203,23 @@ public import PomeloUV
             replies[index] = .error("\(what): \(replies[index].errorText ?? "")")
         }
         return replies
+    }
+
+    /// What becomes of commands in the line; who is cancelled leaves it.
+    private func ended(_ batch: WaitingBatch) async -> PendingBatch.Outcome {
+        let word = await withTaskCancellationHandler {
+            await withCheckedContinuation {
+                batch.attach($0)
+                admit()
+            }
+        } onCancel: {
+            Loop.spawn {
+                self.line.fail(batch, self.overload(batch.load))
+                self.admit()
+            }
+        }
+        guard case .ended(let outcome) = word else { return .failure(overload(batch.load)) }
+        return outcome
     }
 
     private var bounds: CommandLoad {
@@ -253,27 +245,29 @@ public import PomeloUV
     }
 
     private func dispatch(
-        _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose, _ ticket: Int,
-        _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
+        _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose,
+        _ waiter: CheckedContinuation<PendingBatch.Word, Never>
     ) {
-        if let refusal = refusal(purpose) { return waiter.resume(returning: .failure(refusal)) }
+        if let refusal = refusal(purpose) { return waiter.resume(returning: .ended(.failure(refusal))) }
         let deadline = clock.now + commandNanoseconds
         if purpose == .handshake || line.isEmpty && hasRoom(for: load) {
             return transmit(commands, load, deadline, waiter)
         }
         // As much may wait for room as for replies.
         guard purpose == .part || line.isEmpty || (line.load + load).fits(in: bounds) else {
-            return waiter.resume(returning: .failure(overload(load)))
+            return waiter.resume(returning: .ended(.failure(overload(load))))
         }
-        line.append(WaitingBatch(ticket, commands, load, deadline: deadline, waiter))
+        let batch = WaitingBatch(commands, load, deadline: deadline)
+        line.append(batch)
         if sweep == nil { armSweep(at: deadline) }
+        waiter.resume(returning: .waits(batch))
     }
 
     private func transmit(
         _ commands: [RedisCommand], _ load: CommandLoad, _ deadline: UInt64,
-        _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
+        _ waiter: CheckedContinuation<PendingBatch.Word, Never>
     ) {
-        guard let socket else { return waiter.resume(returning: .failure(away)) }
+        guard let socket else { return waiter.resume(returning: .ended(.failure(away))) }
         pending.append(
             PendingBatch(load, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
         socket.send(commands, size: load.bytes)
@@ -282,23 +276,17 @@ public import PomeloUV
 
     /// Sends those at the head of the line for which there is room by now.
     private func admit() {
-        while let next = line.first, hasRoom(for: next.load) {
-            let batch = line.removeFirst()
-            if let waiter = batch.waiter { transmit(batch.commands, batch.load, batch.deadline, waiter) }
+        while let batch = line.first, let waiter = batch.waiter, hasRoom(for: batch.load) {
+            _ = line.removeFirst()
+            transmit(batch.commands, batch.load, batch.deadline, waiter)
         }
     }
 
     // MARK: observers
 
-    /// Calls back at every later `up` and `down` of this connection.
-    @discardableResult
-    public func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { observers.add(handler) }
-
-    /// Forgets an observer; one already forgotten is ignored.
-    public func unobserve(_ observation: RedisObservation) { observers.remove(observation) }
-
     func becameUp(reconnected: Bool) {
         isUp = true
+        if reconnected { meter.reconnected() }
         scripts.forget()
         observers.tell(.up(runID: runID, reconnected: reconnected))
     }
@@ -391,8 +379,8 @@ extension RedisConnection: RedisSocketOwner {
     }
 
     private func draw(from received: PendingCommands.Received) {
-        // Only a new connection can reach its successor. A handshake judges for itself.
-        if isUp, let error = received.lostServer { reset(error) }
+        // A handshake judges for itself.
+        if isUp, let error = received.lostServer { doubt(error) }
         if let reply = received.unasked {
             let error = reply.errorText
             reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)

@@ -4,22 +4,28 @@ import PomeloLoop
 
 /// Commands that wait until there is room for them among those sent.
 @Loop final class WaitingBatch {
-    let ticket: Int
     let commands: [RedisCommand]
     let load: CommandLoad
     let deadline: UInt64
-    /// Nil when the caller has given up.
-    fileprivate(set) var waiter: CheckedContinuation<PendingBatch.Outcome, Never>?
+    /// The caller, who is told that he waits and then comes; nobody is sent before, nor overtaken.
+    private(set) var waiter: CheckedContinuation<PendingBatch.Word, Never>?
+    private var failure: RedisError?
 
-    init(
-        _ ticket: Int, _ commands: [RedisCommand], _ load: CommandLoad, deadline: UInt64,
-        _ waiter: CheckedContinuation<PendingBatch.Outcome, Never>
-    ) {
-        self.ticket = ticket
+    init(_ commands: [RedisCommand], _ load: CommandLoad, deadline: UInt64) {
         self.commands = commands
         self.load = load
         self.deadline = deadline
-        self.waiter = waiter
+    }
+
+    /// The caller is there.
+    func attach(_ waiter: CheckedContinuation<PendingBatch.Word, Never>) {
+        if let failure { waiter.resume(returning: .ended(.failure(failure))) } else { self.waiter = waiter }
+    }
+
+    fileprivate func fail(_ error: RedisError) {
+        failure = error
+        waiter?.resume(returning: .ended(.failure(error)))
+        waiter = nil
     }
 }
 
@@ -49,26 +55,21 @@ import PomeloLoop
 
     /// Fails those that have waited for too long.
     mutating func expire(now: UInt64, _ error: RedisError) {
-        while let first, first.deadline <= now { Self.fail(removeFirst(), error) }
+        while let first, first.deadline <= now { removeFirst().fail(error) }
     }
 
     /// Fails the one whose caller has been cancelled.
-    mutating func fail(_ ticket: Int, _ error: RedisError) {
-        guard let index = batches.firstIndex(where: { $0.ticket == ticket }) else { return }
-        let batch = batches.remove(at: index)
+    mutating func fail(_ batch: WaitingBatch, _ error: RedisError) {
+        guard let index = batches.firstIndex(where: { $0 === batch }) else { return }
+        batches.remove(at: index)
         load = load - batch.load
-        Self.fail(batch, error)
+        batch.fail(error)
     }
 
     /// Fails all: none of them was sent.
     mutating func failAll(_ error: RedisError) {
         let all = batches
         self = WaitingLine()
-        for batch in all { Self.fail(batch, error) }
-    }
-
-    private static func fail(_ batch: WaitingBatch, _ error: RedisError) {
-        batch.waiter?.resume(returning: .failure(error))
-        batch.waiter = nil
+        for batch in all { batch.fail(error) }
     }
 }
