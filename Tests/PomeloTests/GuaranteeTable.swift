@@ -142,10 +142,14 @@ let guaranteeTable = """
         RedisLimitTests.aServerThatLoadsItsDataIsWaitedFor
         RedisLimitTests.aStartThatIsCancelledEndsAtOnce
         StartTests.termDuringStartIsNoError
+        ClusterFaultTests.whereNoNodeListensTheStartEndsSoon
+        ClusterFaultTests.seedsThatAreDeadCostTheOthersLittle
+        RedisConfigurationTests.aTimeThatCannotBeEndsTheStart
     a batch of commands
         RedisBatchTests.transactionsAndScriptsKeepTheirPlaceInABatch
         RedisPipelineTests.aServerAnswersAsTheModel
         RedisLimitTests.roomIsWaitedForWithinTheDeadline
+        RedisLimitTests.callsOfOneTurnThatWaitForRoomEndWhenTheyAreCancelled
     a batch on a cluster
         RedisClusterPureTests.aBatchIsExecutedOnceAndInOrder
         RedisClusterTests.tenThousandCommandsComeBackInOrderWhileSlotsMove
@@ -157,9 +161,13 @@ let guaranteeTable = """
         SentinelTests.aFailOverIsFollowedByAllConnections
         SentinelTests.aPrimaryThatDiedIsReplacedAndNotUsedWhenItIsBack
         SentinelTests.whenAllSentinelsAreAwayTheConnectionsStayAndNewOnesWait
+        RedisInputTests.aServerThatCannotServeIsLeftInWhateverFormItSaysSo
+        RedisInputTests.theWordOfAScriptAloneIsNoReasonToLeave
     messages of Redis
         MessageTests.sequencesOfTheClientKeepTheRules
         MessageTests.aSubscriptionThatTheServerEndsIsMadeAnewElsewhere
+        ClusterFaultTests.aChannelThatEndsWithItsConfirmationIsSubscribedAgain
+        ClusterFaultTests.aChannelThatEndsWithItsNextConfirmationIsMissedUntilTheOneAfter
     health of Redis
         HealthTests.aLossIsKnownAtOnceAndTheReturnIsTried
         HealthTests.aSubscriptionThatTheServerHasForgottenIsMadeAgain
@@ -261,6 +269,12 @@ let guaranteeTable = """
         ConnectTests.aFloodOfSilentConnectionsKeepsNoServerOut
     nodes of a Redis Cluster
         RedisClusterPureTests.whatIsNoMapIsNone
+    nodes of a Redis Cluster that only redirections have told of
+        ClusterFaultTests.redirectionsToEverNewPlacesKeepFewConnections
+    channels sent from node to node, and news of a moved primary
+        ClusterFaultTests.aChannelThatIsSentToAndFroIsFollowedWithGrowingPauses
+        SentinelFaultTests.aFloodOfNewsMakesFewConnections
+        SentinelFaultTests.aSentinelThatAlwaysNamesAnotherPlaceIsAskedWithPauses
     Redis commands without a reply
         RedisConnectionTests.tooManyPendingWaitAndMoreAreRefused
         RedisLimitTests.roomIsWaitedForWithinTheDeadline
