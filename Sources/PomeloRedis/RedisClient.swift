@@ -35,6 +35,7 @@ public import PomeloUV
     private let watch: SentinelWatch?
     let monitor: HealthMonitor
     private let meter = RedisClientMeter()
+    private let logger: Logger
     private var healthObservers: [(id: RedisObservation, handler: @Loop (RedisHealth) -> Void)] = []
     private var lastObserver = 0
 
@@ -44,10 +45,13 @@ public import PomeloUV
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
         self.configuration = configuration
+        self.logger = logger
         func connection(_ suffix: String, _ locator: any RedisLocator) -> RedisConnection {
-            RedisConnection(
+            let connection = RedisConnection(
                 configuration, locator: locator, name: name + suffix, resolver: resolver, random: random,
                 logger: logger, clock: SystemClock.shared)
+            connection.tellsOfStart = false
+            return connection
         }
         let patience = configuration.connectTimeout
         let locator = configuration.topology.locator(within: patience, resolver, logger)
@@ -112,8 +116,17 @@ public import PomeloUV
             await stop()
             throw error
         }
+        tellOfStart()
         watch?.start()
         monitor.start()
+    }
+
+    /// One line; each connection tells of itself when it comes back.
+    private func tellOfStart() {
+        let place = (data as? RedisConnection)?.place ?? "redis: \(configuration.topology)\(configuration.sourceNote)"
+        logger.notice(
+            "redis is connected",
+            metadata: ["redis.place": "\(place)", "redis.run": "\(runID)", "redis.connections": "commands, control"])
     }
 
     private func observeAll() {

@@ -29,6 +29,8 @@ import PomeloUV
     var onChange: (@Loop () -> Void)?
     /// Called when the map has changed, by an answer or a redirection.
     var onMap: (@Loop () -> Void)?
+    /// Whether a connection to a new primary tells of its start: those of the cluster's own are told together.
+    var tellsOfNew = false
 
     private let seeds: [SocketAddress]
     private let configuration: RedisConfiguration
@@ -109,6 +111,7 @@ import PomeloUV
     private func connection(to place: SocketAddress) -> RedisConnection {
         if let connection = connections[place] { return connection }
         let connection = make(place, false)
+        connection.tellsOfStart = tellsOfNew
         connections[place] = connection
         connection.observe { [weak self, weak connection] event in
             guard let self, let connection, connections[place] === connection else { return }
@@ -247,6 +250,7 @@ import PomeloUV
             reply = try await slots(of: connection, at: place)
         } else {
             let probe = make(place, true)
+            probe.tellsOfStart = false
             probes[ObjectIdentifier(probe)] = probe
             defer { probes[ObjectIdentifier(probe)] = nil }
             do throws(RedisError) {

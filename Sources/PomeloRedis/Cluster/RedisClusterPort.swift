@@ -127,6 +127,7 @@ import PomeloUV
             (isUp, runID) = (true, id)
             observers.tell(.up(runID: id, reconnected: wasUp))
             wasUp = true
+            nodesOfCluster.tellsOfNew = true
             for starter in starters { tell(starter, nil) }
         } else if !areUp, isUp {
             isUp = false

@@ -167,7 +167,9 @@ extension RedisConnection {
 
     private func becameReady(reconnected: Bool) {
         lastFailure = nil
-        logger.notice("redis is connected", metadata: ["redis.place": "\(place)", "redis.run": "\(runID)"])
+        logger.log(
+            level: reconnected || tellsOfStart ? .notice : .debug, "redis is connected",
+            metadata: ["redis.place": "\(place)", "redis.run": "\(runID)"])
         becameUp(reconnected: reconnected)
         tellStarters(nil)
     }

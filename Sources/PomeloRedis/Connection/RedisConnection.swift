@@ -32,6 +32,8 @@ public import PomeloUV
     let random: RandomSource
     let clock: any LoopClock
     var logger: Logger
+    /// False for one of several, whose first time is told by who has them all.
+    var tellsOfStart = true
     private let meter: RedisMeter
     let observers = RedisObservers()
     private var pending = PendingCommands()

@@ -33,6 +33,7 @@ import PomeloUV
         connection = RedisConnection(
             own, locator: places, name: name, resolver: resolver, random: random, logger: logger,
             clock: clock)
+        connection.tellsOfStart = false
         connection.onPush = { [weak self] push in
             guard case .message(let channel, let payload, _) = push else { return false }
             self?.heard(channel, payload)
