@@ -31,14 +31,20 @@ struct ServerFileReader {
             }
             var shorthand = ClusterShorthand(type: type)
             for (index, entry) in list.enumerated() {
-                let place = "\(file): \(type)[\(index)]"
-                for expanded in try shorthand.expand(entry, place) {
-                    var reader = try OptionReader(expanded, file: place)
-                    records.append(try Self.record(&reader, ServerType(type), place))
+                let place = { (entry: JSON) in "\(file): \(type)[\(index)]\(Self.name(of: entry))" }
+                for expanded in try shorthand.expand(entry, place(entry)) {
+                    var reader = try OptionReader(expanded, file: place(expanded))
+                    records.append(try Self.record(&reader, ServerType(type), place(expanded)))
                 }
             }
         }
         return records
+    }
+
+    /// An entry's id, behind its number: nobody counts the servers of a file.
+    private static func name(of entry: JSON) -> String {
+        guard let id = entry["id"]?.string, !id.isEmpty else { return "" }
+        return " (\(id))"
     }
 
     static func record(_ reader: inout OptionReader, _ type: ServerType, _ place: String) throws -> ServerRecord {
@@ -53,7 +59,7 @@ struct ServerFileReader {
         // pomelo's gates have no RPC port; here every server has one, if only a free one.
         guard port != nil || isFrontend else {
             let hint = hint(for: "port", among: reader.rest.keys)
-            throw PomeloError(.configuration, "\(place): port of \(id) is missing\(hint)")
+            throw PomeloError(.configuration, "\(place): port is missing\(hint)")
         }
         var record = ServerRecord(
             id: ServerID(id), type: type, host: try reader.host("host") ?? "127.0.0.1", port: port ?? 0,

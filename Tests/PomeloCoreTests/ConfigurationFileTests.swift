@@ -80,7 +80,7 @@ import Testing
         let servers = #"{"development":{"chat":[{"id":"a","port":1,"host":"\#(host)"}]}}"#
         #expect(
             try message(["servers.json": servers, "master.json": Self.master])
-                == "config/servers.json: chat[0]: host must be a host name or address, without a port")
+                == "config/servers.json: chat[0] (a): host must be a host name or address, without a port")
     }
 
     @Test func aShorthandThatCountsBeyondAllNumbersIsAnError() throws {

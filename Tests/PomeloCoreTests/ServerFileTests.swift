@@ -175,7 +175,7 @@ import Testing
 
     static let refused: [String: String] = [
         "": "chat-1", "id=nobody": "chat-1", "id=chat-1 serverType=area": "chat-1 is a chat",
-        "id=x serverType=chat": "port of x is missing", "id=chat-1 port=70000": "port must be",
+        "id=x serverType=chat": "the command line: port is missing", "id=chat-1 port=70000": "port must be",
     ]
 
     @Test(arguments: refused.keys.sorted()) func aServerThatCannotBeIsRefused(_ line: String) throws {

@@ -87,7 +87,7 @@ import Testing
         #expect(try await refusal(chat).contains("there is no configuration file \(chat.folder)/redis.json"))
         try chat.write("servers", ["development": ["chat": [["id": "chat-server-1"]]]])
         let missing = try await refusal(chat)
-        #expect(missing.contains("servers.json: chat[0]: port of chat-server-1 is missing"))
+        #expect(missing.contains("servers.json: chat[0] (chat-server-1): port is missing"))
         try await chat.stop()
     }
 
