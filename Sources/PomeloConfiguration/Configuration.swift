@@ -35,6 +35,7 @@ public struct Configuration: Sendable {
         self.env = env
         self.variables = variables
         files = ConfigurationFile.names(folder: folder, env: env)
+        try ConfigurationFile.check(env, of: ["master", "servers"], in: folder)
         let reader = ServerFileReader(folder: folder, env: env)
         let master = try reader.master(variables.of("master", among: files))
         clusterName = master.cluster

@@ -66,6 +66,16 @@ struct ConfigurationFile {
         return part.others.isEmpty ? part : nil
     }
 
+    /// Checks that an environment is one of those that some of the files have, where they have any.
+    ///
+    /// - Throws: `PomeloError` `.configuration`, naming all there are.
+    static func check(_ env: String, of names: [String], in folder: String) throws {
+        let known = names.flatMap { ConfigurationFile(folder: folder, env: env, name: $0).sectionsAndFolders }
+        guard !known.isEmpty, !known.contains(env) else { return }
+        let list = Set(known).sorted().joined(separator: ", ")
+        throw PomeloError(.configuration, "there is no environment \"\(env)\" in the folder \(folder); it has: \(list)")
+    }
+
     /// No file of the framework's own consists of objects only, so one that does has sections.
     private static func sections(of document: JSON) -> [String] {
         guard let fields = document.object, fields.values.allSatisfy({ $0.object != nil }) else { return [] }

@@ -43,13 +43,19 @@ import Testing
 
     @Test func anUnknownEnvironmentIsNamedWithThoseThereAre() throws {
         let master = #"{"development":{"id":"m","port":1},"production":{"id":"m","port":1}}"#
+        let servers = #"{"development":{},"test":{"chat":[]}}"#
+        let all = "development, production, test"
+        let unknown = #"there is no environment "developement" in the folder config; it has: "#
+        #expect(try message(["master.json": master, "servers.json": servers], env: "developement") == unknown + all)
+        // Not of the files that have a section of it, or none at all.
+        let folders = ["development/master.json": "{}", "production/master.json": "{}", "test/servers.json": "{}"]
+        #expect(try message(folders, env: "developement") == unknown + all)
         #expect(
-            try message(["master.json": master], env: "developement")
-                == #"config/master.json has no section "developement"; it has: development, production"#)
-        let folders = ["development/master.json": "{}", "production/master.json": "{}", "other/servers.json": "{}"]
+            try message(["master.json": "{}", "servers.json": servers], env: "developement")
+                == unknown + "development, test")
         #expect(
-            try message(folders, env: "developement")
-                == "there is no configuration file config/master.json, nor config/developement/master.json; "
+            try message(folders, env: "test")
+                == "there is no configuration file config/master.json, nor config/test/master.json; "
                 + "there are folders for: development, production")
         #expect(
             try message(["master.json": Self.master, "servers.json": #"{"production":{"chat":[]}}"#])

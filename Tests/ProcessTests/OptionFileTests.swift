@@ -49,7 +49,7 @@ import Testing
         let id = "chat-server-1"
         try chat.launch(id, arguments: ["--env", "developement", "--id", id, "--config", chat.folder])
         #expect(try await chat.awaitExit(id, within: .seconds(10)) == .exited(1))
-        let says = "error: \(chat.folder)/master.json has no section \"developement\"; it has: development"
+        let says = "error: there is no environment \"developement\" in the folder \(chat.folder); it has: development"
         try await eventually("the error, in \(chat[id].lines)", within: .seconds(5)) {
             chat[id].lines.contains { $0.contains(says.dropFirst("error: ".count)) }
         }
