@@ -107,6 +107,20 @@ import Testing
         #expect(throws: PomeloError.self) { try onCommandLine.applying(try ProcessArguments(["id=b", "port=1"])) }
     }
 
+    static let names = [
+        ("localhost", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "127.0.0.1"), ("[::1]", "localhost"),
+    ]
+
+    /// A file of two hosts looked like one of two machines.
+    @Test(arguments: names, [false, true])
+    func namesOfOneMachineAreSeenAsOne(_ hosts: (String, String), _ isTurned: Bool) throws {
+        let (a, b) = isTurned ? (hosts.1, hosts.0) : hosts
+        let servers = #"{"chat":[{"id":"a","host":"\#(a)","port":1},{"id":"b","host":"\#(b)","port":1}]}"#
+        let error = #expect(throws: PomeloError.self) { try configuration(servers) }
+        let words = "port of a and port of b are one of one machine: \(a):1 and \(b):1"
+        #expect(error?.message.hasSuffix(words) == true, "\(error?.message ?? "")")
+    }
+
     static let fine = [
         // One port of several connectors, which listen together.
         #"{"c":[{"id":"a","port":1,"clients":[{"type":"x","port":2},{"type":"y","port":2}],"frontend":true}]}"#,
@@ -116,6 +130,7 @@ import Testing
             + #"{"id":"b","host":"h2","clientPort":1,"bind":"0.0.0.0","frontend":true}]}"#,
         // Two addresses of one machine.
         #"{"c":[{"id":"a","clientPort":1,"bind":"127.0.0.2","frontend":true},{"id":"b","port":1}]}"#,
+        #"{"chat":[{"id":"a","host":"::1","port":1},{"id":"b","host":"127.0.0.1","port":1}]}"#,
         // Free ports.
         #"{"c":[{"id":"a","clientPort":1,"frontend":true},{"id":"b","clientPort":2,"frontend":true}]}"#,
     ]
