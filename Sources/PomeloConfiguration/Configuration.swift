@@ -23,6 +23,8 @@ public struct Configuration: Sendable {
     public let clusterName: String
     /// Every server of `servers.json`, and the master, sorted by id.
     public let servers: [ServerRecord]
+    /// The keys of the own server's record that the command line has said.
+    package var keysOfArguments: [String] = []
     private let variables: EnvironmentVariables
     /// The names of the files that variables may be of.
     private let files: [String]
@@ -59,7 +61,10 @@ public struct Configuration: Sendable {
 
     /// The same configuration with other servers.
     func with(_ servers: [ServerRecord]) -> Configuration {
-        Configuration(env: env, cluster: clusterName, servers: servers, folder: folder, variables: variables)
+        var changed = Configuration(
+            env: env, cluster: clusterName, servers: servers, folder: folder, variables: variables)
+        changed.keysOfArguments = keysOfArguments
+        return changed
     }
 
     /// The same configuration with another address for one server's client port.

@@ -112,7 +112,8 @@ extension Configuration {
         var reader = try OptionReader(.object(fields), file: "the command line")
         let record = try ServerFileReader.record(&reader, type, "the command line")
         let others = servers.filter { $0.id != id }
-        let changed = with(others + [record])
+        var changed = with(others + [record])
+        changed.keysOfArguments = known == nil ? reader.asked : arguments.fields.keys
         try PortClaims.check(changed.servers, "the command line")
         return (changed, id)
     }

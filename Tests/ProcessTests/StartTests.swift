@@ -40,6 +40,13 @@ import Testing
         chat.environment = ["POMELO_BIND": "127.0.0.1"]
         let other = "\(chat.folder)/servers.json: POMELO_BIND and clientPort of connector-server-1: \(reason)"
         #expect(try await refusal(chat, "connector-server-1").contains(other))
+        chat.environment = [:]
+        let given = ["id=connector-server-1", "config=\(chat.folder)", "clientPort=\(port)"]
+        let mixed = "\(chat.folder)/servers.json: bind and (on the command line) clientPort of connector-server-1: "
+        #expect(try await refusal(chat, "connector-server-1", arguments: given).contains(mixed + reason))
+        let own = "the command line: bind and clientPort of connector-server-1: "
+        let both = given + ["bind=127.0.0.1"]
+        #expect(try await refusal(chat, "connector-server-1", arguments: both).contains(own + reason))
         holder.close()
         try await chat.stop()
     }

@@ -136,7 +136,7 @@ extension Application {
         let context = RPCContext(
             network: network, clock: clock, random: random, cluster: clusterName, secret: secret, own: own,
             servers: servers, procedures: procedures)
-        try await listening(by: "host and port") { try await transport.start(context) }
+        try await listening(by: ["host", "port"]) { try await transport.start(context) }
         if record.port == 0 { record.port = transport.localAddress?.port ?? 0 }
         if membership == nil { servers.add([ServerInfo(record: record, instance: instance, state: .joining)]) }
     }
@@ -146,7 +146,7 @@ extension Application {
         for port in try ClientPlan(connectors, record, file: configuration.path("servers")).ports {
             let context = ConnectorContext(
                 network: network, clock: clock, random: random, address: port.address, room: room)
-            let keys = "\(record.bind == nil ? "host" : bindKey) and \(record.clientKey)"
+            let keys = [record.bind == nil ? "host" : bindKey, record.clientKey]
             try await listening(by: keys) {
                 if port.sharing.isEmpty {
                     try await port.connector.start(dispatcher, context)
@@ -157,13 +157,17 @@ extension Application {
         }
     }
 
-    /// Who cannot listen says which file and keys the address comes from.
-    private func listening(by keys: String, _ body: @Loop () async throws -> Void) async throws {
+    /// Who cannot listen says where the address comes from: the file or the command line, and the keys.
+    private func listening(by keys: [String], _ body: @Loop () async throws -> Void) async throws {
         do {
             try await body()
         } catch let error as PomeloError where error.code == .network {
+            let isGiven = keys.map(configuration.keysOfArguments.contains)
+            let areAllGiven = isGiven.allSatisfy { $0 }
             let file = configuration.folder.isEmpty ? "" : configuration.path(isMaster ? "master" : "servers") + ": "
-            throw PomeloError(.network, "\(file)\(keys) of \(serverID): \(error.message)", cause: error.cause)
+            let marked = zip(keys, isGiven).map { $1 && !areAllGiven ? "(on the command line) \($0)" : $0 }
+            let source = (areAllGiven ? "the command line: " : file) + marked.joined(separator: " and ")
+            throw PomeloError(.network, "\(source) of \(serverID): \(error.message)", cause: error.cause)
         }
     }
 
