@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 import PomeloTesting
+import PomeloUV
 import TestHelpers
 import Testing
 
@@ -166,6 +167,22 @@ extension WithRedis {
                 try await cluster.nodes[former].restart()
                 try await cluster.settle()
                 #expect(try await redis.pipeline(keys.map { RedisCommand("INCR", $0) }).allSatisfy { $0.int == 2 })
+            }
+        }
+
+        /// A connection for leases has no command for seconds, and no canary.
+        @Test @Loop func whoSaysNothingFindsTheNewPrimaryToo() async throws {
+            try await withCluster(replicas: 1) { cluster, redis in
+                let seeds = cluster.ports.map { SocketAddress(host: "127.0.0.1", port: $0) }
+                let port = RedisClusterPort(
+                    redis.configuration, seeds: seeds, name: "idle", resolver: Resolver(), random: RandomSource(),
+                    logger: quiet)
+                try await port.start(within: .seconds(10))
+                let former = try await cluster.killMaster(1)
+                await until("it is noticed") { !port.isUp }
+                _ = try await cluster.nextMaster(of: 1, after: former)
+                await until("all of it is up again") { port.isUp }
+                await port.stop()
             }
         }
 

@@ -140,9 +140,11 @@ extension WithRedis {
                         rest.note(nil)
                     }
                 }
+                let many = (0..<300).map { _ in RedisCommand("INCR", "n") }
                 for _ in 0..<20 {
-                    let replies = try await redis.transaction((0..<300).map { _ in RedisCommand("INCR", "n") })
-                    #expect(replies.count == 300)
+                    #expect(try await redis.transaction(many).count == 300)
+                    let written = try await redis.pipeline([RedisCommand("MULTI")] + many + [RedisCommand("EXEC")])
+                    #expect(written.last?.array?.count == 300)
                 }
                 tally.note(nil)
                 await until("the others have ended") { rest.ended == 4 }

@@ -10,6 +10,10 @@ import PomeloUV
     var greeting = ScriptedServer.greeting(version: "7.0.15")
     /// What is answered to everything after it.
     var answer = "+OK\r\n"
+    /// Whether nothing after the handshake is answered but by `say`.
+    var isSilent = false
+    /// Bytes after the handshake.
+    private(set) var received = 0
     private(set) var accepted = 0
     private(set) var streams: [any ByteStream] = []
     private var listener: (any StreamListener)?
@@ -39,6 +43,11 @@ import PomeloUV
         stream.delegate = Reader(self)
     }
 
+    /// Says to all connections what they were not asked for, or were asked long ago.
+    func say(_ text: String) {
+        for stream in streams { stream.write(Array(text.utf8)) }
+    }
+
     func close() {
         listener?.close()
         for stream in streams { stream.close() }
@@ -53,6 +62,8 @@ import PomeloUV
 
         func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
             let text = isGreeted ? server.answer : server.greeting
+            if isGreeted { server.received += bytes.count }
+            if isGreeted, server.isSilent { return }
             isGreeted = true
             if !text.isEmpty { stream.write(Array(text.utf8)) } else { stream.close() }
         }
