@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloCore
-import PomeloJSON
+package import PomeloJSON
 import PomeloLoop
 import PomeloRedis
 
@@ -10,6 +10,15 @@ public struct ClusterHealth: Sendable, Equatable {
     public var reasons: [String]
     /// Whether nothing is wrong.
     public var isReady: Bool { reasons.isEmpty }
+}
+
+extension ClusterHealth {
+    /// As the module `health` of a server answers.
+    package init(_ answer: JSON) {
+        reasons = answer["reasons"]?.array?.compactMap(\.string) ?? []
+        guard let state = answer["state"]?.string, state != "ready", reasons.isEmpty else { return }
+        reasons = [state]
+    }
 }
 
 extension ClusterHealth: CustomStringConvertible {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
 import Pomelo
-import PomeloCluster
 import PomeloRedis
-import PomeloUV
 
 /// `Chat list`: one line per server, for scripts: id, type, host, port, client port or nothing.
 struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
@@ -42,46 +40,6 @@ struct RedisSubcommand<Program: ServerProgram>: AsyncParsableCommand {
                 for place in seeds { Console.line("\(place.host)\t\(place.port)\tcluster") }
             }
         }
-    }
-}
-
-/// `Chat health --id …`: whether the registry has that server up; for health checks of containers.
-struct HealthCommand<Program: ServerProgram>: AsyncParsableCommand {
-    static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "health", abstract: "Succeeds when a server is up in the registry.")
-    }
-
-    @OptionGroup var options: ConfigurationOptions
-
-    @Option(help: "The server's id in servers.json; POMELO_ID when it is not given.")
-    var id: String?
-
-    func run() async throws {
-        do {
-            try await check()
-        } catch {
-            Console.error("error: \(error)")
-            throw ExitCode(1)
-        }
-    }
-
-    @Loop private func check() async throws {
-        let configuration = try options.load(Program.folder)
-        var arguments = ProcessArguments()
-        arguments.id = (id ?? EnvironmentVariables.ofProcess.id).map { ServerID($0) }
-        let (_, id) = try configuration.applying(arguments)
-        let network = UVNetwork()
-        network.resolver.hosts = try ServerEnvironment().hosts
-        let settings = try RedisSettings.load(configuration)
-        let redis = RedisClient(settings, name: settings.clientName(of: "health"), resolver: network.resolver)
-        try await redis.start()
-        let registry = ClusterRegistry(redis, cluster: configuration.clusterName)
-        let state = try await registry.registeredState(of: id)
-        await redis.stop()
-        guard state == .up else {
-            throw PomeloError(.notRunning, "\(id) is \(state.map(\.rawValue) ?? "not registered")")
-        }
-        Console.line("\(id) is up")
     }
 }
 

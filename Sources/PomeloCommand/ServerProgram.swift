@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCommand: the command line that every server program has.
-// Reading order: ServerProgram, ServeCommand, ListCommands, RedisSettings.
+// Reading order: ServerProgram, ServeCommand, ListCommands, HealthCommand, RedisSettings.
 import ArgumentParser
 public import Pomelo
 public import PomeloRedis

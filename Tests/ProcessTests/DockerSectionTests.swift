@@ -76,14 +76,17 @@ import Testing
 
     /// What compose runs to see whether a service is healthy.
     @Loop private func health(_ chat: ServerProcesses, _ hosts: String) async throws {
+        let environment = ["POMELO_HOSTS": hosts, "POMELO_SECRET": "of the cluster"]
         for (id, expected) in [("gate-server-1", ChildProcess.Ending.exited(0)), ("nobody", .exited(1))] {
             var status: ChildProcess.Ending?
+            var lines: [String] = []
             let words = ["health", "--env", "docker", "--id", id, "--config", chat.folder]
             let child = try ChildProcess(
-                ChildProcess.Command("\(ServerProcesses.binaries)/Chat", words, environment: ["POMELO_HOSTS": hosts]),
-                onExit: { status = $0 })
+                ChildProcess.Command("\(ServerProcesses.binaries)/Chat", words, environment: environment),
+                onLine: { lines.append($0) }, onExit: { status = $0 })
             _ = child.pid
-            try await eventually("health of \(id)") { status != nil }
+            try await eventually("health of \(id)") { status != nil && !lines.isEmpty }
+            if expected == .exited(0) { #expect(lines == ["\(id) is up and ready"], "asked over a sealed connection") }
             #expect(status == expected)
         }
     }

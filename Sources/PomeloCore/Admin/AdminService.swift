@@ -97,10 +97,14 @@ public import PomeloLoop
     private func call(
         _ server: ServerID, _ procedure: Procedure, _ module: String, _ message: JSON
     ) async throws -> JSON {
+        try JSON.parse(try await context.rpc.system(server, procedure, Self.payload(module, message)))
+    }
+
+    fileprivate static func payload(_ module: String, _ message: JSON) -> Bytes {
         var payload = PayloadWriter()
         payload.text(module)
         payload.rest(message.encoded())
-        return try JSON.parse(try await context.rpc.system(server, procedure, payload.bytes))
+        return payload.bytes
     }
 
     private func serve(
@@ -115,6 +119,18 @@ public import PomeloLoop
             }
             return try await body(module, try JSON.parse(try reader.rest()), caller.server).encoded()
         }
+    }
+}
+
+extension RPCTransport {
+    /// Asks a module on one server, from a process that has no part in the cluster.
+    ///
+    /// - Throws: as ``AdminService/request(_:_:_:)``.
+    package func ask(
+        _ server: ServerID, _ module: String, _ message: JSON = .null, within deadline: Duration
+    ) async throws -> JSON {
+        try JSON.parse(
+            try await call(server, .adminRequest, AdminService.payload(module, message), within: deadline))
     }
 }
 
