@@ -97,6 +97,7 @@ import Testing
         await custom.turn()
         #expect(custom.host.ends.count == 1)
         #expect(custom.host.messages.isEmpty)
+        #expect(custom.adapter.statistics.heldBytes == 0)
         #expect(socket.sent == [])
         #expect(socket.delegate == nil)
         #expect(socket.disconnects == 1)
@@ -198,6 +199,19 @@ import Testing
         #expect(custom.host.messages.map(\.id) == Array(1...10) + [100])
         try await custom.wait(for: "the rest") { custom.host.messages.count == 36 }
         #expect(custom.host.messages.filter { $0.id < 100 }.map(\.id) == Array(1...35))
+        await custom.adapter.stop()
+    }
+
+    @Test @Loop func whatComesBeforeTheRestOfTheLastTurnWaitsBehindIt() async throws {
+        var options = CustomOptions<String>()
+        options.maxMessagesPerTurn = 1
+        let custom = try await Custom(Custom.plain, options).start()
+        let socket = custom.connector.connect()
+        // The next turn begins with this, and has a share of its own.
+        EventLoop.shared.inNextTurn { socket.say("3 a.b.c x") }
+        socket.say("1 a.b.c x", "2 a.b.c x")
+        try await custom.wait(for: "all") { custom.host.messages.count == 3 }
+        #expect(custom.host.messages.map(\.id) == [1, 2, 3])
         await custom.adapter.stop()
     }
 

@@ -54,6 +54,9 @@ import Testing
             try message(["master.json": "{}", "servers.json": servers], env: "developement")
                 == unknown + "development, test")
         #expect(
+            try message(["master.json": master, "servers.json": servers], env: "production")
+                == #"config/servers.json has no section "production"; it has: development, test"#)
+        #expect(
             try message(folders, env: "test")
                 == "there is no configuration file config/master.json, nor config/test/master.json; "
                 + "there are folders for: development, production")
