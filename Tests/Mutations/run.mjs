@@ -138,7 +138,9 @@ function build() {
 /** Why tests fail, or null; one that hangs, or brings the process down, fails too. */
 function failure(found) {
   const words = found.flatMap(({ filter }) => ['--filter', filter]);
-  const { status, stdout, stderr } = spawnSync('swift', ['test', '--skip-build', '--disable-xctest', ...words], {
+  // Not by `swift test`, which alone would be killed, and leave the tests that hang.
+  const binary = join(copy, '.build', 'debug', 'pomelo-swiftPackageTests.xctest');
+  const { status, stdout, stderr } = spawnSync(binary, ['--testing-library', 'swift-testing', ...words], {
     cwd: copy, encoding: 'utf8', maxBuffer: 1 << 28, timeout: patienceMs, killSignal: 'SIGKILL',
   });
   const output = `${stdout}\n${stderr}`;

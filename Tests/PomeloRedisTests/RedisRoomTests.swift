@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
-import PomeloRedis
+import PomeloTesting
+import PomeloUV
 import TestHelpers
 import Testing
+
+@testable import PomeloRedis
 
 /// Who waits for room among the commands without a reply, at a server that answers as slowly as the test wants.
 @Suite struct RedisRoomTests {
@@ -10,20 +13,23 @@ import Testing
     private static let ping = RedisCommand("PING")
     private static let pingBytes = "*1\r\n$4\r\nPING\r\n".utf8.count
 
-    /// A server that has been sent as much as may be, one command a caller.
+    /// A server that has been sent as much as may be, one command a caller, by a clock that stands still.
     @Loop private func withFullConnection(
-        timeout: Double, _ body: @Loop (ScriptedServer, RedisConnection) async throws -> Void
+        _ body: @Loop (ScriptedServer, RedisConnection, ManualClock, Tally) async throws -> Void
     ) async throws {
         let server = try await ScriptedServer.start()
         server.isSilent = true
         var configuration = server.configuration
         configuration.maxPendingCommands = Self.bound
-        configuration.commandTimeoutSeconds = timeout
-        let redis = RedisConnection(configuration, name: "test", logger: quiet)
-        try await redis.start()
-        for _ in 0..<Self.bound { Loop.spawn { _ = await self.outcome(of: 1, at: redis) } }
+        let (clock, sent) = (ManualClock(), Tally())
+        let redis = RedisConnection(
+            configuration, locator: configuration.topology.locator(), name: "test", resolver: Resolver(),
+            random: RandomSource(), logger: quiet, clock: clock)
+        redis.startInBackground()
+        await until("it is connected") { redis.isUp }
+        for _ in 0..<Self.bound { Loop.spawn { sent.note(await self.outcome(of: 1, at: redis)) } }
         await until("the connection is full") { server.received == Self.bound * Self.pingBytes }
-        try await body(server, redis)
+        try await body(server, redis, clock, sent)
         await redis.stop()
         server.close()
     }
@@ -35,7 +41,7 @@ import Testing
     }
 
     @Test @Loop func theFirstInTheLineIsSentAsSoonAsThereIsRoom() async throws {
-        try await withFullConnection(timeout: 20) { server, redis in
+        try await withFullConnection { server, redis, _, _ in
             Loop.spawn { _ = await self.outcome(of: 1, at: redis) }
             await Loop.yield()
             server.say("+PONG\r\n")
@@ -45,14 +51,18 @@ import Testing
 
     /// The connection stays, for it is answered: nobody else ends what waits in the line.
     @Test @Loop func theLineHasDeadlinesOfItsOwn() async throws {
-        try await withFullConnection(timeout: 0.5) { server, redis in
-            var outcome: RedisError?
-            Loop.spawn { outcome = await self.outcome(of: 8, at: redis) }
+        try await withFullConnection { server, redis, clock, sent in
+            let waits = Tally()
+            Loop.spawn { waits.note(await self.outcome(of: 8, at: redis)) }
             await Loop.yield()
             server.say("+PONG\r\n")
-            await until("it has ended") { outcome != nil }
-            #expect(outcome == .overloaded(limit: Self.bound))
-            #expect(redis.isUp && server.accepted == 1)
+            await until("one is answered") { sent.ended == 1 }
+            await until("the line has ended") {
+                clock.advance(by: .seconds(1))
+                return waits.ended == 1
+            }
+            #expect(waits.outcomes == [.overloaded(limit: Self.bound)])
+            #expect(sent.ended == Self.bound && redis.isUp && server.accepted == 1)
         }
     }
 }
