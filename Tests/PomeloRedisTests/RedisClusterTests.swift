@@ -174,15 +174,19 @@ extension WithRedis {
         @Test @Loop func whoSaysNothingFindsTheNewPrimaryToo() async throws {
             try await withCluster(replicas: 1) { cluster, redis in
                 let seeds = cluster.ports.map { SocketAddress(host: "127.0.0.1", port: $0) }
-                let port = RedisClusterPort(
-                    redis.configuration, seeds: seeds, name: "idle", resolver: Resolver(), random: RandomSource(),
-                    logger: quiet)
-                try await port.start(within: .seconds(10))
+                let configuration = redis.configuration
+                let nodes = ClusterNodes(configuration, seeds: seeds, clock: SystemClock.shared, logger: quiet) {
+                    RedisConnection(
+                        configuration, locator: FixedLocator($0, $1 ? .anyClusterNode : .clusterPrimary), name: "idle",
+                        resolver: Resolver(), random: RandomSource(), logger: quiet, clock: SystemClock.shared)
+                }
+                nodes.markStale()
+                await until("all are up, and nothing is asked any more") { nodes.areUp && !nodes.isAsking }
                 let former = try await cluster.killMaster(1)
-                await until("it is noticed") { !port.isUp }
+                await until("it is noticed") { !nodes.areUp }
                 _ = try await cluster.nextMaster(of: 1, after: former)
-                await until("all of it is up again") { port.isUp }
-                await port.stop()
+                await until("all of it is up again") { nodes.areUp }
+                await nodes.stop()
             }
         }
 

@@ -80,6 +80,9 @@ import PomeloUV
         return (map.places.filter(up.contains) + seeds + map.places).filter { seen.insert($0).inserted }
     }
 
+    /// Whether the map is asked for, or will be without another reason.
+    var isAsking: Bool { asking != nil || timer != nil }
+
     /// Some primary that is connected, or could be.
     var anyPlace: SocketAddress? { map.places.first(where: up.contains) ?? map.places.first }
 
