@@ -153,7 +153,9 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         #expect(cluster["cluster-server-area-1"].env == "production")
         await cluster.stopAll()
         let error = #expect(throws: PomeloError.self) { try TestCluster(configuration: folder, environment: "test") }
-        #expect(error?.message.hasSuffix(#"has no section "test"; it has: development, production"#) == true)
+        let message = error?.message ?? ""
+        #expect(message.hasPrefix(#"there is no environment "test" in the folder "#), "\(message)")
+        #expect(message.hasSuffix("; it has: development, production"), "\(message)")
     }
 
     @Test @Loop func theWorldGoesOnWithoutRedis() async throws {
