@@ -135,7 +135,7 @@ function checkCommands(ids, redisPort) {
   expect(list.said.split('\n').map((line) => line.split('\t')[0]), ids, 'list names other servers');
   expect(command('--config', config, 'list'), list);
   expect(command('redis', '--config', config).said, `127.0.0.1\t${redisPort}`);
-  expect(command('health', '--id', 'area-1', '--config', config).said, 'area-1 is up');
+  expect(command('health', '--id', 'area-1', '--config', config).said, 'area-1 is up and ready');
   const unknown = command('--id', 'area-9', '--config', config);
   expect(unknown.status, 1);
   assert.match(unknown.complaint, /^error: .*servers\.json has no server "area-9" for development; it has: area-1, /);
