@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloLoop
+import PomeloLoop
 
 // What a port has that sends steps.
 
