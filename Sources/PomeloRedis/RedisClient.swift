@@ -100,8 +100,8 @@ public import PomeloUV
     /// `patience` for a server that is there but is slow, or loads its data; without one, `startTimeoutSeconds`.
     ///
     /// - Throws: the reason, naming host and port; a refused password, user or database names its key, and so does a
-    ///   value of the configuration that cannot be, and a server that is too old its version; `.closed` when the task is
-    ///   cancelled. The client is stopped then.
+    ///   value of the configuration that cannot be, and a server that is too old its version; `.closed` when the task
+    ///   is cancelled. The client is stopped then.
     public func start(within patience: Duration? = nil) async throws(RedisError) {
         if let objection = configuration.objection {
             await stop()

@@ -16,7 +16,7 @@ enum CommandKeys {
         /// The first half of what follows the option STREAMS.
         case streams
         /// The first, and the value of the last of some options, which begin at `from`.
-        case stored(from: Int, options: [String: Int], targets: Set<String>)
+        case stored(from: Int, options: [Text: Int], targets: Set<Text>)
         /// The third, or what follows the option KEYS when that is empty.
         case migrate
     }
@@ -41,7 +41,7 @@ enum CommandKeys {
             return Array((last.at + 1)..<(last.at + 1 + many))
         case .stored(let from, let values, let targets):
             if arguments.isEmpty { return [] }
-            let target = options(arguments, from: from, values).last { targets.contains($0.word) }
+            let target = options(arguments, from: from, values).last { targets.contains(Text($0.word)) }
             return [0] + (target.map { [$0.at + 1] } ?? []).filter { $0 < arguments.count }
         case .migrate:
             guard arguments.count > 2 else { return [] }
@@ -55,7 +55,7 @@ enum CommandKeys {
     /// The options of a command, each with as many values behind it as are told, none of any other: a value may be
     /// spelled like an option.
     static func options(
-        _ arguments: [RedisArgument], from start: Int, _ values: [String: Int], until end: String? = nil
+        _ arguments: [RedisArgument], from start: Int, _ values: [Text: Int], until end: String? = nil
     ) -> [(word: String, at: Int)] {
         var found: [(word: String, at: Int)] = []
         var at = start
@@ -63,7 +63,7 @@ enum CommandKeys {
             let word = String(decoding: arguments[at].utf8, as: UTF8.self).uppercased()
             found.append((word, at))
             if word == end { break }
-            at += 1 + (values[word] ?? 0)
+            at += 1 + (values[Text(word)] ?? 0)
         }
         return found
     }
@@ -74,7 +74,7 @@ enum CommandKeys {
     }
 
     /// How many values the options of SORT have.
-    static let sortOptions = ["BY": 1, "GET": 1, "LIMIT": 2, "STORE": 1]
+    static let sortOptions: [Text: Int] = ["BY": 1, "GET": 1, "LIMIT": 2, "STORE": 1]
 
     private static let rules: [Text: Rule] = {
         var rules: [Text: Rule] = [:]
@@ -121,9 +121,9 @@ enum CommandKeys {
         add("ZDIFFSTORE ZINTERSTORE ZUNIONSTORE", .counted(at: 1, fixed: 0))
         add("XREAD XREADGROUP", .streams)
         add("SORT", .stored(from: 1, options: sortOptions, targets: ["STORE"]))
-        let radius = (options: ["COUNT": 1, "STORE": 1, "STOREDIST": 1], targets: Set(["STORE", "STOREDIST"]))
-        add("GEORADIUS", .stored(from: 5, options: radius.options, targets: radius.targets))
-        add("GEORADIUSBYMEMBER", .stored(from: 4, options: radius.options, targets: radius.targets))
+        let radius: [Text: Int] = ["COUNT": 1, "STORE": 1, "STOREDIST": 1]
+        add("GEORADIUS", .stored(from: 5, options: radius, targets: ["STORE", "STOREDIST"]))
+        add("GEORADIUSBYMEMBER", .stored(from: 4, options: radius, targets: ["STORE", "STOREDIST"]))
         add("MIGRATE", .migrate)
         return rules
     }()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// What stands before every key and channel in Redis, and before none outside: so applications share one Redis.
 ///

@@ -144,7 +144,7 @@ extension RedisConnection {
         reset("the primary has moved to \(place)")
     }
 
-    /// A server that has become a replica, or has lost its data, is left: only a new connection can reach its successor.
+    /// A server that has become a replica, or has lost its data, is left: only a new one can reach its successor.
     ///
     /// A script may have said so of itself, so the server is asked.
     func doubt(_ error: String) {
