@@ -255,10 +255,11 @@ import PomeloRedis
             leaseHealth.degrade(reason)
         case .up(let runID, let reconnected):
             let before = runIDs.updateValue(runID, forKey: port)
-            guard reconnected || (before != nil && before != runID), phase == .member else { return }
+            guard reconnected || (before != nil && before != runID), phase != .stopped else { return }
             // At once: the first look after the return must not find everybody gone.
             view.beginGrace()
             isSubscribed = false
+            // Of who still joins it may have brought back what the clean-up had removed: done when it is a member.
             wantsRecovery = true
             Loop.spawn { await self.recover() }
         }

@@ -122,7 +122,8 @@ extension RedisStatusStore {
 
     /// The users that any key has for this server, whether its index names them or not.
     ///
-    /// Those of another server are named in its index; they are removed when nobody has its id.
+    /// Those of another server are named in its index, and it hears of those that were not: it may have come to be
+    /// while the node was away, and has cleaned up without them. They are removed when nobody has its id.
     func walk() async throws -> Set<UserID> {
         var users: Set<UserID> = []
         try await redis.forEachPage(matching: keyPattern) { keys in
@@ -141,7 +142,8 @@ extension RedisStatusStore {
 
     private func name(_ uids: [UserID], at server: ServerID) async throws -> Bool {
         try await redis.run(
-            Self.nameScript, keys: [leaseKey(server), uidsKey(server)], args: uids.map { .text($0.rawValue) }
+            Self.nameScript, keys: [leaseKey(server), uidsKey(server), revokedKey(server)],
+            args: [.number(Self.revokedMilliseconds)] + uids.map { .text($0.rawValue) }
         ).int == 1
     }
 

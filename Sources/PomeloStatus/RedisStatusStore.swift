@@ -29,7 +29,7 @@ public import PomeloRedis
     nonisolated static let nameScript = script("name", PackageResources.name_lua)
     static let chunk = 500
     /// Longer than a server that still has sessions can go without publishing, unless Redis is away.
-    private static let revokedMilliseconds = 3_600_000
+    static let revokedMilliseconds = 3_600_000
 
     let redis: any RedisPort
     let prefix: String
@@ -47,6 +47,8 @@ public import PomeloRedis
 
     /// True: entries are removed when their server's lease is over.
     public var needsMembership: Bool { true }
+    /// Whether users' entries may come back, with a node of a cluster, that their server's index does not name.
+    public var tellsTheIdle: Bool { redis.isCluster }
     /// Whether Redis accepts commands now.
     public var isUp: Bool { redis.isUp }
 

@@ -14,9 +14,13 @@ import PomeloPublication
     let name = "status"
     private let sessions: SessionService
     private let store: any StatusStore
+    /// Whether clients come to this server.
+    private let mayHoldUsers: Bool
     private var dirty: Set<UserID> = []
     /// Too many have come and gone while nothing could be written: who is published is to be compared.
     private var comparesAll = false
+    /// Nothing differs, but others may have told of users that a former instance had.
+    private var looks = false
     /// Marks that a comparison has made.
     private var compared = 0
     private var sweepCursor: [UserID] = []
@@ -33,7 +37,8 @@ import PomeloPublication
     /// Who should hold a user id, when this server should; nil when nobody holds any.
     var holder: (@Loop (UserID) -> Holder?)?
 
-    init(_ sessions: SessionService, _ store: any StatusStore) {
+    init(_ sessions: SessionService, _ store: any StatusStore, mayHoldUsers: Bool) {
+        self.mayHoldUsers = mayHoldUsers
         self.sessions = sessions
         self.store = store
     }
@@ -43,7 +48,7 @@ import PomeloPublication
     var isBehind: Bool { comparesAll || !dirty.isEmpty || !claiming.isEmpty || undecided > 0 }
     /// Claims that the store may grant yet, whether somebody waits for them or not.
     var undecided = 0
-    var hasChanges: Bool { comparesAll || !dirty.isSubset(of: claiming) }
+    var hasChanges: Bool { comparesAll || looks || !dirty.isSubset(of: claiming) }
 
     /// A user came or went.
     func note(_ uid: UserID) {
@@ -66,6 +71,7 @@ import PomeloPublication
     // MARK: writing
 
     func publish(_ sequence: UInt64, written: @Loop (UInt64?) -> Void) async throws {
+        looks = false
         if comparesAll { try await compare() }
         let batch = Set(dirty.lazy.filter { !self.claiming.contains($0) }.prefix(Self.batch))
         dirty.subtract(batch)
@@ -179,6 +185,7 @@ import PomeloPublication
         let users = Array(sweepCursor.suffix(Self.sweepUsers))
         sweepCursor.removeLast(users.count)
         dirty.formUnion(users)
+        looks = users.isEmpty && mayHoldUsers && store.tellsTheIdle
         guard let holder, !users.isEmpty else { return }
         let expected = users.map(holder)
         let found = try await store.holders(of: users)

@@ -24,7 +24,7 @@ import PomeloPublication
         self.context = context
         self.store = store
         self.options = options
-        published = StatusPublisher(context.sessions, store)
+        published = StatusPublisher(context.sessions, store, mayHoldUsers: context.isFrontend)
         places = Places(context, store)
         writer = WriteBehind(published, of: context)
         context.sessions.addObserver(self)

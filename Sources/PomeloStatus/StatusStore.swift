@@ -67,6 +67,8 @@ public struct PublishedStatus: Sendable, Equatable {
     /// Notes for a server that does not answer that a user id is about to be taken from it: it finds out when it
     /// publishes. Comes before the claim, so that whoever makes sure of the binding has a new token or has lost it.
     func revoke(_ uid: UserID, from server: ServerID) async throws
+    /// Whether a server may be told of users while it has none: it looks for that each second then.
+    var tellsTheIdle: Bool { get }
     /// Removes revocations that this server knows of.
     func forget(revoked uids: [UserID]) async throws
     /// Gives back what this instance holds of these user ids; or one before it, as long as this one has the server's
@@ -86,4 +88,9 @@ public struct PublishedStatus: Sendable, Equatable {
 extension StatusStore {
     /// Never calls: such a store is not away.
     public func observeReturns(_ handler: @escaping @Loop () -> Void) {}
+}
+
+extension StatusStore {
+    /// False: what is not here is nowhere.
+    public var tellsTheIdle: Bool { false }
 }

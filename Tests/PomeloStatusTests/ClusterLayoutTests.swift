@@ -160,6 +160,32 @@ import Testing
         #expect(try await next.publishedUsers() == ["ann"])
     }
 
+    /// A node came back, with users of a former instance, while the next one started, which has cleaned up and knows of
+    /// no other start of the node: whoever walks over all keys tells it.
+    @Test @Loop func whatANodeBringsBackDuringAStartIsToldToTheServer() async throws {
+        let world = World()
+        try await world.takes("one")
+        let (former, holder) = try await world.store("one")
+        let (other, _) = try await world.store("other", server: "connector-2")
+        _ = try await former.publish(online: ["ann"], offline: [], sequence: 1)
+        _ = try await former.claim("ann", holder, gone: nil)
+        let replica = world.redis.state
+        try await former.cleanUp(Self.server, instance: "one") {}
+        world.redis.failOver(to: replica, node: FakeRedis.node(of: "POMELO:STATUS:ann"))
+        try await world.takes("two")
+        let (next, _) = try await world.store("two")
+        #expect(try await other.publishedSequence() == nil)
+        _ = try await other.publishedUsers()
+        #expect(try await next.publish(online: [], offline: [], sequence: 1).revoked == ["ann"])
+        // Who is named already is left in peace.
+        try await next.forget(revoked: ["ann"])
+        let again = try await world.store("again", server: "connector-2").store
+        world.redis.failOver(to: world.redis.state, node: FakeRedis.node(of: "POMELO:STATUS:ann"))
+        _ = try await again.publishedSequence()
+        _ = try await again.publishedUsers()
+        #expect(try await next.publish(online: [], offline: [], sequence: 2).revoked == [])
+    }
+
     /// A late release by an instance of its own: what the next one holds is not its own.
     @Test @Loop func aLateReleaseLeavesTheNextInstancesBinding() async throws {
         let world = World()

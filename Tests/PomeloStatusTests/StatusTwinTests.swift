@@ -64,7 +64,9 @@ private struct BindingCalls {
         switch Int.random(in: 0..<24, using: &random) {
         case 0..<8:
             return .claim(uid: uid, holder: holder, gone: pick([nil, 0, 0, 1, 2]), isUnderMark: pick([true, false]))
-        case 10: return .script("status.name", keys: ["lease", "uids"], args: [uid, pick(["a", "b"])])
+        case 10:
+            return .script(
+                "status.name", keys: ["lease", "uids", "revoked"], args: ["100000", uid, pick(["a", "b"])])
         case 8..<10:
             return .script(
                 "status.release", keys: ["lease", "uids"] + pick([[], users.map { "{\($0)}:bind" }]),

@@ -103,6 +103,7 @@ let guaranteeTable = """
     status and bindings in Redis Cluster
         ClusterLayoutTests.whatAServerHasIsInItsIndexWhereverItDies
         ClusterLayoutTests.aLateCleanerRemovesNoBindingOfTheNextInstance
+        ClusterLayoutTests.whatANodeBringsBackDuringAStartIsToldToTheServer
         ClusterLayoutTests.aLatePublicationIsToldToTheNextInstance
         ClusterLayoutTests.aLateClaimIsGivenBack
         ClusterLayoutTests.whatANodeLostIsPublishedAgain

@@ -109,7 +109,10 @@ extension FakeRedis {
     ) throws(RedisError) -> RedisReply {
         let lease = try redis(RedisCommand("HMGET", keys[0], "inst", "status")).array ?? []
         if lease.allSatisfy(\.isNull) { return .integer(0) }
-        try redis(RedisCommand("SADD", keys[1]).appending(args))
+        for uid in args.dropFirst() where try redis(RedisCommand("SADD", keys[1], uid)).int == 1 {
+            try redis(RedisCommand("SADD", keys[2], uid))
+            try redis(RedisCommand("PEXPIRE", keys[2], args[0]))
+        }
         return .integer(1)
     }
 
