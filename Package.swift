@@ -120,6 +120,7 @@ let package = Package(
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service, resources: lua),
         room("PomeloStatus", service, resources: lua),
+        room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, collections], resources: lua),
         // L5
         room(
             "Pomelo",
@@ -150,6 +151,7 @@ let package = Package(
         tests(
             "PomeloRedisTests",
             bench + ["CHiredis", "CPomelo", metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("PomeloSyncTests", bench + ["PomeloSync"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+public import PomeloBytes
+import PomeloLoop
+
+/// A value that a sink does not take.
+public struct DeadLetter: Sendable, Hashable {
+    /// The name of its key.
+    public let key: Text
+    /// What it is the value of; nil for one that was appended.
+    public let id: Text?
+    /// As its key encodes it; nil when it cannot be encoded.
+    public let value: Bytes?
+    /// When it came to be, and on which server.
+    public let version: SyncVersion
+    /// Why it is here.
+    public let reason: String
+
+    init(key: Text, id: Text?, value: Bytes?, version: SyncVersion, _ reason: String) {
+        self.key = key
+        self.id = id
+        self.value = value
+        self.version = version
+        self.reason = reason
+    }
+}
+
+/// Values that were given up, the oldest first, until somebody looks after them.
+@Loop final class DeadLetters {
+    /// Of all values together; one that is longer than this finds room only when there is no other.
+    private static let maxBytes = 64 << 20
+    private let limit: Int
+    var onLetter: (@Loop (DeadLetter) -> Void)?
+    private(set) var letters: [UInt64: DeadLetter] = [:]
+    private var bytes = 0
+    private var last: UInt64 = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    /// With none, values are tried on.
+    var hasRoom: Bool { letters.count < limit && bytes < Self.maxBytes }
+
+    func add(_ letter: DeadLetter) {
+        last += 1
+        letters[last] = letter
+        bytes += letter.value?.count ?? 0
+        onLetter?(letter)
+    }
+
+    func remove(_ number: UInt64) -> DeadLetter? {
+        guard let letter = letters.removeValue(forKey: number) else { return nil }
+        bytes -= letter.value?.count ?? 0
+        return letter
+    }
+}

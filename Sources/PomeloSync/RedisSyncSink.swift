@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+public import PomeloLoop
+public import PomeloRedis
+
+/// Keeps values in Redis, where any client reads them.
+///
+/// ```
+/// <prefix>:<key>:<id>   hash  value; version, 20 digits, and server: a value that is not later than it is not written
+/// <prefix>:<key>        list  of the values without an id, in the order they came
+/// ```
+///
+/// - Guarantee: of values of one id that several servers write the latest stays. A value without an id may be there
+///   twice when its confirmation was lost.
+/// - Complexity: one round trip a batch, on a cluster one to each of its nodes.
+@Loop public final class RedisSyncSink: SyncSink {
+    private nonisolated static let apply = RedisScript(
+        name: "sync.apply", source: String(decoding: PackageResources.apply_lua, as: UTF8.self))
+    private let redis: any RedisPort
+    private let prefix: String
+
+    /// Writes through a port that others may use as well.
+    public init(_ redis: any RedisPort, prefix: String = "pomelo:sync") {
+        self.redis = redis
+        self.prefix = prefix
+    }
+
+    /// - Throws: `RedisError` when Redis has told nothing.
+    public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
+        try await redis.execute(batch.map(step)).map(Self.outcome)
+    }
+
+    private func step(_ entry: SyncEntry) -> RedisStep {
+        let place = "\(prefix):\(entry.key)"
+        guard let id = entry.id else {
+            return .command(RedisCommand("RPUSH", arguments: [.text(place), .bytes(entry.value)]))
+        }
+        let digits = String(entry.version.number)
+        let number = String(repeating: "0", count: 20 - digits.count) + digits
+        return .script(
+            Self.apply, keys: ["\(place):\(id)"],
+            args: [.bytes(entry.value), .text(number), .text(entry.version.server.rawValue)])
+    }
+
+    private static func outcome(_ reply: RedisReply) -> SyncOutcome {
+        guard let text = reply.errorText else { return .written }
+        // Something else has the key: that does not pass.
+        return reply.errorCode == "WRONGTYPE" ? .refused(text) : .failed(text)
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloLoop
+
+/// What one attempt has made of an entry.
+enum Attempt: Equatable {
+    case written
+    /// To be tried again; an attempt that `counts` brings it nearer to the dead letters.
+    case failed(String, counts: Bool)
+    /// To the dead letters.
+    case refused(String)
+}
+
+/// The values of one key that wait for a sink, as their writer sees them.
+@Loop protocol SyncLine: AnyObject {
+    var name: Text { get }
+    /// Values that are not written, those on their way included.
+    var count: Int { get }
+    var hasDue: Bool { get }
+    /// Whether some become due with time.
+    var isTicking: Bool { get }
+    /// Since when the oldest of them waits, in monotonic nanoseconds.
+    var oldest: UInt64? { get }
+    func tick()
+    func makeAllDue()
+    /// The next that are due, on their way from now on.
+    func take(_ limit: Int) -> [SyncEntry]
+    /// What has become of one that was taken.
+    func conclude(_ entry: SyncEntry, _ attempt: Attempt)
+}

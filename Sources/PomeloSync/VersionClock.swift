@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+
+/// Gives versions that only rise, also when the wall clock steps back.
+@Loop final class VersionClock {
+    private static let countBits: UInt64 = 16
+    private let clock: any LoopClock
+    private let server: ServerID
+    private var last: UInt64 = 0
+
+    init(_ clock: any LoopClock, _ server: ServerID) {
+        self.clock = clock
+        self.server = server
+    }
+
+    func next() -> UInt64 {
+        let milliseconds = UInt64(clamping: clock.wallMilliseconds)
+        last = max(last &+ 1, milliseconds << Self.countBits)
+        return last
+    }
+
+    func version(_ number: UInt64) -> SyncVersion { SyncVersion(number: number, server: server) }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloSync
+import PomeloTesting
+import TestHelpers
+import Testing
+
+/// Sinks that fail, stand still, or will not take one of many.
+@Suite struct SinkFaultTests {
+    @Test @Loop func aPoisonedValueStopsNoOther() async throws {
+        let world = try await SyncWorld()
+        world.sink.answer = { entry in
+            if entry.id == "poison" { throw NotingSink.Away() }
+            return .written
+        }
+        for id in 0..<1000 { try world.sync.exec(.level, "\(id)", id) }
+        try world.sync.exec(.level, "poison", 1)
+        await world.sync.sync()
+        #expect(world.sink.values.count == 1000)
+        #expect(world.sync.info.pending == 1 && world.sync.deadLetters.isEmpty)
+        // Others come and go, and tell that the sink is there.
+        for minute in 0..<12 {
+            try world.sync.exec(.level, "other", minute)
+            await world.pass(.seconds(60))
+            await world.sync.sync()
+        }
+        #expect(world.sync.deadLetters.map(\.letter.id) == ["poison"])
+        #expect(world.sync.deadLetters.first?.letter.value == Array("1".utf8))
+        #expect(world.sync.isDone)
+    }
+
+    @Test @Loop func anOutageMakesNoDeadLetters() async throws {
+        let world = try await SyncWorld()
+        world.sink.answer = { _ in throw NotingSink.Away() }
+        for id in 0..<1000 { try world.sync.exec(.level, "\(id)", id) }
+        await world.pass(.seconds(3600))
+        #expect(world.sync.info.pending == 1000 && world.sync.deadLetters.isEmpty)
+        // It is asked once a minute, not a thousand times.
+        #expect(world.sink.calls < 200)
+        world.sink.answer = { _ in .written }
+        await world.pass(.seconds(130))
+        #expect(world.sink.values.count == 1000 && world.sync.isDone)
+    }
+
+    @Test @Loop func aSinkThatNeverReturnsIsGivenUpAndTheOthersGoOn() async throws {
+        let world = try await SyncWorld()
+        world.sink.delay = nil
+        try world.sync.exec(.level, "ann", 1)
+        Loop.spawn { await world.sync.sync() }
+        await world.pass(.seconds(1))
+        world.sink.delay = .zero
+        try world.sync.exec(.level, "bob", 2)
+        try world.sync.exec(.coins, "ann", 3)
+        await world.pass(.seconds(100))
+        #expect(world.sink.values == ["bob": "2", "ann": "3"])
+        #expect(world.sync.deadLetters.map(\.letter.id) == ["ann"] && world.sync.isDone)
+    }
+
+    @Test @Loop func aValueThatCannotBeEncodedIsADeadLetter() async throws {
+        struct Stubborn: Error {}
+        let key = SyncKey<Int>("level", encode: { $0 == 13 ? try { throw Stubborn() }() : Array("\($0)".utf8) })
+        let world = try await SyncWorld()
+        for id in 12...14 { try world.sync.exec(key, "\(id)", id) }
+        await world.sync.sync()
+        #expect(world.sink.values == ["12": "12", "14": "14"])
+        #expect(world.sync.deadLetters.map(\.letter.id) == ["13"] && world.sync.isDone)
+        #expect(world.sync.deadLetters.first?.letter.value == nil)
+        await #expect(throws: SyncError.self) { try await world.sync.flush(key, "13", 13) }
+    }
+
+    @Test @Loop func whenTheDeadLettersAreFullValuesWait() async throws {
+        var options = SyncOptions()
+        options.deadLetterLimit = 1
+        let world = try await SyncWorld(options)
+        world.sink.answer = { _ in .refused("no") }
+        for id in 0..<3 { try world.sync.exec(.level, "\(id)", id) }
+        await world.pass(.seconds(300))
+        #expect(world.sync.deadLetters.count == 1 && world.sync.info.pending == 2)
+        let number = try #require(world.sync.deadLetters.first?.number)
+        #expect(world.sync.dropDeadLetter(number) != nil && world.sync.dropDeadLetter(number) == nil)
+        world.sink.answer = { _ in .written }
+        await world.pass(.seconds(130))
+        #expect(world.sync.isDone && world.sink.values.count == 2)
+    }
+
+    @Test @Loop func aStopWritesWhatWaitsAndGivesUpInTime() async throws {
+        let world = try await SyncWorld()
+        for id in 0..<2000 { try world.sync.exec(.level, "\(id)", id) }
+        let (cluster, sync) = (world.cluster, world.sync)
+        await cluster.stopAll()
+        #expect(world.sink.values.count == 2000 && sync.isDone)
+        #expect(throws: SyncError.stopped) { try sync.exec(.level, "late", 1) }
+
+        let other = try await SyncWorld()
+        other.sink.answer = { _ in throw NotingSink.Away() }
+        try other.sync.exec(.level, "ann", 1)
+        let service = other.sync
+        let start = other.cluster.clock.now
+        await other.cluster.stopAll()
+        let took = Duration.nanoseconds(Int64(other.cluster.clock.now - start))
+        #expect(took >= .seconds(29) && took < .seconds(40))
+        #expect(service.info.pending == 1)
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+import PomeloCore
+import PomeloLoop
+import PomeloSync
+import PomeloTesting
+import TestHelpers
+import Testing
+
+/// What is configured, and what cannot be.
+@Suite struct SyncOptionTests {
+    @Test @Loop func aKeyHasOneSink() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
+        let sink = NotingSink(cluster.clock)
+        let error = await failureText {
+            try await cluster.startAll { app in
+                try app.use(
+                    Sync { sinks in
+                        sinks.map(.level, to: sink)
+                        sinks.map(.level, to: sink)
+                    })
+            }
+        }
+        #expect(error.contains("the key \"level\" is mapped twice"))
+    }
+
+    @Test @Loop func anIntervalOfOnesOwnIsKept() async throws {
+        var options = SyncOptions()
+        options.interval = .seconds(4)
+        let world = try await SyncWorld(options)
+        for id in 0..<100 { try world.sync.exec(.level, "\(id)", id) }
+        await world.pass(.seconds(2))
+        #expect((20...80).contains(world.sink.values.count))
+        await world.pass(.milliseconds(2100))
+        #expect(world.sink.values.count == 100)
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+import PomeloSync
+import PomeloTesting
+import TestHelpers
+import Testing
+
+/// The sink on a real server, and on a real cluster.
+@Suite("with redis-server", .serialized, .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisSyncSinkTests {
+    private static func entry(_ id: Text?, _ value: String, _ number: UInt64, at server: ServerID = "a") -> SyncEntry {
+        SyncEntry(
+            key: "level", id: id, value: Array(value.utf8), version: SyncVersion(number: number, server: server))
+    }
+
+    @Loop private static func value(_ redis: any RedisPort, _ id: String) async throws -> String? {
+        try await redis.send(RedisCommand("HGET", "pomelo:sync:level:\(id)", "value")).string
+    }
+
+    @Loop private static func check(_ redis: any RedisPort) async throws {
+        let sink = RedisSyncSink(redis)
+        let ids = (0..<100).map { Text("id-\($0)") }
+        let first = try await sink.write(ids.map { entry($0, "1", 10) })
+        #expect(first == ids.map { _ in .written })
+        for id in ids { #expect(try await value(redis, id.string) == "1") }
+        // What is later stays: by the number to its last digit, then by the server.
+        let high = UInt64.max - 1
+        let steps: [(SyncEntry, String)] = [
+            (entry("id-0", "old", 9), "1"), (entry("id-0", "2", high), "2"), (entry("id-0", "3", high - 1), "2"),
+            (entry("id-0", "4", high, at: "b"), "4"), (entry("id-0", "5", high), "4"),
+            (entry("id-0", "6", high, at: "b"), "4"), (entry("id-0", "7", high + 1), "7"),
+        ]
+        for (entry, expected) in steps {
+            #expect(try await sink.write([entry]) == [.written])
+            #expect(try await value(redis, "id-0") == expected)
+        }
+        // One of another kind is refused, and the others are written.
+        try await redis.send(RedisCommand("SET", "pomelo:sync:level:text", "mine"))
+        let mixed = try await sink.write([entry("id-1", "8", 11), entry("text", "8", 11), entry("id-2", "8", 11)])
+        #expect(mixed.first == .written && mixed.last == .written)
+        #expect("\(mixed[1])".contains("refused") && "\(mixed[1])".contains("WRONGTYPE"))
+        #expect(try await value(redis, "id-2") == "8")
+        for number in 0..<20 { _ = try await sink.write([entry(nil, "\(number)", UInt64(number))]) }
+        let list = try await redis.send(RedisCommand("LRANGE", "pomelo:sync:level", 0, -1)).strings
+        #expect(list == (0..<20).map(String.init))
+    }
+
+    @Test @Loop func theLatestStaysOnOneServer() async throws {
+        let server = try await RedisServer.start()
+        let redis = RedisClient(server.configuration, logger: quiet)
+        try await redis.start()
+        try await Self.check(redis)
+        try await redis.send(RedisCommand("CONFIG", "SET", "maxmemory", 1))
+        let full = try await RedisSyncSink(redis).write([Self.entry("x", "1", 1)])
+        #expect("\(full)".contains("failed") && "\(full)".contains("OOM"))
+        await redis.stop()
+        await server.stop()
+    }
+
+    @Test @Loop func theLatestStaysOnACluster() async throws {
+        let servers = try await RedisClusterServers.start()
+        let places = servers.ports.map { SocketAddress(host: "127.0.0.1", port: $0) }
+        let redis = RedisClient(RedisConfiguration(.cluster(seeds: places)), logger: quiet)
+        try await redis.start()
+        try await Self.check(redis)
+        await redis.stop()
+        await servers.stop()
+    }
+}
