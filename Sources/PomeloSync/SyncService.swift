@@ -7,8 +7,8 @@ public import PomeloLoop
 /// Keeps values in memory and brings them to their sinks in the background: the last one of each id, or of a key
 /// without ids each one, in order.
 ///
-/// - Guarantee: the values of one id reach the sink one after the other, in the order of the calls; each is written, or has
-///   become a dead letter, or waits. What waits is lost when the process ends without `stop`.
+/// - Guarantee: the values of one id reach the sink one after the other, in the order of the calls; each is written, or
+///   has become a dead letter, or waits. What waits is lost when the process ends without `stop`.
 /// - Source: pomelo-sync 0.1 (`exec`, `flush`, `sync`, `isDone`, `info`).
 @Loop public final class SyncService: Component {
     /// `sync`.
