@@ -97,16 +97,24 @@ public import PomeloLoop
 
     /// Returns when every running server but the primary is its replica, and up to date.
     ///
-    /// - Throws: `NetworkError` when they are not within 20 s.
+    /// Sentinels make a former primary a replica some time after it is back, and may need more than one attempt.
+    ///
+    /// - Throws: `NetworkError` when they are not within 30 s, and who does not.
     public func settle() async throws(NetworkError) {
-        try await RedisServer.wait(for: "all follow the primary") { () throws(NetworkError) in
+        try await RedisServer.wait(for: "all follow the primary", within: .seconds(30)) { () throws(NetworkError) in
             let primary = try await primary()
-            guard try await primary.info("role") == "master" else { return false }
+            guard try await primary.info("role") == "master" else {
+                throw NetworkError(code: "EAGAIN", description: "\(primary.port) is a replica yet")
+            }
             for server in servers where server !== primary && server.isRunning && !server.isPaused {
                 let info = try await server.command("INFO", "replication")
                 let port = RedisServer.value(of: "master_port", in: info)
                 let link = RedisServer.value(of: "master_link_status", in: info)
-                guard port == "\(primary.port)", link == "up" else { return false }
+                guard port == "\(primary.port)", link == "up" else {
+                    let words =
+                        "\(server.port) follows \(port ?? "nobody"), its link is \(link ?? "none"); the primary is \(primary.port)"
+                    throw NetworkError(code: "EAGAIN", description: words)
+                }
             }
             return true
         }
@@ -168,6 +176,11 @@ public import PomeloLoop
     /// - Throws: `NetworkError` when it does not answer.
     public func rejoin(_ server: RedisServer) async throws(NetworkError) {
         try await server.command("ACL", "SETUSER", Self.sentinelUser, "on")
+        // A sentinel that was refused keeps the connection, which is nobody's and has no name, and does not log in again.
+        for client in try await server.command("CLIENT", "LIST") where client.contains(" name= ") {
+            guard let id = client.split(separator: " ").first?.dropFirst("id=".count) else { continue }
+            try await server.command("CLIENT", "KILL", "ID", String(id))
+        }
     }
 
     // MARK: start
