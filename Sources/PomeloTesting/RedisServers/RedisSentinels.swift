@@ -111,8 +111,8 @@ public import PomeloLoop
                 let port = RedisServer.value(of: "master_port", in: info)
                 let link = RedisServer.value(of: "master_link_status", in: info)
                 guard port == "\(primary.port)", link == "up" else {
-                    let words =
-                        "\(server.port) follows \(port ?? "nobody"), its link is \(link ?? "none"); the primary is \(primary.port)"
+                    let own = "\(server.port) follows \(port ?? "nobody"), its link is \(link ?? "none")"
+                    let words = "\(own); the primary is \(primary.port)"
                     throw NetworkError(code: "EAGAIN", description: words)
                 }
             }
@@ -176,7 +176,7 @@ public import PomeloLoop
     /// - Throws: `NetworkError` when it does not answer.
     public func rejoin(_ server: RedisServer) async throws(NetworkError) {
         try await server.command("ACL", "SETUSER", Self.sentinelUser, "on")
-        // A sentinel that was refused keeps the connection, which is nobody's and has no name, and does not log in again.
+        // A sentinel that was refused keeps the connection, which has no name then, and does not log in again.
         for client in try await server.command("CLIENT", "LIST") where client.contains(" name= ") {
             guard let id = client.split(separator: " ").first?.dropFirst("id=".count) else { continue }
             try await server.command("CLIENT", "KILL", "ID", String(id))
