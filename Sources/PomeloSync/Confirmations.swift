@@ -16,6 +16,12 @@ import PomeloLoop
         return end
     }
 
+    mutating func tellAll(_ attempt: Attempt) {
+        let all = waiting.values.flatMap { $0 }
+        waiting = [:]
+        for waiter in all { waiter.end.end(with: attempt) }
+    }
+
     mutating func tell(_ id: Text, _ number: UInt64, _ attempt: Attempt) {
         guard let all = waiting[id] else { return }
         let later = all.filter { $0.number > number }

@@ -44,7 +44,9 @@ public struct Sync: Plugin {
         if let name = sinks.twice.first {
             throw PomeloError(.configuration, "sync: the key \"\(name)\" is mapped twice")
         }
-        let service = SyncService(application.context, try application.options(options), sinks.byKey)
+        let options = try application.options(options)
+        try options.check()
+        let service = SyncService(application.context, options, sinks.byKey)
         application.setService(service)
         try application.load(service)
     }

@@ -23,8 +23,12 @@ enum Attempt: Equatable {
     var oldest: UInt64? { get }
     func tick()
     func makeAllDue()
+    /// Whether none may be written before those that came earlier.
+    var isOrdered: Bool { get }
     /// The next that are due, on their way from now on.
     func take(_ limit: Int) -> [SyncEntry]
     /// What has become of one that was taken.
     func conclude(_ entry: SyncEntry, _ attempt: Attempt)
+    /// Nothing is tried any more: who waits for that is told.
+    func end(_ reason: String)
 }

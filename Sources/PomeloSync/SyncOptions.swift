@@ -22,6 +22,16 @@ public struct SyncOptions: Sendable, Equatable {
     public init() {}
 }
 
+extension SyncOptions {
+    /// - Throws: `PomeloError` `.configuration`: with such a value nothing would ever be written.
+    func check() throws {
+        let counts = [("maxBatch", maxBatch), ("maxPending", maxPending), ("attempts", attempts)]
+        let times = [("interval", interval), ("write", write)]
+        let wrong = counts.first { $0.1 < 1 }?.0 ?? times.first { $0.1 <= .zero }?.0
+        if let wrong { throw PomeloError(.configuration, "sync: \(wrong) must be more than 0") }
+    }
+}
+
 extension SyncOptions: FileOptions {
     /// `sync.json`.
     public static var fileName: String { "sync" }

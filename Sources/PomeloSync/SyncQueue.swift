@@ -22,11 +22,12 @@ import PomeloLoop
     private var ticksLeft: Int?
     private var isDue = false
 
+    let isOrdered = true
     var name: Text { key.name }
     var count: Int { waiting.count + onTheWay.count + returned.count }
     var hasDue: Bool { isDue && onTheWay.isEmpty && !waiting.isEmpty }
     var isTicking: Bool { ticksLeft != nil }
-    var oldest: UInt64? { onTheWay.first?.since ?? waiting.first?.since }
+    var oldest: UInt64? { (onTheWay.first ?? returned.first)?.since ?? waiting.first?.since }
 
     init(_ key: SyncKey<Value>, _ owner: SyncOwner) {
         self.key = key
@@ -61,11 +62,12 @@ import PomeloLoop
                 batch.append(SyncEntry(key: name, id: nil, value: try key.encode(held.value), version: version))
                 onTheWay.append(held)
             } catch {
-                owner.tally.pending -= 1
-                let reason = "its value cannot be encoded: \(error)"
-                owner.letters.add(DeadLetter(key: name, id: nil, value: nil, version: version, reason))
+                var hopeless = held
+                hopeless.attempts = owner.options.attempts
+                giveBack(hopeless, nil, "its value cannot be encoded: \(error)")
             }
         }
+        if batch.isEmpty, !returned.isEmpty { putBack() }
         if waiting.isEmpty { isDue = false }
         return batch
     }
@@ -80,18 +82,21 @@ import PomeloLoop
             owner.tally.written += 1
         case .failed(let reason, let counts):
             held.attempts += counts ? 1 : 0
-            giveBack(held, entry, reason)
+            giveBack(held, entry.value, reason)
         case .refused(let reason):
             held.attempts = owner.options.attempts
-            giveBack(held, entry, reason)
+            giveBack(held, entry.value, reason)
         }
         if onTheWay.isEmpty, !returned.isEmpty { putBack() }
     }
 
-    private func giveBack(_ held: Held, _ entry: SyncEntry, _ reason: String) {
+    func end(_ reason: String) {}
+
+    private func giveBack(_ held: Held, _ value: Bytes?, _ reason: String) {
         if held.attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
-            owner.letters.add(DeadLetter(key: name, id: nil, value: entry.value, version: entry.version, reason))
+            let version = owner.versions.version(held.number)
+            owner.letters.add(DeadLetter(key: name, id: nil, value: value, version: version, reason))
         } else {
             owner.tally.retries += 1
             returned.append(held)

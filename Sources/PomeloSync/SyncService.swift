@@ -20,7 +20,7 @@ public import PomeloLoop
     public struct Info: Sendable, Hashable {
         /// Values that are not written.
         public var pending = 0
-        /// Calls of `exec` and `append` that were taken.
+        /// Calls of `exec` and `flush` that were taken.
         public var executed = 0
         /// Values that sinks have confirmed; the rest of those executed were merged, or are dead letters.
         public var written = 0
@@ -83,7 +83,7 @@ public import PomeloLoop
     public func flush<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
         let (table, writer) = try table(key)
         let number = try table.put(Text(id), value)
-        switch await table.flushed(Text(id), number, wake: writer.wake) {
+        switch await table.flushed(Text(id), number, wake: writer.hurry) {
         case .written: return
         case .failed(let reason, _): throw .notWritten(reason)
         case .refused(let reason): throw .refused(reason)

@@ -70,7 +70,10 @@ public enum SyncOutcome: Sendable, Hashable {
     func start() async throws
     /// Writes entries of one key, no two of one id, and tells what became of each, in their order.
     ///
-    /// - Throws: when nothing is known of any of them: all are tried again, in smaller batches.
+    /// Of values without ids it writes none behind one that failed.
+    ///
+    /// - Throws: when nothing is known of any of them: all are tried again, in smaller batches. A value without an id
+    ///   that makes it throw each time holds those behind it up: that is an outcome, `.refused`.
     func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome]
     /// Nothing more comes.
     func stop() async

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import DequeModule
 import PomeloBytes
 import PomeloLoop
 
@@ -19,9 +20,10 @@ import PomeloLoop
     private var waiting: [Text: Held] = [:]
     private var onTheWay: [Text: Held] = [:]
     private var wheel = DueWheel()
-    private var urgent: [Text] = []
+    private var urgent: Deque<Text> = []
     private var confirmations = Confirmations()
 
+    let isOrdered = false
     var name: Text { key.name }
     var count: Int { waiting.count + onTheWay.count }
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
@@ -43,15 +45,16 @@ import PomeloLoop
     @discardableResult
     func put(_ id: Text, _ value: Value) throws(SyncError) -> UInt64 {
         let number = owner.versions.next()
-        owner.tally.executed += 1
         if let index = waiting.index(forKey: id) {
             let earlier = waiting.values[index].value
             waiting.values[index].value = merged(earlier, value)
             waiting.values[index].number = number
+            owner.tally.executed += 1
             return number
         }
         guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
         waiting[id] = Held(value: value, number: number, since: owner.clock.now, attempts: 0)
+        owner.tally.executed += 1
         owner.tally.pending += 1
         if onTheWay[id] == nil { wheel.add(id, ticksAhead: owner.drawTicks()) }
         return number
@@ -83,10 +86,8 @@ import PomeloLoop
                 batch.append(
                     SyncEntry(key: name, id: id, value: value, version: owner.versions.version(held.number)))
             } catch {
-                owner.tally.pending -= 1
                 let reason = "its value cannot be encoded: \(error)"
-                owner.letters.add(
-                    DeadLetter(key: name, id: id, value: nil, version: owner.versions.version(held.number), reason))
+                giveBack(id, held, nil, reason, attempts: .max)
                 confirmations.tell(id, held.number, .refused(reason))
             }
         }
@@ -104,18 +105,20 @@ import PomeloLoop
             owner.tally.pending -= 1
             owner.tally.written += 1
         case .failed(let reason, let counts):
-            giveBack(id, held, entry, reason, attempts: held.attempts + (counts ? 1 : 0))
+            giveBack(id, held, entry.value, reason, attempts: held.attempts + (counts ? 1 : 0))
         case .refused(let reason):
-            giveBack(id, held, entry, reason, attempts: .max)
+            giveBack(id, held, entry.value, reason, attempts: .max)
         }
         confirmations.tell(id, held.number, attempt)
         guard waiting[id] != nil, attempt == .written else { return }
         if confirmations.isAwaited(id) { urgent.append(id) } else { wheel.add(id, ticksAhead: 1) }
     }
 
+    func end(_ reason: String) { confirmations.tellAll(.failed(reason, counts: false)) }
+
     /// It waits again, as a part of what has come since; or is a dead letter, when it was tried often and nothing newer
     /// stands for it.
-    private func giveBack(_ id: Text, _ held: Held, _ entry: SyncEntry, _ reason: String, attempts: Int) {
+    private func giveBack(_ id: Text, _ held: Held, _ value: Bytes?, _ reason: String, attempts: Int) {
         if let later = waiting[id] {
             owner.tally.pending -= 1
             waiting[id]?.value = merged(held.value, later.value)
@@ -125,7 +128,8 @@ import PomeloLoop
             wheel.add(id, ticksAhead: owner.ticks(afterAttempts: 1))
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
-            owner.letters.add(DeadLetter(key: name, id: id, value: entry.value, version: entry.version, reason))
+            let version = owner.versions.version(held.number)
+            owner.letters.add(DeadLetter(key: name, id: id, value: value, version: version, reason))
         } else {
             var again = held
             again.attempts = min(attempts, owner.options.attempts)

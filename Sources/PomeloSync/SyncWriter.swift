@@ -8,7 +8,8 @@ import PomeloLoop
 ///
 /// A sink that throws has told nothing of any value. The batch is halved then, until one value is left: it counts as an
 /// attempt of that value. When the sink does not take the next one either it is an outage: all go back as they are, and
-/// one is tried after a pause that gets longer.
+/// one is tried after a pause that gets longer. So it is always where the order counts, for then none may be tried past
+/// another: a sink refuses by its outcome what it will never take.
 @Loop final class SyncWriter {
     private let line: any SyncLine
     private let sink: any SyncSink
@@ -53,9 +54,14 @@ import PomeloLoop
         guard line.hasDue || isRunning, !isStopped else { return }
         let end = FirstOutcome<Void>()
         rounds.append(end)
+        hurry()
+        await end.wait()
+    }
+
+    /// Somebody waits for what is due: a pause ends now.
+    func hurry() {
         pause?.cancel()
         wake()
-        await end.wait()
     }
 
     /// Writes nothing further; a batch under way is not waited for.
@@ -64,6 +70,7 @@ import PomeloLoop
         if let timer { owner.clock.cancel(timer) }
         timer = nil
         pause?.cancel()
+        line.end("sync has stopped")
         endRounds()
     }
 
@@ -112,7 +119,8 @@ import PomeloLoop
             return true
         } catch {
             tell("\(error)", batch)
-            guard takes else { return giveBack(batch[...], "\(error)") }
+            // Past one that may be written later none must go.
+            guard takes, !line.isOrdered else { return giveBack(batch[...], "\(error)") }
             if batch.count == 1 {
                 // Its own fault, if the sink takes the next one.
                 line.conclude(batch[0], .failed("\(error)", counts: true))

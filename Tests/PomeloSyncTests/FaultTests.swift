@@ -9,6 +9,8 @@ import Testing
 
 /// Sinks that fail, stand still, or will not take one of many.
 @Suite struct SinkFaultTests {
+    private struct Unencodable: Error {}
+
     @Test @Loop func aPoisonedValueStopsNoOther() async throws {
         let world = try await SyncWorld()
         world.sink.answer = { entry in
@@ -59,8 +61,10 @@ import Testing
     }
 
     @Test @Loop func aValueThatCannotBeEncodedIsADeadLetter() async throws {
-        struct Stubborn: Error {}
-        let key = SyncKey<Int>("level", encode: { $0 == 13 ? try { throw Stubborn() }() : Array("\($0)".utf8) })
+        let key = SyncKey<Int>("level", encode: { level throws in
+            if level == 13 { throw Unencodable() }
+            return Array("\(level)".utf8)
+        })
         let world = try await SyncWorld()
         for id in 12...14 { try world.sync.exec(key, "\(id)", id) }
         await world.sync.sync()
@@ -83,6 +87,60 @@ import Testing
         world.sink.answer = { _ in .written }
         await world.pass(.seconds(130))
         #expect(world.sync.isDone && world.sink.values.count == 2)
+    }
+
+    @Test @Loop func whatCannotBeEncodedWaitsToo() async throws {
+        let key = SyncKey<Int>("level", encode: { _ throws in throw Unencodable() })
+        let entry = SyncKey<String>("log", encode: { _ throws in throw Unencodable() })
+        var options = SyncOptions()
+        options.deadLetterLimit = 1
+        let world = try await SyncWorld(options)
+        for id in 0..<3 { try world.sync.exec(key, "\(id)", id) }
+        try world.sync.exec(entry, "a")
+        await world.pass(.seconds(200))
+        #expect(world.sync.deadLetters.count == 1 && world.sync.info.pending == 3)
+    }
+
+    @Test @Loop func aFlushEndsWithTheStop() async throws {
+        var options = SyncOptions()
+        options.stop = .seconds(1)
+        let world = try await SyncWorld(options)
+        world.sink.delay = nil
+        let sync = world.sync
+        var outcome: SyncError?
+        let flush = Loop.spawn {
+            do throws(SyncError) { try await sync.flush(.level, "ann", 1) } catch { outcome = error }
+        }
+        await world.pass(.milliseconds(100))
+        await world.cluster.stopAll()
+        await flush.value
+        #expect(outcome == .notWritten("sync has stopped"))
+    }
+
+    @Test @Loop func aFlushDoesNotWaitForThePauseOfAnOutage() async throws {
+        let world = try await SyncWorld()
+        world.sink.answer = { _ in throw NotingSink.Away() }
+        for id in 0..<10 { try world.sync.exec(.level, "\(id)", id) }
+        await world.pass(.seconds(600))
+        world.sink.answer = { _ in .written }
+        let before = world.cluster.clock.now
+        try await world.sync.flush(.level, "ann", 1)
+        #expect(world.cluster.clock.now == before && world.sink.values["ann"] == "1")
+    }
+
+    @Test @Loop func noneGoesPastAValueWithoutAnIDThatMayBeWrittenLater() async throws {
+        let world = try await SyncWorld()
+        var fails = 5
+        world.sink.answer = { entry in
+            if entry.value == Array("\"3\"".utf8), fails > 0 {
+                fails -= 1
+                throw NotingSink.Away()
+            }
+            return .written
+        }
+        for number in 0..<20 { try world.sync.exec(.log, "\(number)") }
+        await world.pass(.seconds(300))
+        #expect(world.sink.appended == (0..<20).map { "\"\($0)\"" } && fails == 0)
     }
 
     @Test @Loop func aStopWritesWhatWaitsAndGivesUpInTime() async throws {

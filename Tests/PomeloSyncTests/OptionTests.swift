@@ -23,6 +23,18 @@ import Testing
         #expect(error.contains("the key \"level\" is mapped twice"))
     }
 
+    @Test @Loop func valuesWithWhichNothingWouldBeWrittenAreErrors() async throws {
+        for change: @Sendable (inout SyncOptions) -> Void in [
+            { $0.maxBatch = 0 }, { $0.maxPending = -1 }, { $0.attempts = 0 }, { $0.interval = .zero },
+            { $0.write = .seconds(-1) },
+        ] {
+            var options = SyncOptions()
+            change(&options)
+            let error = await failureText { _ = try await SyncWorld(options) }
+            #expect(error.contains("must be more than 0"))
+        }
+    }
+
     @Test @Loop func anIntervalOfOnesOwnIsKept() async throws {
         var options = SyncOptions()
         options.interval = .seconds(4)
