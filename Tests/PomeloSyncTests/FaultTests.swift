@@ -61,10 +61,12 @@ import Testing
     }
 
     @Test @Loop func aValueThatCannotBeEncodedIsADeadLetter() async throws {
-        let key = SyncKey<Int>("level", encode: { level throws in
-            if level == 13 { throw Unencodable() }
-            return Array("\(level)".utf8)
-        })
+        let key = SyncKey<Int>(
+            "level",
+            encode: { level throws in
+                if level == 13 { throw Unencodable() }
+                return Array("\(level)".utf8)
+            })
         let world = try await SyncWorld()
         for id in 12...14 { try world.sync.exec(key, "\(id)", id) }
         await world.sync.sync()
