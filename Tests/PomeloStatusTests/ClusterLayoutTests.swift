@@ -261,6 +261,23 @@ import Testing
         }
     }
 
+    /// What others have found and told of, at a frontend that has nobody: it looks for that all the same.
+    @Test @Loop func aServerWithoutUsersHearsOfThoseThatANodeBroughtBack() async throws {
+        try await RedisLayout.$current.withValue(.cluster) {
+            let world = try await RedisWorld()
+            await world.pass(2)
+            let store = RedisStatusStore(redis: world.redis.client())
+            for key in ["POMELO:STATUS:ann", "pomelo:{pomelo/connector-1}:uids", "pomelo:{pomelo/connector-1}:revoked"]
+            {
+                let member = key.hasPrefix("POMELO") ? "connector-1" : "ann"
+                _ = try await world.redis.send(RedisCommand("SADD", key, member))
+            }
+            #expect(try await store.areOnline(["ann"]) == [true])
+            await world.pass(3)
+            #expect(try await store.areOnline(["ann"]) == [false])
+        }
+    }
+
     /// Servers were stopped, the address was changed, and they are started: there is nothing to carry over.
     @Test @Loop func anotherLayoutIsFilledByTheServersThemselves() async throws {
         for layout in RedisLayout.allCases {

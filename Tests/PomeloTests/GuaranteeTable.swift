@@ -104,6 +104,7 @@ let guaranteeTable = """
         ClusterLayoutTests.whatAServerHasIsInItsIndexWhereverItDies
         ClusterLayoutTests.aLateCleanerRemovesNoBindingOfTheNextInstance
         ClusterLayoutTests.whatANodeBringsBackDuringAStartIsToldToTheServer
+        ClusterLayoutTests.aServerWithoutUsersHearsOfThoseThatANodeBroughtBack
         ClusterLayoutTests.aLatePublicationIsToldToTheNextInstance
         ClusterLayoutTests.aLateClaimIsGivenBack
         ClusterLayoutTests.whatANodeLostIsPublishedAgain
