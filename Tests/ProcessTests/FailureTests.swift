@@ -45,7 +45,7 @@ import Testing
         }
         let back = try await eve.request("connector.entryHandler.enter", ["username": "eve", "rid": "hall"])
         #expect(back == ["users": ["ann", "bob", "eve"]])
-        // The chat server's own connection may be back a moment later than the connectors': never is bob said to be away.
+        // The chat server's own connection may be back behind the connectors': bob is never said to be away.
         try await eventually("a whisper arrives", within: .seconds(5)) {
             let answer = try await ann.request("chat.chatHandler.send", ["content": "again", "target": "bob"])
             #expect(answer == [:] || answer == ["code": 503, "message": "presence unknown"])
