@@ -79,12 +79,12 @@ import Testing
         let ann = try await chat.enter("ann", "hall", at: "connector-server-1")
         // Which of the two serves this room: the one that, frozen, lets a request hang.
         for id in ["chat-server-1", "chat-server-2"] {
-            chat[id].signal(SIGSTOP)
+            try await chat[id].freeze()
             let request = try ann.ask("chat.chatHandler.send", Array(#"{"content":"x","target":"*"}"#.utf8))
             await SystemClock.shared.sleep(for: .milliseconds(300))
             if ann.pushes.contains(where: { $0.route == "onChat" }) {
                 _ = try await ann.answer(to: request)
-                chat[id].signal(SIGCONT)
+                chat[id].thaw()
                 continue
             }
             chat[id].signal(SIGKILL)
@@ -164,7 +164,7 @@ import Testing
         let bob = try await chat.enter("bob", "hall", at: "connector-server-2")
         _ = bob
         _ = try await ann.next("onAdd")
-        chat["connector-server-2"].signal(SIGSTOP)
+        try await chat["connector-server-2"].freeze()
         let answer = try await timed {
             let id = try ann.ask("chat.chatHandler.send", Array(#"{"content":"x","target":"*"}"#.utf8))
             let heard = try await timed { try await ann.next("onChat") }
@@ -179,7 +179,7 @@ import Testing
             }
         }
         try await gateAvoids("connector-server-2", chat, within: .seconds(3))
-        chat["connector-server-2"].signal(SIGCONT)
+        chat["connector-server-2"].thaw()
         try await chat.stop()
     }
 

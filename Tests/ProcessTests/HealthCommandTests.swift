@@ -30,7 +30,7 @@ import Testing
         let (well, ill) = (ChildProcess.Ending.exited(0), ChildProcess.Ending.exited(1))
         #expect(try await health(chat, of: one) == "\(well) \(one) is up and ready")
         #expect(try await health(chat, of: "gate-server-1") == "\(ill) error: gate-server-1 is not registered")
-        chat[two].signal(SIGSTOP)
+        try await chat[two].freeze()
         let silent = try await health(chat, of: two)
         #expect(silent.hasPrefix("\(well) \(two) is up in the registry, but did not answer: "), "\(silent)")
         var answer = ""
@@ -39,7 +39,7 @@ import Testing
             answer = try await health(chat, of: one)
         }
         #expect(answer == "\(ill) error: \(one) is up, but degraded: \(reason)")
-        chat[two].signal(SIGCONT)
+        chat[two].thaw()
         try await chat.stop()
     }
 }

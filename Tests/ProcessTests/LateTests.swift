@@ -53,11 +53,11 @@ import Testing
         }
         let servers = ["chat-server-1", "chat-server-2"]
         try await send(.seconds(1))
-        for id in servers { chat[id].signal(SIGSTOP) }
+        for id in servers { try await chat[id].freeze() }
         try await send(.seconds(7))
         // One that was run just before the stop has arrived, and its answer has not.
         let refusedBefore = Set(writer.refused).subtracting(try delivered(bob))
-        for id in servers { chat[id].signal(SIGCONT) }
+        for id in servers { chat[id].thaw() }
         try await send(.seconds(10))
         try await eventually("all are answered", within: .seconds(35)) { writer.isAnswered }
         try await eventually("a newer message arrives", within: .seconds(10)) {

@@ -25,7 +25,7 @@ import Testing
         for replica in replicas { replica.pause() }
         let first = try await enter(world, "connector-server-1")
         // The holder stands still, so that it cannot take its binding back before the other comes.
-        world.chat["connector-server-1"].signal(SIGSTOP)
+        try await world.chat["connector-server-1"].freeze()
         let former = try await world.sentinels.primary()
         await former.kill9()
         for replica in replicas { replica.resume() }
@@ -36,7 +36,7 @@ import Testing
             return second != nil
         }
         #expect(first.kick == nil)
-        world.chat["connector-server-1"].signal(SIGCONT)
+        world.chat["connector-server-1"].thaw()
         try await eventually("the first one is told", within: .seconds(3)) { first.kick != nil }
         #expect(first.kick?["reason"] == "rebound", "\(String(describing: first.kick))")
         #expect(second?.end == nil && second?.kick == nil)

@@ -18,9 +18,9 @@ import Testing
             await SystemClock.shared.sleep(for: .milliseconds(50))
         }
         for pause in [4000, 5000, 6500] {
-            chat["connector-server-1"].signal(SIGSTOP)
+            try await chat["connector-server-1"].freeze()
             await SystemClock.shared.sleep(for: .milliseconds(pause))
-            chat["connector-server-1"].signal(SIGCONT)
+            chat["connector-server-1"].thaw()
             for client in clients where client.end == nil {
                 let answer = try await client.request("connector.no.such", [:])
                 #expect(answer == ["code": 500])
@@ -40,9 +40,9 @@ import Testing
         try await eventually("bob is published", within: .seconds(5)) {
             try await chat.redisHolds(["POMELO:CHANNEL:hall:connector-server-2": ["bob*hall"]])
         }
-        chat["connector-server-2"].signal(SIGSTOP)
+        try await chat["connector-server-2"].freeze()
         #expect(try await ann.request("chat.chatHandler.list", [:]) == ["users": ["ann", "bob"], "stale": true])
-        chat["connector-server-2"].signal(SIGCONT)
+        chat["connector-server-2"].thaw()
         try await eventually("the list is whole", within: .seconds(5)) {
             try await ann.request("chat.chatHandler.list", [:]) == ["users": ["ann", "bob"]]
         }

@@ -64,11 +64,11 @@ import Testing
         let movers = try await crowd.enter(10, "bob", at: Self.two)
         let patient = try await crowd.enter("cid", at: Self.two)
         let leaver = try await crowd.enter("dan", at: Self.two)
-        crowd.chat[Self.two].signal(SIGSTOP)
+        try await crowd.chat[Self.two].freeze()
         for person in movers + [leaver] { person.client.close() }
         try await crowd.move(movers, to: Self.one)
         try await cleanedUp(crowd, after: Self.two)
-        crowd.chat[Self.two].signal(SIGCONT)
+        crowd.chat[Self.two].thaw()
         _ = patient
         try await eventually("everybody has everybody in the list", within: .seconds(20)) {
             try await crowd.isInEveryList()
@@ -156,7 +156,7 @@ import Testing
         let crowd = try await crowd()
         let ann = try await crowd.enter("ann", at: Self.one)
         _ = try await crowd.enter(29, "bob", at: Self.two)
-        crowd.chat[Self.two].signal(SIGSTOP)
+        try await crowd.chat[Self.two].freeze()
         let end = SystemClock.shared.deadline(after: .milliseconds(milliseconds))
         var asked: [UInt32] = []
         var said: Set<String> = []
@@ -167,7 +167,7 @@ import Testing
             said.insert(text)
             await SystemClock.shared.sleep(for: .milliseconds(100))
         }
-        crowd.chat[Self.two].signal(SIGCONT)
+        crowd.chat[Self.two].thaw()
         for id in asked { #expect(String(decoding: try await ann.client.answer(to: id), as: UTF8.self) == "{}") }
         try await eventually("all have everything, or know that they have not") {
             crowd.present(at: Self.two).allSatisfy {

@@ -21,6 +21,23 @@ import Testing
         init(id: String) { self.id = id }
 
         func signal(_ number: Int32) { child?.signal(number) }
+
+        /// SIGSTOP, and waits until no thread runs: on a busy machine the others go on until one has taken the signal.
+        func freeze() async throws {
+            signal(SIGSTOP)
+            let tasks = "/proc/\(pid)/task"
+            try await eventually("\(id) stands still", every: .milliseconds(1)) {
+                try FileManager.default.contentsOfDirectory(atPath: tasks).allSatisfy { task in
+                    // A thread may end between the listing and the look.
+                    guard let text = try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8),
+                        let name = text.lastIndex(of: ")")
+                    else { return true }
+                    return text[name...].hasPrefix(") T")
+                }
+            }
+        }
+
+        func thaw() { signal(SIGCONT) }
         var pid: Int32 { child?.pid ?? 0 }
     }
 

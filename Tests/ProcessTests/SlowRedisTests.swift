@@ -29,7 +29,7 @@ import Testing
         chat["connector-server-2"].signal(SIGKILL)
         _ = try await chat.awaitExit("connector-server-2")
         let cleaner = try await cleaner(of: "connector-server-2", chat, redis)
-        chat[cleaner].signal(SIGSTOP)
+        try await chat[cleaner].freeze()
         proxy.delay = .milliseconds(5)
         try chat.launch("connector-server-2")
         try await chat.awaitUp("connector-server-2")
@@ -47,7 +47,7 @@ import Testing
         try await eventually("all are published again", within: .seconds(10)) {
             Set(try await chat.redisSet("POMELO:CHANNEL:hall:connector-server-2")) == expected
         }
-        chat[cleaner].signal(SIGCONT)
+        chat[cleaner].thaw()
         // As long as a slow cleaner would have taken for the rest.
         let end = SystemClock.shared.deadline(after: .seconds(2))
         while SystemClock.shared.now < end {
