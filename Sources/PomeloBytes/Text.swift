@@ -103,3 +103,14 @@ extension Span<UInt8> {
         return difference == 0
     }
 }
+
+extension String {
+    /// What stands between two texts, byte by byte; nil when this one does not begin and end with them.
+    public func between(_ start: String, _ end: String) -> String? {
+        let inner = utf8.dropFirst(start.utf8.count).dropLast(end.utf8.count)
+        guard utf8.count >= start.utf8.count + end.utf8.count, utf8.starts(with: start.utf8),
+            utf8.suffix(end.utf8.count).elementsEqual(end.utf8)
+        else { return nil }
+        return String(decoding: inner, as: UTF8.self)
+    }
+}

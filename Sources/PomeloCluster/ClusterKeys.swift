@@ -25,6 +25,10 @@ struct ClusterKeys {
 
     /// Hash that lives as long as a server's lease: `inst`, `seq`.
     func lease(_ server: ServerID) -> String { StoreOwner.key("lease", of: server, in: cluster) }
+    /// What stands around the id of a server in the name of its lease hash.
+    var leaseAffixes: (start: String, end: String) { ("pomelo:{\(cluster)/", "}:lease") }
+    /// Hash: for what all keys were walked over, and in which run of Redis.
+    var walks: String { StoreOwner.walksKey(in: cluster) }
     /// Token of whoever cleans up after a server.
     func reap(_ server: ServerID) -> String { StoreOwner.key("reap", of: server, in: cluster) }
 }

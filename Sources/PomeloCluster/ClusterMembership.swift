@@ -43,6 +43,7 @@ import PomeloRedis
     var publishers: [any LeasePublisher] = []
     private var wantsRecovery = false
     private var isRecovering = false
+    private var wantsRevisit = true
     private var wantsPublication = false
     private var isPublishing = false
     private var isSubscribed = false
@@ -194,6 +195,7 @@ import PomeloRedis
 
     func scan() async {
         if wantsRecovery { await recover() }
+        if wantsRevisit { await revisit() }
         if !isSubscribed { Loop.spawn { await self.subscribe() } }
         let known = view.mark
         do throws(RedisError) {
@@ -275,13 +277,25 @@ import PomeloRedis
             let standing = try await confirm()
             await conclude(from: standing == .regained ? .held : standing)
             guard isJoined else { return }
-            try await registry.revisit()
         } catch {
             wantsRecovery = true
             return
         }
+        wantsRevisit = true
+        await revisit()
         Loop.spawn { await self.subscribe() }
         await view.reloaded()
         await publish()
+    }
+
+    /// Finds servers that nobody remembers: after a return of Redis, and once by who may be the first to come back.
+    private func revisit() async {
+        guard wantsRevisit, phase == .member, ports.areUp else { return }
+        wantsRevisit = false
+        do {
+            try await registry.revisit()
+        } catch {
+            wantsRevisit = true
+        }
     }
 }

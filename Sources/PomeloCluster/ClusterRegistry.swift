@@ -260,24 +260,28 @@ struct LeaseHolder: Equatable {
         ).int == 1
     }
 
-    /// Has servers cleaned up after once more whose lease hash is back, although they are not registered.
+    /// Has servers cleaned up after whose lease hash is there, although they are not registered.
     ///
     /// On one server everything goes back in time together. In a cluster the node of an owner may, alone, to before a
-    /// clean-up that the registry knows to be done.
-    func revisit() async throws(RedisError) {
-        guard redis.isCluster else { return }
-        let replies = try await redis.pipeline([
-            RedisCommand("SMEMBERS", keys.everServers), RedisCommand("HGETALL", keys.servers),
-        ])
-        guard replies.count == 2, let ever = try replies[0].get().strings,
-            let registered = try replies[1].get().dictionary
-        else { throw .protocolError("the registry is not what it should be") }
-        let others = ever.filter { registered[Text($0)] == nil }.sorted()
-        let leases = try await redis.pipelineInParts(others.map { RedisCommand("EXISTS", keys.lease(ServerID($0))) })
-        let back = zip(others, leases).filter { $1.int == 1 }.map(\.0)
-        if back.isEmpty { return }
-        _ = try await redis.run(
-            ClusterScripts.revisit, keys: [keys.servers, keys.leases], args: back.map { .text($0) })
+    /// clean-up that the registry knows to be done; and the node of the registry to before an owner that stopped while
+    /// it was away. Only the keys themselves are sure to tell of both.
+    func revisit() async throws {
+        guard redis.isCluster, try await !redis.isWalked(for: "leases", notedIn: keys.walks) else { return }
+        let run = redis.runID
+        var leased: Set<Text> = []
+        let (start, end) = keys.leaseAffixes
+        try await redis.forEachPage(matching: RedisCommand.pattern(start) + "*" + RedisCommand.pattern(end)) { names in
+            leased.formUnion(names.compactMap { $0.between(start, end) }.map { Text($0) })
+        }
+        guard let registered = try await redis.send(RedisCommand("HGETALL", keys.servers)).dictionary else {
+            throw RedisError.protocolError("the registry is not what it should be")
+        }
+        let back = leased.filter { registered[$0] == nil }.sorted()
+        if !back.isEmpty {
+            _ = try await redis.run(
+                ClusterScripts.revisit, keys: [keys.servers, keys.leases], args: back.map { .text($0.string) })
+        }
+        try await redis.noteWalk(for: "leases", in: run, at: keys.walks)
     }
 
     /// Takes the clean-up token of a server; false when another has it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
 import PomeloPublication
@@ -45,11 +46,8 @@ extension RedisChannelStore {
         try await redis.forEachPage(matching: pattern) { keys in
             // Also for a page that has none of the server: a walk takes longer than a token lives.
             try await proceed()
-            let names = keys.map {
-                ChannelName(
-                    String(decoding: $0.utf8.dropFirst(start.utf8.count).dropLast(suffix.utf8.count), as: UTF8.self))
-            }
-            try await CleanUpSlices.run(names, proceed, end)
+            let names = keys.compactMap { $0.between(start, suffix) }
+            try await CleanUpSlices.run(names.map { ChannelName($0) }, proceed, end)
         }
     }
 

@@ -7,6 +7,8 @@ public import PomeloLoop
     var name: String { get }
     /// Which start of the store the copy is in; empty when it does not tell.
     var storeRun: String { get }
+    /// Whether the first write is to look for what former servers left, as after a start of the store.
+    var looksAtStart: Bool { get }
     /// Whether the copy differs, and something can be written now.
     var hasChanges: Bool { get }
     /// Whether the copy differs, or may soon, by what is not decided yet.
@@ -25,4 +27,6 @@ public import PomeloLoop
 extension PublishedState {
     /// Not told.
     public var storeRun: String { "" }
+    /// No.
+    public var looksAtStart: Bool { false }
 }

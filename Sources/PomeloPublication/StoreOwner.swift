@@ -34,6 +34,11 @@ public struct StoreOwner: Sendable, Equatable {
     /// status       the same of the status: PomeloStatus        users   how many of them there are
     /// ```
     public func leaseKey(of server: ServerID) -> String { key("lease", of: server) }
+
+    /// Hash: for what all keys of Redis Cluster were walked over → in which run of Redis that was.
+    public var walksKey: String { Self.walksKey(in: cluster) }
+    /// The same of a cluster.
+    public static func walksKey(in cluster: String) -> String { "pomelo:{\(cluster)}:walks" }
 }
 
 extension ServiceContext {

@@ -46,7 +46,8 @@ public import PomeloLoop
 
     /// Begins to sweep.
     public func start() {
-        run = state.storeRun
+        // What is no start of the store is followed by one: the first write looks then.
+        run = state.looksAtStart ? "" : state.storeRun
         scheduleSweep()
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 public import PomeloCore
 import PomeloLoop
 import PomeloPublication
@@ -78,16 +79,7 @@ extension RedisStatusStore {
     /// Matches every status and every binding, and maybe more.
     var keyPattern: String { "*" + RedisCommand.pattern(prefix) + ":*" }
     /// Whose status a key is; nil when it is none.
-    func statusUser(_ key: String) -> UserID? { Self.inside(key, "\(prefix):", "").map { UserID($0) } }
+    func statusUser(_ key: String) -> UserID? { key.between("\(prefix):", "").map { UserID($0) } }
     /// Whose binding a key is; nil when it is none.
-    func bindingUser(_ key: String) -> UserID? { Self.inside(key, "{\(prefix):", "}:bind").map { UserID($0) } }
-
-    /// What stands between two texts, byte by byte; nil when the key does not begin and end so.
-    private static func inside(_ key: String, _ start: String, _ end: String) -> String? {
-        let (bytes, start, end) = (Array(key.utf8), Array(start.utf8), Array(end.utf8))
-        guard bytes.count >= start.count + end.count, bytes.starts(with: start),
-            bytes.suffix(end.count).elementsEqual(end)
-        else { return nil }
-        return String(decoding: bytes.dropFirst(start.count).dropLast(end.count), as: UTF8.self)
-    }
+    func bindingUser(_ key: String) -> UserID? { key.between("{\(prefix):", "}:bind").map { UserID($0) } }
 }

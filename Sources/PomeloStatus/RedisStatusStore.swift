@@ -34,7 +34,7 @@ public import PomeloRedis
     let redis: any RedisPort
     let prefix: String
     private(set) var owner = StoreOwner()
-    /// The start of Redis in which this server's entries were looked at last.
+    /// The run of Redis in which this server's entries were looked at last.
     private var lookedAt = ""
     /// A node of a cluster may have gone back in time to entries that no index names.
     private var mustWalk = false
@@ -53,10 +53,7 @@ public import PomeloRedis
     public var isUp: Bool { redis.isUp }
 
     /// Takes the server's identity and its cluster; sends no command.
-    public func start(_ owner: StoreOwner) async throws {
-        self.owner = owner
-        lookedAt = run
-    }
+    public func start(_ owner: StoreOwner) async throws { self.owner = owner }
 
     /// Calls at each `up` of the connection but the first.
     public func observeReturns(_ handler: @escaping @Loop () -> Void) {
@@ -82,6 +79,7 @@ public import PomeloRedis
     func uidsKey(_ server: ServerID) -> String { owner.key("uids", of: server) }
     func revokedKey(_ server: ServerID) -> String { owner.key("revoked", of: server) }
     func leaseKey(_ server: ServerID) -> String { owner.leaseKey(of: server) }
+    private var walkName: String { "status \(prefix)" }
 
     // MARK: status
 
@@ -149,13 +147,16 @@ public import PomeloRedis
     ///
     /// - Throws: `RedisError`.
     public func publishedUsers() async throws -> [UserID] {
+        let before = run
+        // Asked before the index is read: who has walked has put into it what was missing there.
+        let walks = mustWalk ? try await !redis.isWalked(for: walkName, notedIn: owner.walksKey) : false
         var users: Set<UserID> = []
         try await redis.forEachPage(of: uidsKey(own), count: Self.chunk) { users.formUnion($0.map { UserID($0) }) }
-        if mustWalk {
-            let before = run
+        if walks {
             users.formUnion(try await walk())
-            if run == before { mustWalk = false }
+            try await redis.noteWalk(for: walkName, in: before, at: owner.walksKey)
         }
+        if run == before { mustWalk = false }
         return users.sorted()
     }
 

@@ -66,6 +66,8 @@ import PomeloPublication
     /// What was not touched during the claim can be published now.
     func endClaim(_ uid: UserID) { claiming.remove(uid) }
 
+    var looksAtStart: Bool { mayHoldUsers && store.tellsTheIdle }
+
     private func isHere(_ uid: UserID) -> Bool { !sessions.get(byUid: uid).isEmpty }
 
     // MARK: writing

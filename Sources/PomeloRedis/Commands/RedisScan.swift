@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 
 /// Long questions in short parts.
 extension RedisPort {
@@ -54,6 +55,22 @@ extension RedisPort {
             try await node.forEachPage(
                 limit: 10_000_000 / count, { RedisCommand("SCAN", $0, "MATCH", pattern, "COUNT", count) }, body)
         }
+    }
+
+    /// Whether somebody has walked over all keys for a purpose since each node of now was started.
+    ///
+    /// A node that goes back in time is another run. Nobody may have been connected when it did, so that who comes
+    /// later can only tell by what others have noted.
+    package func isWalked(for purpose: String, notedIn key: String) async throws(RedisError) -> Bool {
+        let run = runID
+        guard !run.isEmpty else { return false }
+        return try await send(RedisCommand("HGET", key, purpose)).string.map { Text($0) } == Text(run)
+    }
+
+    /// Notes a walk that began in this run; one that another run has overtaken is worth nothing.
+    package func noteWalk(for purpose: String, in run: String, at key: String) async throws(RedisError) {
+        guard run == runID, !run.isEmpty else { return }
+        _ = try await send(RedisCommand("HSET", key, purpose, run))
     }
 
     /// Whether a set has all that a hash's field counted when it was last written; nil when it is empty and nobody
