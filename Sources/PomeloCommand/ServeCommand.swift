@@ -19,8 +19,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     @Option(help: "The server's id in servers.json, which is needed here or in POMELO_ID.")
     var id: String?
 
-    @Flag(help: "Brings the program's own tasks onto the event loop too.")
-    var processExecutor = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Whether tasks that are not the framework's run on the event loop too, or on Swift's thread pool.")
+    var processExecutor = true
 
     @Argument(
         help: ArgumentHelp(

@@ -80,6 +80,7 @@
     public nonisolated static func run<T: Sendable>(
         _ body: @escaping @Loop @Sendable () async throws -> T
     ) async throws -> T {
-        try await withTaskExecutorPreference(EventLoop.shared) { try await body() }
+        if EventLoop.shared.ownsProcess { return try await body() }
+        return try await withTaskExecutorPreference(EventLoop.shared) { try await body() }
     }
 }

@@ -5,8 +5,12 @@ import PomeloLibc
 
 /// The switch that brings users' own `Task {}`, `Task.detached`, default actors and `Task.sleep` onto the loop.
 ///
+/// Then no task needs a preference for the loop, which the runtime looks up under a lock at every `await`. It is no
+/// place for what blocks, which is `offLoop`'s, nor for what computes long, which held up nobody on the pool.
+///
 /// It uses hook variables that the Swift runtime exports for embedders; where they are missing or without effect
-/// the framework works unchanged, only such foreign tasks run on Swift's global pool.
+/// the framework works unchanged, only such foreign tasks run on Swift's global pool. Threads, Dispatch queues and
+/// executors of libraries are as before, and so is the main actor.
 public enum ProcessWideExecutor {
     /// Installs the hooks and proves them with one detached task; returns whether they work.
     ///

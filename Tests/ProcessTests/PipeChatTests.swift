@@ -12,11 +12,14 @@ import Testing
     private static let client = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Clients/pipe_client.mjs").path
 
-    @Test @Loop func aProgramOfTheSameMachineChats() async throws {
+    /// On either executor.
+    @Test(arguments: [[], ["--no-process-executor"]])
+    @Loop func aProgramOfTheSameMachineChats(_ options: [String]) async throws {
         let pipe = try await ServerProcesses.prepare("PipeChat", config: "config/pipe")
         let path = pipe.folder + "/chat.sock"
         try pipe.write("pipe", ["development": ["path": .string(path)]])
-        try await pipe.startAll()
+        for id in pipe.ids { try pipe.launch(id, arguments: ["--id", id, "--config", pipe.folder] + options) }
+        for id in pipe.ids { try await pipe.awaitUp(id) }
         var lines: [String] = []
         var status: ChildProcess.Ending?
         let node = try ChildProcess(

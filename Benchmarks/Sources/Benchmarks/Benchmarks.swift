@@ -12,7 +12,7 @@ import Foundation
 @main struct Benchmarks {
     static let usage = """
         usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis]
-               Benchmarks serve [--process-executor]
+               Benchmarks serve [--no-process-executor]
         """
 
     private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis"]

@@ -18,7 +18,7 @@ struct Cluster {
                 try place.start(
                     "\(name)-\(id)",
                     [place.program("BenchServer"), "--config", config.path, "--id", id]
-                        + (processExecutor ? ["--process-executor"] : []))
+                        + (processExecutor ? [] : ["--no-process-executor"]))
             }
         }
         chats = try start(["chat-server-1", "chat-server-2"])
@@ -81,14 +81,14 @@ struct Contestants {
     let place: Workplace
     /// The framework as it is by default.
     let plain: Cluster
-    /// With `--process-executor`.
-    let processWide: Cluster
+    /// With `--no-process-executor`.
+    let pooled: Cluster
     let c: CPrograms
 
     init(_ place: Workplace) throws {
         self.place = place
-        plain = try Cluster(place, "plain", processExecutor: false)
-        processWide = try Cluster(place, "process-wide", processExecutor: true)
+        plain = try Cluster(place, "plain", processExecutor: true)
+        pooled = try Cluster(place, "pooled", processExecutor: false)
         c = try CPrograms(place)
     }
 }

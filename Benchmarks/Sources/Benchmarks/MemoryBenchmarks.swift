@@ -28,7 +28,7 @@ struct MemoryBenchmarks {
     }
 
     private func ours(_ options: [String: String]) throws -> Double {
-        let cluster = try Cluster(place, "idle-\(options["transport"] ?? "")", processExecutor: false)
+        let cluster = try Cluster(place, "idle-\(options["transport"] ?? "")", processExecutor: true)
         defer { cluster.stop() }
         return try bytes(cluster.ports[0], cluster.connectors[0], options)
     }

@@ -29,18 +29,18 @@ struct PushBenchmarks {
         Benchmarks.say("push")
         for members in Self.sizes {
             var plain = Series()
-            var processWide = Series()
+            var pooled = Series()
             var c = Series()
             let count = max(200, 20000 / members)
             for round in 0..<rounds {
                 let room = "push-\(members)-\(round)"
                 try runC(members, count, room, into: &c)
                 try runOurs(contestants.plain, members, count, room, into: &plain)
-                try runOurs(contestants.processWide, members, count, room, into: &processWide)
+                try runOurs(contestants.pooled, members, count, room, into: &pooled)
             }
-            report.add(sender(members, plain, processWide, c))
-            report.add(delivery(members, plain, processWide, c))
-            report.add(commands(members, count, plain, processWide))
+            report.add(sender(members, plain, pooled, c))
+            report.add(delivery(members, plain, pooled, c))
+            report.add(commands(members, count, plain, pooled))
         }
         for members in [Self.sizes[0], Self.sizes[3]] { report.add(try paced(members)) }
     }
@@ -67,26 +67,26 @@ struct PushBenchmarks {
     /// Expected: the request comes in and its answer leaves, two calls leave and two confirmations come in, each in a
     /// turn of its own: seven system calls of 2 µs, four wake-ups of 1.5 µs and 5 µs of code; nothing grows with
     /// members but the time since its last turn, in which its caches go cold. C shows how much that is.
-    private func sender(_ members: Int, _ plain: Series, _ processWide: Series, _ c: Series) -> Row {
+    private func sender(_ members: Int, _ plain: Series, _ pooled: Series, _ c: Series) -> Row {
         var row = Row(
             name: "push to \(members), sender, µs CPU", expected: "25", plain: plain.sender.median.text(1))
-        row.processWide = processWide.sender.median.text(1)
+        row.pooled = pooled.sender.median.text(1)
         row.c = c.sender.median.text(1)
-        let ratios = [plain, processWide].map { Series.ratio($0.sender, c.sender).text() }
+        let ratios = [plain, pooled].map { Series.ratio($0.sender, c.sender).text() }
         row.ratio = "\(ratios[0]) (\(ratios[1]))"
         row.target = "≤ 30, flat"
-        row.verdict = verdict(plain.sender.median <= 30, processWide.sender.median <= 30)
+        row.verdict = verdict(plain.sender.median <= 30, pooled.sender.median <= 30)
         return row
     }
 
     /// Expected: one `send` on loopback, which also runs the receiver's half of TCP: 5 µs; our own code under 0.3 µs.
     /// For 10 members the call and its confirmation, 20 µs at each connector, are not yet spread thin: 9 µs.
-    private func delivery(_ members: Int, _ plain: Series, _ processWide: Series, _ c: Series) -> Row {
+    private func delivery(_ members: Int, _ plain: Series, _ pooled: Series, _ c: Series) -> Row {
         var row = Row(
             name: "push to \(members), delivery, µs CPU a member", expected: members == 10 ? "9" : "5.5",
             plain: plain.delivery.median.text())
-        let ratios = [plain, processWide].map { Series.ratio($0.delivery, c.delivery) }
-        row.processWide = processWide.delivery.median.text()
+        let ratios = [plain, pooled].map { Series.ratio($0.delivery, c.delivery) }
+        row.pooled = pooled.delivery.median.text()
         row.c = c.delivery.median.text()
         row.ratio = "\(ratios[0].text()) (\(ratios[1].text()))"
         row.target = "≤ 1.25 × C"
@@ -96,7 +96,7 @@ struct PushBenchmarks {
 
     /// Expected: 0, for members are known where their sockets are. Leases go on meanwhile, so what the idle cluster
     /// sends in the same time is taken off, and the rest must vanish in the number of pushes.
-    private func commands(_ members: Int, _ pushes: Int, _ plain: Series, _ processWide: Series) -> Row {
+    private func commands(_ members: Int, _ pushes: Int, _ plain: Series, _ pooled: Series) -> Row {
         func more(_ series: Series) -> Double {
             zip(series.commands, series.idleCommands).map { ($0 - $1) / Double(pushes) }.median
         }
@@ -105,9 +105,9 @@ struct PushBenchmarks {
         var row = Row(
             name: "push to \(members), Redis commands a push (all \(commands), idle \(idle))", expected: "0",
             plain: max(0, more(plain)).text())
-        row.processWide = max(0, more(processWide)).text()
+        row.pooled = max(0, more(pooled)).text()
         row.target = "0"
-        row.verdict = verdict(more(plain) < 0.5, more(processWide) < 0.5)
+        row.verdict = verdict(more(plain) < 0.5, more(pooled) < 0.5)
         return row
     }
 

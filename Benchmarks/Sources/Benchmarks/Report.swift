@@ -7,7 +7,7 @@ struct Row {
     /// Computed on the back of an envelope before anything was measured; the reasoning is beside it in the source.
     let expected: String
     var plain: String
-    var processWide = "–"
+    var pooled = "–"
     var c = "–"
     var ratio = "–"
     var target = "–"
@@ -17,18 +17,18 @@ struct Row {
 /// The table: Markdown that is also readable as it is.
 struct Report {
     private static let heads = [
-        "what", "expected", "ours", "ours, process-wide executor", "C", "ratio (process-wide)", "target", "met",
+        "what", "expected", "ours", "ours, own tasks on a pool", "C", "ratio (with a pool)", "target", "met",
     ]
     private var rows: [Row] = []
 
     mutating func add(_ row: Row) {
         rows.append(row)
-        Benchmarks.say("  \(row.name): \(row.plain), process-wide \(row.processWide), C \(row.c)")
+        Benchmarks.say("  \(row.name): \(row.plain), with a pool \(row.pooled), C \(row.c)")
     }
 
     var text: String {
         let cells = rows.map { row in
-            [row.name, row.expected, row.plain, row.processWide, row.c, row.ratio, row.target, row.verdict]
+            [row.name, row.expected, row.plain, row.pooled, row.c, row.ratio, row.target, row.verdict]
         }
         let widths = Self.heads.indices.map { column in
             ([Self.heads] + cells).map { $0[column].count }.max() ?? 0
@@ -50,11 +50,11 @@ extension Double {
 }
 
 /// Whether both variants keep their targets.
-func verdict(_ plain: Bool, _ processWide: Bool) -> String {
-    switch (plain, processWide) {
+func verdict(_ plain: Bool, _ pooled: Bool) -> String {
+    switch (plain, pooled) {
     case (true, true): "yes"
     case (false, false): "no"
-    case (true, false): "plain only"
-    case (false, true): "process-wide only"
+    case (true, false): "default only"
+    case (false, true): "with a pool only"
     }
 }

@@ -8,7 +8,7 @@ struct ServeCommand {
     private let options: [String]
 
     init(_ options: [String]) throws {
-        guard options.isEmpty || options == ["--process-executor"] else { throw Failure(Benchmarks.usage) }
+        guard options.isEmpty || options == ["--no-process-executor"] else { throw Failure(Benchmarks.usage) }
         self.options = options
     }
 
