@@ -33,10 +33,10 @@ public import PomeloLoop
         if timer == nil { watch() }
     }
 
-    /// Whether what was read at this instant may have waited while this process did not run.
-    func mayHaveWaited(_ arrival: UInt64) -> Bool {
+    /// Whether what was read at an instant may have waited while this process did not run.
+    func mayHaveWaited(_ arrival: UInt64, at now: UInt64) -> Bool {
         // Sockets are read before the timer can tell of the pause.
-        arrival <= wokeAt || clock.now > due && clock.now - due >= Self.threshold.clampedNanoseconds
+        arrival <= wokeAt || now > due && now - due >= Self.threshold.clampedNanoseconds
     }
 
     func stop() {

@@ -126,7 +126,7 @@ import PomeloLoop
         guard client.inFlight < limits.requestsInFlightHard, client.bytesInFlight < limits.requestBytesInFlightHard
         else { return refuse(message, client) }
         let now = clock.now
-        if context.pauseWatch.mayHaveWaited(message.arrival ?? now), client.socket.hasHungUp {
+        if context.pauseWatch.mayHaveWaited(message.arrival ?? now, at: now), client.socket.hasHungUp {
             // Given up while this process stood still; its client may have said newer things elsewhere since.
             return abandoned.increment()
         }

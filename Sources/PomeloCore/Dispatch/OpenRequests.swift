@@ -13,7 +13,8 @@ import PomeloLoop
     private var answered = 0
     private let overdue: @Loop (Request) -> Void
     private let clock: any LoopClock
-    private lazy var sweep = DeadlineSweep(clock) { [weak self] now in self?.end(until: now) }
+    // Not weak: references to what a weak one points at are counted the slow way, here several times a request.
+    private lazy var sweep = DeadlineSweep(clock) { [unowned self] now in end(until: now) }
 
     /// `overdue` answers the request it is given.
     init(_ clock: any LoopClock, overdue: @escaping @Loop (Request) -> Void) {

@@ -27,7 +27,7 @@ extension RedisCommand {
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: size + CommandWriter.slack) { buffer in
             var writer = unsafe CommandWriter(buffer)
             let commands = commands.span
-            for index in commands.indices { writer.write(commands[index]) }
+            for index in commands.indices { writer.write(commands[index].name, commands[index].arguments.span) }
             return unsafe body(UnsafeBufferPointer(rebasing: buffer[..<writer.count]))
         }
     }
@@ -43,10 +43,9 @@ extension RedisCommand {
 
     init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { unsafe self.buffer = buffer }
 
-    mutating func write(_ command: borrowing RedisCommand) {
-        let arguments = command.arguments.span
+    mutating func write(_ name: String, _ arguments: Span<RedisArgument>) {
         header(UInt8(ascii: "*"), arguments.count + 1)
-        write(command.name.utf8.span)
+        write(name.utf8.span)
         for index in arguments.indices {
             switch arguments[index] {
             case .text(let text): write(text.utf8.span)
