@@ -89,6 +89,8 @@ import Synchronization
 
     /// Turns begun so far; readable from any thread.
     public var turns: Int { turnCounter.load(ordering: .relaxed) }
+    /// The same of `shared`, whose reference nobody has to count for it.
+    package static var turn: Int { shared.turnCounter.load(ordering: .relaxed) }
 
     // MARK: whether it works
 

@@ -45,7 +45,7 @@ extension StreamConnection: TurnTaker {
     }
 
     private func renewShare() {
-        let turn = EventLoop.shared.turns
+        let turn = EventLoop.turn
         if turn == shareTurn { return }
         shareTurn = turn
         share = 0

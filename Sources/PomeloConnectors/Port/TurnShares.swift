@@ -52,8 +52,9 @@ import PomeloLoop
     }
 
     private func renew() {
-        guard turn != EventLoop.shared.turns else { return }
-        turn = EventLoop.shared.turns
+        let now = EventLoop.turn
+        guard turn != now else { return }
+        turn = now
         used = 0
     }
 

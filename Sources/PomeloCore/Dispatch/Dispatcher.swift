@@ -90,10 +90,10 @@ import PomeloLoop
     }
 
     /// Whether a route is served here or was announced: one of a bounded number.
-    func knows(_ route: Route) -> Bool { interned[FNV1a.hash64(route.text)] == route }
+    func knows(_ route: Route) -> Bool { interned[route.hash] == route }
 
     /// Remembers the routes of other server types that clients may address.
-    func intern(_ route: Route) { interned[FNV1a.hash64(route.text)] = route }
+    func intern(_ route: Route) { interned[route.hash] = route }
 
     // MARK: a client, at its frontend
 

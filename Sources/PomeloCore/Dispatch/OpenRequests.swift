@@ -13,6 +13,8 @@ import PomeloLoop
     private var answered = 0
     private let overdue: @Loop (Request) -> Void
     private let clock: any LoopClock
+    /// What the sweep waits for already; most requests come when it waits for one before them.
+    private var noted = UInt64.max
     // Not weak: references to what a weak one points at are counted the slow way, here several times a request.
     private lazy var sweep = DeadlineSweep(clock) { [unowned self] now in end(until: now) }
 
@@ -28,7 +30,9 @@ import PomeloLoop
         } else {
             requests.append(request)
         }
-        sweep.note(request.deadline)
+        guard request.deadline < noted else { return }
+        noted = request.deadline
+        sweep.note(noted)
     }
 
     /// Behind all that are due at the same time or before.
@@ -52,11 +56,17 @@ import PomeloLoop
             requests.removeAll { $0.client == nil }
             answered = 0
         }
-        if requests.isEmpty { sweep.stop() }
+        if requests.isEmpty {
+            noted = .max
+            sweep.stop()
+        }
     }
 
     private func end(until now: UInt64) -> UInt64? {
+        noted = .max
         while let first = requests.first, first.deadline <= now { overdue(first) }
-        return requests.first?.deadline
+        guard let next = requests.first?.deadline else { return nil }
+        noted = next
+        return next
     }
 }
