@@ -13,12 +13,10 @@ extension WithRedis {
         @Test @Loop func serversSeeEachOtherAndCleanUp() async throws {
             try await withCluster { cluster, client in
                 let fleet = Fleet(SystemClock.shared)
-                let places = cluster.ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }
                 var members: [Member] = []
                 for (index, id) in (["a", "b", "c"] as [ServerID]).enumerated() {
                     let member = try fleet.server(
-                        id, port: 7000 + index, at: RedisConfiguration(.cluster(seeds: Array(places))),
-                        options: RealRedisTests.fast)
+                        id, port: 7000 + index, at: cluster.configuration, options: RealRedisTests.fast)
                     try await member.start()
                     members.append(member)
                 }

@@ -8,7 +8,7 @@ import TestHelpers
 import Testing
 
 extension WithRedis {
-    @Suite("membership") struct RealRedisTests {
+    @Suite("membership", .serialized, .onEachRedis(.standalone, .sentinel)) struct RealRedisTests {
         /// Everything about ten times as fast as in production.
         static var fast: ClusterOptions {
             var options = ClusterOptions()
@@ -23,28 +23,28 @@ extension WithRedis {
 
         /// A cluster of started servers, stopped at the end.
         @Loop static func withServers(
-            _ ids: [ServerID], _ body: @Loop (RedisServer, Fleet, [Member]) async throws -> Void
+            _ ids: [ServerID], _ body: @Loop (RedisServer, RedisClient, Fleet, [Member]) async throws -> Void
         ) async throws {
-            let redis = try await RedisServer.start()
-            let fleet = Fleet(SystemClock.shared)
-            var members: [Member] = []
-            do {
-                for (index, id) in ids.enumerated() {
-                    let member = try fleet.server(
-                        id, port: 7000 + index, at: redis.configuration, options: fast)
-                    try await member.start()
-                    members.append(member)
+            try await withRedis { server, redis in
+                let fleet = Fleet(SystemClock.shared)
+                var members: [Member] = []
+                do {
+                    for (index, id) in ids.enumerated() {
+                        let member = try fleet.server(
+                            id, port: 7000 + index, at: redis.configuration, options: fast)
+                        try await member.start()
+                        members.append(member)
+                    }
+                    try await body(server, redis, fleet, members)
+                } catch {
+                    Issue.record(error)
                 }
-                try await body(redis, fleet, members)
-            } catch {
-                Issue.record(error)
+                for member in members { await member.stop() }
             }
-            for member in members { await member.stop() }
-            await redis.stop()
         }
 
         @Test @Loop func everyoneSeesEveryone() async throws {
-            try await Self.withServers(["a", "b", "c"]) { _, fleet, members in
+            try await Self.withServers(["a", "b", "c"]) { _, _, fleet, members in
                 for member in members {
                     await until("all are up") { member.view == "a:u b:u c:u" }
                 }
@@ -55,67 +55,60 @@ extension WithRedis {
         }
 
         @Test @Loop func aServerThatDiesIsRemovedAndCleanedUpOnce() async throws {
-            try await Self.withServers(["a", "b", "c"]) { redis, fleet, members in
+            try await Self.withServers(["a", "b", "c"]) { _, redis, fleet, members in
                 members[2].crash(in: fleet)
                 for member in members.prefix(2) {
                     await until("c is gone") { member.view == "a:u b:u" }
                 }
                 #expect(members.prefix(2).flatMap(\.notes.cleaned).filter { $0 == "c" } == ["c"])
-                let client = RedisClient(redis.configuration, logger: quiet)
-                try await client.start()
-                let keys = try await client.send(RedisCommand("KEYS", "pomelo:{test/c}:*"))
+                let keys = try await redis.send(RedisCommand("KEYS", "pomelo:{test/c}:*"))
                 #expect(keys.array?.filter { $0.string?.hasSuffix(":reap") != true } == [])
-                let registry = ClusterRegistry(client, cluster: "test")
+                let registry = ClusterRegistry(redis, cluster: "test")
                 let states = (
                     try await registry.registeredState(of: "c"), try await registry.registeredState(of: "a")
                 )
                 #expect(states == (nil, .up))
-                await client.stop()
             }
         }
 
         @Test @Loop func redisThatComesBackEmptyIsFilledAgain() async throws {
-            try await Self.withServers(["a", "b", "c"]) { redis, _, members in
+            try await Self.withServers(["a", "b", "c"]) { server, redis, _, members in
                 for member in members { await until("all are up") { member.view == "a:u b:u c:u" } }
                 let before = members.map { $0.changes.filter { $0.hasPrefix("-") } }
-                try await redis.restart(empty: true)
+                // Without its data.
+                try await server.restart()
                 for member in members { await until("published again") { member.notes.published > 0 } }
-                let client = RedisClient(redis.configuration, logger: quiet)
-                try await client.start()
-                let registry = ClusterRegistry(client, cluster: "test")
+                let registry = ClusterRegistry(redis, cluster: "test")
+                await until("the client is back") { redis.isUp }
                 try await until("all are registered") {
                     try await registry.list().filter { $0.info.state == .up && !$0.isExpired }.count == 3
                 }
-                await client.stop()
                 for member in members { #expect(member.view == "a:u b:u c:u") }
                 #expect(members.map { $0.changes.filter { $0.hasPrefix("-") } } == before)
             }
         }
 
         @Test @Loop func flushedUnderARunningCluster() async throws {
-            try await Self.withServers(["a", "b"]) { redis, _, members in
+            try await Self.withServers(["a", "b"]) { _, redis, _, members in
                 await until("both are up") { members[0].view == "a:u b:u" && members[1].view == "a:u b:u" }
-                let client = RedisClient(redis.configuration, logger: quiet)
-                try await client.start()
-                _ = try await client.send(RedisCommand("FLUSHALL"))
+                _ = try await redis.send(RedisCommand("FLUSHALL"))
                 for member in members { await until("published again") { member.notes.published > 0 } }
                 for member in members { #expect(member.view == "a:u b:u") }
                 #expect(members.allSatisfy { !$0.changes.contains("-a") && !$0.changes.contains("-b") })
                 try await until("both are registered") {
-                    try await ClusterRegistry(client, cluster: "test").list().count == 2
+                    try await ClusterRegistry(redis, cluster: "test").list().count == 2
                 }
-                await client.stop()
             }
         }
 
         @Test @Loop func redisThatStandsStillRemovesNobody() async throws {
-            try await Self.withServers(["a", "b", "c", "d"]) { redis, _, members in
+            try await Self.withServers(["a", "b", "c", "d"]) { server, _, _, members in
                 for member in members { await until("all are up") { member.view == "a:u b:u c:u d:u" } }
-                redis.pause()
+                server.pause()
                 // Longer than the lease, on the servers' clock and on that of Redis.
                 let end = SystemClock.shared.deadline(after: .milliseconds(2500))
                 await until("the leases have ended") { SystemClock.shared.now > end }
-                redis.resume()
+                server.resume()
                 for member in members { await until("published again") { member.notes.published > 0 } }
                 for member in members {
                     #expect(member.view == "a:u b:u c:u d:u")
@@ -138,7 +131,7 @@ extension WithRedis {
         }
 
         @Test @Loop func clustersOnOneRedisDoNotMeet() async throws {
-            try await Self.withServers(["a"]) { redis, fleet, members in
+            try await Self.withServers(["a"]) { _, redis, fleet, members in
                 let other = try fleet.server(
                     "a", port: 9000, cluster: "other", at: redis.configuration, options: Self.fast)
                 try await other.start()

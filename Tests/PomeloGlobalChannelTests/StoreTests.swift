@@ -17,8 +17,29 @@ import Testing
     }
 }
 
-/// The same rules for the one in Redis, and its keys.
-@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+/// The same rules for the one in Redis, however that is run.
+@Suite(
+    "rules with redis-server", .serialized, .onEachRedis(.standalone, .sentinel, .cluster),
+    .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisStoreRuleTests {
+    @Test(arguments: ChannelStoreSuite.Case.allCases)
+    @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
+        try await withRedis { _, client in
+            try await ChannelStoreSuite(
+                { RedisChannelStore(redis: client, prefix: $0) },
+                took: { server, instance in
+                    _ = try await client.send(
+                        RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
+                }
+            ).run(rule)
+        }
+    }
+}
+
+/// The keys of the one in Redis, where a cluster does not divide them.
+@Suite(
+    "with redis-server", .serialized, .onEachRedis(.standalone, .sentinel),
+    .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
 struct RedisStoreTests {
     @Loop private func started(
         _ client: RedisClient, prefix: String = "game"
@@ -32,40 +53,6 @@ struct RedisStoreTests {
 
     private func adding(_ channel: ChannelName, _ uids: UserID..., sequence: UInt64 = 1) -> ChannelBatch {
         ChannelBatch(changes: [.init(channel: channel, added: uids, count: uids.count)], sequence: sequence)
-    }
-
-    @Test(arguments: ChannelStoreSuite.Case.allCases)
-    @Loop func rule(_ rule: ChannelStoreSuite.Case) async throws {
-        try await withRedis { _, client in
-            try await ChannelStoreSuite(
-                { RedisChannelStore(redis: client, prefix: $0) },
-                took: { server, instance in
-                    _ = try await client.send(
-                        RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
-                }
-            ).run(rule)
-        }
-    }
-
-    /// One cluster for all rules: it takes a while to start.
-    @Test @Loop func everyRuleOnACluster() async throws {
-        try await withCluster { cluster, client in
-            for rule in ChannelStoreSuite.Case.allCases {
-                for node in client.nodes { _ = try await node.send(RedisCommand("FLUSHALL")) }
-                let suite = ChannelStoreSuite(
-                    { RedisChannelStore(redis: client, prefix: $0) },
-                    took: { server, instance in
-                        _ = try await client.send(
-                            RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
-                    })
-                do {
-                    try await suite.run(rule)
-                } catch {
-                    Issue.record("\(rule): \(error)")
-                }
-            }
-            _ = cluster
-        }
     }
 
     /// All but the one by which the client looks whether Redis does what it is told.

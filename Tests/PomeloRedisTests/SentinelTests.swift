@@ -212,18 +212,6 @@ extension WithRedis {
     await all.stop()
 }
 
-extension RedisSentinels {
-    @Loop func address(password: String? = nil) -> RedisSentinelAddress {
-        RedisSentinelAddress(
-            sentinelPorts.map { SocketAddress(host: "127.0.0.1", port: $0) }, primary: Self.name,
-            password: password)
-    }
-
-    @Loop func configuration(password: String? = nil) -> RedisConfiguration {
-        RedisConfiguration(.sentinel(address(password: password)))
-    }
-}
-
 /// What sentinels say, without them.
 @Suite struct SentinelAnswerTests {
     private let named = RedisReply.array([.text("10.0.0.1"), .text("6379")])

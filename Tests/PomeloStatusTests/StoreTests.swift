@@ -18,17 +18,11 @@ import Testing
     }
 }
 
-/// The same rules for the one in Redis, and its keys.
-@Suite("with redis-server", .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
-struct RedisStoreTests {
-    @Loop private func started(
-        _ client: RedisClient, _ server: ServerID = "connector-1"
-    ) async throws -> (store: RedisStatusStore, holder: Holder) {
-        let store = RedisStatusStore(redis: client)
-        try await store.start(StoreOwner(server: server, instance: "9f00", cluster: "pomelo"))
-        return (store, Holder(server: server, instance: "9f00", session: SessionID(3)))
-    }
-
+/// The same rules for the one in Redis, however that is run.
+@Suite(
+    "rules with redis-server", .serialized, .onEachRedis(.standalone, .sentinel, .cluster),
+    .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisStoreRuleTests {
     @Test(arguments: StatusStoreSuite.Case.allCases)
     @Loop func rule(_ rule: StatusStoreSuite.Case) async throws {
         try await withRedis { _, client in
@@ -41,26 +35,19 @@ struct RedisStoreTests {
             ).run(rule)
         }
     }
+}
 
-    /// One cluster for all rules: it takes a while to start.
-    @Test @Loop func everyRuleOnACluster() async throws {
-        try await withCluster { cluster, client in
-            for rule in StatusStoreSuite.Case.allCases {
-                for node in client.nodes { _ = try await node.send(RedisCommand("FLUSHALL")) }
-                let suite = StatusStoreSuite(
-                    { RedisStatusStore(redis: client, prefix: $0) },
-                    took: { server, instance in
-                        _ = try await client.send(
-                            RedisCommand("HSET", "pomelo:{pomelo/\(server)}:lease", "inst", instance.rawValue))
-                    })
-                do {
-                    try await suite.run(rule)
-                } catch {
-                    Issue.record("\(rule): \(error)")
-                }
-            }
-            _ = cluster
-        }
+/// The keys of the one in Redis, where a cluster does not divide them.
+@Suite(
+    "with redis-server", .serialized, .onEachRedis(.standalone, .sentinel),
+    .enabled("redis-server is not installed", { await RedisServer.isInstalled() }))
+struct RedisStoreTests {
+    @Loop private func started(
+        _ client: RedisClient, _ server: ServerID = "connector-1"
+    ) async throws -> (store: RedisStatusStore, holder: Holder) {
+        let store = RedisStatusStore(redis: client)
+        try await store.start(StoreOwner(server: server, instance: "9f00", cluster: "pomelo"))
+        return (store, Holder(server: server, instance: "9f00", session: SessionID(3)))
     }
 
     /// All but the one by which the client looks whether Redis does what it is told.

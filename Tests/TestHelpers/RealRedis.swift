@@ -7,25 +7,21 @@ package import PomeloTesting
 /// Tests provoke what a server would be warned about.
 package var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
-/// Runs a test against a server of its own and a started client.
+/// Runs a test against a server of its own and a started client, or against the suite's (`onEachRedis`), emptied.
+///
+/// The server is the primary then, or a node of the cluster; `options` are for one of the test's own.
 @Loop package func withRedis(
     options: [String] = [], configure: (inout RedisConfiguration) -> Void = { _ in },
     _ body: @Loop (RedisServer, RedisClient) async throws -> Void
 ) async throws {
-    let server = try await RedisServer.start(options: options)
-    var configuration = server.configuration
-    configure(&configuration)
-    let client = RedisClient(configuration, name: "test", logger: quiet)
-    let result: Result<Void, any Error>
-    do {
-        try await client.start()
-        result = .success(try await body(server, client))
-    } catch {
-        result = .failure(error)
+    if let shared = SharedRedis.current {
+        let server = try await shared.empty()
+        return try await withClient(shared.configuration, configure) { try await body(server, $0) }
     }
-    await client.stop()
-    await server.stop()
-    try result.get()
+    let server = try await RedisServer.start(options: options)
+    try await finally({ await server.stop() }) {
+        try await withClient(server.configuration, configure) { try await body(server, $0) }
+    }
 }
 
 /// Runs a test with a client of a cluster of three primaries.
@@ -34,18 +30,53 @@ package var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLo
     _ body: @Loop (RedisClusterServers, RedisClient) async throws -> Void
 ) async throws {
     let cluster = try await RedisClusterServers.start(replicas: replicas)
-    let seeds = cluster.ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }
-    var configuration = RedisConfiguration(.cluster(seeds: seeds))
+    try await finally({ await cluster.stop() }) {
+        try await withClient(cluster.configuration, configure) { try await body(cluster, $0) }
+    }
+}
+
+extension RedisClusterServers {
+    /// Of a client that is told two of the nodes.
+    package var configuration: RedisConfiguration {
+        RedisConfiguration(.cluster(seeds: ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }))
+    }
+}
+
+extension RedisSentinels {
+    /// All of the sentinels, with their own password if they ask for one.
+    package func address(password: String? = nil) -> RedisSentinelAddress {
+        RedisSentinelAddress(
+            sentinelPorts.map { SocketAddress(host: "127.0.0.1", port: $0) }, primary: Self.name, password: password)
+    }
+
+    /// Of a client that is told the sentinels.
+    package func configuration(password: String? = nil) -> RedisConfiguration {
+        RedisConfiguration(.sentinel(address(password: password)))
+    }
+}
+
+/// With a client that is started, and stopped at the end.
+@Loop private func withClient(
+    _ configuration: RedisConfiguration, _ configure: (inout RedisConfiguration) -> Void,
+    _ body: @Loop (RedisClient) async throws -> Void
+) async throws {
+    var configuration = configuration
     configure(&configuration)
     let client = RedisClient(configuration, name: "test", logger: quiet)
+    try await finally({ await client.stop() }) {
+        try await client.start()
+        try await body(client)
+    }
+}
+
+/// Does the last thing also after an error.
+@Loop private func finally(_ last: @Loop () async -> Void, _ body: @Loop () async throws -> Void) async throws {
     let result: Result<Void, any Error>
     do {
-        try await client.start()
-        result = .success(try await body(cluster, client))
+        result = .success(try await body())
     } catch {
         result = .failure(error)
     }
-    await client.stop()
-    await cluster.stop()
+    await last()
     try result.get()
 }
