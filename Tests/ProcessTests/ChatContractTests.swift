@@ -6,18 +6,19 @@ import PomeloUV
 import TestHelpers
 import Testing
 
-/// The contract of the Chat example, on real processes.
+/// The contract of the Chat example, on real processes and each kind of Redis.
 @Suite(.serialized) struct ChatContractTests {
-    @Test @Loop func theContract() async throws {
-        let chat = try await ServerProcesses.start("Chat", config: "config")
+    @Test(arguments: RedisWorld.Kind.allCases) @Loop func theContract(_ kind: RedisWorld.Kind) async throws {
+        let world = try await RedisWorld.start(kind)
+        let chat = world.processes
         try await gate(chat)
         try await enterRefusals(chat)
         try await rooms(chat)
         try await saying(chat)
-        try await leaving(chat)
-        try await spellings(chat)
+        try await leaving(world)
+        try await spellings(world)
         try await hostileTexts(chat)
-        try await chat.stop()
+        try await world.stop()
         for id in chat.ids { #expect(chat[id].status == .exited(0), "\(id): \(chat[id].lines.suffix(3))") }
     }
 
@@ -100,27 +101,26 @@ import Testing
         for client in [ann, bob] { try await client.leave() }
     }
 
-    @Loop private func leaving(_ chat: ServerProcesses) async throws {
+    @Loop private func leaving(_ world: RedisWorld) async throws {
+        let chat = world.processes
         let ann = try await chat.enter("ann", "door", at: "connector-server-1")
         let bob = try await chat.enter("bob", "door", at: "connector-server-2")
         try await eventually("redis has both") {
-            try await chat.redisHolds([
-                "POMELO:CHANNEL:door:connector-server-1": ["ann*door"],
-                "POMELO:CHANNEL:door:connector-server-2": ["bob*door"],
-            ])
+            try await world.holds(["connector-server-1": ["ann"], "connector-server-2": ["bob"]], of: "door")
         }
-        #expect(try await chat.redisSet("POMELO:STATUS:bob*door") == ["connector-server-2"])
         try await bob.leave()
         #expect(try await ann.next("onLeave") == ["user": "bob"])
         #expect(try await ann.request("chat.chatHandler.send", ["content": "x", "target": "bob"]) == ["code": 404])
         try await eventually("redis has forgotten bob") {
-            try await chat.redisHolds(["POMELO:CHANNEL:door:connector-server-2": [], "POMELO:STATUS:bob*door": []])
+            guard try await world.members("POMELO:STATUS:bob*door").isEmpty else { return false }
+            return try await world.holds(["connector-server-1": ["ann"], "connector-server-2": []], of: "door")
         }
         try await ann.leave()
     }
 
     /// Names that differ in their bytes are two; rooms and names may begin with a mark.
-    @Loop private func spellings(_ chat: ServerProcesses) async throws {
+    @Loop private func spellings(_ world: RedisWorld) async throws {
+        let chat = world.processes
         let (one, other, room) = ("Zo\u{e9}", "Zoe\u{301}", "\u{301}room")
         let first = try await chat.enter(one, room, at: "connector-server-1")
         let second = try await chat.connect("connector-server-1")
@@ -138,8 +138,8 @@ import Testing
         try await first.leave()
         // One by one: to a dictionary of strings they are one.
         let users = [one, other].map { "POMELO:STATUS:\($0)*\(room)" }
-        for key in users + ["POMELO:CHANNEL:\(room):connector-server-1"] {
-            try await eventually("redis has forgotten \(key)") { try await chat.redisSet(key).isEmpty }
+        for key in users + [world.channelKey(of: room, at: "connector-server-1")] {
+            try await eventually("redis has forgotten \(key)") { try await world.members(key).isEmpty }
         }
     }
 

@@ -37,7 +37,7 @@ import TestHelpers
 
     private init(_ world: RedisWorld) {
         self.world = world
-        crowd = Crowd(world.chat, room: Self.room)
+        crowd = Crowd(world.processes, room: Self.room)
     }
 
     /// Three people at each connector.
@@ -106,7 +106,7 @@ import TestHelpers
         while !isOver {
             number += 1
             let name = "visitor-\(number)"
-            let client = try await world.chat.connect(connector)
+            let client = try await world.processes.connect(connector)
             var cameIn = false
             while !isOver && !cameIn {
                 let began = SystemClock.shared.now

@@ -4,12 +4,21 @@ import PomeloLoop
 import PomeloTesting
 import Testing
 
-/// The contract of the LessonChat example, on real processes.
-@Suite struct LessonTests {
+/// The contract of the LessonChat example, on real processes and each kind of Redis.
+@Suite(.serialized) struct LessonTests {
     static let sent: JSON = ["code": 0, "message": "发送成功"]
 
-    @Test @Loop func theContract() async throws {
-        let lesson = try await ServerProcesses.start("LessonChat", config: "config/lesson")
+    @Test(arguments: RedisWorld.Kind.allCases) @Loop func theContract(_ kind: RedisWorld.Kind) async throws {
+        let world = try await RedisWorld.start(kind, "LessonChat", config: "config/lesson")
+        do {
+            try await theContract(world.processes)
+        } catch {
+            Issue.record(error)
+        }
+        try await world.stop()
+    }
+
+    @Loop private func theContract(_ lesson: ServerProcesses) async throws {
         let ann = try await lesson.connect("connector")
         #expect(try await ann.request("chat.handler.send", ["content": "x"]) == ["code": 1, "message": "用户未登录"])
         let missing: [JSON] = [
@@ -36,6 +45,5 @@ import Testing
         #expect(try await bob.next("onMessage") == message)
         try await bob.leave()
         #expect(try await ann.next("onLeave") == ["userId": 7])
-        try await lesson.stop()
     }
 }

@@ -25,7 +25,7 @@ import Testing
         for replica in replicas { replica.pause() }
         let first = try await enter(world, "connector-server-1")
         // The holder stands still, so that it cannot take its binding back before the other comes.
-        try await world.chat["connector-server-1"].freeze()
+        try await world.processes["connector-server-1"].freeze()
         let former = try await world.sentinels.primary()
         await former.kill9()
         for replica in replicas { replica.resume() }
@@ -36,7 +36,7 @@ import Testing
             return second != nil
         }
         #expect(first.kick == nil)
-        world.chat["connector-server-1"].thaw()
+        world.processes["connector-server-1"].thaw()
         try await eventually("the first one is told", within: .seconds(3)) { first.kick != nil }
         #expect(first.kick?["reason"] == "rebound", "\(String(describing: first.kick))")
         #expect(second?.end == nil && second?.kick == nil)
@@ -52,7 +52,7 @@ import Testing
     @Loop private func enter(
         _ world: RedisWorld, _ connector: String, isExpected: Bool = true
     ) async throws -> TestClient? {
-        let client = try await world.chat.connect(connector)
+        let client = try await world.processes.connect(connector)
         client.patience = .seconds(5)
         let answer = try await client.request("connector.entryHandler.enter", ["username": "ann", "rid": "hall"])
         if answer["users"] != nil { return client }

@@ -53,11 +53,11 @@ struct RedisFault: Sendable, CustomStringConvertible {
             "restart with its data", on: [.standalone], always: true,
             begin: { world in
                 try await world.server().command("SAVE")
-                await world.chat.redis.kill9()
-            }, end: { try await $0.chat.redis.restart() }),
+                await world.processes.redis.kill9()
+            }, end: { try await $0.processes.redis.restart() }),
         RedisFault(
-            "restart without its data", on: [.standalone], always: true, begin: { await $0.chat.redis.kill9() },
-            end: { try await $0.chat.redis.restart(empty: true) }),
+            "restart without its data", on: [.standalone], always: true, begin: { await $0.processes.redis.kill9() },
+            end: { try await $0.processes.redis.restart(empty: true) }),
         RedisFault(
             "FLUSHALL", on: everywhere, newcomers: .unharmed, for: 0,
             begin: { try await $0.server().command("FLUSHALL") }),
@@ -91,7 +91,7 @@ struct RedisFault: Sendable, CustomStringConvertible {
     private static let silences = [
         RedisFault(
             "SIGSTOP", on: [.standalone], begin: { try await $0.server().pause() },
-            end: { $0.chat.redis.resume() }),
+            end: { $0.processes.redis.resume() }),
         RedisFault(
             "CLIENT PAUSE", on: [.standalone], for: 20,
             begin: { try await $0.server().command("CLIENT", "PAUSE", "20000", "ALL") }),

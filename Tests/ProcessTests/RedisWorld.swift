@@ -4,7 +4,7 @@ import PomeloLoop
 import PomeloTesting
 import TestHelpers
 
-/// The Redis that a Chat cluster stands on, as people run it.
+/// The Redis that a program's servers stand on, as people run it.
 @Loop final class RedisWorld {
     /// A slot's way from one node of the cluster to another.
     struct SlotMove {
@@ -17,10 +17,10 @@ import TestHelpers
         case standalone, sentinel, cluster
     }
 
-    /// What servers of Chat say to Redis, but for a cluster.
+    /// What the program's servers say to Redis, but for a cluster.
     static let password = "known"
 
-    let chat: ServerProcesses
+    let processes: ServerProcesses
     let kind: Kind
     /// Who is to come back, between two faults or halves of one.
     var former: RedisServer?
@@ -30,46 +30,50 @@ import TestHelpers
     private let clusterOrNone: RedisClusterServers?
 
     private init(
-        _ chat: ServerProcesses, _ kind: Kind, sentinels: RedisSentinels? = nil, cluster: RedisClusterServers? = nil
+        _ processes: ServerProcesses, _ kind: Kind, sentinels: RedisSentinels? = nil,
+        cluster: RedisClusterServers? = nil
     ) {
-        self.chat = chat
+        self.processes = processes
         self.kind = kind
         sentinelsOrNone = sentinels
         clusterOrNone = cluster
     }
 
-    /// Starts Redis, then Chat, which is told where it is.
-    static func start(_ kind: Kind) async throws -> RedisWorld {
-        let chat = try await ServerProcesses.prepare("Chat", config: "config", redis: ["--requirepass", password])
+    /// Starts Redis, then a program's servers, which are told where it is.
+    static func start(
+        _ kind: Kind, _ program: String = "Chat", config: String = "config"
+    ) async throws -> RedisWorld {
+        let processes = try await ServerProcesses.prepare(
+            program, config: config, redis: ["--requirepass", password])
         let world: RedisWorld
         switch kind {
         case .standalone:
-            chat.redis.login = RedisLogin(password: password)
-            try chat.write(
+            processes.redis.login = RedisLogin(password: password)
+            try processes.write(
                 "redis",
                 [
                     "development": [
-                        "host": "127.0.0.1", "port": .int(Int64(chat.redis.port)), "password": .string(password),
+                        "host": "127.0.0.1", "port": .int(Int64(processes.redis.port)), "password": .string(password),
                     ]
                 ])
-            world = RedisWorld(chat, kind)
+            world = RedisWorld(processes, kind)
         case .sentinel:
             let sentinels = try await RedisSentinels.start(login: RedisLogin(password: password))
             let hosts = sentinels.sentinelPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-            chat.environment["REDIS_URL"] = "redis+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
-            world = RedisWorld(chat, kind, sentinels: sentinels)
+            processes.environment["REDIS_URL"] = "redis+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
+            world = RedisWorld(processes, kind, sentinels: sentinels)
         case .cluster:
             let cluster = try await RedisClusterServers.start()
             let hosts = cluster.ports.prefix(3).map { "127.0.0.1:\($0)" }.joined(separator: ",")
-            chat.environment["REDIS_URL"] = "redis+cluster://\(hosts)"
-            world = RedisWorld(chat, kind, cluster: cluster)
+            processes.environment["REDIS_URL"] = "redis+cluster://\(hosts)"
+            world = RedisWorld(processes, kind, cluster: cluster)
         }
-        try await chat.startAll()
+        try await processes.startAll()
         return world
     }
 
     func stop() async throws {
-        try await chat.stop()
+        try await processes.stop()
         await sentinelsOrNone?.stop()
         await clusterOrNone?.stop()
     }
@@ -92,7 +96,7 @@ import TestHelpers
     /// The server that takes writes of a key, of the registry's if none is said.
     func server(for key: String = "pomelo:{chat}:servers") async throws -> RedisServer {
         switch kind {
-        case .standalone: return chat.redis
+        case .standalone: return processes.redis
         case .sentinel: return try await sentinels.primary()
         case .cluster:
             guard let node = try cluster.nodes.first(where: { $0.isRunning && !$0.isPaused }),
@@ -102,9 +106,9 @@ import TestHelpers
         }
     }
 
-    // MARK: what Chat publishes there
+    // MARK: what the servers publish there
 
-    /// Whether no server of Chat is still connected to one that is not the sentinels' primary.
+    /// Whether no server is still connected to one that is not the sentinels' primary.
     func hasLeftOthers() async throws -> Bool {
         guard kind == .sentinel else { return true }
         for server in try await sentinels.replicas() where server.isRunning && !server.isPaused {
@@ -118,16 +122,19 @@ import TestHelpers
     /// Whether Redis says exactly these people of a room, by the connector that they are at.
     func holds(_ people: [String: [String]], of room: String) async throws -> Bool {
         for (connector, names) in people {
-            let key =
-                kind == .cluster
-                ? "POMELO:CHANNEL:{chat/\(connector)}:\(room)" : "POMELO:CHANNEL:\(room):\(connector)"
-            guard try await members(key) == names.map({ "\($0)*\(room)" }).sorted() else { return false }
+            let users = names.map { "\($0)*\(room)" }.sorted()
+            guard try await members(channelKey(of: room, at: connector)) == users else { return false }
             for name in names where try await members("POMELO:STATUS:\(name)*\(room)") != [connector] { return false }
         }
         return true
     }
 
-    private func members(_ key: String) async throws -> [String] {
+    func channelKey(of room: String, at connector: String) -> String {
+        kind == .cluster ? "POMELO:CHANNEL:{chat/\(connector)}:\(room)" : "POMELO:CHANNEL:\(room):\(connector)"
+    }
+
+    /// The set of a key, as another client sees it.
+    func members(_ key: String) async throws -> [String] {
         try await server(for: key).command("SMEMBERS", key).filter { !$0.isEmpty }.sorted()
     }
 }
