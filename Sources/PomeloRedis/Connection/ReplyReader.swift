@@ -18,6 +18,8 @@ import PomeloLoop
 
     /// Kept although it is empty: a long pipeline's replies come in pieces of what a socket gives at once.
     private static let keptBytes = 262_144
+    /// No server's line is as long; hiredis looks for its end from the beginning whenever there is more of it.
+    private static let maxLine = 1 << 20
     // SAFETY: made in `init`, freed in `deinit`, used on the loop in between.
     private nonisolated(unsafe) let reader: UnsafeMutablePointer<redisReader>
     private nonisolated(unsafe) let builder: UnsafeMutablePointer<ReplyBuilder>
@@ -47,7 +49,10 @@ import PomeloLoop
     }
 
     /// Why it can read nothing more.
-    var errorText: String { unsafe CText.fixed(&reader.pointee.errstr) }
+    var errorText: String {
+        isEndless ? "a line of more than \(Self.maxLine) bytes" : unsafe CText.fixed(&reader.pointee.errstr)
+    }
+    private var isEndless = false
 
     /// Appends at most so many whole replies.
     func take(_ limit: Int, into replies: inout [RedisReply]) -> Taken {
@@ -70,7 +75,15 @@ import PomeloLoop
             taken.count += 1
         }
         if taken.count > 0 { unfinished = unsafe Int(clamping: reader.pointee.len - reader.pointee.pos) }
+        if unfinished > Self.maxLine, hasEndlessLine { (isEndless, taken.isMalformed) = (true, true) }
         return taken
+    }
+
+    /// Whether what waits for more bytes is a line; of a text that has its length in front, that line is complete.
+    private var hasEndlessLine: Bool {
+        let (pos, len) = unsafe (Int(reader.pointee.pos), Int(reader.pointee.len))
+        guard len - pos > Self.maxLine, let start = unsafe reader.pointee.buf else { return false }
+        return unsafe !UnsafeBufferPointer(start: start + pos, count: Self.maxLine).contains(10)
     }
 }
 
