@@ -45,6 +45,17 @@ extension RedisFault {
         RedisFault(
             "sentinels reach it again", on: [.sentinel], newcomers: .unharmed, for: 0,
             begin: { try await $0.sentinels.rejoin($0.lost()) }, end: { try await $0.sentinels.settle() }),
+        RedisFault(
+            "packets from sentinels to the primary are lost", on: [.sentinel], newcomers: .unharmed, inOwnNetwork: true,
+            begin: { world in
+                try await world.sentinels.settle()
+                world.former = try await world.sentinels.primary()
+                try await world.losePackets(to: world.lost())
+            },
+            end: { try await $0.sentinels.nextPrimary(after: $0.lost()) }),
+        RedisFault(
+            "packets arrive again", on: [.sentinel], newcomers: .unharmed, for: 0, inOwnNetwork: true,
+            begin: { try await $0.letPackets(to: $0.lost()) }, end: { try await $0.sentinels.settle() }),
     ]
 
     static let clusterTakeovers = [

@@ -13,6 +13,8 @@ struct RedisFault: Sendable, CustomStringConvertible {
     /// What newcomers get while it lasts.
     let newcomers: Newcomers
     let seconds: Double
+    /// Whether it changes how packets go, which takes a network that is nobody else's.
+    let needsOwnNetwork: Bool
     let begin: @Loop @Sendable (RedisWorld) async throws -> Void
     /// When it returns, Redis is back.
     let end: @Loop @Sendable (RedisWorld) async throws -> Void
@@ -27,7 +29,7 @@ struct RedisFault: Sendable, CustomStringConvertible {
     /// `always` is among the quick ones.
     init(
         _ description: String, on kinds: Set<RedisWorld.Kind>, always isQuick: Bool = false,
-        newcomers: Newcomers = .refused, for seconds: Double = 2,
+        newcomers: Newcomers = .refused, for seconds: Double = 2, inOwnNetwork needsOwnNetwork: Bool = false,
         begin: @escaping @Loop @Sendable (RedisWorld) async throws -> Void,
         end: @escaping @Loop @Sendable (RedisWorld) async throws -> Void = { _ in }
     ) {
@@ -36,6 +38,7 @@ struct RedisFault: Sendable, CustomStringConvertible {
         self.isQuick = isQuick
         self.newcomers = newcomers
         self.seconds = seconds
+        self.needsOwnNetwork = needsOwnNetwork
         self.begin = begin
         self.end = end
     }

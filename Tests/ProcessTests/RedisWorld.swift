@@ -58,7 +58,8 @@ import TestHelpers
                 ])
             world = RedisWorld(processes, kind)
         case .sentinel:
-            let sentinels = try await RedisSentinels.start(login: RedisLogin(password: password))
+            let sentinels = try await RedisSentinels.start(
+                login: RedisLogin(password: password), source: OwnNetwork.isThis ? OwnNetwork.sentinels : nil)
             let hosts = sentinels.sentinelPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",")
             processes.environment["REDIS_URL"] = "redis+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
             world = RedisWorld(processes, kind, sentinels: sentinels)

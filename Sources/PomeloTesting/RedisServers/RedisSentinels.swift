@@ -19,17 +19,17 @@ public import PomeloLoop
     /// Starts all of them, and returns when every sentinel knows all the others.
     ///
     /// `login` is asked for by servers of data, `sentinelLogin` by sentinels; `options` are the former's own, for
-    /// instance `["--min-replicas-to-write", "1"]`.
+    /// instance `["--min-replicas-to-write", "1"]`. Sentinels dial from the address `source`, if one is given.
     ///
     /// - Throws: `NetworkError` when they do not come up.
     public static func start(
         replicas: Int = 2, sentinels: Int = 3, login: RedisLogin? = nil, sentinelLogin: RedisLogin? = nil,
-        options: [String] = []
+        source: String? = nil, options: [String] = []
     ) async throws(NetworkError) -> RedisSentinels {
         let all = RedisSentinels()
         do throws(NetworkError) {
             try await all.startServers(replicas, login, options)
-            try await all.startSentinels(sentinels, sentinelLogin)
+            try await all.startSentinels(sentinels, sentinelLogin, source)
             return all
         } catch {
             await all.stop()
@@ -207,12 +207,16 @@ public import PomeloLoop
         }
     }
 
-    private func startSentinels(_ count: Int, _ sentinelLogin: RedisLogin?) async throws(NetworkError) {
+    private func startSentinels(
+        _ count: Int, _ sentinelLogin: RedisLogin?, _ source: String?
+    ) async throws(NetworkError) {
         let name = Self.name
         var options = ["--sentinel", "monitor", name, "127.0.0.1", "\(servers[0].port)", "\(count / 2 + 1)"]
         options += ["--sentinel", "down-after-milliseconds", name, "700"]
         options += ["--sentinel", "failover-timeout", name, "3000"]
         options += ["--sentinel", "auth-user", name, Self.sentinelUser, "--sentinel", "auth-pass", name, "sentinel"]
+        // They would be told to others by where they dial from.
+        if let source { options += ["--bind-source-addr", source, "--sentinel", "announce-ip", "127.0.0.1"] }
         if let sentinelLogin {
             options += sentinelLogin.options + ["--sentinel", "sentinel-pass", sentinelLogin.password]
             if let user = sentinelLogin.user { options += ["--sentinel", "sentinel-user", user] }
