@@ -120,7 +120,7 @@ let package = Package(
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service, resources: lua),
         room("PomeloStatus", service, resources: lua),
-        room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, collections], resources: lua),
+        room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, metrics, collections], resources: lua),
         // L5
         room(
             "Pomelo",

@@ -6,7 +6,7 @@ import PomeloLoop
 public struct DeadLetter: Sendable, Hashable {
     /// The name of its key.
     public let key: Text
-    /// What it is the value of; nil for one that was appended.
+    /// What it is the value of; nil for a value without an id.
     public let id: Text?
     /// As its key encodes it; nil when it cannot be encoded.
     public let value: Bytes?
@@ -40,10 +40,24 @@ public struct DeadLetter: Sendable, Hashable {
     var hasRoom: Bool { letters.count < limit && bytes < Self.maxBytes }
 
     func add(_ letter: DeadLetter) {
+        keep(letter)
+        onLetter?(letter)
+    }
+
+    /// Those of an earlier start.
+    func load(_ earlier: [DeadLetter]) {
+        for letter in earlier.sorted(by: { $0.version < $1.version }) where !has(letter) { keep(letter) }
+    }
+
+    private func keep(_ letter: DeadLetter) {
         last += 1
         letters[last] = letter
         bytes += letter.value?.count ?? 0
-        onLetter?(letter)
+    }
+
+    /// Whether it is among them, for whatever reason.
+    func has(_ letter: DeadLetter) -> Bool {
+        letters.values.contains { $0.version == letter.version && $0.key == letter.key && $0.id == letter.id }
     }
 
     func remove(_ number: UInt64) -> DeadLetter? {

@@ -11,7 +11,7 @@ enum Attempt: Equatable {
     case refused(String)
 }
 
-/// The values of one key that wait for a sink, as their writer sees them.
+/// The values of one key that wait for a sink, as their writer and the journal see them.
 @Loop protocol SyncLine: AnyObject {
     var name: Text { get }
     /// Values that are not written, those on their way included.
@@ -31,4 +31,19 @@ enum Attempt: Equatable {
     func conclude(_ entry: SyncEntry, _ attempt: Attempt)
     /// Nothing is tried any more: who waits for that is told.
     func end(_ reason: String)
+
+    // MARK: the journal
+
+    /// What came or changed until now is to be written to the journal.
+    func beginRound()
+    /// Puts the next of the round into the part until that is full.
+    func fill(_ part: inout JournalPart)
+    /// The journal has the part that was filled; or it is not known, and a later round has it again.
+    func endPart(isWritten: Bool)
+    /// What is left of the round is for a later one.
+    func abandonRound()
+    /// The journal has lost what it had: all is for the next round.
+    func forgetJournal()
+    /// Values that came back, due at once; false for those that were never away.
+    func adopt(_ replays: [Replay]) -> [Bool]
 }

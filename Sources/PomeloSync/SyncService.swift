@@ -3,12 +3,13 @@ import Logging
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
+import PomeloRedis
 
 /// Keeps values in memory and brings them to their sinks in the background: the last one of each id, or of a key
 /// without ids each one, in order.
 ///
 /// - Guarantee: the values of one id reach the sink one after the other, in the order of the calls; each is written, or
-///   has become a dead letter, or waits. What waits is lost when the process ends without `stop`.
+///   has become a dead letter, or waits. What waits, and dead letters, survive what `SyncPolicy` says.
 /// - Source: pomelo-sync 0.1 (`exec`, `flush`, `sync`, `isDone`, `info`).
 @Loop public final class SyncService: Component {
     /// `sync`.
@@ -20,6 +21,8 @@ public import PomeloLoop
     public struct Info: Sendable, Hashable {
         /// Values that are not written.
         public var pending = 0
+        /// What they take in the journal, in bytes.
+        public var pendingBytes = 0
         /// Calls of `exec` and `flush` that were taken.
         public var executed = 0
         /// Values that sinks have confirmed; the rest of those executed were merged, or are dead letters.
@@ -30,50 +33,103 @@ public import PomeloLoop
         public var deadLetters = 0
         /// How long the oldest value has waited.
         public var oldestAge = Duration.zero
+        /// Whether the journal takes values now; true without one.
+        public var isJournaled = true
     }
 
-    /// Between two rounds of a stop.
-    private static let pause = Duration.milliseconds(200)
+    private static let replayPatience = Duration.seconds(10)
+    private static let startAttempts = 5
 
-    private struct Lane {
-        let line: any SyncLine
-        let writer: SyncWriter
-    }
+    let owner: SyncOwner
+    let log: Logger
+    private let policy: SyncPolicy
+    private let store: JournalStore?
+    private(set) var claims: JournalClaims?
+    private(set) lazy var retried = RetriedLetters(owner)
+    private let sinks: [Text: SinkEntry]
+    private var tables: [Text: SyncLane] = [:]
+    private var queues: [Text: SyncLane] = [:]
+    var isStopped = false
 
-    private let owner: SyncOwner
-    private let log: Logger
-    private let sinks: [Text: any SyncSink]
-    private var tables: [Text: Lane] = [:]
-    private var queues: [Text: Lane] = [:]
-    private var isStopped = false
-
-    init(_ context: ServiceContext, _ options: SyncOptions, _ sinks: [Text: any SyncSink]) {
+    init(
+        _ context: ServiceContext, _ options: SyncOptions, _ sinks: [Text: SinkEntry], _ store: JournalStore?,
+        _ policy: SyncPolicy
+    ) {
         self.sinks = sinks
+        self.store = store
+        self.policy = policy
         log = context.log
         owner = SyncOwner(
             options, context.clock, context.random, VersionClock(context.clock, context.serverID),
             DeadLetters(limit: options.deadLetterLimit))
         owner.letters.onLetter = { [weak self] in self?.gaveUp($0) }
+        guard let store else { return }
+        let journal = Journal(store, owner, context.serverID, context.instance, log)
+        journal.lines = { [weak self] in self?.lanes.map(\.line) ?? [] }
+        owner.journal = journal
+        claims = JournalClaims(store, journal, owner, context) { [weak self] key, hasIDs in
+            self?.mapped(key, hasIDs)
+        }
     }
 
     // MARK: values
 
-    /// Notes the value of an id; it is written within the interval, unless another one takes its place before.
+    /// Notes the value of an id, and returns when the journal has it, or at once without one; it is written within the
+    /// interval, unless another one takes its place before.
     ///
-    /// - Throws: `SyncError` `.unknownKey`, `.otherType`, `.overloaded`, `.stopped`; nothing is noted then.
+    /// - Complexity: one round trip for all calls of a turn; two when it comes while another one is under way.
+    /// - Throws: `SyncError` `.unknownKey`, `.otherType`, `.overloaded`, `.stopped`: nothing is noted then;
+    ///   `.notJournaled`; `.refused` when no journal takes it.
+    public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
+        let (table, writer) = try table(key)
+        try await enter()
+        let id = Text(id)
+        try table.put(id, value)
+        writer.wake()
+        guard let journal = owner.journal else { return }
+        try await journal.written()
+        if !table.unjournalable.isEmpty, let reason = table.unjournalable[id] { throw .refused(reason) }
+    }
+
+    /// Notes a value without an id: each of them is written, in the order of the calls.
+    ///
+    /// - Complexity: as `exec` with an id.
+    /// - Throws: as `exec` with an id.
+    public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) async throws(SyncError) {
+        let (queue, writer) = try queue(key)
+        try await enter()
+        let number = try queue.append(value)
+        writer.wake()
+        guard let journal = owner.journal else { return }
+        try await journal.written()
+        if !queue.unjournalable.isEmpty, let reason = queue.unjournalable[number] { throw .refused(reason) }
+    }
+
+    /// Notes the value of an id, and does not wait for the journal: it acknowledges nothing.
+    ///
+    /// - Throws: as the one that waits; nothing is noted then.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) throws(SyncError) {
         let (table, writer) = try table(key)
         try table.put(Text(id), value)
         writer.wake()
     }
 
-    /// Notes a value without an id: each of them is written, in the order of the calls.
+    /// Notes a value without an id, and does not wait for the journal: it acknowledges nothing.
     ///
-    /// - Throws: as `exec` with an id.
+    /// - Throws: as the one that waits; nothing is noted then.
     public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) throws(SyncError) {
         let (queue, writer) = try queue(key)
         try queue.append(value)
         writer.wake()
+    }
+
+    /// Before a value is noted whose caller waits for the journal.
+    private func enter() async throws(SyncError) {
+        if owner.options.whenFull == .wait, !owner.hasRoom {
+            await owner.room()
+            if isStopped { throw .stopped }
+        }
+        if let reason = owner.journal?.refusal { throw .notJournaled(reason) }
     }
 
     /// Writes the value of an id now, in the place of one that waits, and returns when the sink has it.
@@ -100,7 +156,7 @@ public import PomeloLoop
         do {
             let version = owner.versions.version(owner.versions.next())
             let entry = SyncEntry(key: key.name, id: nil, value: try key.encode(value), version: version)
-            guard let sink = sinks[queue.name] else { throw SyncError.unknownKey(key.name.string) }
+            guard let sink = sinks[queue.name]?.sink else { throw SyncError.unknownKey(key.name.string) }
             outcomes = try await owner.clock.within(owner.options.write) { try await sink.write([entry]) }
         } catch {
             throw .refused("\(error)")
@@ -130,33 +186,15 @@ public import PomeloLoop
     public var info: Info {
         let oldest = lanes.compactMap(\.line.oldest).min()
         return Info(
-            pending: owner.tally.pending, executed: owner.tally.executed, written: owner.tally.written,
-            retries: owner.tally.retries, deadLetters: owner.letters.letters.count,
-            oldestAge: oldest.map { owner.clock.elapsed(since: $0) } ?? .zero)
-    }
-
-    // MARK: dead letters
-
-    /// Those there are, the oldest first, by the numbers that `dropDeadLetter` takes.
-    public var deadLetters: [(number: UInt64, letter: DeadLetter)] {
-        owner.letters.letters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    }
-
-    /// Forgets one; returns it, or nil when there is none of the number.
-    @discardableResult
-    public func dropDeadLetter(_ number: UInt64) -> DeadLetter? { owner.letters.remove(number) }
-
-    private func gaveUp(_ letter: DeadLetter) {
-        let id = letter.id.map { "\($0)".forLog } ?? "-"
-        log.error(
-            "a value is given up",
-            metadata: ["sync.key": "\(letter.key)", "sync.id": "\(id)", "sync.reason": "\(letter.reason)"])
-        onDeadLetter?(letter)
+            pending: owner.tally.pending, pendingBytes: owner.tally.bytes, executed: owner.tally.executed,
+            written: owner.tally.written, retries: owner.tally.retries, deadLetters: owner.letters.letters.count,
+            oldestAge: oldest.map { owner.clock.elapsed(since: $0) } ?? .zero,
+            isJournaled: owner.journal?.away == nil)
     }
 
     // MARK: lines
 
-    private var lanes: [Lane] { Array(tables.values) + Array(queues.values) }
+    var lanes: [SyncLane] { Array(tables.values) + Array(queues.values) }
 
     private func table<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncTable<Value>, SyncWriter) {
         let lane = try lane(&tables, key.name) { SyncTable(key, owner) }
@@ -171,52 +209,66 @@ public import PomeloLoop
     }
 
     private func lane(
-        _ lanes: inout [Text: Lane], _ name: Text, _ make: () -> any SyncLine
-    ) throws(SyncError) -> Lane {
+        _ lanes: inout [Text: SyncLane], _ name: Text, _ make: () -> any SyncLine
+    ) throws(SyncError) -> SyncLane {
         if isStopped { throw .stopped }
         if let lane = lanes[name] { return lane }
-        guard let sink = sinks[name] else { throw .unknownKey(name.string) }
-        let line = make()
-        let lane = Lane(line: line, writer: SyncWriter(line, sink, owner, log))
+        guard let entry = sinks[name] else { throw .unknownKey(name.string) }
+        let lane = makeLane(make(), entry)
         lanes[name] = lane
+        return lane
+    }
+
+    private func makeLane(_ line: any SyncLine, _ entry: SinkEntry) -> SyncLane {
+        SyncLane(line: line, writer: SyncWriter(line, entry.sink, owner, log))
+    }
+
+    /// The lane of a key by its name alone, for values that come back as bytes; nil when it has no sink.
+    func mapped(_ key: Text, _ hasIDs: Bool) -> SyncLane? {
+        guard let entry = sinks[key] else { return nil }
+        if let lane = hasIDs ? tables[key] : queues[key] { return lane }
+        let lane = makeLane(hasIDs ? entry.makeTable(owner) : entry.makeQueue(owner), entry)
+        if hasIDs { tables[key] = lane } else { queues[key] = lane }
         return lane
     }
 
     // MARK: Component
 
-    /// Prepares the sinks.
+    /// Prepares the sinks, and has written what earlier starts of this server have left in journals, for ten seconds at
+    /// most.
+    ///
+    /// - Throws: what a sink throws; `PomeloError` when Redis is not what the policy needs; `RedisError`.
     public func start() async throws {
         for sink in distinctSinks { try await sink.start() }
-    }
-
-    /// A little longer than `stopSeconds`.
-    public var stopDeadline: Duration? { owner.options.stop + .seconds(2) }
-
-    /// Writes what waits, within `stopSeconds`, and says what is left.
-    public func stop() async {
-        isStopped = true
-        let limit = owner.clock.deadline(after: owner.options.stop)
-        while !isDone, owner.clock.now < limit {
-            let round = Loop.spawn { await self.sync() }
-            let timer = owner.clock.schedule(at: limit) { [self] in stopWriters() }
-            await round.value
-            owner.clock.cancel(timer)
-            if !isDone { await owner.clock.sleep(for: min(Self.pause, owner.clock.left(until: limit))) }
+        if let store, let claims {
+            try await JournalCheck.run(store.redis, policy, log)
+            try await patiently { try await self.owner.journal?.start() }
+            try await patiently { try await claims.start() }
+            _ = try await owner.clock.within(Self.replayPatience) { await self.sync() }
         }
-        stopWriters()
-        if !isDone {
-            let left = lanes.filter { $0.line.count > 0 }.map { "\($0.line.count) of \($0.line.name)" }
-            log.error("values are lost that no sink has taken", metadata: ["sync.left": "\(left.sorted())"])
+        meter()
+    }
+
+    /// A start does not end with one answer of Redis that does not come.
+    private func patiently(_ body: @Loop () async throws -> Void) async throws {
+        for _ in 1..<Self.startAttempts {
+            do { return try await body() } catch is RedisError {}
+            await owner.clock.sleep(for: .milliseconds(300))
         }
-        for sink in distinctSinks { await sink.stop() }
+        try await body()
     }
 
-    private func stopWriters() {
-        for lane in lanes { lane.writer.stop() }
+    private func meter() {
+        _ = owner.clock.schedule(after: .seconds(1)) { [weak self] in
+            guard let self, !isStopped else { return }
+            owner.meter.record(info)
+            meter()
+        }
     }
 
-    private var distinctSinks: [any SyncSink] {
+    var distinctSinks: [any SyncSink] {
         var seen: Set<ObjectIdentifier> = []
-        return sinks.sorted { $0.key < $1.key }.map(\.value).filter { seen.insert(ObjectIdentifier($0)).inserted }
+        return sinks.sorted { $0.key < $1.key }.map(\.value.sink)
+            .filter { seen.insert(ObjectIdentifier($0)).inserted }
     }
 }

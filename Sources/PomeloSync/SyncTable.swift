@@ -7,29 +7,43 @@ import PomeloLoop
 ///
 /// A value that comes while another one of its id is on its way waits until that has arrived, so that a sink gets the
 /// values of an id one after the other. When it does not arrive, the two are merged.
+///
+/// The journal has one field for an id. It stands for both, merged, as long as both are there.
 @Loop final class SyncTable<Value: Sendable>: SyncLine {
     private struct Held {
         var value: Value
         var number: UInt64
         var since: UInt64
-        var attempts: Int
+        var attempts: Int16 = 0
+        /// Whether `unjournaled` has it.
+        var isNoted = false
+        /// What its id takes in the journal; 0 when that has nothing of it.
+        var bytes: UInt32 = 0
     }
 
     let key: SyncKey<Value>
     private let owner: SyncOwner
     private var waiting: [Text: Held] = [:]
     private var onTheWay: [Text: Held] = [:]
+    private var shelf = ReplayShelf()
     private var wheel = DueWheel()
     private var urgent: Deque<Text> = []
     private var confirmations = Confirmations()
+    /// What the journal does not have; an id may be there twice.
+    private var unjournaled: [Text] = []
+    private var round: ArraySlice<Text> = []
+    private var part: [Text] = []
+    /// Why values are in no journal, until they are given up or replaced.
+    private(set) var unjournalable: [Text: String] = [:]
 
     let isOrdered = false
     var name: Text { key.name }
-    var count: Int { waiting.count + onTheWay.count }
+    var count: Int { waiting.count + onTheWay.count + shelf.count }
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
     var isTicking: Bool { !wheel.isEmpty }
     var oldest: UInt64? {
-        [waiting.values.lazy.map(\.since).min(), onTheWay.values.lazy.map(\.since).min()].compactMap { $0 }.min()
+        [waiting.values.lazy.map(\.since).min(), onTheWay.values.lazy.map(\.since).min(), shelf.oldest]
+            .compactMap { $0 }.min()
     }
 
     init(_ key: SyncKey<Value>, _ owner: SyncOwner) {
@@ -46,17 +60,19 @@ import PomeloLoop
     func put(_ id: Text, _ value: Value) throws(SyncError) -> UInt64 {
         let number = owner.versions.next()
         if let index = waiting.index(forKey: id) {
-            let earlier = waiting.values[index].value
-            waiting.values[index].value = merged(earlier, value)
+            guard owner.hasBytes else { throw owner.overloaded }
+            waiting.values[index].value = merged(waiting.values[index].value, value)
             waiting.values[index].number = number
-            owner.tally.executed += 1
-            return number
+            note(id, &waiting.values[index])
+        } else {
+            guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
+            var held = Held(value: value, number: number, since: owner.clock.now)
+            note(id, &held)
+            waiting[id] = held
+            owner.tally.pending += 1
+            if onTheWay[id] == nil, !shelf.isOnTheWay(id) { wheel.add(id, ticksAhead: owner.drawTicks()) }
         }
-        guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
-        waiting[id] = Held(value: value, number: number, since: owner.clock.now, attempts: 0)
         owner.tally.executed += 1
-        owner.tally.pending += 1
-        if onTheWay[id] == nil { wheel.add(id, ticksAhead: owner.drawTicks()) }
         return number
     }
 
@@ -73,13 +89,32 @@ import PomeloLoop
     func tick() { wheel.tick() }
     func makeAllDue() { wheel.makeAllDue() }
 
+    func adopt(_ replays: [Replay]) -> [Bool] {
+        replays.map { replay in
+            guard let id = replay.entry.id, !holds(id, replay.entry.version) else { return false }
+            if shelf.add(id, replay) { owner.tally.pending += 1 }
+            wheel.add(id, ticksAhead: 0)
+            return true
+        }
+    }
+
+    /// Whether a value that came back was never away.
+    private func holds(_ id: Text, _ version: SyncVersion) -> Bool {
+        [waiting[id], onTheWay[id]].contains { $0.map { owner.versions.version($0.number) == version } ?? false }
+    }
+
     // MARK: values leave
 
     func take(_ limit: Int) -> [SyncEntry] {
         var batch: [SyncEntry] = []
         while batch.count < limit, let id = nextDue() {
-            // Nothing new, or it is scheduled again when the one before has arrived.
-            guard onTheWay[id] == nil, let held = waiting.removeValue(forKey: id) else { continue }
+            // It is scheduled again when the one before has arrived.
+            if onTheWay[id] != nil || shelf.isOnTheWay(id) { continue }
+            if let replay = shelf.take(id) {
+                batch.append(replay)
+                continue
+            }
+            guard let held = waiting.removeValue(forKey: id) else { continue }
             do {
                 let value = try key.encode(held.value)
                 onTheWay[id] = held
@@ -99,43 +134,167 @@ import PomeloLoop
     }
 
     func conclude(_ entry: SyncEntry, _ attempt: Attempt) {
-        guard let id = entry.id, let held = onTheWay.removeValue(forKey: id) else { return }
+        guard let id = entry.id else { return }
+        if let replay = shelf.arrived(id) {
+            conclude(replay, id, attempt)
+        } else if let held = onTheWay.removeValue(forKey: id) {
+            conclude(held, id, entry, attempt)
+        }
+    }
+
+    private func conclude(_ held: Held, _ id: Text, _ entry: SyncEntry, _ attempt: Attempt) {
         switch attempt {
         case .written:
             owner.tally.pending -= 1
             owner.tally.written += 1
+            release(id, held.bytes)
+            // The journal has the two of them as one.
+            if key.merge != nil, let index = waiting.index(forKey: id) { note(id, &waiting.values[index]) }
         case .failed(let reason, let counts):
-            giveBack(id, held, entry.value, reason, attempts: held.attempts + (counts ? 1 : 0))
+            giveBack(id, held, entry.value, reason, attempts: Int(held.attempts) + (counts ? 1 : 0))
         case .refused(let reason):
             giveBack(id, held, entry.value, reason, attempts: .max)
         }
         confirmations.tell(id, held.number, attempt)
-        guard waiting[id] != nil, attempt == .written else { return }
+        if shelf.waits(id) || waiting[id] != nil && attempt == .written { scheduleNext(id) }
+    }
+
+    private func scheduleNext(_ id: Text) {
         if confirmations.isAwaited(id) { urgent.append(id) } else { wheel.add(id, ticksAhead: 1) }
     }
 
+    /// One that came back arrived or not; those behind it wait as long as it does.
+    private func conclude(_ replay: Replay, _ id: Text, _ attempt: Attempt) {
+        switch owner.next(replay, attempt) {
+        case .done:
+            if waiting[id] != nil || shelf.waits(id) { scheduleNext(id) }
+        case .again(let again):
+            shelf.putBack(id, again)
+            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: max(1, again.attempts)))
+        }
+    }
+
     func end(_ reason: String) { confirmations.tellAll(.failed(reason, counts: false)) }
+
+    /// The journal's field of an id goes, unless it belongs to another value by now, or will.
+    private func release(_ id: Text, _ bytes: UInt32) {
+        if bytes == 0 { return }
+        if let index = waiting.index(forKey: id) {
+            if waiting.values[index].bytes == 0 { return waiting.values[index].bytes = bytes }
+        } else if let index = onTheWay.index(forKey: id) {
+            if onTheWay.values[index].bytes == 0 { return onTheWay.values[index].bytes = bytes }
+        } else {
+            owner.journal?.remove(JournalRecord.field(name, id))
+        }
+        owner.tally.bytes -= Int(bytes)
+    }
 
     /// It waits again, as a part of what has come since; or is a dead letter, when it was tried often and nothing newer
     /// stands for it.
     private func giveBack(_ id: Text, _ held: Held, _ value: Bytes?, _ reason: String, attempts: Int) {
         if let later = waiting[id] {
             owner.tally.pending -= 1
+            release(id, held.bytes)
             waiting[id]?.value = merged(held.value, later.value)
             waiting[id]?.since = held.since
             // Without a merge nothing of the earlier value is left.
-            waiting[id]?.attempts = key.merge == nil ? 0 : min(attempts, owner.options.attempts - 1)
+            waiting[id]?.attempts =
+                key.merge == nil ? 0 : Int16(clamping: min(attempts, owner.options.attempts - 1))
             wheel.add(id, ticksAhead: owner.ticks(afterAttempts: 1))
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
+            unjournalable[id] = nil
             let version = owner.versions.version(held.number)
-            owner.letters.add(DeadLetter(key: name, id: id, value: value, version: version, reason))
+            let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
+            owner.giveUp(letter) { [weak self] in self?.release(id, held.bytes) }
         } else {
             var again = held
-            again.attempts = min(attempts, owner.options.attempts)
+            again.attempts = Int16(clamping: min(attempts, owner.options.attempts))
             waiting[id] = again
             owner.tally.retries += 1
-            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: max(1, again.attempts)))
+            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: max(1, Int(again.attempts))))
+        }
+    }
+
+    // MARK: the journal
+
+    private func note(_ id: Text, _ held: inout Held) {
+        guard let journal = owner.journal else { return }
+        if !held.isNoted { unjournaled.append(id) }
+        held.isNoted = true
+        journal.changed(self)
+    }
+
+    func beginRound() {
+        round = ArraySlice(unjournaled)
+        unjournaled = []
+    }
+
+    func fill(_ part: inout JournalPart) {
+        while !part.isFull, let id = round.popFirst() {
+            guard let now = current(id) else { continue }
+            self.part.append(id)
+            do {
+                let value = JournalRecord.value(try key.encode(now.value), owner.versions.version(now.number))
+                try owner.checkLength(value.count)
+                part.add(JournalRecord.field(name, id), value)
+                setBytes(id, value.count)
+                if !unjournalable.isEmpty { unjournalable[id] = nil }
+            } catch {
+                unjournalable[id] = "its value cannot be encoded: \(error)"
+            }
+        }
+    }
+
+    /// What the journal is to have of an id: all that no sink has confirmed.
+    private func current(_ id: Text) -> (value: Value, number: UInt64)? {
+        var goes: Held?
+        if let index = onTheWay.index(forKey: id) {
+            onTheWay.values[index].isNoted = false
+            goes = onTheWay.values[index]
+        }
+        guard let index = waiting.index(forKey: id) else { return goes.map { ($0.value, $0.number) } }
+        waiting.values[index].isNoted = false
+        let waits = waiting.values[index]
+        guard key.merge != nil, let goes else { return (waits.value, waits.number) }
+        return (merged(goes.value, waits.value), waits.number)
+    }
+
+    private func setBytes(_ id: Text, _ length: Int) {
+        let bytes = UInt32(clamping: length + name.string.utf8.count + 1 + id.string.utf8.count)
+        if let index = waiting.index(forKey: id) {
+            owner.tally.bytes += Int(bytes) - Int(waiting.values[index].bytes)
+            waiting.values[index].bytes = bytes
+        } else if let index = onTheWay.index(forKey: id) {
+            owner.tally.bytes += Int(bytes) - Int(onTheWay.values[index].bytes)
+            onTheWay.values[index].bytes = bytes
+        }
+    }
+
+    func endPart(isWritten: Bool) {
+        if !isWritten { noteAgain(part) }
+        part.removeAll(keepingCapacity: isWritten && part.capacity <= 4096)
+    }
+
+    func abandonRound() {
+        noteAgain(round)
+        round = []
+    }
+
+    func forgetJournal() {
+        unjournaled = []
+        noteAgain(Set(waiting.keys).union(onTheWay.keys))
+        owner.journal?.changed(self)
+    }
+
+    private func noteAgain(_ ids: some Sequence<Text>) {
+        for id in ids {
+            unjournaled.append(id)
+            if let index = waiting.index(forKey: id) {
+                waiting.values[index].isNoted = true
+            } else if let index = onTheWay.index(forKey: id) {
+                onTheWay.values[index].isNoted = true
+            }
         }
     }
 }

@@ -4,6 +4,12 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 
+/// The values of one key that wait, and who brings them away.
+@Loop struct SyncLane {
+    let line: any SyncLine
+    let writer: SyncWriter
+}
+
 /// Brings the values of one key to their sink, one batch at a time.
 ///
 /// A sink that throws has told nothing of any value. The batch is halved then, until one value is left: it counts as an
@@ -84,7 +90,10 @@ import PomeloLoop
         while !isStopped {
             let batch = line.take(limit)
             if batch.isEmpty { break }
+            let start = owner.clock.now
             let isThere = await write(batch)
+            owner.meter.flushed(owner.clock.elapsed(since: start))
+            owner.tellRoom()
             // A long batch has taken its part of a turn.
             await Loop.yield()
             if isThere { continue }

@@ -2,12 +2,12 @@
 import PomeloCore
 import PomeloLoop
 
-/// Gives versions that only rise, also when the wall clock steps back.
+/// Gives versions that only rise, also when the wall clock steps back, and above all those it has seen.
 @Loop final class VersionClock {
     private static let countBits: UInt64 = 16
     private let clock: any LoopClock
     private let server: ServerID
-    private var last: UInt64 = 0
+    private(set) var last: UInt64 = 0
 
     init(_ clock: any LoopClock, _ server: ServerID) {
         self.clock = clock
@@ -19,6 +19,9 @@ import PomeloLoop
         last = max(last &+ 1, milliseconds << Self.countBits)
         return last
     }
+
+    /// What another server, or an earlier start of this one, has given.
+    func see(_ number: UInt64) { last = max(last, number) }
 
     func version(_ number: UInt64) -> SyncVersion { SyncVersion(number: number, server: server) }
 }

@@ -92,7 +92,7 @@ struct RandomCommands {
         .strings: ["GET k", "SET k v ?o ?o ?o", "SET k n", "INCR k", "INCRBY k n", "PTTL k", "DEL k"],
         .hashes: [
             "HSET k +fv", "HSETNX k f v", "HGET k f", "HMGET k +f", "HGETALL k", "HEXISTS k f", "HLEN k", "HDEL k +f",
-            "HINCRBY k f n", "HSET k f n",
+            "HINCRBY k f n", "HSET k f n", "HSCAN k 0 COUNT 1000", "HSCAN k n COUNT n",
         ],
         .sets: [
             "SADD k +m", "SREM k +m", "SCARD k", "SMEMBERS k", "SISMEMBER k m", "SSCAN k 0 COUNT 1000",
@@ -172,17 +172,21 @@ struct RandomCommands {
         case ("TIME", .array(let parts)): return .integer(Int64(parts.count))
         case ("PTTL", .integer(let left)) where left > 0: return .status("some time")
         case ("SMEMBERS", .array(let members)): return .array(sorted(members))
-        case ("HGETALL", .array(let words)):
-            let pairs = stride(from: 0, to: words.count, by: 2).map { RedisReply.array([words[$0], words[$0 + 1]]) }
-            return .array(sorted(pairs))
+        case ("HGETALL", .array(let words)): return .array(pairs(words))
+        case ("HSCAN", .array(let page)) where page.count == 2 && command.arguments.contains("1000"):
+            return .array([page[0], .array(pairs(page[1].array ?? []))])
         case ("SCAN", .array(let page)) where page.count == 2 && command.arguments.contains("1000"),
             ("SSCAN", .array(let page)) where page.count == 2 && command.arguments.contains("1000"):
             // The client looks by a key whether Redis does what it is told.
             let keys = (page[1].array ?? []).filter { $0.string?.hasPrefix("pomelo:health:") != true }
             return .array([page[0], .array(sorted(keys))])
-        case ("SCAN", .array), ("SSCAN", .array): return .status("a page")
+        case ("SCAN", .array), ("SSCAN", .array), ("HSCAN", .array): return .status("a page")
         default: return reply
         }
+    }
+
+    private static func pairs(_ words: [RedisReply]) -> [RedisReply] {
+        sorted(stride(from: 0, to: words.count, by: 2).map { RedisReply.array([words[$0], words[$0 + 1]]) })
     }
 
     private static func sorted(_ replies: [RedisReply]) -> [RedisReply] {

@@ -101,8 +101,8 @@ struct RandomBatches {
 
     /// Time goes on for the server alone, and what has no slot has no place in a cluster.
     private static let left: Set = [
-        "PEXPIRE", "PTTL", "TIME", "SCAN", "SSCAN", "FLUSHALL", "FLUSHDB", "MULTI", "EXEC", "DISCARD", "PUBLISH",
-        "XADD",
+        "PEXPIRE", "PTTL", "TIME", "SCAN", "SSCAN", "HSCAN", "FLUSHALL", "FLUSHDB", "MULTI", "EXEC", "DISCARD",
+        "PUBLISH", "XADD",
     ]
 
     private mutating func command(beside other: RedisCommand? = nil) -> RedisCommand {

@@ -17,14 +17,14 @@ import Testing
             if entry.id == "poison" { throw NotingSink.Away() }
             return .written
         }
-        for id in 0..<1000 { try world.sync.exec(.level, "\(id)", id) }
-        try world.sync.exec(.level, "poison", 1)
+        for id in 0..<1000 { try await world.sync.exec(.level, "\(id)", id) }
+        try await world.sync.exec(.level, "poison", 1)
         await world.sync.sync()
         #expect(world.sink.values.count == 1000)
         #expect(world.sync.info.pending == 1 && world.sync.deadLetters.isEmpty)
         // Others come and go, and tell that the sink is there.
         for minute in 0..<12 {
-            try world.sync.exec(.level, "other", minute)
+            try await world.sync.exec(.level, "other", minute)
             await world.pass(.seconds(60))
             await world.sync.sync()
         }
@@ -36,7 +36,7 @@ import Testing
     @Test @Loop func anOutageMakesNoDeadLetters() async throws {
         let world = try await SyncWorld()
         world.sink.answer = { _ in throw NotingSink.Away() }
-        for id in 0..<1000 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<1000 { try await world.sync.exec(.level, "\(id)", id) }
         await world.pass(.seconds(3600))
         #expect(world.sync.info.pending == 1000 && world.sync.deadLetters.isEmpty)
         // It is asked once a minute, not a thousand times.
@@ -49,12 +49,12 @@ import Testing
     @Test @Loop func aSinkThatNeverReturnsIsGivenUpAndTheOthersGoOn() async throws {
         let world = try await SyncWorld()
         world.sink.delay = nil
-        try world.sync.exec(.level, "ann", 1)
+        try await world.sync.exec(.level, "ann", 1)
         Loop.spawn { await world.sync.sync() }
         await world.pass(.seconds(1))
         world.sink.delay = .zero
-        try world.sync.exec(.level, "bob", 2)
-        try world.sync.exec(.coins, "ann", 3)
+        try await world.sync.exec(.level, "bob", 2)
+        try await world.sync.exec(.coins, "ann", 3)
         await world.pass(.seconds(100))
         #expect(world.sink.values == ["bob": "2", "ann": "3"])
         #expect(world.sync.deadLetters.map(\.letter.id) == ["ann"] && world.sync.isDone)
@@ -68,7 +68,7 @@ import Testing
                 return Array("\(level)".utf8)
             })
         let world = try await SyncWorld()
-        for id in 12...14 { try world.sync.exec(key, "\(id)", id) }
+        for id in 12...14 { try await world.sync.exec(key, "\(id)", id) }
         await world.sync.sync()
         #expect(world.sink.values == ["12": "12", "14": "14"])
         #expect(world.sync.deadLetters.map(\.letter.id) == ["13"] && world.sync.isDone)
@@ -81,7 +81,7 @@ import Testing
         options.deadLetterLimit = 1
         let world = try await SyncWorld(options)
         world.sink.answer = { _ in .refused("no") }
-        for id in 0..<3 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<3 { try await world.sync.exec(.level, "\(id)", id) }
         await world.pass(.seconds(300))
         #expect(world.sync.deadLetters.count == 1 && world.sync.info.pending == 2)
         let number = try #require(world.sync.deadLetters.first?.number)
@@ -97,8 +97,8 @@ import Testing
         var options = SyncOptions()
         options.deadLetterLimit = 1
         let world = try await SyncWorld(options)
-        for id in 0..<3 { try world.sync.exec(key, "\(id)", id) }
-        try world.sync.exec(entry, "a")
+        for id in 0..<3 { try await world.sync.exec(key, "\(id)", id) }
+        try await world.sync.exec(entry, "a")
         await world.pass(.seconds(200))
         #expect(world.sync.deadLetters.count == 1 && world.sync.info.pending == 3)
     }
@@ -122,7 +122,7 @@ import Testing
     @Test @Loop func aFlushDoesNotWaitForThePauseOfAnOutage() async throws {
         let world = try await SyncWorld()
         world.sink.answer = { _ in throw NotingSink.Away() }
-        for id in 0..<10 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<10 { try await world.sync.exec(.level, "\(id)", id) }
         await world.pass(.seconds(600))
         world.sink.answer = { _ in .written }
         let before = world.cluster.clock.now
@@ -141,14 +141,14 @@ import Testing
             }
             return .written
         }
-        for number in 0..<20 { try world.sync.exec(.log, "\(number)") }
+        for number in 0..<20 { try await world.sync.exec(.log, "\(number)") }
         await world.pass(.seconds(600))
         #expect(world.sink.appended == (0..<20).map { "\"\($0)\"" } && fails == 0)
     }
 
     @Test @Loop func aStopWritesWhatWaitsAndGivesUpInTime() async throws {
         let world = try await SyncWorld()
-        for id in 0..<2000 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<2000 { try await world.sync.exec(.level, "\(id)", id) }
         let (cluster, sync) = (world.cluster, world.sync)
         await cluster.stopAll()
         #expect(world.sink.values.count == 2000 && sync.isDone)
@@ -156,7 +156,7 @@ import Testing
 
         let other = try await SyncWorld()
         other.sink.answer = { _ in throw NotingSink.Away() }
-        try other.sync.exec(.level, "ann", 1)
+        try await other.sync.exec(.level, "ann", 1)
         let service = other.sync
         let start = other.cluster.clock.now
         await other.cluster.stopAll()

@@ -12,8 +12,8 @@ import Testing
     @Test @Loop func theLastValueOfEachIdIsWrittenOnceWithinTheInterval() async throws {
         let world = try await SyncWorld()
         for level in 1...1000 {
-            try world.sync.exec(.level, "ann", level)
-            try world.sync.exec(.level, "bob", -level)
+            try await world.sync.exec(.level, "ann", level)
+            try await world.sync.exec(.level, "bob", -level)
         }
         #expect(world.sync.info.pending == 2 && !world.sync.isDone)
         await world.pass(.seconds(61))
@@ -24,7 +24,7 @@ import Testing
 
     @Test @Loop func valuesThatCameTogetherLeaveOneAfterTheOther() async throws {
         let world = try await SyncWorld()
-        for id in 0..<10_000 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<10_000 { try await world.sync.exec(.level, "\(id)", id) }
         var perSecond: [Int] = []
         for _ in 0..<60 {
             let before = world.sink.values.count
@@ -41,7 +41,7 @@ import Testing
 
     @Test @Loop func aMergeOfOnesOwnSeesEachValue() async throws {
         let world = try await SyncWorld()
-        for _ in 0..<100 { try world.sync.exec(.coins, "ann", 3) }
+        for _ in 0..<100 { try await world.sync.exec(.coins, "ann", 3) }
         await world.sync.sync()
         #expect(world.sink.values["ann"] == "300")
     }
@@ -50,10 +50,10 @@ import Testing
         let world = try await SyncWorld()
         world.sink.delay = .seconds(1)
         world.sink.answer = { _ in .failed("busy") }
-        try world.sync.exec(.coins, "ann", 3)
+        try await world.sync.exec(.coins, "ann", 3)
         let first = Loop.spawn { await world.sync.sync() }
         await world.pass(.milliseconds(500))
-        try world.sync.exec(.coins, "ann", 4)
+        try await world.sync.exec(.coins, "ann", 4)
         await world.pass(.seconds(1))
         _ = await first.value
         world.sink.answer = { _ in .written }
@@ -72,7 +72,7 @@ import Testing
         }
         for _ in 0..<100 {
             level += 1
-            try world.sync.exec(.level, "ann", level)
+            try await world.sync.exec(.level, "ann", level)
             Loop.spawn { await world.sync.sync() }
             await world.pass(.milliseconds(700))
         }
@@ -88,14 +88,14 @@ import Testing
             fails += 1
             return fails % 7 == 0 ? .failed("busy") : .written
         }
-        for number in 0..<50 { try world.sync.exec(.log, "\(number)") }
+        for number in 0..<50 { try await world.sync.exec(.log, "\(number)") }
         await world.pass(.seconds(200))
         let numbers = world.sink.appended.map { $0.filter(\.isNumber) }
         #expect(Set(numbers).count == 50 && world.sync.isDone)
         // Each that failed once came again behind those that had arrived, before all that were behind it at first.
         world.sink.answer = { _ in .written }
         let before = world.sink.appended.count
-        for number in 100..<1700 { try world.sync.exec(.log, "\(number)") }
+        for number in 100..<1700 { try await world.sync.exec(.log, "\(number)") }
         await world.pass(.seconds(61))
         #expect(world.sink.appended.dropFirst(before).map { $0.filter(\.isNumber) } == (100..<1700).map(String.init))
         #expect(world.sink.batches.allSatisfy { $0.count <= 512 })
@@ -103,7 +103,7 @@ import Testing
 
     @Test @Loop func flushWritesNowAndTellsWhatBecameOfIt() async throws {
         let world = try await SyncWorld()
-        try world.sync.exec(.level, "ann", 1)
+        try await world.sync.exec(.level, "ann", 1)
         try await world.sync.flush(.level, "ann", 2)
         #expect(world.sink.values == ["ann": "2"] && world.sync.isDone)
         world.sink.answer = { _ in .failed("busy") }
@@ -120,7 +120,7 @@ import Testing
     @Test @Loop func aFlushWaitsForTheValueOnItsWayAndComesAfterIt() async throws {
         let world = try await SyncWorld()
         world.sink.delay = .seconds(2)
-        try world.sync.exec(.level, "ann", 1)
+        try await world.sync.exec(.level, "ann", 1)
         Loop.spawn { await world.sync.sync() }
         await world.pass(.milliseconds(100))
         let flush = Loop.spawn { try? await world.sync.flush(.level, "ann", 2) }
@@ -133,7 +133,7 @@ import Testing
 
     @Test @Loop func execSyncGoesPastThoseThatWait() async throws {
         let world = try await SyncWorld()
-        try world.sync.exec(.log, "waits")
+        try await world.sync.exec(.log, "waits")
         try await world.sync.execSync(.log, "now")
         #expect(world.sink.appended == ["\"now\""] && world.sync.info.pending == 1)
         world.sink.answer = { _ in .failed("busy") }
@@ -145,14 +145,18 @@ import Testing
         var options = SyncOptions()
         options.maxPending = 2
         let world = try await SyncWorld(options)
-        #expect(throws: SyncError.unknownKey("nobody")) { try world.sync.exec(SyncKey<Int>("nobody"), "ann", 1) }
-        try world.sync.exec(.level, "ann", 1)
-        #expect(throws: SyncError.otherType("level")) { try world.sync.exec(SyncKey<String>("level"), "ann", "1") }
-        try world.sync.exec(.level, "bob", 1)
-        #expect(throws: SyncError.overloaded(limit: 2)) { try world.sync.exec(.level, "cid", 1) }
+        await #expect(throws: SyncError.unknownKey("nobody")) {
+            try await world.sync.exec(SyncKey<Int>("nobody"), "ann", 1)
+        }
+        try await world.sync.exec(.level, "ann", 1)
+        await #expect(throws: SyncError.otherType("level")) {
+            try await world.sync.exec(SyncKey<String>("level"), "ann", "1")
+        }
+        try await world.sync.exec(.level, "bob", 1)
+        await #expect(throws: SyncError.overloaded(limit: 2)) { try await world.sync.exec(.level, "cid", 1) }
         // One that merges takes no room.
-        try world.sync.exec(.level, "ann", 2)
-        #expect(throws: SyncError.overloaded(limit: 2)) { try world.sync.exec(.log, "text") }
+        try await world.sync.exec(.level, "ann", 2)
+        await #expect(throws: SyncError.overloaded(limit: 2)) { try await world.sync.exec(.log, "text") }
         #expect(world.sync.info.pending == 2)
     }
 }

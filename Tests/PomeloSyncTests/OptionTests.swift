@@ -35,11 +35,32 @@ import Testing
         }
     }
 
+    @Test @Loop func aJournalNeedsARedisAndACluster() async throws {
+        var options = SyncOptions()
+        options.policy = .everyBatch
+        #expect(await failureText { _ = try await SyncWorld(options) }.contains("needs a Redis"))
+        let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1), hasRegistry: false)
+        let redis = FakeRedis(clock: cluster.clock)
+        let error = await failureText { try await cluster.startAll { try $0.use(Sync(redis: redis) { _ in }) } }
+        #expect(error.contains("needs the Cluster plugin"))
+    }
+
+    @Test @Loop func aKeyHoldsNoSeparatorOfAJournal() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
+        let sink = NotingSink(cluster.clock)
+        let error = await failureText {
+            try await cluster.startAll { app in
+                try app.use(Sync { sinks in sinks.map(SyncKey<Int>("a\u{1}b"), to: sink) })
+            }
+        }
+        #expect(error.contains("a key holds the byte 0 or 1"))
+    }
+
     @Test @Loop func anIntervalOfOnesOwnIsKept() async throws {
         var options = SyncOptions()
         options.interval = .seconds(4)
         let world = try await SyncWorld(options)
-        for id in 0..<100 { try world.sync.exec(.level, "\(id)", id) }
+        for id in 0..<100 { try await world.sync.exec(.level, "\(id)", id) }
         await world.pass(.seconds(2))
         #expect((20...80).contains(world.sink.values.count))
         await world.pass(.milliseconds(2100))

@@ -29,6 +29,7 @@ extension FakeRedisState {
         },
         "HLEN": Command(1) { state, words in .count(try state.fields(words[0]).count) },
         "HDEL": Command(atLeast: 2) { try $0.hashDelete($1) },
+        "HSCAN": Command(atLeast: 2) { try $0.hashScan($1) },
         "HINCRBY": Command(3) { try $0.hashIncrement($1) },
     ]
 
@@ -51,6 +52,16 @@ extension FakeRedisState {
             hash.fields[words[1]] = words[2]
             return .integer(1)
         }
+    }
+
+    private func hashScan(_ words: Words) throws(Refusal) -> RedisReply {
+        // As Redis: a cursor that is none is told before the key is looked at.
+        _ = try Scan.cursor(words[1])
+        let fields = try fields(words[0])
+        if fields.isEmpty { return .array([.text("0"), .array([])]) }
+        guard case .array(let page) = try Scan(words, cursorAt: 1).page(of: fields.keys), let names = page[1].array
+        else { return .null }
+        return .array([page[0], .array(names.flatMap { [$0, .bulk(fields[$0.bytes ?? []] ?? [])] })])
     }
 
     private mutating func hashDelete(_ words: Words) throws(Refusal) -> RedisReply {

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+
+/// This server's own journal: a copy in Redis of all that waits, so that another process can go on with it.
+///
+/// The lines are the truth. What changed in them is written in rounds, one after the other: so each id is written once
+/// a round, whatever its value was meanwhile, and one reply acknowledges all callers of the round.
+///
+/// One process writes to a journal, one command after the other. When that may not be so any more, because an answer
+/// did not come, another one has claimed it, or Redis has lost data, the journal moves: it gets a name that was never
+/// used, and the former name is fenced. What a slow connection still brings there is refused.
+@Loop final class Journal {
+    private let store: JournalStore
+    private let owner: SyncOwner
+    private let own: ServerID
+    private let instance: InstanceID
+    private let log: Logger
+    private let warnings: LimitedLog
+    /// All lines there are.
+    var lines: @Loop () -> [any SyncLine] = { [] }
+
+    private(set) var place: JournalPlace?
+    /// Every place this journal was ever at, or has tried to move to, by number.
+    private(set) var places: Set<UInt64> = []
+    /// Former ones, to be dropped when all that waits is where it is now.
+    private var former: [JournalPlace] = []
+    private var lastNumber: UInt64 = 0
+    private var mustMove = false
+    /// Redis has come back as another process: what is in the journal is not to be relied on.
+    private var isOutdated = false
+    private var redisRun = ""
+
+    private var changedLines: [any SyncLine] = []
+    private var removed: [Bytes] = []
+    private var letters: [Bytes: Bytes?] = [:]
+    private var lettersKept: [@Loop () -> Void] = []
+    private var afterRound: [@Loop () -> Void] = []
+    private var waiters: [CheckedContinuation<SyncError?, Never>] = []
+
+    /// Refusals in a row because another one has claimed the journal.
+    private var fences = 0
+    private var isRunning = false
+    private var ends: [FirstOutcome<Void>] = []
+    private var pause: Task<Void, Never>?
+    private var backoff = Backoff(first: .milliseconds(100), limit: .seconds(2))
+    private(set) var isStopped = false
+    /// Why Redis takes nothing now; nil when it does.
+    private(set) var away: String?
+
+    init(_ store: JournalStore, _ owner: SyncOwner, _ own: ServerID, _ instance: InstanceID, _ log: Logger) {
+        self.store = store
+        self.owner = owner
+        self.own = own
+        self.instance = instance
+        self.log = log
+        warnings = LimitedLog(log, owner.clock, "the journal is not written", lines: 1, per: .seconds(30))
+    }
+
+    /// Reads what earlier starts have left beside their journals.
+    ///
+    /// - Throws: `RedisError`.
+    func start() async throws {
+        redisRun = store.redis.runID
+        owner.versions.see(try await store.clock(of: own))
+        owner.letters.load(JournalRecord.letters(in: try await store.letters(of: own), log).map(\.letter))
+        store.redis.observe { [weak self] event in
+            guard let self, case .up = event else { return }
+            lookAtRun()
+            if isOutdated { kick() }
+            pause?.cancel()
+        }
+    }
+
+    private func lookAtRun() {
+        let run = store.redis.runID
+        if run != redisRun, place != nil { isOutdated = true }
+        redisRun = run
+    }
+
+    // MARK: what is to be written
+
+    func changed(_ line: any SyncLine) {
+        if !changedLines.contains(where: { $0 === line }) { changedLines.append(line) }
+        kick()
+    }
+
+    func remove(_ field: Bytes) {
+        removed.append(field)
+        kick()
+    }
+
+    /// Keeps a dead letter where it survives; `then` is called when it is there.
+    func keep(_ letter: DeadLetter, then: @escaping @Loop () -> Void) {
+        letters[JournalRecord.field(of: letter)] = .some(JournalRecord.value(of: letter))
+        lettersKept.append(then)
+        kick()
+    }
+
+    func drop(_ letter: DeadLetter) {
+        letters[JournalRecord.field(of: letter)] = .some(nil)
+        kick()
+    }
+
+    /// Calls back when all that is here now is in the journal.
+    func afterNextRound(_ body: @escaping @Loop () -> Void) {
+        afterRound.append(body)
+        kick()
+    }
+
+    /// Returns when what has changed until now is in the journal.
+    ///
+    /// - Throws: `SyncError` `.notJournaled`, as the options say; `.stopped`.
+    func written() async throws(SyncError) {
+        let error: SyncError? = await withCheckedContinuation { waiter in
+            if isStopped { return waiter.resume(returning: .stopped) }
+            if away != nil, owner.options.redisAway == .memory { return waiter.resume(returning: nil) }
+            waiters.append(waiter)
+            kick()
+        }
+        if let error { throw error }
+    }
+
+    /// Why nothing is acknowledged now; nil when something may be.
+    var refusal: String? {
+        guard owner.options.redisAway == .fail else { return nil }
+        return away ?? (store.redis.isUp ? nil : "redis is not connected")
+    }
+
+    /// A place of this server that was never used.
+    func makePlace(of server: ServerID) -> JournalPlace {
+        lastNumber += 1
+        return JournalPlace(server: server, owner: own, instance: instance, number: lastNumber)
+    }
+
+    // MARK: rounds
+
+    private var hasWork: Bool {
+        !changedLines.isEmpty || !removed.isEmpty || !letters.isEmpty || !waiters.isEmpty || !afterRound.isEmpty
+            || mustMove || isOutdated || away != nil
+    }
+
+    private func kick() {
+        if isRunning || isStopped || !hasWork { return }
+        isRunning = true
+        Loop.spawn { await self.work() }
+    }
+
+    private func work() async {
+        while hasWork, !isStopped {
+            let ready = waiters
+            waiters = []
+            do {
+                try await round()
+                away = nil
+                fences = 0
+                backoff.succeeded()
+                for waiter in ready { waiter.resume(returning: nil) }
+            } catch RedisError.reply(let text) where text.hasPrefix(Self.fence) && fences < Self.maxFences {
+                // It is no outage: callers wait for the same in the next journal.
+                fences += 1
+                waiters = ready + waiters
+            } catch {
+                failed("\(error)", ready)
+                if !isStopped { await rest() }
+            }
+        }
+        isRunning = false
+        let ended = ends
+        ends = []
+        for end in ended { end.end() }
+    }
+
+    private func failed(_ reason: String, _ ready: [CheckedContinuation<SyncError?, Never>]) {
+        warnings.write(["sync.reason": "\(reason)"])
+        away = reason
+        let all = ready + waiters
+        waiters = []
+        if isStopped { return all.forEach { $0.resume(returning: .stopped) } }
+        switch owner.options.redisAway {
+        case .wait: waiters = all
+        case .fail: all.forEach { $0.resume(returning: .notJournaled(reason)) }
+        case .memory: all.forEach { $0.resume(returning: nil) }
+        }
+    }
+
+    private func rest() async {
+        let duration = backoff.failed()
+        let pause = Loop.spawn { await self.owner.clock.sleep(for: duration) }
+        self.pause = pause
+        await pause.value
+        self.pause = nil
+    }
+
+    private func round() async throws {
+        lookAtRun()
+        if place == nil || mustMove || isOutdated { try await move() }
+        guard let place else { return }
+        let told = afterRound.count
+        let lines = changedLines
+        changedLines = []
+        for line in lines { line.beginRound() }
+        var filled: [any SyncLine] = []
+        do {
+            var rest = lines[...]
+            repeat {
+                var part = nextPart()
+                filled = []
+                while let line = rest.first, !part.isFull {
+                    line.fill(&part)
+                    filled.append(line)
+                    // A line that did not fill the part has nothing more.
+                    if !part.isFull { rest = rest.dropFirst() }
+                }
+                try await send(part, to: place)
+                for line in filled { line.endPart(isWritten: true) }
+            } while !rest.isEmpty
+        } catch {
+            for line in filled { line.endPart(isWritten: false) }
+            for line in lines {
+                line.abandonRound()
+                if !changedLines.contains(where: { $0 === line }) { changedLines.append(line) }
+            }
+            throw error
+        }
+        let done = afterRound.prefix(told)
+        afterRound.removeFirst(told)
+        for body in done { body() }
+        dropFormer()
+    }
+
+    private func nextPart() -> JournalPart {
+        var part = JournalPart()
+        part.removed = removed
+        part.letters = letters.map { ($0.key, $0.value) }
+        (removed, letters) = ([], [:])
+        return part
+    }
+
+    private func send(_ part: JournalPart, to place: JournalPlace) async throws {
+        let kept = lettersKept
+        lettersKept = []
+        do {
+            let limit = Self.limit
+            let clock = owner.versions.last
+            let answer: Void? = try await owner.clock.within(limit) { [store] in
+                try await store.write(part, to: place, clock: clock)
+            }
+            guard answer != nil else { throw RedisError.timeout(milliseconds: Int(limit.clampedMilliseconds)) }
+            for then in kept { then() }
+        } catch {
+            removed = part.removed + removed
+            for (field, value) in part.letters where letters[field] == nil { letters[field] = .some(value) }
+            lettersKept = kept + lettersKept
+            // An error that was answered in words leaves no doubt of what comes later; a fence says whose it is.
+            switch error as? RedisError {
+            case .reply(let text)?: mustMove = mustMove || text.hasPrefix(Self.fence)
+            case let error?: mustMove = mustMove || error.maybeExecuted
+            case nil: mustMove = true
+            }
+            throw error
+        }
+    }
+
+    /// What a write to a fenced name is answered.
+    private static let fence = "WRONGTYPE"
+    private static let maxFences = 3
+    /// What a caller waits at most, when Redis is away.
+    private static let limit = Duration.milliseconds(1500)
+
+    // MARK: moving
+
+    private func move() async throws {
+        let new = makePlace(of: own)
+        places.insert(new.number)
+        do {
+            let found = try await claim(as: new)
+            if let place { former.append(place) }
+            // A name that the claim has given to a fence is used up.
+            let isUsed = found == .claimed
+            if isUsed { former.append(new) }
+            place = isUsed ? nil : new
+            mustMove = isUsed
+            isOutdated = false
+            if found != .journal { writeAllAnew() }
+        } catch {
+            // It may be there, and have all of the former one.
+            former.append(new)
+            throw error
+        }
+        if mustMove { try await move() }
+    }
+
+    /// Nothing is found by a journal that has no former place, or one that is not to be relied on.
+    private func claim(as new: JournalPlace) async throws -> JournalStore.Found {
+        let old = isOutdated ? nil : place
+        let limit = Self.limit
+        let found: JournalStore.Found? = try await owner.clock.within(limit) { [store] in
+            try await store.register(new)
+            guard let old else { return .nothing }
+            return try await store.claim(old, as: new)
+        }
+        guard let found else { throw RedisError.timeout(milliseconds: Int(limit.clampedMilliseconds)) }
+        return found
+    }
+
+    private func writeAllAnew() {
+        removed = []
+        for line in lines() { line.forgetJournal() }
+        for (_, letter) in owner.letters.letters {
+            letters[JournalRecord.field(of: letter)] = .some(JournalRecord.value(of: letter))
+        }
+    }
+
+    private func dropFormer() {
+        let places = former
+        former = []
+        if places.isEmpty { return }
+        // What is not dropped is replayed once more by whoever claims it.
+        Loop.spawn { [store, log] in
+            do {
+                for place in places { try await store.drop(place) }
+            } catch {
+                log.debug("a former journal is not dropped: \(error)")
+            }
+        }
+    }
+
+    // MARK: the end
+
+    /// Writes what is left, once; returns whether the journal has all there is.
+    func stop(within limit: Duration) async -> Bool {
+        var isWhole = false
+        do {
+            isWhole = try await owner.clock.within(limit) { await self.finish() } ?? false
+        } catch {
+            warnings.write(["sync.reason": "\(error)"])
+        }
+        isStopped = true
+        pause?.cancel()
+        let all = waiters
+        waiters = []
+        for waiter in all { waiter.resume(returning: .stopped) }
+        return isWhole
+    }
+
+    private func finish() async -> Bool {
+        pause?.cancel()
+        kick()
+        if isRunning {
+            let end = FirstOutcome<Void>()
+            ends.append(end)
+            await end.wait()
+        }
+        return !hasWork
+    }
+
+    /// Its name goes, when nothing is in it.
+    func unregister() async {
+        guard let place else { return }
+        do {
+            try await store.unregister(place)
+        } catch {
+            log.debug("the name of an empty journal is left: \(error)")
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloLoop
+
+/// Values that sinks do not take. With a journal they are kept beside it, and survive what it survives.
+extension SyncService {
+    /// Those there are, the oldest first, by the numbers that `dropDeadLetter` and `retryDeadLetter` take.
+    public var deadLetters: [(number: UInt64, letter: DeadLetter)] {
+        owner.letters.letters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// Forgets one; returns it, or nil when there is none of the number.
+    @discardableResult
+    public func dropDeadLetter(_ number: UInt64) -> DeadLetter? {
+        guard let letter = owner.letters.remove(number) else { return nil }
+        owner.journal?.drop(letter)
+        return letter
+    }
+
+    /// Tries one again, with the others that wait.
+    ///
+    /// It survives as a dead letter until a sink has it, and is one again when that does not take it. A later value of
+    /// its id stays: a sink refuses the older one.
+    ///
+    /// - Returns: false when there is none of the number, its value could not be encoded, or its key has no sink.
+    @discardableResult
+    public func retryDeadLetter(_ number: UInt64) -> Bool {
+        guard !isStopped, let letter = owner.letters.letters[number], let value = letter.value,
+            let lane = mapped(letter.key, letter.id != nil)
+        else { return false }
+        _ = owner.letters.remove(number)
+        let entry = SyncEntry(key: letter.key, id: letter.id, value: value, version: letter.version)
+        let origin = Replay.Origin(origin: retried, field: retried.add(letter))
+        _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: [origin])])
+        lane.writer.wake()
+        return true
+    }
+
+    func gaveUp(_ letter: DeadLetter) {
+        let id = letter.id.map { "\($0)".forLog } ?? "-"
+        log.error(
+            "a value is given up",
+            metadata: ["sync.key": "\(letter.key)", "sync.id": "\(id)", "sync.reason": "\(letter.reason)"])
+        onDeadLetter?(letter)
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloRedis
+import PomeloSync
+import PomeloTesting
+import TestHelpers
+import Testing
+
+/// A database of all servers that keeps the latest of each id by its version, and fails as it is told.
+@Loop final class Database: SyncSink {
+    struct Away: Error {}
+
+    private(set) var rows: [String: (value: String, version: SyncVersion)] = [:]
+    private(set) var appended: [String] = []
+    private(set) var calls = 0
+    /// Calls of `write` until one fails; it writes or not.
+    var failure: (callsBefore: Int, writes: Bool, reached: @Loop () -> Void)?
+    var isAway = false
+    var refuses: @Loop (SyncEntry) -> Bool = { _ in false }
+    /// How long a write takes.
+    var delay: @Loop () -> Duration = { .zero }
+    private let clock: any LoopClock
+
+    init(_ clock: any LoopClock) { self.clock = clock }
+
+    func value(_ id: String, of key: String = "level") -> String? { rows["\(key)/\(id)"]?.value }
+
+    func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
+        calls += 1
+        let delay = delay()
+        if delay > .zero { await clock.sleep(for: delay) }
+        if isAway { throw Away() }
+        var fails = false
+        if var plan = failure {
+            plan.callsBefore -= 1
+            failure = plan.callsBefore < 0 ? nil : plan
+            if plan.callsBefore < 0 {
+                plan.reached()
+                if !plan.writes { throw Away() }
+                fails = true
+            }
+        }
+        let outcomes = batch.map(write)
+        if fails { throw Away() }
+        return outcomes
+    }
+
+    private func write(_ entry: SyncEntry) -> SyncOutcome {
+        if refuses(entry) { return .refused("no") }
+        let text = String(decoding: entry.value, as: UTF8.self)
+        guard let id = entry.id else {
+            appended.append(text)
+            return .written
+        }
+        let place = "\(entry.key)/\(id)"
+        if let there = rows[place], there.version >= entry.version { return .written }
+        rows[place] = (text, entry.version)
+        return .written
+    }
+}
+
+/// Two servers of a type with journals in one Redis in memory, or a cluster of it, and one database.
+@Loop final class JournalWorld {
+    let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 2))
+    let redis: FakeRedis
+    let database: Database
+    private let options: SyncOptions
+    /// Not the one in memory.
+    private let real: (any RedisPort)?
+
+    init(_ options: SyncOptions = SyncOptions(), on real: (any RedisPort)? = nil) async throws {
+        self.options = options
+        self.real = real
+        redis = FakeRedis(clock: cluster.clock, isCluster: RedisLayout.current.isCluster)
+        database = Database(cluster.clock)
+        if real != nil { cluster.followSystemTime() }
+        for id: ServerID in ["chat-1", "chat-2"] { try await start(id) }
+    }
+
+    /// The port of tests.
+    var port: any RedisPort { real ?? redis }
+
+    func sync(_ id: ServerID = "chat-1") -> SyncService { cluster[id].sync }
+
+    func start(_ id: ServerID) async throws {
+        var failure: (any Error)?
+        var isDone = false
+        let task = Loop.spawn {
+            do { try await self.begin(id) } catch { failure = error }
+            isDone = true
+        }
+        for _ in 0..<600 where !isDone && real == nil { await pass(.milliseconds(100)) }
+        await task.value
+        if let failure { throw failure }
+    }
+
+    private func begin(_ id: ServerID) async throws {
+        let client: any RedisPort = real ?? redis.client()
+        try await cluster.start(id) { app in
+            try app.use(
+                Sync(redis: client, options: self.options) { sinks in
+                    sinks.map(.level, to: self.database)
+                    sinks.map(.coins, to: self.database)
+                    sinks.map(.log, to: self.database)
+                })
+        }
+    }
+
+    func pass(_ duration: Duration) async {
+        let step: Duration = duration > .seconds(5) ? .milliseconds(500) : duration / 20
+        await cluster.advance(by: duration, step: max(step, .milliseconds(20)))
+    }
+
+    /// Calls that wait for the journal, and what became of each; time is moved until all have ended.
+    @discardableResult
+    func exec(_ values: [String: Int], at id: ServerID = "chat-1") async -> [String: SyncError] {
+        var left = values.count
+        var errors: [String: SyncError] = [:]
+        let sync = sync(id)
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+            Loop.spawn {
+                do throws(SyncError) { try await sync.exec(.level, name, value) } catch { errors[name] = error }
+                left -= 1
+            }
+        }
+        await cluster.settle()
+        for _ in 0..<1000 where left > 0 { await pass(.milliseconds(20)) }
+        #expect(left == 0)
+        return errors
+    }
+
+    /// The journals there are, and how many entries each has.
+    func journals() async throws -> [String: Int] {
+        var found: [String: Int] = [:]
+        for place in try await port.send(RedisCommand("SMEMBERS", "pomelo:{pomelo}:journals:chat")).strings ?? [] {
+            let parts = place.split(separator: ":", maxSplits: 1)
+            let key = "pomelo:{sync:pomelo/\(parts[0])}:j:\(parts[1])"
+            found[place] = (try? await port.send(RedisCommand("HLEN", [key])).int) ?? -1
+        }
+        return found
+    }
+
+    func entries() async throws -> Int { try await journals().values.reduce(0, +) }
+}
