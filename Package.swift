@@ -157,7 +157,7 @@ let package = Package(
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),
-        tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"]),
+        tests("SimulationTests", bench + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster", "PomeloSync"]),
         tests("TranscriptTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus"], exclude: ["Transcripts"]),
         tests(
             "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),

@@ -49,7 +49,7 @@ import Testing
         }
 
         func run() async throws {
-            for round in 0..<3 {
+            for round in 0..<2 {
                 await write("ann", at: "chat-1")
                 await write("bob", at: "chat-1")
                 await world.pass(.seconds(round))

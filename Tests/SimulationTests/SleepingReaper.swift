@@ -16,6 +16,8 @@ import PomeloTesting
     var heard: @Loop (String) -> Void = { _ in }
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
+    func close() { isClosed = true }
+
     func open() {
         isClosed = false
         left = nil
