@@ -94,6 +94,6 @@ import Testing
             try await story.check(n)
             n += 1
         }
-        #expect(n > 5 && n < 300)
+        #expect(n > 3 && n < 300)
     }
 }

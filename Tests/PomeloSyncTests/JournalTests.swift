@@ -111,6 +111,21 @@ import Testing
         #expect(try await world.entries() == 0)
     }
 
+    /// Nothing orders what two connections bring to Redis.
+    @Test @Loop func aValueThatComesLateIsNotWrittenOverALaterOne() async throws {
+        let world = try await JournalWorld()
+        await world.exec(["bob": 1])
+        let line = try #require(world.lines["chat-1"])
+        line.isSlow = true
+        #expect(await world.exec(["ann": 1])["ann"] != nil)
+        await world.pass(.seconds(2))
+        #expect(await world.exec(["ann": 2]).isEmpty)
+        #expect(try await line.deliver().contains { $0.errorCode == "WRONGTYPE" })
+        world.cluster.crash("chat-1")
+        try await world.start("chat-1")
+        #expect(world.database.value("ann") == "2" && world.database.value("bob") == "1")
+    }
+
     @Test @Loop func aRedisThatCameBackEmptyHasAllThatWaitsAgain() async throws {
         let world = try await JournalWorld()
         await world.exec(["ann": 1, "bob": 2])

@@ -61,11 +61,47 @@ import Testing
     }
 }
 
+/// A connection whose commands may come late: after their caller has been told that no answer came.
+@Loop final class LatePort: RedisPort {
+    private let client: FakeRedisClient
+    private var late: [RedisCommand] = []
+    /// The next batch comes late.
+    var isSlow = false
+
+    init(_ client: FakeRedisClient) { self.client = client }
+
+    var isUp: Bool { client.isUp }
+    var isCluster: Bool { client.isCluster }
+    var nodes: [any RedisPort] { client.nodes }
+    var runID: String { client.runID }
+
+    func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        guard isSlow else { return try await client.pipeline(commands) }
+        isSlow = false
+        late = commands
+        throw .timeout(milliseconds: 1500)
+    }
+
+    /// What was late comes.
+    func deliver() async throws(RedisError) -> [RedisReply] { try await client.pipeline(late) }
+
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await client.execute(steps) }
+    func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await client.transaction(commands)
+    }
+    func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
+        try await client.run(script, keys: keys, args: args)
+    }
+    func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { client.observe(handler) }
+    func unobserve(_ observation: RedisObservation) { client.unobserve(observation) }
+}
+
 /// Two servers of a type with journals in one Redis in memory, or a cluster of it, and one database.
 @Loop final class JournalWorld {
     let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 2))
     let redis: FakeRedis
     let database: Database
+    private(set) var lines: [ServerID: LatePort] = [:]
     private let options: SyncOptions
     /// Not the one in memory.
     private let real: (any RedisPort)?
@@ -97,7 +133,9 @@ import Testing
     }
 
     private func begin(_ id: ServerID) async throws {
-        let client: any RedisPort = real ?? redis.client()
+        let late = LatePort(redis.client())
+        lines[id] = late
+        let client: any RedisPort = real ?? late
         try await cluster.start(id) { app in
             try app.use(
                 Sync(redis: client, options: self.options) { sinks in

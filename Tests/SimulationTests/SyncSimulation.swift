@@ -25,6 +25,8 @@ import PomeloTesting
     private var random: SplitMix64
     private var clients: [ServerID: GatedClient] = [:]
     private var frozen: ServerID?
+    /// Who stood still last: what it says after that counts as well.
+    private var woken: ServerID?
     private var dying: Set<ServerID> = []
     private var ready: Set<ServerID> = []
     private var last = 0
@@ -93,9 +95,10 @@ import PomeloTesting
 
     private func act() {
         switch random.next() % 40 {
-        case 0: crash()
+        case 0: crash(Self.names[Int(random.next() % 2)])
         case 1: freeze()
-        case 2, 3: thaw()
+        case 2: thaw()
+        case 3: if let woken { crash(woken) }
         case 4: redis.isUp ? redis.down() : redis.up()
         case 5: redis.up()
         case 6: redis.failCall(Int(random.next() % 8), executes: random.next() % 2 == 0)
@@ -132,8 +135,7 @@ import PomeloTesting
         pass(1)
     }
 
-    private func crash() {
-        let id = Self.names[Int(random.next() % 2)]
+    private func crash(_ id: ServerID) {
         guard ready.contains(id), frozen != id, dying.isEmpty else { return }
         note("\(id) is killed")
         cluster.crash(id)
@@ -168,6 +170,7 @@ import PomeloTesting
         guard let id = frozen else { return }
         note("\(id) goes on")
         frozen = nil
+        woken = id
         cluster.hasForgottenAll = false
         clients[id]?.gate.open()
         cluster.resume(id)
