@@ -33,6 +33,8 @@ let whole: [Target.Dependency] = ["Pomelo"] + brought.map { .target(name: $0) }
 
 /// What a service on Redis may import; services never import each other.
 let service: [Target.Dependency] = core + ["PomeloPublication", "PomeloRedis", "PomeloLoop", log] + text
+/// What a sink of `PomeloSync` in a room of its own may import.
+let sink: [Target.Dependency] = ["PomeloSync", "PomeloCore", "PomeloContract", "PomeloLoop", "PomeloBytes"]
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] =
     whole + [
@@ -88,6 +90,7 @@ let package = Package(
         // L0: C
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
         room("PomeloLibc", []),
         // L1
@@ -122,12 +125,16 @@ let package = Package(
         room("PomeloStatus", service, resources: lua),
         room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, metrics, collections], resources: lua),
         // L5
+        room("PomeloSyncSQLite", sink + ["CSQLite"]),
         room(
             "Pomelo",
             core + text + ["PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
         room(
             "PomeloTesting",
-            service + ["PomeloLibc", "PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus"]),
+            service + [
+                "PomeloLibc", "PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus",
+                "PomeloSync",
+            ]),
         // L6
         room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
         program("Chat", example),
@@ -152,6 +159,7 @@ let package = Package(
             "PomeloRedisTests",
             bench + ["CHiredis", "CPomelo", metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),
+        tests("PomeloSyncSQLiteTests", bench + ["PomeloSync", "PomeloSyncSQLite"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),

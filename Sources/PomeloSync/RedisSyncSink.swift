@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloBytes
 import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
@@ -13,7 +14,7 @@ public import PomeloRedis
 /// - Guarantee: of values of one id that several servers write the latest stays. A value without an id may be there
 ///   twice when its confirmation was lost.
 /// - Complexity: one round trip a batch, on a cluster one to each of its nodes.
-@Loop public final class RedisSyncSink: SyncSink {
+@Loop public final class RedisSyncSink: SyncReader {
     private nonisolated static let apply = RedisScript(
         name: "sync.apply", source: String(decoding: PackageResources.apply_lua, as: UTF8.self))
     private let redis: any RedisPort
@@ -28,6 +29,27 @@ public import PomeloRedis
     /// - Throws: `RedisError` when Redis has told nothing.
     public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
         try await redis.execute(batch.map(step)).map(Self.outcome)
+    }
+
+    /// Reads the hash of an id.
+    ///
+    /// - Throws: `RedisError`.
+    public func stored(_ key: Text, _ id: Text) async throws -> StoredValue? {
+        let fields = try await redis.send(RedisCommand("HMGET", "\(prefix):\(key):\(id)", "value", "version", "server"))
+        guard let parts = fields.array, parts.count == 3, let value = parts[0].bytes, let number = parts[1].string,
+            let server = parts[2].string
+        else { return nil }
+        return StoredValue(
+            value: value, version: SyncVersion(number: UInt64(number) ?? 0, server: ServerID(server)))
+    }
+
+    /// Reads the end of the list of a key.
+    ///
+    /// - Throws: `RedisError`.
+    public func entries(_ key: Text, limit: Int) async throws -> [Bytes] {
+        guard limit > 0 else { return [] }
+        let list = try await redis.send(RedisCommand("LRANGE", "\(prefix):\(key)", "\(-limit)", "-1"))
+        return (list.array ?? []).compactMap(\.bytes)
     }
 
     private func step(_ entry: SyncEntry) -> RedisStep {

@@ -5,6 +5,9 @@
 // SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner, VersionClock, SyncMeter,
 // SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims, AdoptedJournal,
 // JournalCheck; RedisSyncSink with Scripts/apply.lua.
+// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService; SyncLine, SyncTable, SyncQueue,
+// DueWheel, Confirmations; SyncWriter, DeadLetters, SyncOwner, VersionClock, SyncError; RedisSyncSink with
+// Scripts/apply.lua; SQLTable.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

@@ -35,7 +35,7 @@ const run = promisify(execFile);
 const target = JSON.parse(execFileSync('swiftc', ['-print-target-info'], { encoding: 'utf8' })).target.triple;
 const maps = [
   join(modules, '..', 'CPomelo.build', 'module.modulemap'),
-  ...['CLibuv', 'CHiredis'].map((name) => join(root, 'Sources', name, 'module.modulemap')),
+  ...['CLibuv', 'CHiredis', 'CSQLite'].map((name) => join(root, 'Sources', name, 'module.modulemap')),
 ].flatMap((path) => ['-Xcc', `-fmodule-map-file=${path}`]);
 
 /** The lines of one module's list. */
