@@ -35,6 +35,7 @@ let whole: [Target.Dependency] = ["Pomelo"] + brought.map { .target(name: $0) }
 let service: [Target.Dependency] = core + ["PomeloPublication", "PomeloRedis", "PomeloLoop", log] + text
 /// What a sink of `PomeloSync` in a room of its own may import.
 let sink: [Target.Dependency] = ["PomeloSync", "PomeloCore", "PomeloContract", "PomeloLoop", "PomeloBytes"]
+let libpq = Target.Dependency.target(name: "CLibpq", condition: .when(traits: ["Postgres"]))
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] =
     whole + [
@@ -76,6 +77,7 @@ let package = Package(
         .executable(name: "LessonChat", targets: ["LessonChat"]),
     ],
     traits: [
+        .trait(name: "Postgres", description: "PomeloSyncPostgres, and libpq with it."),
         .trait(name: "CommandLine", description: "PomeloCommand, and swift-argument-parser with it."),
         .default(enabledTraits: ["CommandLine"]),
     ],
@@ -91,6 +93,7 @@ let package = Package(
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .systemLibrary(name: "CLibpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
         room("PomeloLibc", []),
         // L1
@@ -126,6 +129,7 @@ let package = Package(
         room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, metrics, collections], resources: lua),
         // L5
         room("PomeloSyncSQLite", sink + ["CSQLite"]),
+        room("PomeloSyncPostgres", sink + ["PomeloLibc", libpq]),
         room(
             "Pomelo",
             core + text + ["PomeloRPC", "PomeloConnectors", "PomeloWire", "PomeloLoop", "PomeloUV", log]),
@@ -160,6 +164,8 @@ let package = Package(
             bench + ["CHiredis", "CPomelo", metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),
         tests("PomeloSyncSQLiteTests", bench + ["PomeloSync", "PomeloSyncSQLite"]),
+        // Empty without the trait.
+        tests("PomeloSyncPostgresTests", bench + ["PomeloSync", "PomeloSyncPostgres"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),

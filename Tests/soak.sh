@@ -37,6 +37,8 @@ soak_campaign() {
 soak_redis() {
     local end=$((SECONDS + ${1:-0} * 60)) alone=()
     swift build --build-tests
+    local end=$((SECONDS + ${1:-0} * 60))
+    swift build --build-tests "${traits[@]}"
     swift build -c release --product Chat
     # Rules before the table of local addresses are what loses packets there.
     local set_up="ip link set lo up && ip rule add pref 10 lookup local && ip rule del pref 0"
@@ -48,13 +50,15 @@ soak_redis() {
     while :; do
         POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' "${alone[@]}" \
             swift test --skip-build --disable-xctest --filter '^ProcessTests\.RedisFailureTests'
+        POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' \
+            swift test --skip-build --disable-xctest "${traits[@]}" --filter '^ProcessTests\.RedisFailureTests'
         ((SECONDS < end)) || break
     done
 }
 
 soak_simulations() {
-    swift build --build-tests
-    POMELO_SIMULATION_SEEDS=10000 swift test --skip-build --disable-xctest --filter '^SimulationTests\.'
+    swift build --build-tests "${traits[@]}"
+    POMELO_SIMULATION_SEEDS=10000 swift test --skip-build --disable-xctest "${traits[@]}" --filter '^SimulationTests\.'
 }
 
 # So many minutes for each codec.
@@ -67,7 +71,7 @@ soak_sanitizers() {
     local end=$((SECONDS + ${1:-60} * 60)) sanitizer=thread
     while ((SECONDS < end)); do
         echo "== $sanitizer sanitizer"
-        swift build --build-tests --sanitize="$sanitizer" --scratch-path ".build-$sanitizer"
+        swift build --build-tests "${traits[@]}" --sanitize="$sanitizer" --scratch-path ".build-$sanitizer"
         swift_tests --sanitize="$sanitizer" --scratch-path ".build-$sanitizer"
         if [[ $sanitizer == thread ]]; then sanitizer=address; else sanitizer=thread; fi
     done

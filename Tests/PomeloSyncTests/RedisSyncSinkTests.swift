@@ -60,6 +60,32 @@ struct RedisSyncSinkTests {
         await server.stop()
     }
 
+    @Test @Loop func theRulesOfSinks() async throws {
+        let server = try await RedisServer.start(persistent: true, options: ["--appendfsync", "always"])
+        let redis = RedisClient(server.configuration, logger: quiet)
+        try await redis.start()
+        for name in SyncSinkSuite.Case.allCases {
+            let suite = SyncSinkSuite {
+                RedisSyncSink(redis)
+            } spoil: { entry in
+                guard let id = entry.id else { return entry }
+                try await redis.send(RedisCommand("SET", "pomelo:sync:level:\(id)", "mine"))
+                return entry
+            } setAway: { isAway in
+                if isAway { await server.kill9() } else { try await server.restart() }
+                if !isAway {
+                    try await eventually("Redis is back") {
+                        await thrown { try await redis.send(RedisCommand("SET", "probe", "1")) } == nil
+                    }
+                }
+            }
+            do { try await suite.run(name) } catch { Issue.record("\(name): \(error)") }
+            try await redis.send(RedisCommand("FLUSHALL"))
+        }
+        await redis.stop()
+        await server.stop()
+    }
+
     @Test @Loop func theLatestStaysOnACluster() async throws {
         let servers = try await RedisClusterServers.start()
         let places = servers.ports.map { SocketAddress(host: "127.0.0.1", port: $0) }

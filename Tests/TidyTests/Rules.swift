@@ -7,7 +7,9 @@ import Testing
 /// Each is given sources and returns what is wrong with them; `RuleTests` shows one that it finds fault with.
 enum Rules {
     /// Where memory may be touched by hand.
-    static let unsafeTargets: Set = ["PomeloLoop", "PomeloUV", "PomeloRedis", "PomeloSyncSQLite"]
+    static let unsafeTargets: Set = [
+        "PomeloLoop", "PomeloUV", "PomeloRedis", "PomeloSyncSQLite", "PomeloSyncPostgres",
+    ]
 
     static func lengths(_ file: SourceFile) -> [String] {
         var faults: [String] = []
