@@ -36,8 +36,6 @@ soak_campaign() {
 # Every fault of Tests/ProcessTests/RedisFault.swift, again and again until the time is over.
 soak_redis() {
     local end=$((SECONDS + ${1:-0} * 60)) alone=()
-    swift build --build-tests
-    local end=$((SECONDS + ${1:-0} * 60))
     swift build --build-tests "${traits[@]}"
     swift build -c release --product Chat
     # Rules before the table of local addresses are what loses packets there.
@@ -49,8 +47,6 @@ soak_redis() {
     fi
     while :; do
         POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' "${alone[@]}" \
-            swift test --skip-build --disable-xctest --filter '^ProcessTests\.RedisFailureTests'
-        POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' \
             swift test --skip-build --disable-xctest "${traits[@]}" --filter '^ProcessTests\.RedisFailureTests'
         ((SECONDS < end)) || break
     done

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloSync: values that change often, kept in memory and brought to a database in the background.
-// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncService, +DeadLetters, +Stop; SyncLine, SyncTable,
-// SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner, VersionClock, SyncMeter,
-// SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims, AdoptedJournal,
-// JournalCheck; RedisSyncSink with Scripts/apply.lua.
-// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService; SyncLine, SyncTable, SyncQueue,
-// DueWheel, Confirmations; SyncWriter, DeadLetters, SyncOwner, VersionClock, SyncError; RedisSyncSink with
-// Scripts/apply.lua; SQLTable.
+// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop; SyncLine,
+// SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner, VersionClock,
+// SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims, AdoptedJournal,
+// JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

@@ -36,7 +36,7 @@ import Testing
         #expect(try Self.read(text.utf8.map { String(UnicodeScalar($0)) }).replies == [Self.value, Self.value])
     }
 
-    /// Each piece was looked through from the beginning of its line: 128 MB of them took a minute of the loop.
+    /// Each piece was looked through from the beginning of its line, up to 128 MB of them: that kept the loop busy.
     @Test(arguments: ["+", "-", ":", "$", "*", "*2\r\n:1\r\n+", "*1\r\n*1\r\n$"])
     @Loop func aLineWithoutAnEndIsRefusedSoon(_ start: String) throws {
         let piece = String(repeating: "1", count: 65_536)
