@@ -339,4 +339,17 @@ let guaranteeTable = """
     streams flushed per turn
         OrderTests.exactly256AreFlushedInOneTurnAndTheRestInTheNext
         OrderTests.theRestWaitsForTheNextTurnInOrder
+    a value of sync
+        JournalFaultTests.theNthOperationFails
+        JournalTests.anotherServerOfItsTypeReplaysWhatADeadOneHasLeft
+        JournalTests.aFrozenOwnerThatIsClaimedAcknowledgesNothingThere
+        JournalTests.aValueThatComesLateIsNotWrittenOverALaterOne
+        JournalTests.anEntryOfANewerVersionIsLeftAlone
+    values of sync that wait
+        MergeTests.whatIsWrongIsToldToTheCallerAndNothingIsNoted
+        RedisAwayTests.bytesAreBounded
+        RedisAwayTests.backPressureWaitsForTheSink
+    dead letters of sync
+        FaultTests.whenTheDeadLettersAreFullValuesWait
+        JournalTests.deadLettersSurvive
     """
