@@ -88,7 +88,7 @@ import Testing
             if file.hasSuffix(".swift") {
                 let code = try Self.text("Sources/\(file)").split(separator: "\n")
                     .filter { !$0.drop { $0 == " " }.hasPrefix("//") }.joined(separator: "\n")
-                let commands = code.matches(of: /(?:RedisCommand|chunked)\(\s*"([A-Z]+)"(?:,\s*"([A-Z]{4,})")?/)
+                let commands = code.matches(of: /(?:RedisCommand|chunked)\(\s*"([A-Z]+)"(?:,\s*"([A-Z]{3,})")?/)
                 for match in commands { used.insert(Self.name(match.1, match.2)) }
                 // One of two, whichever it is; channels of shards are for users' own programs.
                 for match in code.matches(of: /RedisCommand\([\w. =]+ \? "S?([A-Z]+)" : "([A-Z]+)"/) {
@@ -113,7 +113,7 @@ import Testing
     }
 
     private static func name(_ command: Substring, _ sub: Substring?) -> String {
-        guard let sub, ["CLIENT", "SCRIPT"].contains(command) else { return String(command) }
+        guard let sub, ["CLIENT", "CONFIG", "SCRIPT"].contains(command) else { return String(command) }
         return "\(command)|\(sub)"
     }
 }
