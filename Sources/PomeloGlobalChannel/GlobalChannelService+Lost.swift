@@ -8,7 +8,8 @@ import PomeloLoop
 ///
 /// ```
 /// channel text | server text, instance text | whether the server is gone u32: 1 or 0
-/// | count u32 | for each: uid text, number u64 (0: all of that start)
+/// | count u32 | for each: uid text, ending
+/// ending: number u64 (0: all of that start), whether its beginning was untold u32: 1 or 0
 /// ```
 struct Departed {
     let channel: ChannelName
@@ -36,8 +37,7 @@ struct Departed {
         var endings: [UserID: Ending] = [:]
         for _ in 0..<(try reader.count()) {
             let uid = UserID(try reader.text())
-            let number = try reader.number()
-            endings[uid] = Ending(server: server, instance: instance, number: number == 0 ? nil : number)
+            endings[uid] = try reader.ending(server, instance)
         }
         self.endings = endings
     }
@@ -52,9 +52,24 @@ struct Departed {
         payload.count(endings.count)
         for (uid, ending) in endings {
             payload.text(uid.rawValue)
-            payload.number(ending.number ?? 0)
+            payload.ending(ending)
         }
         return payload.bytes
+    }
+}
+
+extension PayloadWriter {
+    mutating func ending(_ ending: Ending?) {
+        number(ending?.number ?? 0)
+        count(ending?.isUntold == true ? 1 : 0)
+    }
+}
+
+extension PayloadReader {
+    mutating func ending(_ server: ServerID, _ instance: InstanceID) throws(PomeloError) -> Ending {
+        let number = try number()
+        return Ending(
+            server: server, instance: instance, number: number == 0 ? nil : number, isUntold: try count() == 1)
     }
 }
 

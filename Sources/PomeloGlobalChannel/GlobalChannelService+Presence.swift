@@ -136,11 +136,13 @@ extension GlobalChannelService {
 
     // MARK: endings here
 
-    func membershipEnded(_ channel: ChannelName, _ uid: UserID, _ number: UInt64) {
+    func membershipEnded(_ channel: ChannelName, _ uid: UserID, _ number: UInt64, isListed: Bool) {
         guard options.goneServerType != nil || !listeners.gone.isEmpty else { return }
         // Those of one turn are judged together.
         if ended.isEmpty { Loop.spawn { self.passOnEnded() } }
-        ended[channel, default: [:]][uid] = ownEnding(number)
+        var ending = ownEnding(number)
+        ending.isUntold = isListed && !told.hasToldComing(channel, uid, number)
+        ended[channel, default: [:]][uid] = ending
     }
 
     private func passOnEnded() {

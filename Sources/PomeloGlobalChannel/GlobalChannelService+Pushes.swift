@@ -121,7 +121,7 @@ extension GlobalChannelService {
         _ push: ChannelPush, done: @escaping @Loop @Sendable (PushReport) -> Void
     ) throws(PomeloError) {
         var start = PushReport()
-        if let uid = push.arrival { start.followsGone = told.noteComing(push.channel, uid) }
+        if let uid = push.arrival { start.followsGone = told.noteComing(push.channel, uid, channels.lastNumber) }
         guard let owned = channels[push.channel] else { return done(start) }
         context.pushSchedulers.assign(push.message)
         try owned.push(push.message, except: push.except) { [start] report in

@@ -59,7 +59,7 @@ public struct ChannelMembers: Sendable, Equatable {
             self.published.note(channel, uid)
             self.writer.kick()
         }
-        channels.ended = { [unowned self] channel, uid, number in self.membershipEnded(channel, uid, number) }
+        channels.ended = { [unowned self] in self.membershipEnded($0, $1, $2, isListed: $3) }
         ChannelProcedures(service: self).register(in: context.procedures)
         context.membership?.addCleaner(self)
         context.membership?.addPublisher(writer)

@@ -7,7 +7,7 @@ import PomeloLoop
 ///
 /// ```
 /// channel text | route text | fence: instance text, tick u64
-/// ended at: server text, instance text | count u32 | for each: uid text, number u64 (0: all of that start), body data
+/// ended at: server text, instance text | count u32 | for each: uid text, ending, body data
 /// ```
 struct GoneWords {
     let channel: ChannelName
@@ -33,8 +33,7 @@ struct GoneWords {
         var endings: [UserID: Ending] = [:]
         for _ in 0..<(try reader.count()) {
             let uid = UserID(try reader.text())
-            let number = try reader.number()
-            endings[uid] = Ending(server: server, instance: instance, number: number == 0 ? nil : number)
+            endings[uid] = try reader.ending(server, instance)
             bodies.append((uid, try reader.data()))
         }
         self.endings = endings
@@ -52,7 +51,7 @@ struct GoneWords {
         payload.count(bodies.count)
         for (uid, body) in bodies {
             payload.text(uid.rawValue)
-            payload.number(endings[uid]?.number ?? 0)
+            payload.ending(endings[uid])
             payload.data(body)
         }
         return payload.bytes

@@ -14,8 +14,14 @@ struct MemberRoll {
     /// Members now.
     var count: Int { places.count - gaps }
 
+    /// The number of who came last, and may have gone.
+    private(set) var last: UInt64 = 0
+
     /// Puts a member at the end; numbers only grow.
-    mutating func add(_ uid: UserID, number: UInt64) { places.append((number, uid)) }
+    mutating func add(_ uid: UserID, number: UInt64) {
+        places.append((number, uid))
+        last = number
+    }
 
     mutating func remove(number: UInt64) {
         let place = place(after: number - 1)

@@ -17,6 +17,8 @@ import PomeloLoop
 
     let name: ChannelName
     private var members: [UserID: Member] = [:]
+    /// The last membership that a list may have shown to somebody.
+    private var listed: UInt64 = 0
     private var roll = MemberRoll()
     private var sessions: [ClientSession] = []
     private var positions: [SessionID: Int] = [:]
@@ -34,9 +36,12 @@ import PomeloLoop
     func contains(_ uid: UserID) -> Bool { members[uid] != nil }
     /// The number of a user's membership.
     func number(of uid: UserID) -> UInt64? { members[uid]?.number }
+    /// Whether somebody may have seen this membership in a list.
+    func isListed(_ number: UInt64) -> Bool { number <= listed }
     /// Members in the order they came, behind a number.
     func page(after number: UInt64, length: Int) -> (uids: [UserID], next: UInt64?) {
-        roll.page(after: number, length: length)
+        listed = roll.last
+        return roll.page(after: number, length: length)
     }
 
     /// Makes a user a member with all sessions, present and future; false when it was one.

@@ -13,9 +13,10 @@ import PomeloLoop
     private var pending: [UserID: [(channel: ChannelName, until: UInt64)]] = [:]
     /// Told about every change of a (channel, user) membership.
     var changed: @Loop (ChannelName, UserID) -> Void = { _, _ in }
-    /// Told about every membership that ended while its channel goes on, with its number.
-    var ended: @Loop (ChannelName, UserID, UInt64) -> Void = { _, _, _ in }
-    private var lastNumber: UInt64 = 0
+    /// Told about every membership that ended while its channel goes on, with its number, and whether a list may have
+    /// it.
+    var ended: @Loop (ChannelName, UserID, UInt64, _ isListed: Bool) -> Void = { _, _, _, _ in }
+    private(set) var lastNumber: UInt64 = 0
 
     /// Users whose adds wait for a session, at most.
     private static let pendingLimit = 10_000
@@ -53,16 +54,14 @@ import PomeloLoop
         forget(pending: name, of: uid)
         guard let channel = channels[name], let number = channel.number(of: uid) else { return }
         _ = channel.remove(uid, sessions.get(byUid: uid))
-        left(channel, uid)
-        ended(name, uid, number)
+        end(number, of: uid, in: channel)
     }
 
     func leave(device id: SessionID, _ name: ChannelName) {
         guard let session = sessions.get(id), let uid = session.uid, let channel = channels[name],
             let number = channel.number(of: uid), channel.remove(device: session, of: uid)
         else { return }
-        left(channel, uid)
-        ended(name, uid, number)
+        end(number, of: uid, in: channel)
     }
 
     func destroy(_ name: ChannelName) {
@@ -89,8 +88,7 @@ import PomeloLoop
             guard let channel = channels[name], let number = channel.number(of: uid) else { continue }
             guard channel.sessionWent(session, of: uid) || last else { continue }
             _ = channel.remove(uid, [])
-            left(channel, uid)
-            ended(name, uid, number)
+            end(number, of: uid, in: channel)
         }
     }
 
@@ -112,6 +110,11 @@ import PomeloLoop
     private func joined(_ name: ChannelName, _ uid: UserID) {
         byUser[uid, default: []].insert(name)
         changed(name, uid)
+    }
+
+    private func end(_ number: UInt64, of uid: UserID, in channel: OwnedChannel) {
+        left(channel, uid)
+        ended(channel.name, uid, number, channel.isListed(number))
     }
 
     private func left(_ channel: OwnedChannel, _ uid: UserID) {

@@ -8,11 +8,16 @@ struct Ending: Hashable, Sendable {
     let instance: InstanceID
     /// The membership's number at its frontend; nil for all that a server had when it was gone.
     var number: UInt64?
+    /// Lists may have the user, and that it came was told nobody: who let it in failed half way.
+    var isUntold = false
 
     /// Whether what is told by `self` was told with `other` already.
     func isCovered(by other: Ending) -> Bool {
-        server == other.server && instance == other.instance && (other.number == nil || number == other.number)
+        isAtPlace(of: other) && (number == other.number || other.number == nil && !isUntold)
     }
+
+    /// Whether both were at one start of a server.
+    func isAtPlace(of other: Ending) -> Bool { server == other.server && instance == other.instance }
 }
 
 /// How far a frontend was with what it told its clients when a judgement began.
@@ -28,7 +33,8 @@ struct Fence: Hashable, Sendable {
 ///
 /// A word that somebody is gone counts only while no newer word about the user has passed: it names the tick at which
 /// its judgement began. One who has come is told gone once until the next coming; where comings are not told, each
-/// ending once.
+/// ending once, and so that of a membership whose own coming was not told though lists may have it, or which was lost
+/// with another server than the one before.
 struct PresenceLog {
     private struct Entry {
         var tick: UInt64
@@ -36,10 +42,13 @@ struct PresenceLog {
         var ending: Ending?
         /// A coming was told once, so the next one will be told too.
         var tellsComings: Bool
+        /// The last membership here when the user came.
+        var number: UInt64
 
         func isFollowed(by new: Ending, began: UInt64) -> Bool {
             guard let ending else { return tick <= began }
-            return !tellsComings && !new.isCovered(by: ending)
+            if new.isCovered(by: ending) { return false }
+            return !tellsComings || new.isUntold || new.number == nil && !new.isAtPlace(of: ending)
         }
     }
 
@@ -62,18 +71,25 @@ struct PresenceLog {
     /// Whether a judgement that began then can still be checked.
     func reaches(_ tick: UInt64) -> Bool { tick >= floor }
 
-    /// Notes that a user came; returns whether the word before was that it is gone.
-    @discardableResult mutating func noteComing(_ channel: ChannelName, _ uid: UserID) -> Bool {
+    /// Notes that a user came when `number` was the last membership here.
+    ///
+    /// Returns whether the word before was that it is gone.
+    @discardableResult mutating func noteComing(_ channel: ChannelName, _ uid: UserID, _ number: UInt64) -> Bool {
         let followsGone = isGone(channel, uid)
-        note(Key(channel: channel, uid: uid), nil)
+        note(Key(channel: channel, uid: uid), nil, number)
         return followsGone
+    }
+
+    /// Whether the last word about a user is that it came, with this membership here or a later one.
+    func hasToldComing(_ channel: ChannelName, _ uid: UserID, _ number: UInt64) -> Bool {
+        last[Key(channel: channel, uid: uid)].map { $0.ending == nil && $0.number >= number } ?? false
     }
 
     /// Notes that a user is gone, judged at `began`; false when that is old, or told already.
     mutating func gone(_ channel: ChannelName, _ uid: UserID, _ ending: Ending, began: UInt64) -> Bool {
         let key = Key(channel: channel, uid: uid)
         if let entry = last[key], !entry.isFollowed(by: ending, began: began) { return false }
-        note(key, ending)
+        note(key, ending, 0)
         return true
     }
 
@@ -100,10 +116,10 @@ struct PresenceLog {
         return all.prefix(limit).map { ($0.key.channel, $0.key.uid) }
     }
 
-    private mutating func note(_ key: Key, _ ending: Ending?) {
+    private mutating func note(_ key: Key, _ ending: Ending?, _ number: UInt64) {
         tick += 1
-        last[key] = Entry(
-            tick: tick, ending: ending, tellsComings: ending == nil || last[key]?.tellsComings ?? false)
+        let tellsComings = ending == nil || last[key]?.tellsComings ?? false
+        last[key] = Entry(tick: tick, ending: ending, tellsComings: tellsComings, number: number)
         order.append((tick, key))
         while last.count > Self.limit || order.count - oldest > 2 * Self.limit { forgetOldest() }
     }

@@ -14,11 +14,11 @@ import Testing
         let ending = Ending(server: "connector-2", instance: "i", number: nil)
         var log = PresenceLog()
         let began = log.tick
-        for number in 0..<PresenceLog.limit { log.noteComing("room", UserID("user-\(number)")) }
+        for number in 0..<PresenceLog.limit { log.noteComing("room", UserID("user-\(number)"), 0) }
         #expect(PresenceLog.limit == 65_536 && log.reaches(began))
         let isOvertaken = !log.gone("room", "user-0", ending, began: began)
         #expect(isOvertaken)
-        log.noteComing("room", "one more")
+        log.noteComing("room", "one more", 0)
         // What was told since is not known any more: nothing older than that is passed on.
         #expect(!log.reaches(began) && log.reaches(log.tick))
         let isTold = log.gone("room", "user-0", ending, began: log.tick)

@@ -231,6 +231,28 @@ import Testing
         #expect(ann.words == ["+bob", "-bob", "-bob"])
     }
 
+    /// Who let it in died half way, so nobody was told; a list that was asked for meanwhile has it.
+    @Test(arguments: [(isListed: true, crashes: false), (true, true), (false, false)])
+    @Loop func whoIsListedAndWasNotToldIsToldGone(isListed: Bool, crashes: Bool) async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        try await enter(world, "bob", "connector-2").disconnect()
+        await world.cluster.settle()
+        let bob = try await world.client("connector-3", "bob")
+        try await world.chat.add("room", "bob", "connector-3")
+        await world.cluster.advance(by: .seconds(1), step: .milliseconds(10))
+        if isListed {
+            #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["ann", "bob"])
+        }
+        if crashes {
+            try await crashAndCleanUp("connector-3", world)
+        } else {
+            bob.disconnect()
+        }
+        await world.cluster.advance(by: .seconds(1), step: .milliseconds(10))
+        #expect(ann.words == (isListed ? ["+bob", "-bob", "-bob"] : ["+bob", "-bob"]))
+    }
+
     /// Redis may have lost the members of a frontend that is gone before it has published them again.
     @Test(arguments: [true, false]) @Loop func aFrontendGoneSoonAfterAnOutageIsAGap(wasAway: Bool) async throws {
         let world = try await world()
