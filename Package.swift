@@ -70,6 +70,10 @@ let package = Package(
         .library(name: "PomeloCluster", targets: ["PomeloCluster"]),
         .library(name: "PomeloGlobalChannel", targets: ["PomeloGlobalChannel"]),
         .library(name: "PomeloStatus", targets: ["PomeloStatus"]),
+        .library(name: "PomeloSync", targets: ["PomeloSync"]),
+        .library(name: "PomeloSyncSQLite", targets: ["PomeloSyncSQLite"]),
+        // Empty without the trait.
+        .library(name: "PomeloSyncPostgres", targets: ["PomeloSyncPostgres"]),
         .library(name: "PomeloRedis", targets: ["PomeloRedis"]),
         .library(name: "PomeloCommand", targets: ["PomeloCommand"]),
         .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
@@ -128,7 +132,7 @@ let package = Package(
         room("PomeloStatus", service, resources: lua),
         room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, metrics, collections], resources: lua),
         // L5
-        room("PomeloSyncSQLite", sink + ["CSQLite"]),
+        room("PomeloSyncSQLite", sink + ["PomeloLibc", "CSQLite"]),
         room("PomeloSyncPostgres", sink + ["PomeloLibc", libpq]),
         room(
             "Pomelo",
@@ -141,7 +145,7 @@ let package = Package(
             ]),
         // L6
         room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
-        program("Chat", example),
+        program("Chat", example + ["PomeloSync", "PomeloSyncSQLite"]),
         program("LessonChat", example),
         program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),
         program("PipeChat", whole + ["PomeloCommand", "PomeloRedis", log]),
@@ -177,6 +181,9 @@ let package = Package(
             "PomeloTests", bench + served + ["PomeloGlobalChannel", "PomeloStatus", "PomeloCluster"], exclude: ["Game"]),
         tests(
             "ProcessTests",
-            bench + ["Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus"]),
+            bench + [
+                "Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus", "PomeloSync",
+                "PomeloSyncSQLite",
+            ]),
     ]
 )
