@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Chat: rooms over several connectors and chat servers. Reading order: ChatAPI, Chat, GateHandler, EntryHandler,
-// ChatHandlers, Rooms.
+// ChatHandlers, Rooms, GuestBook.
 import Pomelo
 import PomeloCluster
 import PomeloCommand
@@ -40,8 +40,9 @@ import PomeloStatus
             try app.handle(EntryHandler(app: app))
         }
         try app.configure("all", "chat") { app in
-            try app.handle(ChatHandler(app: app))
-            try app.handle(ChatRemote(app: app))
+            let book = try GuestBook.open(app, redis)
+            try app.handle(ChatHandler(app: app, book: book))
+            try app.handle(ChatRemote(app: app, book: book))
         }
     }
 

@@ -45,6 +45,15 @@ enum ChatAPI {
         var users: [String]
         /// True when a connector did not answer: its guests are those of a moment ago, and are to be asked for again.
         var stale: Bool?
+        /// Of one who comes in and was here before; not in the public demos.
+        var last: Visit?
+    }
+
+    struct Visit: Body, Equatable {
+        /// Where the guest was last.
+        var room: String
+        /// How much it has said until now, wherever.
+        var said: Int
     }
 
     struct Say: Body {

@@ -7,6 +7,7 @@ import PomeloStatus
 /// What clients may say and ask.
 struct ChatHandler: Handler {
     let app: Application
+    var book: GuestBook?
 
     var routes: [ServedRoute] {
         on(ChatAPI.send, send)
@@ -25,6 +26,7 @@ struct ChatHandler: Handler {
             guard let friend = Guest(name: target, room: guest.room.rawValue) else { throw Fault(404) }
             try await whisper(said, to: friend)
         }
+        await book?.said(guest)
         return Nothing()
     }
 
@@ -64,6 +66,7 @@ extension ChatAPI.Roster {
 /// What connectors ask of the room's server.
 struct ChatRemote: Handler {
     let app: Application
+    var book: GuestBook?
 
     var routes: [ServedRoute] { on(ChatAPI.admit, admit) }
 
@@ -72,6 +75,8 @@ struct ChatRemote: Handler {
         guard let guest = Guest(ticket.uid) else { throw Fault(500) }
         try await app.globalChannel.add(ticket.rid, ticket.uid, ticket.frontend)
         await Rooms.welcome(guest, app)
-        return try await .of(guest, app)
+        var roster = try await ChatAPI.Roster.of(guest, app)
+        roster.last = await book?.entered(guest)
+        return roster
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import CSQLite
 import PomeloBytes
+import PomeloLibc
 
 /// One connection to a file, and the statements that were prepared on it.
 ///
@@ -27,6 +28,12 @@ import PomeloBytes
         self.path = path
         unsafe self.handle = handle
         unsafe sqlite3_busy_timeout(handle, busyMilliseconds)
+    }
+
+    /// Makes the folder that a file is to be in; when it cannot be made, opening the file says so.
+    static func makeFolder(of path: String) {
+        let names = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        if !names.isEmpty { _ = unsafe mkdir(names.joined(separator: "/"), 0o755) }
     }
 
     deinit {

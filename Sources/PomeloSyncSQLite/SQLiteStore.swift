@@ -23,6 +23,7 @@ final class SQLiteStore: @unchecked Sendable {
     // MARK: the file
 
     func migrate() throws {
+        SQLiteConnection.makeFolder(of: path)
         let database = try opened(creates: true)
         try database.transaction { () throws(SQLiteError) in
             for table in tables.all { try database.run(table.creation) }

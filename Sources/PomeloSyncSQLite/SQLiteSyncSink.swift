@@ -57,7 +57,8 @@ public import PomeloSync
         store = SQLiteStore(path, try SQLTables(tables), options)
     }
 
-    /// Makes the file and its tables where they are missing; those that are there stay as they are.
+    /// Makes the file, the folder that it is in, and its tables where they are missing; those that are there stay as
+    /// they are.
     ///
     /// - Throws: `SQLiteError`.
     public func migrate() async throws {

@@ -4,10 +4,12 @@
 // small phone.
 
 import assert from 'node:assert/strict';
+import { Browser, findChromium } from './support/browser.mjs';
+import { Cluster } from './support/cluster.mjs';
 import { focus } from './support/measure.mjs';
 import { enter } from './support/people.mjs';
 import { onEachScreen } from './support/shapes.mjs';
-import { comeIn, knock, shows } from './support/visitor.mjs';
+import { comeIn, knock, say, shows } from './support/visitor.mjs';
 
 export const tests = {
   'the keyboard alone is enough': ({ gate, pagePort }) => onEachScreen(async (browser, shape) => {
@@ -90,6 +92,28 @@ export const tests = {
     const promise = /A reload of the page brings you back/;
     assert.match(await page.evaluate(`document.querySelector('#entry').innerText`), promise);
   }),
+
+  'who comes again is greeted with what was before, after a restart of everything': async ({ root, bin }) => {
+    const cluster = new Cluster(root, bin, { folder: 'guests', guests: true });
+    const browser = new Browser(findChromium());
+    try {
+      await cluster.start();
+      await cluster.startPage();
+      const address = `http://127.0.0.1:${cluster.pagePort}/`;
+      const page = await comeIn(browser, address, 'ann', 'attic');
+      assert.doesNotMatch(await page.evaluate(`document.querySelector('#log').innerText`), /Welcome back/);
+      await say(page, 'I was here.');
+      await page.until(shows('I was here.'));
+      await page.click('#leave');
+      await cluster.restart();
+      const again = await comeIn(browser, address, 'ann', 'hall');
+      const greeting = /You are in hall, .* Welcome back: last time you were in attic; 1 message of yours until now\./;
+      assert.match(await again.evaluate(`document.querySelector('#log').innerText`), greeting);
+    } finally {
+      await browser.close();
+      await cluster.stop();
+    }
+  },
 };
 
 /** What has the focus now and after each press of Tab; each shows that it has it. */

@@ -102,7 +102,7 @@ def enter(gate, name, room):
 def main():
     gate = (sys.argv[1], int(sys.argv[2]))
     ann, answer = enter(gate, "ann", "snake-room")
-    expect(answer, {"users": ["ann"]})
+    expect(answer["users"], ["ann"])
     bob, answer = enter(gate, "bob", "snake-room")
     expect(sorted(answer["users"]), ["ann", "bob"])
     expect(ann.next_push("onAdd"), {"user": "bob"})

@@ -36,6 +36,7 @@ import Testing
                     "password": "secret",
                 ]
             ])
+        try chat.write("guests", ["development": ["file": .string("\(chat.folder)/guests.sqlite")]])
         return chat
     }
 

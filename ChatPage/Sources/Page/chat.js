@@ -30,17 +30,17 @@ const report = {
     page.send.disabled = state !== 'online';
     if (state === 'reconnecting') log.notice(`Connection to ${connector} lost. Coming back…`, { isBad: true });
   },
-  entered(users, server, address) {
+  entered(users, server, address, last) {
     const before = connector;
     connector = server;
     const place = server === address ? server : `${server} (${address})`;
     showHouse();
     setMembers(users);
     if (isReloaded) log.notice('The page was reloaded. What was said before is not kept.');
-    isReloaded = false;
-    if (before === null) log.notice(`You are in ${visit.room}, on ${place}.`);
+    if (before === null) log.notice(`You are in ${visit.room}, on ${place}.${isReloaded ? '' : welcome(last)}`);
     else if (before === server) log.notice(`You are back, on ${place} as before.`);
     else log.notice(`You are back, and moved to ${place}.`);
+    isReloaded = false;
   },
   gap() {
     log.notice('Messages may be missing here. The list of people is asked for anew.', { isBad: true });
@@ -61,6 +61,13 @@ const report = {
   said: drawSaid,
   refused: goOut,
 };
+
+/** For one who was here before, as the servers remember it. */
+function welcome(last) {
+  if (last === undefined) return '';
+  const messages = last.said === 1 ? '1 message' : `${last.said} messages`;
+  return ` Welcome back: last time you were in ${last.room}; ${messages} of yours until now.`;
+}
 
 // ---- people
 

@@ -78,10 +78,10 @@ export class Visit {
         this.#listAgain(client);
       }));
       client.on('kick', () => this.#stopTrying('The server closed your session.'));
-      const { users, stale } = await this.#enterRoom(client, patienceSeconds);
+      const { users, stale, last } = await this.#enterRoom(client, patienceSeconds);
       if (!client.connected) throw new Error('lost while entering');
       client.on('disconnect', () => this.#lost());
-      this.report.entered(users, id ?? `${host}:${port}`, `${host}:${port}`);
+      this.report.entered(users, id ?? `${host}:${port}`, `${host}:${port}`, last);
       this.report.state('online');
       this.#release();
       if (stale) this.#listLater(client);

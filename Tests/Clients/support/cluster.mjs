@@ -16,7 +16,7 @@ export class Cluster {
   #servers = {};
 
   constructor(root, bin, {
-    program = 'Chat', config = 'config', folder = program, env = {}, ports = {},
+    program = 'Chat', config = 'config', folder = program, env = {}, ports = {}, guests = false,
   } = {}) {
     this.root = root;
     this.bin = bin;
@@ -25,6 +25,8 @@ export class Cluster {
     this.env = { ...process.env, ...env };
     /** For clients, by a server's id; others are chosen. */
     this.ports = ports;
+    /** Whether guests are remembered. */
+    this.guests = guests;
     this.folder = join(root, '.build', 'clients', folder);
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
@@ -91,6 +93,13 @@ export class Cluster {
     this.#processes.get(id).kill('SIGCONT');
   }
 
+  /** Ends every server in order, and starts all of them again. */
+  async restart() {
+    const ids = [...this.#processes.keys()].filter((name) => name !== 'redis' && name !== 'page');
+    for (const id of ids) await this.end(id);
+    await Promise.all(ids.map((id) => this.startServer(id)));
+  }
+
   async stop() {
     for (const id of [...this.#processes.keys()].reverse()) await this.end(id);
   }
@@ -110,6 +119,7 @@ export class Cluster {
     write('servers.json', servers);
     write('master.json', master);
     write('redis.json', redis);
+    if (this.guests) write('guests.json', { file: join(this.folder, 'guests.sqlite') });
     copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
     return { servers, master, redisPort: redis.port };
   }
