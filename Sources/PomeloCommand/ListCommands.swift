@@ -12,7 +12,7 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
-        try reported {
+        try await reported {
             for server in try options.load(Program.folder).servers {
                 let clientPort = server.clientPort.map(String.init) ?? ""
                 Console.line("\(server.id)\t\(server.type)\t\(server.host)\t\(server.port)\t\(clientPort)")
@@ -31,7 +31,7 @@ struct RedisSubcommand<Program: ServerProgram>: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() async throws {
-        try reported {
+        try await reported {
             switch try RedisSettings.load(try options.load(Program.folder)).topology {
             case .standalone(let place): Console.line("\(place.host)\t\(place.port)")
             case .sentinel(let address):
@@ -40,15 +40,5 @@ struct RedisSubcommand<Program: ServerProgram>: AsyncParsableCommand {
                 for place in seeds { Console.line("\(place.host)\t\(place.port)\tcluster") }
             }
         }
-    }
-}
-
-/// Errors as one line and exit code 1.
-private func reported(_ body: () throws -> Void) throws {
-    do {
-        try body()
-    } catch {
-        Console.error("error: \(error)")
-        throw ExitCode(1)
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCommand: the command line that every server program has.
-// Reading order: ServerProgram, ServeCommand, ListCommands, HealthCommand, RedisSettings.
+// Reading order: ServerProgram, ServeCommand, ListCommands, HealthCommand, SyncCommand, ClusterQuestion, RedisSettings.
 import ArgumentParser
 public import Pomelo
 public import PomeloRedis
@@ -39,7 +39,7 @@ extension ServerProgram {
 ///
 /// The parser takes a word behind options for an argument of the verb that need not be named.
 enum VerbFirst {
-    static let verbs = ["serve", "list", "redis", "health", "help"]
+    static let verbs = ["serve", "list", "redis", "health", "sync", "help"]
     private static let valued: Set = ["--env", "--config", "--id"]
 
     static func ordered(_ words: [String]) -> [String] {
@@ -58,10 +58,11 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
                 \(ServeCommand<Program>.usage)
                 \(Program.self) list | redis [--env <env>] [--config <folder>]
                 \(Program.self) health --id <id> [--env <env>] [--config <folder>]
+                \(SyncCommand<Program>.usage)
                 """,
             subcommands: [
                 ServeCommand<Program>.self, ListCommand<Program>.self, RedisSubcommand<Program>.self,
-                HealthCommand<Program>.self,
+                HealthCommand<Program>.self, SyncCommand<Program>.self,
             ],
             defaultSubcommand: ServeCommand<Program>.self)
     }
@@ -84,5 +85,22 @@ struct ConfigurationOptions: ParsableArguments {
         return try Configuration(
             folder: config ?? path ?? variables.config ?? folder,
             env: env ?? argument ?? variables.env ?? "development", variables: variables)
+    }
+
+    /// The same, and which server is meant: `--id`, else POMELO_ID.
+    func load(_ folder: String, of id: String?) throws -> (Configuration, ServerID) {
+        var arguments = ProcessArguments()
+        arguments.id = (id ?? EnvironmentVariables.ofProcess.id).map { ServerID($0) }
+        return try load(folder).applying(arguments)
+    }
+}
+
+/// Errors as one line and exit code 1.
+func reported(_ body: () async throws -> Void) async throws {
+    do {
+        try await body()
+    } catch {
+        Console.error("error: \(error)")
+        throw ExitCode(1)
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloSync: values that change often, kept in memory and brought to a database in the background.
-// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop; SyncLine,
-// SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner, VersionClock,
-// SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims, AdoptedJournal,
-// JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable.
+// Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
+// SyncLine, SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner,
+// VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims,
+// AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings,
+// +Hashes, +Lists, Glob.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
@@ -68,6 +69,7 @@ public struct Sync: Plugin {
             options.policy ?? .everyBatch)
         application.setService(service)
         try application.load(service)
+        try application.registerAdmin(SyncModule(service))
     }
 
     private func store(_ application: Application, _ policy: SyncPolicy?) throws -> JournalStore? {

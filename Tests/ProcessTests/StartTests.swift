@@ -69,7 +69,7 @@ import Testing
     @Loop func aWordThatIsNoCommand(_ word: String) async throws {
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         let error = try await refusal(chat, arguments: ["--config", chat.folder, "--", word])
-        #expect(error.contains("is neither key=value nor one of the commands serve, list, redis, health, help;"))
+        #expect(error.contains("is neither key=value nor one of the commands serve, list, redis, health, sync, help;"))
         try await chat.stop()
     }
 
