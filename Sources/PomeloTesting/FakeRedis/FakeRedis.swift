@@ -3,7 +3,7 @@
 // Redis in memory. Reading order: FakeRedis (the server and its faults), FakeRedisClient (one participant's
 // connections), FakeRedisNode (how keys are divided when it is a cluster), FakeRedisWire (their delays); FakeRedisState
 // (the data), FakeRedisCommands (the table of commands), the commands of each type: +Keys, +Strings, +Hashes, +Sets,
-// +SortedSets, +Streams; FakeRedisPattern (MATCH); ClusterScriptTwins, ChannelScriptTwins and StatusScriptTwins (Lua
+// +SortedSets, +Streams; ClusterScriptTwins, ChannelScriptTwins and StatusScriptTwins (Lua
 // scripts once more in Swift).
 public import PomeloLoop
 public import PomeloRedis

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloRedis
+import PomeloSync
 
 /// Commands on keys of any type, and on the server.
 extension FakeRedisState {
@@ -78,7 +79,7 @@ extension FakeRedisState {
     /// to the last is found, whatever is added or removed between them.
     struct Scan {
         private let cursor: UInt64
-        private var pattern: FakeRedisPattern?
+        private var pattern: Glob?
         private var count: Int64 = 10
 
         /// Reads the cursor only: Redis looks at options no earlier than at the key.
@@ -94,7 +95,7 @@ extension FakeRedisState {
             for option in stride(from: index + 1, to: words.count, by: 2) {
                 guard option + 1 < words.count else { throw .syntax }
                 switch words.option(option) {
-                case "MATCH": pattern = FakeRedisPattern(words[option + 1])
+                case "MATCH": pattern = Glob(words[option + 1])
                 case "COUNT":
                     count = try words.integer(option + 1)
                     if count < 1 { throw .syntax }
