@@ -352,4 +352,6 @@ let guaranteeTable = """
     dead letters of sync
         FaultTests.whenTheDeadLettersAreFullValuesWait
         JournalTests.deadLettersSurvive
+    a MemoryStore
+        MemoryStoreTests.theStoreIsBounded
     """

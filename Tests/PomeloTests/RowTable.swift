@@ -3,7 +3,7 @@
 /// For every row of "From pomelo to Swift" the tests that show it.
 ///
 /// A test is a file below Tests and a function in it; of FilterTranscripts, a title.
-let rowTable = applicationRows + connectorRows + channelRows
+let rowTable = applicationRows + connectorRows + channelRows + "\n" + syncRows
 
 /// Up to sessions.
 private let applicationRows = """
