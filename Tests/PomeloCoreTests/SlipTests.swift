@@ -43,6 +43,29 @@ import Testing
         #expect(found.values.allSatisfy { $0 == "configure names a type that no server has" })
     }
 
+    /// A contract says its routes twice: as values, and in the list for `declare`.
+    @Test @Loop func aContractsListForgetsARoute() async throws {
+        let listed = Call<Nothing, Nothing>("room.handler.listed")
+        let (call, remote) = (Call<Nothing, Nothing>("room.handler.call"), Remote<Nothing, Nothing>("room.remote.add"))
+        func served(_ app: Application) throws {
+            try app.handle(
+                Routes { on in
+                    on.on(listed) { _, _ in Nothing() }
+                    on.on(call) { _, _ in Nothing() }
+                    on.on(remote) { _ in Nothing() }
+                    on.on(json: "room.handler.json") { body, _ in body }
+                })
+        }
+        let found = try await warnings("slip-11", by: "pomelo.route") { app in
+            app.declare([listed.route])
+            try served(app)
+        }
+        #expect(found.keys.sorted() == [call.route.text, remote.route.text])
+        #expect(found.values.allSatisfy { $0 == "served, but in no list that declare was given" })
+        // Who declares nothing has no list.
+        #expect(try await warnings("slip-12", by: "pomelo.route") { try served($0) } == [:])
+    }
+
     /// Environments are named freely: those of servers.json, pomelo's two, and any that is like none of these.
     @Test @Loop func configureNamesNearlyAnEnvironment() async throws {
         let found = try await warnings("slip-2", by: "pomelo.env") { app in

@@ -80,6 +80,7 @@ extension Application {
             case .remote(let answer): try serveRemote(served.route, answer)
             case .cron(let job): try crons.serve(served.route.text, job)
             }
+            if served.isOfContract { contractRoutes.append(served.route) }
         }
     }
 
@@ -152,7 +153,10 @@ extension Application {
 
     /// Declares the routes of a contract: those of this server's own type must be served when it starts.
     ///
-    /// Those of other types are remembered, so that clients' requests for them cost no allocation.
+    /// A contract lists its routes beside its values because Swift cannot list the static members of a type; a value
+    /// that is served and not in a list is a warning at the start, once anything is declared.
+    ///
+    /// Routes of other types are remembered, so that clients' requests for them cost no allocation.
     public func declare(_ routes: [Route]) {
         declaredRoutes += routes
         for route in routes { dispatcher.intern(route) }

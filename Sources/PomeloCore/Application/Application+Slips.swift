@@ -9,6 +9,7 @@ extension Application {
         warnOfSecret()
         warnOfTLS()
         warnOfTypes()
+        warnOfContract()
         warnOfEnvironments()
         warnOfKeys(of: serverID, in: isMaster ? "master" : "servers")
         // Its name is every server's.
@@ -52,6 +53,15 @@ extension Application {
         for route in declaredRoutes { warn("declare names a route of a type that no server has", route.serverType) }
         for type in configured.types.sorted() {
             warn("configure names a type that no server has", ServerType(type.string))
+        }
+    }
+
+    /// What the list of a contract has forgotten, its server may forget to serve, and nobody would be told.
+    private func warnOfContract() {
+        guard !declaredRoutes.isEmpty else { return }
+        let declared = Set(declaredRoutes)
+        for route in contractRoutes where !declared.contains(route) {
+            log.warning("served, but in no list that declare was given", metadata: ["pomelo.route": "\(route)"])
         }
     }
 

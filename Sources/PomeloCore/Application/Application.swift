@@ -99,6 +99,8 @@ public import PomeloLoop
     var listeners: [any EventListener] = []
     var hooks = LifecycleHooks()
     var declaredRoutes: [Route] = []
+    /// Served by values of a contract.
+    var contractRoutes: [Route] = []
     /// What `configure` was asked for.
     var configured: (envs: Set<Text>, types: Set<Text>) = ([], [])
     var hasAnnouncedAll = false

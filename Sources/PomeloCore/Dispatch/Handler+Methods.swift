@@ -13,7 +13,7 @@ extension Handler {
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) async throws -> Reply
     ) -> ServedRoute {
         .call(
-            call.route,
+            call,
             .asynchronous { body, session in
                 try JSONCoder.encode(try await method(try RequestBody.decode(Query.self, from: body), session))
             })
@@ -42,7 +42,7 @@ extension Handler {
     public func on<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) async throws -> Reply
     ) -> ServedRoute {
-        .remote(remote.route) { body in
+        .remote(remote) { body in
             .asynchronous { try JSONCoder.encode(try await method(try JSONCoder.decode(Query.self, from: body))) }
         }
     }
@@ -72,7 +72,7 @@ extension Handler {
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Query, Session) throws -> Reply
     ) -> ServedRoute {
         .call(
-            call.route,
+            call,
             .synchronous { body, session in
                 try JSONCoder.encode(try method(try RequestBody.decode(Query.self, from: body), session))
             })
@@ -101,7 +101,7 @@ extension Handler {
     public func on<Query, Reply>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Query) throws -> Reply
     ) -> ServedRoute {
-        .remote(remote.route) { body in
+        .remote(remote) { body in
             .synchronous { try JSONCoder.encode(try method(try JSONCoder.decode(Query.self, from: body))) }
         }
     }
@@ -166,7 +166,7 @@ extension Handler {
     public func on<Query, Reply, Wrong, Other>(
         _ call: Call<Query, Reply>, _ method: @escaping @Loop @Sendable (Wrong, Session) async throws -> Other
     ) -> ServedRoute {
-        .call(call.route, .synchronous { body, _ in body })
+        .call(call, .synchronous { body, _ in body })
     }
 
     /// Refuses a method of other types.
@@ -174,7 +174,7 @@ extension Handler {
     public func on<Query, Reply, Wrong, Other>(
         _ remote: Remote<Query, Reply>, _ method: @escaping @Loop @Sendable (Wrong) async throws -> Other
     ) -> ServedRoute {
-        .remote(remote.route) { body in .synchronous { body } }
+        .remote(remote) { body in .synchronous { body } }
     }
 }
 
@@ -183,7 +183,17 @@ extension ServedRoute {
         ServedRoute(route: route, kind: .call(answer))
     }
 
+    fileprivate static func call(_ call: Call<some Body, some Body>, _ answer: Answer) -> ServedRoute {
+        ServedRoute(route: call.route, kind: .call(answer), isOfContract: true)
+    }
+
     fileprivate static func remote(_ route: Route, _ answer: @escaping RemoteAnswer) -> ServedRoute {
         ServedRoute(route: route, kind: .remote(answer))
+    }
+
+    fileprivate static func remote(
+        _ remote: Remote<some Body, some Body>, _ answer: @escaping RemoteAnswer
+    ) -> ServedRoute {
+        ServedRoute(route: remote.route, kind: .remote(answer), isOfContract: true)
     }
 }

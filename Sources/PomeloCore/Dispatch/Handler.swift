@@ -37,4 +37,6 @@ public import PomeloLoop
 
     let route: Route
     let kind: Kind
+    /// Whether it is served by a value of a contract, not by its text.
+    var isOfContract = false
 }
