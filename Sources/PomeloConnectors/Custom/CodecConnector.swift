@@ -7,8 +7,8 @@ import PomeloWire
 
 /// Serves clients of a codec of one's own over TCP and WebSocket: the form on the wire is new, the sockets are ours.
 ///
-/// It shares a port with others as the hybrid connector does, but takes all connections whose first bytes are no HTTP,
-/// or all paths, as that does.
+/// It shares a port with others if it has a path that none of them has; what is no HTTP is a hybrid connector's then,
+/// or that of the shortest path.
 ///
 /// - Isolation: the loop; a connection costs three objects and a timer, and a task only while a codec waits.
 public final class CodecConnector: PortConnector {
@@ -46,6 +46,7 @@ public final class CodecConnector: PortConnector {
         let logger = logger.lineSafe
         self.options = options
         super.init(type, options.limits, logger) { host, context in
+            try options.check(type)
             var custom = options.custom
             custom.maxOutboundBytes = options.limits.maxOutboundBytes
             custom.slowReaders = options.limits.slowReaders
@@ -101,6 +102,17 @@ public final class CodecConnector: PortConnector {
     }
 
     private static let codecDeadline = Duration.seconds(1)
+}
+
+extension CodecConnector.Options {
+    fileprivate func check(_ type: String) throws(PomeloError) {
+        if case .lengthPrefixed(let width) = framing, !(1...4).contains(width) {
+            throw PomeloError(.configuration, "\(type): a length takes 1 to 4 bytes, not \(width)")
+        }
+        guard path.isEmpty || path.utf8.first == UInt8(ascii: "/") else {
+            throw PomeloError(.configuration, "\(type): the path \"\(path)\" does not begin with a slash")
+        }
+    }
 }
 
 extension Framing {

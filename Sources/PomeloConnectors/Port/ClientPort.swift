@@ -17,7 +17,7 @@ import PomeloLoop
     let host: any ConnectorHost
     let clock: any LoopClock
     let logger: Logger
-    /// Asked in order who serves a connection.
+    /// Asked in order who serves a request, and the other way round who serves what is none.
     let protocols: [any PortProtocol]
     let shares = TurnShares()
     /// Of who is not known yet.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
 
 /// A connector that listens on a port, alone or together with others of its kind.
 ///
-/// Those of one port are told apart by the first bytes of a connection and the path of its request. Each keeps its
+/// Those of one port are told apart by the first bytes of a connection and the path of its request: the longest that
+/// it begins with counts, and what is no HTTP is for the shortest, a hybrid connector's, which is empty. Each keeps its
 /// limits, but for `maxHeldBytes` and what concerns connections whose client is not known yet: there those of the first
 /// in `Application.connectors` count.
 @Loop public class PortConnector: Connector {
@@ -50,7 +52,7 @@ public import PomeloLoop
 
     /// Begins to listen for itself and others.
     ///
-    /// - Throws: as `start`; `PomeloError` `.configuration` for a connector of another kind.
+    /// - Throws: as `start`; `PomeloError` `.configuration` for a connector of another kind, and for two of one path.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext, with others: [any Connector]) async throws
     {
         let all = [self] + others.compactMap { $0 as? PortConnector }
@@ -58,10 +60,18 @@ public import PomeloLoop
             let names = ([self] + others).map(\.type).joined(separator: ", ")
             throw PomeloError(.configuration, "\(names) cannot share the port \(context.address.port)")
         }
-        // Paths are asked for before what takes every path.
         let services = try all.map { try $0.makeProtocol(host, context) }
+        for (place, service) in services.enumerated() {
+            let path = Text(service.path)
+            guard let twin = services[..<place].firstIndex(where: { Text($0.path) == path }) else { continue }
+            throw PomeloError(
+                .configuration,
+                "\(all[twin].type) and \(all[place].type) both take the path \"\(service.path)\" of port "
+                    + "\(context.address.port)")
+        }
+        // A path is asked for before what it begins with, which the empty one is of all.
         let port = ClientPort(
-            limits, services.sorted { !$0.path.isEmpty && $1.path.isEmpty }, host: host, clock: context.clock,
+            limits, services.sorted { $0.path.utf8.count > $1.path.utf8.count }, host: host, clock: context.clock,
             logger: logger, room: context.room)
         try await port.start(on: context.network, context.address)
         isListener = true

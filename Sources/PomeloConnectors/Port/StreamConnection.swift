@@ -161,7 +161,7 @@ import PomeloWire
             wire = .undetected(start)
             return bytes.count
         } else {
-            guard let one = port.protocols.first(where: \.servesBytes) else {
+            guard let one = port.protocols.last(where: \.servesBytes) else {
                 fail(.notSpoken)
                 return bytes.count
             }
