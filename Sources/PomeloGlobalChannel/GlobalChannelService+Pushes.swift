@@ -87,7 +87,9 @@ extension GlobalChannelService {
     public func pushHere<Message>(
         _ push: Push<Message>, _ message: Message, _ channel: ChannelName
     ) async throws -> PushReport {
-        await deliver(ChannelPush(channel: channel, message: try PushMessage(push, message)))
+        let report = await deliver(ChannelPush(channel: channel, message: try PushMessage(push, message)))
+        await context.fanout.letOthersIn(after: report)
+        return report
     }
 
     /// Does something at frontends, of which this may be one, and notes who has missed it.
