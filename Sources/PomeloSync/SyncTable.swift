@@ -61,9 +61,7 @@ import PomeloLoop
         let number = owner.versions.next()
         if let index = waiting.index(forKey: id) {
             guard owner.hasBytes else { throw owner.overloaded }
-            waiting.values[index].value = merged(waiting.values[index].value, value)
-            waiting.values[index].number = number
-            note(id, &waiting.values[index])
+            replace(id, &waiting.values[index], value, number)
         } else {
             guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
             var held = Held(value: value, number: number, since: owner.clock.now)
@@ -74,6 +72,13 @@ import PomeloLoop
         }
         owner.tally.executed += 1
         return number
+    }
+
+    /// The place of a value is looked up once.
+    private func replace(_ id: Text, _ held: inout Held, _ value: Value, _ number: UInt64) {
+        if let merge = key.merge { held.value = merge(held.value, value) } else { held.value = value }
+        held.number = number
+        note(id, &held)
     }
 
     private func merged(_ earlier: Value, _ later: Value) -> Value { key.merge?(earlier, later) ?? later }
