@@ -26,8 +26,10 @@ let package = Package(
         .executableTarget(name: "Load", cSettings: [.define("_GNU_SOURCE")]),
         .executableTarget(
             name: "BenchServer",
-            dependencies: ["Pomelo", "PomeloCluster", "PomeloCommand", "PomeloGlobalChannel", "PomeloRedis", "PomeloStatus"]
-                .map { .product(name: $0, package: "pomelo-swift") },
+            dependencies: [
+                "Pomelo", "PomeloCluster", "PomeloCommand", "PomeloGlobalChannel", "PomeloRedis", "PomeloStatus",
+            ]
+            .map { .product(name: $0, package: "pomelo-swift") },
             swiftSettings: strict),
         // Counts allocations.
         .target(name: "CAllocations"),
@@ -48,13 +50,18 @@ let package = Package(
                 + ["Pomelo", "PomeloRedis"].map { .product(name: $0, package: "pomelo-swift") },
             swiftSettings: strict),
         .executableTarget(
+            name: "SyncLoad",
+            dependencies: ["Pomelo", "PomeloCluster", "PomeloRedis", "PomeloSync", "PomeloSyncSQLite"]
+                .map { .product(name: $0, package: "pomelo-swift") },
+            swiftSettings: strict),
+        .executableTarget(
             name: "RedisNIO",
             dependencies: ["CAllocations"] + ["NIOCore", "NIOPosix"].map { .product(name: $0, package: "swift-nio") },
             swiftSettings: strict),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "BenchServer", "InProcess", "Load", "Reference", "RedisLoad", "RedisNIO", "RedisReference",
+                "BenchServer", "InProcess", "Load", "Reference", "RedisLoad", "RedisNIO", "RedisReference", "SyncLoad",
             ],
             swiftSettings: strict),
     ]

@@ -2,8 +2,8 @@
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
 // Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, TransportBenchmarks,
-// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, RedisServers; Contestant, LoadRun, Child, Workplace, Report;
-// ServeCommand.
+// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, SyncBenchmarks, RedisServers; Contestant, LoadRun, Child,
+// Workplace, Report; ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
 // busy machine is busy for all of them; the table shows medians over the rounds.
@@ -11,11 +11,11 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis]
+        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis|sync]
                Benchmarks serve [--no-process-executor]
         """
 
-    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis"]
+    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis", "sync"]
 
     static func main() {
         do {
@@ -51,7 +51,8 @@ import Foundation
         if only == nil || only == "dispatch" { try DispatchBenchmarks(place, rounds).run(into: &report) }
         if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
         if only == nil || only == "redis" { try RedisBenchmarks(place, rounds).run() }
-        if only != "memory", only != "dispatch", only != "redis" {
+        if only == nil || only == "sync" { try SyncBenchmarks(place, rounds).run() }
+        if only.map({ !["memory", "dispatch", "redis", "sync"].contains($0) }) ?? true {
             let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
@@ -61,7 +62,7 @@ import Foundation
             if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")
-        if only != "redis" { say(report.text) }
+        if only != "redis", only != "sync" { say(report.text) }
     }
 
     static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

@@ -17,7 +17,9 @@ final class Workplace {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "pomelo-benchmarks-\(ProcessInfo.processInfo.processIdentifier)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        for name in ["BenchServer", "InProcess", "Load", "RedisLoad", "RedisNIO", "RedisReference", "Reference"] {
+        for name in [
+            "BenchServer", "InProcess", "Load", "RedisLoad", "RedisNIO", "RedisReference", "Reference", "SyncLoad",
+        ] {
             guard FileManager.default.isExecutableFile(atPath: program(name)) else {
                 throw Failure("\(program(name)) is missing: swift build -c release --package-path Benchmarks")
             }
