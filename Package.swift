@@ -154,10 +154,16 @@ let package = Package(
             name: "TestHelpers",
             dependencies: [
                 "PomeloTesting", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloCore", "PomeloRedis",
-                "PomeloBytes", "PomeloLoop", "CLibuv",
-                log,
+                "PomeloBytes", "PomeloLoop", "PomeloLibc", "PomeloUV", "CLibuv", log,
             ],
             path: "Tests/TestHelpers", swiftSettings: strict),
+        .executableTarget(
+            name: "SyncServer",
+            dependencies: whole + [
+                "PomeloCommand", "PomeloCluster", "PomeloRedis", "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres",
+                log,
+            ],
+            path: "Tests/SyncServer", exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
         tests("PomeloWireTests", text + ["PomeloWire"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
@@ -182,8 +188,8 @@ let package = Package(
         tests(
             "ProcessTests",
             bench + [
-                "Chat", "LessonChat", "PipeChat", "RedisVisits", "PomeloGlobalChannel", "PomeloStatus", "PomeloSync",
-                "PomeloSyncSQLite",
+                "Chat", "LessonChat", "PipeChat", "RedisVisits", "SyncServer", "PomeloGlobalChannel", "PomeloStatus",
+                "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres",
             ]),
     ]
 )

@@ -4,7 +4,7 @@
 
 # Without a part all of them, the sanitizers for so many minutes.
 soak_parts() {
-    local parts=(campaign redis mutations simulations fuzz sanitizers) part=all
+    local parts=(campaign redis sync mutations simulations fuzz sanitizers) part=all
     if [[ " ${parts[*]} " == *" ${1:-none} "* ]]; then
         part=$1
         shift
@@ -16,6 +16,7 @@ soak_parts() {
     fi
     soak_campaign 2 --clients 60 --faults 4
     soak_redis 0
+    soak_sync 2
     soak_mutations
     soak_simulations
     soak_campaign 30
@@ -50,6 +51,14 @@ soak_redis() {
             swift test --skip-build --disable-xctest "${traits[@]}" --filter '^ProcessTests\.RedisFailureTests'
         ((SECONDS < end)) || break
     done
+}
+
+# What sync has acknowledged, so many minutes for each kind of sink, with faults by chance.
+soak_sync() {
+    swift build --build-tests "${traits[@]}"
+    swift build -c release --product SyncServer "${traits[@]}"
+    POMELO_BIN=$PWD/.build/release POMELO_CAMPAIGN_MINUTES=${1:-5} \
+        swift test --skip-build --disable-xctest "${traits[@]}" --filter '^ProcessTests\.SyncCampaignTests'
 }
 
 soak_simulations() {

@@ -137,6 +137,35 @@
             }
         }
 
+        @Test(.enabled("no disk can be mounted here", { await PostgresServer.canMount() }))
+        @Loop func aFullDiskIsAnOutage() async throws {
+            let server = try await PostgresServer.start(hasDisk: true)
+            let sink = try PostgresSyncSink(server.url(), Self.tables)
+            try await sink.migrate()
+            try await server.psql("CREATE TABLESPACE small LOCATION '\(server.disk)'")
+            try await server.psql("ALTER TABLE sync_level SET TABLESPACE small")
+            try await server.psql(
+                "CREATE TABLE other TABLESPACE small AS SELECT md5(x::text) FROM generate_series(1, 40000) AS x")
+            try await sink.start()
+            let random = RandomSource(seed: 1)
+            var (batches, text): ([[SyncEntry]], String) = ([], "none")
+            while text == "none", batches.count < 100 {
+                // Text that is not made shorter.
+                let values = (0..<10).map { _ in (0..<1000).map { _ in random.instanceID() }.joined() }
+                let first = batches.count * 10
+                batches.append(
+                    values.enumerated().map { Self.entry(Text("id-\(first + $0.offset)"), "\"\($0.element)\"", 1) })
+                text = await failureText { _ = try await sink.write(batches[batches.count - 1]) }
+            }
+            #expect(text.contains("No space left on device") && text.contains("53100"), "\(text)")
+            #expect(await failureText { _ = try await sink.write(batches[batches.count - 1]) }.contains("53100"))
+            #expect(try await server.psql("SELECT count(*) FROM sync_level") == ["\(batches.count * 10 - 10)"])
+            try await server.psql("DROP TABLE other")
+            #expect(try await sink.write(batches[batches.count - 1]) == batches[0].map { _ in .written })
+            await sink.stop()
+            await server.stop()
+        }
+
         @Test @Loop func oneOfManyThatIsRefusedIsNamed() async throws {
             try await Self.with { server, sink in
                 try await server.psql("ALTER TABLE sync_level ADD CONSTRAINT low CHECK ((value #>> '{}')::int < 100)")

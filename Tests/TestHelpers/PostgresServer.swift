@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT
 #if Postgres
     import PomeloLibc
-    import PomeloLoop
-    import PomeloSync
-    import PomeloSyncPostgres
+    package import PomeloLoop
     import PomeloUV
-    import TestHelpers
-    import Testing
 
     /// A real server of a test's own, on a free port of 127.0.0.1 and in a folder that goes with it.
     ///
     /// PostgreSQL does not run as root: then it is `postgres`, whom Debian's package brings along. The kernel ends it
     /// with this process.
-    @Loop final class PostgresServer {
+    @Loop package final class PostgresServer {
         private static let tools = """
             PATH="$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH"
             export PGPASSWORD=secret
@@ -24,21 +20,34 @@
 
         private(set) var port = 0
         private var folder = ""
+        /// Where it finds its small disk.
+        package var disk: String { folder + "/disk" }
+        private var hasDisk = false
         private var child: ChildProcess?
         private var exited = FirstOutcome<Void>()
         private var lastLines: [String] = []
 
-        static func isInstalled() async -> Bool {
+        package static func isInstalled() async -> Bool {
             do { return try await shell("command -v initdb && command -v postgres").ending == .exited(0) } catch {
                 return false
             }
         }
 
-        static func start() async throws -> PostgresServer {
+        /// Whether it can have a disk of its own.
+        package static func canMount() async -> Bool {
+            do { return try await shell("unshare -m mount -t tmpfs small /mnt").ending == .exited(0) } catch {
+                return false
+            }
+        }
+
+        /// With `hasDisk` there is a disk of 8 MiB, which is empty again after a restart.
+        package static func start(hasDisk: Bool = false) async throws -> PostgresServer {
             let server = PostgresServer()
+            server.hasDisk = hasDisk
             let made = try await shell(
                 """
-                folder=$(mktemp -d) && chmod 711 "$folder" && mkdir "$folder/data" && echo secret >"$folder/password"
+                folder=$(mktemp -d) && chmod 711 "$folder" && mkdir "$folder/data" "$folder/disk"
+                echo secret >"$folder/password"
                 [ -z "$as" ] || chown -R postgres "$folder"
                 $as initdb -D "$folder/data" -U pomelo -A scram-sha-256 --pwfile="$folder/password" --no-sync -E UTF8 \\
                     --locale=C.UTF-8 >/dev/null && echo "folder=$folder"
@@ -55,39 +64,40 @@
             throw Unmet(description: "postgres did not start: \(server.lastLines)")
         }
 
-        func url(password: String = "secret", port: Int? = nil) -> String {
+        package func url(password: String = "secret", port: Int? = nil) -> String {
             "postgresql://pomelo:\(password)@127.0.0.1:\(port ?? self.port)/postgres"
         }
 
         /// Ends it and removes its folder.
-        func stop() async {
+        package func stop() async {
             await kill9()
             _ = try? await Self.shell("rm -rf '\(folder)'")
         }
 
         /// Ends it as a crash does.
-        func kill9() async {
+        package func kill9() async {
             child?.signal(SIGKILL)
             await exited.wait()
         }
 
         /// Starts it again, on the same port and with its data.
-        func restart() async throws {
+        package func restart() async throws {
             await kill9()
             // Its own processes see that it is gone, and end, a moment later.
-            try await eventually("postgres is up again", within: .seconds(20), every: .milliseconds(100)) {
-                try await launch()
-            }
+            try await Self.soon("postgres is up again") { try await launch() }
         }
 
         private func launch() async throws -> Bool {
             let ready = FirstOutcome<Bool>()
             let exited = FirstOutcome<Void>()
             self.exited = exited
+            let mount =
+                hasDisk
+                ? "unshare -m sh -c 'mount -t tmpfs -o size=8m,uid=postgres small \"$0\" && exec \"$@\"' '\(disk)'" : ""
             let script =
                 Self.tools + """
                     [ -n "$as" ] || as=setpriv
-                    exec $as --pdeathsig KILL postgres -D '\(folder)/data' -c listen_addresses=127.0.0.1 \\
+                    exec \(mount) $as --pdeathsig KILL postgres -D '\(folder)/data' -c listen_addresses=127.0.0.1 \\
                         -c port=\(port) -c unix_socket_directories= -c fsync=off -c deadlock_timeout=100 2>&1
                     """
             child = try ChildProcess(
@@ -105,17 +115,17 @@
 
         /// Says something to it from outside, and returns the lines of the answer.
         @discardableResult
-        func psql(_ sql: String) async throws -> [String] {
+        package func psql(_ sql: String) async throws -> [String] {
             let said = try await Self.shell("psql -qAtX -v ON_ERROR_STOP=1 '\(url())' <<'END'\n\(sql)\nEND")
             guard said.ending == .exited(0) else { throw Unmet(description: "\(sql): \(said.lines)") }
             return said.lines
         }
 
         /// Runs a body while another transaction has a table for itself.
-        func locking(_ table: String, _ body: @Loop () async throws -> Void) async throws {
+        package func locking(_ table: String, _ body: @Loop () async throws -> Void) async throws {
             let sql = "BEGIN; LOCK TABLE \(table); SELECT 'locks', pg_sleep(600);"
             let holder = Task { _ = try? await self.psql(sql) }
-            try await eventually("the table is locked") {
+            try await Self.soon("the table is locked") {
                 try await psql(
                     "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' "
                         + "AND relation = '\(table)'::regclass") == ["1"]
@@ -131,8 +141,17 @@
             try result.get()
         }
 
+        // `eventually` cannot be called here: the compiler takes its actor for internal then.
+        private static func soon(_ what: String, _ condition: @Loop () async throws -> Bool) async throws {
+            let limit = SystemClock.shared.deadline(after: .seconds(20))
+            while try await !condition() {
+                guard SystemClock.shared.now < limit else { throw Unmet(description: what) }
+                await SystemClock.shared.sleep(for: .milliseconds(50))
+            }
+        }
+
         /// What is done to it by its machine.
-        func shell(_ script: String) async throws {
+        package func shell(_ script: String) async throws {
             let said = try await Self.shell(script)
             guard said.ending == .exited(0) else { throw Unmet(description: "\(script): \(said.lines)") }
         }
