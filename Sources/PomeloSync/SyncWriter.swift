@@ -116,13 +116,15 @@ import PomeloLoop
 
     /// False when the sink takes nothing.
     private func write(_ batch: [SyncEntry]) async -> Bool {
+        let (start, limit) = (owner.clock.now, owner.options.write)
         do {
-            let limit = owner.options.write
             if let outcomes = try await owner.clock.within(limit, { [sink] in try await sink.write(batch) }) {
                 conclude(batch, outcomes)
             } else {
                 let reason = "the sink did not answer within \(limit)"
                 tell(reason, batch)
+                // It was this process that stood still, and the sink may have answered.
+                if owner.clock.elapsed(since: start) > limit + .seconds(1) { return giveBack(batch[...], reason) }
                 for entry in batch { line.conclude(entry, .refused(reason)) }
             }
             return true

@@ -60,6 +60,20 @@ import Testing
         #expect(world.sync.deadLetters.map(\.letter.id) == ["ann"] && world.sync.isDone)
     }
 
+    @Test @Loop func aSinkIsNotBlamedForAProcessThatStoodStill() async throws {
+        let world = try await SyncWorld()
+        world.sink.delay = nil
+        try await world.sync.exec(.level, "ann", 1)
+        Loop.spawn { await world.sync.sync() }
+        await world.pass(.seconds(1))
+        world.sink.delay = .zero
+        world.cluster.pause("chat-1")
+        await world.pass(.seconds(60))
+        world.cluster.resume("chat-1")
+        await world.pass(.seconds(10))
+        #expect(world.sync.deadLetters.isEmpty && world.sink.values == ["ann": "1"])
+    }
+
     @Test @Loop func aValueThatCannotBeEncodedIsADeadLetter() async throws {
         let key = SyncKey<Int>(
             "level",
