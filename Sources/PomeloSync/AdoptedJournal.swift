@@ -12,7 +12,10 @@ import PomeloRedis
     private let clock: any LoopClock
     /// Entries that are not replayed here: of keys that have no sink, or written by a later program.
     private var left = 0
+    private var isRead = false
     private var pending = 0
+    /// Of the values that are here and that no sink has.
+    private(set) var bytes = 0
     private var removed: [Bytes] = []
     private var isRunning = false
     private var backoff = Backoff(first: .milliseconds(200), limit: .seconds(5))
@@ -30,32 +33,50 @@ import PomeloRedis
         self.onEnd = onEnd
     }
 
-    func begin(pending: Int, left: Int) {
-        self.pending = pending
-        self.left = left
-    }
-
-    /// Whether sinks have all of it that is replayed, and it knows.
-    var isDone: Bool { pending == 0 && removed.isEmpty }
-
-    func written(_ field: Bytes) {
-        pending -= 1
-        removed.append(field)
-        kick()
+    /// Where a value of so many bytes is from.
+    func origin(_ field: Bytes, _ count: Int) -> Replay.Origin {
+        pending += 1
+        bytes += count
+        return Replay.Origin(origin: self, field: field, bytes: count)
     }
 
     /// One that has nothing to replay ends at once.
-    func kick() {
+    func endReading(left: Int) {
+        self.left = left
+        isRead = true
+        kick()
+    }
+
+    /// Whether sinks have all of it that is replayed, and it knows.
+    var isDone: Bool { isRead && pending == 0 && removed.isEmpty }
+
+    func written(_ origin: Replay.Origin) {
+        pending -= 1
+        bytes -= origin.bytes
+        removed.append(origin.field)
+        kick()
+    }
+
+    private func kick() {
         if isRunning || isStopped { return }
         isRunning = true
         Loop.spawn {
             await self.work()
             self.isRunning = false
-            if !self.removed.isEmpty { self.kick() }
+            if !self.removed.isEmpty || self.hasNothing { self.kick() }
         }
     }
 
+    private var hasNothing: Bool { isRead && pending == 0 && left == 0 }
+
     func stop() { isStopped = true }
+
+    /// Whether an answer says that another server has it, because we were taken for gone; nothing is done with it then.
+    func isLost(_ error: RedisError) -> Bool {
+        guard case .reply(let text) = error, text.hasPrefix("WRONGTYPE") else { return false }
+        end()
+        return true
+    }
 
     private func work() async {
         while !removed.isEmpty, !isStopped {
@@ -65,12 +86,11 @@ import PomeloRedis
                 removed.removeFirst(part.count)
                 backoff.succeeded()
             } catch {
-                // It was claimed: we were taken for gone.
-                if case .reply(let text) = error, text.hasPrefix("WRONGTYPE") { return end() }
+                if isLost(error) { return }
                 await clock.sleep(for: backoff.failed())
             }
         }
-        guard pending == 0, left == 0, !isStopped else { return }
+        guard hasNothing, !isStopped else { return }
         do throws(RedisError) {
             try await store.drop(place)
             end()
@@ -99,8 +119,8 @@ import PomeloRedis
         return field
     }
 
-    func written(_ field: Bytes) {
-        guard let letter = letters.removeValue(forKey: field) else { return }
+    func written(_ origin: Replay.Origin) {
+        guard let letter = letters.removeValue(forKey: origin.field) else { return }
         // It may be a dead letter once more.
         if owner.letters.has(letter) { return }
         owner.journal?.drop(letter)

@@ -29,6 +29,8 @@ import PomeloRedis
     /// Former ones, to be dropped when all that waits is where it is now.
     private var former: [JournalPlace] = []
     private var lastNumber: UInt64 = 0
+    /// When the last round began.
+    private var lastRound: Int64 = 0
     private var mustMove = false
     /// Redis has come back as another process: what is in the journal is not to be relied on.
     private var isOutdated = false
@@ -124,6 +126,9 @@ import PomeloRedis
         if let error { throw error }
     }
 
+    /// Who waits for the next rounds.
+    var waiting: Int { waiters.count }
+
     /// Why nothing is acknowledged now; nil when something may be.
     var refusal: String? {
         guard owner.options.redisAway == .fail else { return nil }
@@ -197,6 +202,7 @@ import PomeloRedis
 
     private func round() async throws {
         lookAtRun()
+        lookAtTime()
         if place == nil || mustMove || isOutdated { try await move() }
         guard let place else { return }
         let told = afterRound.count
@@ -230,6 +236,13 @@ import PomeloRedis
         afterRound.removeFirst(told)
         for body in done { body() }
         dropFormer()
+    }
+
+    /// A fence does not last for ever: who stood still for longer does not know whether there was one.
+    private func lookAtTime() {
+        let now = owner.clock.wallMilliseconds
+        if now - lastRound > Int64(JournalStore.fenceSeconds) * 500, place != nil { mustMove = true }
+        lastRound = now
     }
 
     private func nextPart() -> JournalPart {

@@ -94,7 +94,8 @@ import PomeloRedis
         if let own = journal.place, !places.contains(own) { try await store.register(own) }
         doubted.formIntersection(places)
         for place in places.sorted(by: { $0.text < $1.text }) where !isOurs(place) {
-            if isStopped { return }
+            // What there is no room for is another one's, or a later look's.
+            if isStopped || !hasRoom { return }
             if try await isOwned(place) {
                 doubted.remove(place)
             } else if place.owner == context.serverID || !doubted.insert(place).inserted {
@@ -126,46 +127,74 @@ import PomeloRedis
         do {
             try await store.register(new)
             let found = try await store.claim(place, as: new)
-            if found == .journal { try await adopt(new) } else { try await store.unregister(new) }
+            if found == .journal { await adopt(new) } else { try await store.unregister(new) }
             try await store.unregister(place)
         } catch {
             log.debug("a journal is not claimed: \(error)", metadata: ["sync.journal": "\(place.text)"])
         }
     }
 
-    private func adopt(_ place: JournalPlace) async throws {
-        let found = try await store.entries(of: place)
+    /// Returns when all of it has been read, or the rest has to wait: for sinks, or for Redis.
+    private func adopt(_ place: JournalPlace) async {
         let journal = AdoptedJournal(place, store, owner.clock) { [weak self] in self?.adopted[$0.place] = nil }
-        var content = Content()
-        for (field, value) in found { content.add(field, value) { self.line($0, $1) != nil } }
-        for entry in content.entries { owner.versions.see(entry.entry.version.number) }
         adopted[place] = journal
-        journal.begin(pending: content.entries.count, left: found.count - content.entries.count)
-        tell(content, place)
-        hand(content, journal)
-        if place.server != context.serverID { try await adoptLetters(of: place.server) }
+        let settled = FirstOutcome<Void>()
+        Loop.spawn {
+            await self.read(journal, settled)
+            settled.end()
+        }
+        await settled.wait()
     }
 
-    private func hand(_ content: Content, _ journal: AdoptedJournal) {
+    private func read(_ journal: AdoptedJournal, _ settled: FirstOutcome<Void>) async {
+        let pages = JournalPages(store, journal.place)
+        var content = JournalContent()
+        var backoff = Backoff(first: .milliseconds(200), limit: .seconds(5))
+        while !isStopped, !journal.isStopped {
+            do throws(RedisError) {
+                guard let page = try await pages.next() else {
+                    if journal.place.server != context.serverID { try await adoptLetters(of: journal.place.server) }
+                    tell(content, journal.place)
+                    return journal.endReading(left: content.left)
+                }
+                hand(content.add(page) { self.line($0, $1) != nil }, journal)
+            } catch {
+                if journal.isLost(error) { return }
+                settled.end()
+                await owner.clock.sleep(for: backoff.failed())
+            }
+            while !hasRoom, !isStopped {
+                settled.end()
+                await owner.clock.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// As many bytes as of our own may be here.
+    private var hasRoom: Bool {
+        adopted.values.reduce(0) { $0 + $1.bytes } < owner.options.maxPendingBytes
+    }
+
+    private func hand(_ found: [JournalContent.Lot], _ journal: AdoptedJournal) {
         let now = owner.clock.now
-        for (kind, entries) in content.byLine {
-            guard let lane = line(kind.key, kind.hasIDs) else { continue }
-            let replays = entries.map {
-                Replay(entry: $0.entry, since: now, origins: [Replay.Origin(origin: journal, field: $0.field)])
+        for lot in found {
+            guard let lane = line(lot.kind.key, lot.kind.hasIDs) else { continue }
+            for found in lot.entries { owner.versions.see(found.entry.version.number) }
+            let replays = lot.entries.map { field, entry in
+                Replay(entry: entry, since: now, origins: [journal.origin(field, field.count + entry.value.count)])
             }
             // What is here already is in our own journal as soon as that is written.
-            for (entry, isTaken) in zip(entries, lane.line.adopt(replays)) where !isTaken {
-                self.journal.afterNextRound { journal.written(entry.field) }
+            for (replay, isTaken) in zip(replays, lane.line.adopt(replays)) where !isTaken {
+                self.journal.afterNextRound { replay.written() }
             }
             lane.writer.wake()
         }
-        journal.kick()
     }
 
-    private func tell(_ content: Content, _ place: JournalPlace) {
+    private func tell(_ content: JournalContent, _ place: JournalPlace) {
         log.notice(
             "replaying the journal of a server that is gone",
-            metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.entries.count)"])
+            metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.count)"])
         guard let why = content.misfits else { return }
         log.error(
             "entries of a journal are left in it",
@@ -173,9 +202,12 @@ import PomeloRedis
     }
 
     /// Dead letters of a server that may not come back are ours from now on.
-    private func adoptLetters(of server: ServerID) async throws {
+    private func adoptLetters(of server: ServerID) async throws(RedisError) {
         let found = JournalRecord.letters(in: try await store.letters(of: server), log)
         if found.isEmpty { return }
+        guard owner.letters.hasRoom else {
+            return log.warning("dead letters are left to the next start of \(server): there are as many as may be")
+        }
         owner.letters.load(found.map(\.letter))
         for (_, letter) in found { journal.keep(letter) {} }
         journal.afterNextRound { [store, log] in
@@ -186,57 +218,6 @@ import PomeloRedis
                     log.debug("dead letters are in two places: \(error)")
                 }
             }
-        }
-    }
-
-    /// What is in a journal.
-    private struct Content {
-        struct Kind: Hashable {
-            let key: Text
-            let hasIDs: Bool
-        }
-
-        private(set) var entries: [(field: Bytes, entry: SyncEntry)] = []
-        private var newer: Set<UInt8> = []
-        private var strangers: Set<Text> = []
-        private var damaged = 0
-
-        mutating func add(_ field: Bytes, _ value: Bytes, _ isKnown: (Text, Bool) -> Bool) {
-            do throws(JournalMisfit) {
-                let entry = try JournalRecord.entry(field: field, value: value)
-                if isKnown(entry.key, entry.id != nil) {
-                    entries.append((field, entry))
-                } else {
-                    strangers.insert(entry.key)
-                }
-            } catch {
-                switch error {
-                case .newer(let format): newer.insert(format)
-                case .damaged: damaged += 1
-                }
-            }
-        }
-
-        /// The entries of each line, the earlier first.
-        var byLine: [(Kind, [(field: Bytes, entry: SyncEntry)])] {
-            Dictionary(grouping: entries) { Kind(key: $0.entry.key, hasIDs: $0.entry.id != nil) }
-                .map { ($0.key, $0.value.sorted { $0.entry.version < $1.entry.version }) }
-                .sorted { ($0.0.key, $0.0.hasIDs ? 1 : 0) < ($1.0.key, $1.0.hasIDs ? 1 : 0) }
-        }
-
-        /// Why some are left; nil when none is.
-        var misfits: String? {
-            var reasons: [String] = []
-            if !newer.isEmpty {
-                let formats = newer.sorted().map { "\($0)" }.joined(separator: ", ")
-                reasons.append("written by a newer version (format \(formats))")
-            }
-            if !strangers.isEmpty {
-                let keys = strangers.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
-                reasons.append("no sink here has the keys \(keys)")
-            }
-            if damaged > 0 { reasons.append("\(damaged) are no entries") }
-            return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
         }
     }
 }

@@ -48,6 +48,12 @@ enum JournalRecord {
         entry.id.map { field(entry.key, $0) } ?? field(entry.key, entry.version.number)
     }
 
+    /// Whether a field is of a value without an id.
+    static func isOrdered(_ field: Bytes) -> Bool { field.first { $0 <= 1 } == 1 }
+
+    /// Of a field of a value without an id.
+    static func number(of field: Bytes) -> UInt64 { field.suffix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+
     // MARK: values
 
     static func value(_ value: Bytes, _ version: SyncVersion) -> Bytes {

@@ -85,14 +85,15 @@ struct JournalPart {
 
     /// Gives a journal another name, and fences the former one: who writes to it learns that it is not his any more.
     ///
-    /// `new` must never have been tried before: a call that is executed late is harmless then.
+    /// `new` must never have been tried before. A call that is executed late does nothing then: whoever has found
+    /// nothing at `new` has left a fence there, and one that has claimed `old` since has left one here.
     func claim(_ old: JournalPlace, as new: JournalPlace) async throws(RedisError) -> Found {
         let (from, to) = (keys.journal(old), keys.journal(new))
         let replies = try await redis.transaction([
-            RedisCommand("RENAME", from, to), RedisCommand("SET", from, "fenced", "EX", Self.fenceSeconds),
-            RedisCommand("TYPE", [to]),
+            RedisCommand("RENAMENX", from, to),
+            RedisCommand("SET", from, "fenced", "NX", "EX", Self.fenceSeconds), RedisCommand("TYPE", [to]),
         ])
-        // RENAME answers with an error when there is nothing.
+        // RENAMENX answers with an error when there is nothing.
         _ = try replies.dropFirst().first?.get()
         switch replies.last?.string {
         case "hash": return .journal
@@ -112,9 +113,19 @@ struct JournalPart {
 
     // MARK: reading
 
-    /// Everything in a hash; nothing when it is none.
-    func entries(of place: JournalPlace) async throws(RedisError) -> [(field: Bytes, value: Bytes)] {
-        try await fields(keys.journal(place))
+    /// A page of a journal from a cursor on, and the next one's.
+    ///
+    /// The cursor is nil behind the last. A field may come twice.
+    func page(
+        of place: JournalPlace, from cursor: String, _ count: Int
+    ) async throws(RedisError) -> (page: JournalPages.Page, next: String?) {
+        try await page(keys.journal(place), cursor, count)
+    }
+
+    /// Those of the fields that are there.
+    func entries(of place: JournalPlace, _ fields: [Bytes]) async throws(RedisError) -> JournalPages.Page {
+        let values = try await redis.send(Self.command("HMGET", keys.journal(place), fields)).array ?? []
+        return zip(fields, values).compactMap { field, value in value.bytes.map { (field, $0) } }
     }
 
     func letters(of server: ServerID) async throws(RedisError) -> [(field: Bytes, value: Bytes)] {
@@ -126,21 +137,28 @@ struct JournalPart {
         try await redis.send(RedisCommand("GET", [keys.clock(server)])).string.flatMap { UInt64($0) } ?? 0
     }
 
-    /// A field may come twice.
-    private func fields(_ key: String) async throws(RedisError) -> [(field: Bytes, value: Bytes)] {
+    private func fields(_ key: String) async throws(RedisError) -> JournalPages.Page {
         var found: [Bytes: Bytes] = [:]
-        var cursor = "0"
-        repeat {
-            let reply = try await redis.send(RedisCommand("HSCAN", key, cursor, "COUNT", Self.page))
-            guard let page = reply.array, page.count == 2, let next = page[0].string, let words = page[1].array else {
-                throw .protocolError("a page is \(reply)")
-            }
-            for index in stride(from: 0, to: words.count - 1, by: 2) {
-                if let field = words[index].bytes, let value = words[index + 1].bytes { found[field] = value }
-            }
+        var cursor: String? = "0"
+        while let at = cursor {
+            let (page, next) = try await page(key, at, Self.page)
+            for (field, value) in page { found[field] = value }
             cursor = next
-        } while cursor != "0"
+        }
         return found.map { ($0.key, $0.value) }
+    }
+
+    private func page(
+        _ key: String, _ cursor: String, _ count: Int
+    ) async throws(RedisError) -> (page: JournalPages.Page, next: String?) {
+        let reply = try await redis.send(RedisCommand("HSCAN", key, cursor, "COUNT", count))
+        guard let parts = reply.array, parts.count == 2, let next = parts[0].string, let words = parts[1].array else {
+            throw .protocolError("a page is \(reply)")
+        }
+        let page = stride(from: 0, to: words.count - 1, by: 2).compactMap { index in
+            words[index].bytes.flatMap { field in words[index + 1].bytes.map { (field: field, value: $0) } }
+        }
+        return (page, next == "0" ? nil : next)
     }
 
     private static func command(_ name: String, _ key: String, _ words: [Bytes]) -> RedisCommand {

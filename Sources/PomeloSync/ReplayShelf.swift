@@ -5,7 +5,7 @@ import PomeloLoop
 /// Where a value came back from; it stays there until a sink has confirmed it.
 @Loop protocol ReplayOrigin: AnyObject {
     /// A sink has it.
-    func written(_ field: Bytes)
+    func written(_ origin: Replay.Origin)
 }
 
 /// A value that a journal, or a dead letter, has brought back.
@@ -13,6 +13,7 @@ struct Replay {
     struct Origin {
         let origin: any ReplayOrigin
         let field: Bytes
+        let bytes: Int
     }
 
     let entry: SyncEntry
@@ -21,7 +22,7 @@ struct Replay {
     var attempts = 0
 
     @Loop func written() {
-        for origin in origins { origin.origin.written(origin.field) }
+        for origin in origins { origin.origin.written(origin) }
     }
 }
 

@@ -4,8 +4,8 @@
 // Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
 // SyncLine, SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner,
 // VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims,
-// AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings,
-// +Hashes, +Lists, Glob.
+// JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore,
+// +Strings, +Hashes, +Lists, Glob.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

@@ -50,7 +50,7 @@ public struct SyncOptions: Sendable, Equatable {
     public var maxPending = 1_000_000
     /// Bytes of values that wait, as they are in the journal: what one process may have in Redis.
     ///
-    /// Without a journal they are not counted; nor is what is replayed of another server's.
+    /// Without a journal they are not counted; nor is what is replayed of other journals, of which as much may be here.
     public var maxPendingBytes = 256 << 20
     /// What becomes of `exec` beyond these bounds.
     public var whenFull = WhenFull.fail

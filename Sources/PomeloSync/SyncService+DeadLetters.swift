@@ -31,7 +31,7 @@ extension SyncService {
         else { return false }
         _ = owner.letters.remove(number)
         let entry = SyncEntry(key: letter.key, id: letter.id, value: value, version: letter.version)
-        let origin = Replay.Origin(origin: retried, field: retried.add(letter))
+        let origin = Replay.Origin(origin: retried, field: retried.add(letter), bytes: value.count)
         _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: [origin])])
         lane.writer.wake()
         return true

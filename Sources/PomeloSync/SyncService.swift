@@ -129,6 +129,8 @@ import PomeloRedis
             await owner.room()
             if isStopped { throw .stopped }
         }
+        // Values of one id are one that waits, however many callers there are.
+        if let journal = owner.journal, journal.waiting >= owner.options.maxPending { throw owner.overloaded }
         if let reason = owner.journal?.refusal { throw .notJournaled(reason) }
     }
 

@@ -49,7 +49,7 @@ import Testing
         let node = client.nodes[FakeRedis.node(of: "a")]
         let replies = try await node.execute([
             .command(RedisCommand("DEL", "a", "b")), .script(Self.script, keys: ["a", "b"], args: ["a"]),
-            .transaction([RedisCommand("SET", "a", "1"), RedisCommand("RENAME", "a", "b")]),
+            .transaction([RedisCommand("SET", "a", "1"), RedisCommand("RENAMENX", "a", "b")]),
             .command(RedisCommand("EXISTS", "a")),
         ])
         #expect(replies == [.error(Self.refusal), .error(Self.refusal), .error(Self.refusal), .integer(0)])

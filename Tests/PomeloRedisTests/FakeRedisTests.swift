@@ -85,7 +85,7 @@ struct RandomCommands {
     /// Letters stand for random arguments; `+` repeats what follows it, and `?` may leave it out.
     private static let forms: [Family: [String]] = [
         .keys: [
-            "PING ?v", "DEL +k", "UNLINK +k", "EXISTS +k", "TYPE k", "RENAME k k", "PEXPIRE k d", "PTTL k", "PTTL k",
+            "PING ?v", "DEL +k", "UNLINK +k", "EXISTS +k", "TYPE k", "RENAMENX k k", "PEXPIRE k d", "PTTL k", "PTTL k",
             "SCAN 0 COUNT 1000", "SCAN 0 MATCH p COUNT 1000", "SCAN 0 COUNT n", "SET k v PX d", "SADD k m", "TIME",
             "HSET k f v", "ZADD k s m", "XADD k x f v", "FLUSHALL", "PUBLISH v v", "SPUBLISH v v",
         ],

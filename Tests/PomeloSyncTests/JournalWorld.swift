@@ -67,6 +67,11 @@ import Testing
     private var late: [RedisCommand] = []
     /// The next batch comes late.
     var isSlow = false
+    /// The next claim comes late.
+    var isClaimSlow = false
+    private var lateClaim: [RedisCommand] = []
+    /// Words that an answer may have.
+    var maxWords = Int.max
 
     init(_ client: FakeRedisClient) { self.client = client }
 
@@ -76,18 +81,31 @@ import Testing
     var runID: String { client.runID }
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        guard isSlow else { return try await client.pipeline(commands) }
+        guard isSlow else {
+            let replies = try await client.pipeline(commands)
+            guard replies.allSatisfy({ Self.words($0) <= maxWords }) else {
+                throw .connection("a reply is too long", maybeExecuted: true)
+            }
+            return replies
+        }
         isSlow = false
         late = commands
         throw .timeout(milliseconds: 1500)
     }
 
+    private static func words(_ reply: RedisReply) -> Int { reply.array?.reduce(0) { $0 + words($1) } ?? 1 }
+
     /// What was late comes.
-    func deliver() async throws(RedisError) -> [RedisReply] { try await client.pipeline(late) }
+    func deliver() async throws(RedisError) -> [RedisReply] {
+        lateClaim.isEmpty ? try await client.pipeline(late) : try await client.transaction(lateClaim)
+    }
 
     func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await client.execute(steps) }
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await client.transaction(commands)
+        guard isClaimSlow else { return try await client.transaction(commands) }
+        isClaimSlow = false
+        lateClaim = commands
+        throw .timeout(milliseconds: 1500)
     }
     func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
         try await client.run(script, keys: keys, args: args)
@@ -102,7 +120,8 @@ import Testing
     let redis: FakeRedis
     let database: Database
     private(set) var lines: [ServerID: LatePort] = [:]
-    private let options: SyncOptions
+    /// Of the next start.
+    var options: SyncOptions
     /// Not the one in memory.
     private let real: (any RedisPort)?
 

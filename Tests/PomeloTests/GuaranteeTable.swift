@@ -345,13 +345,23 @@ let guaranteeTable = """
         JournalTests.aFrozenOwnerThatIsClaimedAcknowledgesNothingThere
         JournalTests.aValueThatComesLateIsNotWrittenOverALaterOne
         JournalTests.anEntryOfANewerVersionIsLeftAlone
+        ClaimTests.aClaimThatComesLateTakesNothingAway
+        ClaimTests.anOwnerThatStoodStillForLongerThanAFenceLastsTakesAnotherName
+        SyncCampaignTests.aFileOfSQLite
+        SyncCampaignTests.redis
     values of sync that wait
         MergeTests.whatIsWrongIsToldToTheCallerAndNothingIsNoted
         RedisAwayTests.bytesAreBounded
         RedisAwayTests.backPressureWaitsForTheSink
+    callers of sync that wait for Redis
+        ClaimTests.callersThatWaitForRedisAreBounded
+    values of sync that are replayed of other journals
+        ClaimTests.noMoreIsReadThanThereIsRoomFor
+        ClaimTests.aPageThatIsTooMuchIsReadInSmallerOnes
     dead letters of sync
         FaultTests.whenTheDeadLettersAreFullValuesWait
         JournalTests.deadLettersSurvive
+        ClaimTests.deadLettersThatFindNoRoomAreLeftToTheirServer
     a MemoryStore
         MemoryStoreTests.theStoreIsBounded
     """

@@ -16,7 +16,7 @@ extension FakeRedisState {
             .count(words.all.count { state.content($0) != nil })
         },
         "TYPE": Command(1) { .status($0.typeName($1[0])) },
-        "RENAME": Command(2) { try $0.rename($1) },
+        "RENAMENX": Command(2) { try $0.renameToNew($1) },
         "PEXPIRE": Command(atLeast: 2) { try $0.expire($1) },
         "PTTL": Command(1) { .integer($0.timeToLive($1[0])) },
         "SCAN": Command(atLeast: 1) { try $0.scan($1) },
@@ -47,10 +47,11 @@ extension FakeRedisState {
 
     private func typeName(_ key: Word) -> String { content(key).map { type(of: $0).typeName } ?? "none" }
 
-    private mutating func rename(_ words: Words) throws(Refusal) -> RedisReply {
+    private mutating func renameToNew(_ words: Words) throws(Refusal) -> RedisReply {
         guard content(words[0]) != nil else { throw Refusal("ERR no such key") }
+        if content(words[1]) != nil { return .integer(0) }
         rename(words[0], to: words[1])
-        return .status("OK")
+        return .integer(1)
     }
 
     private mutating func expire(_ words: Words) throws(Refusal) -> RedisReply {
