@@ -47,13 +47,18 @@ struct SocketDifference {
             said.packets.swapAt(1, 2)
         },
         SocketDifference(
-            recordings: ["eio3-polling-wrong_version", "eio3-polling_upgrade-wrong_version"],
+            recordings: [
+                "eio3-polling-wrong_version", "eio3-polling_upgrade-wrong_version", "eio3-polling-node_style_400",
+            ],
             why: "one server speaks with all versions"
         ) { said in
             said = SocketReplay.Said(packets: ["0 [\"websocket\"]", "40"])
         },
         SocketDifference(
-            recordings: ["eio4-polling-wrong_version", "eio4-polling_upgrade-wrong_version"], why: "the same"
+            recordings: [
+                "eio4-polling-wrong_version", "eio4-polling_upgrade-wrong_version", "eio4-polling-node_style_400",
+            ],
+            why: "the same"
         ) { said in
             said = SocketReplay.Said(packets: ["0 [\"websocket\"]"])
         },
@@ -86,14 +91,79 @@ struct SocketDifference {
                 "OPTIONS 204", "GET 400", "GET 400", "GET 101",
             ]
         },
-    ]
-
-    /// What is not a server's conduct but a script that tries out clients.
-    static let notPlayed = [
-        "framing_": "payloads in every frame there could be", "_packets": "many packets in one payload",
-        "ns_error": "40 is refused", "node_style": "the first request is refused", "handshake_401": "the same",
-        "handshake_503": "the same", "websocket_refused": "the WebSocket is refused", "noop": "empty answers to polls",
-        "close_packet": "an end without a goodbye", "unknown_sid": "a session is forgotten",
-        "error_packet": "an error out of nothing", "no_connect_packet": "no greeting",
+        SocketDifference(
+            recordings: [
+                "eio3-polling-framing_text_codepoint_length", "eio3-polling-framing_text_utf16_length",
+                "eio3-polling-framing_text_byte_length", "eio3-polling-framing_binary_byte_length",
+                "eio3-polling-framing_binary_byte_length_text_type", "eio3-polling-framing_binary_codepoint_length",
+                "eio3-polling-20_packets",
+            ],
+            why: "a script had its say before it read; here a ping that came first is answered first"
+        ) { said in
+            if let pong = said.packets.firstIndex(of: "3") { said.packets.remove(at: pong) }
+            said.packets.insert("3", at: 2)
+        },
+        SocketDifference(
+            recordings: [
+                "eio3-js172-framing_text_codepoint_length", "eio3-js172-framing_text_utf16_length",
+                "eio3-js172-framing_text_double_utf8",
+            ],
+            why: "both messages came in one payload; here the second waits for a poll, and the client has given up"
+        ) { said in
+            said.packets.removeLast()
+        },
+        SocketDifference(
+            recordings: ["sio09-handshake_401", "sio09-page-handshake_401", "sio09-page-handshake_503"],
+            why: "a script refused whoever came; ours refuses with 403 the pages of other origins, and with 503 those "
+                + "for whom there is no room"
+        ) { said in
+            said.answers = said.answers.map { _ in "GET 200 websocket,xhr-polling" }
+        },
+        SocketDifference(
+            recordings: ["sio09-websocket_refused"],
+            why: "a script offered a WebSocket and refused it; ours refuses what it has not offered"
+        ) { said in
+            said.packets = ["1::"]
+            said.answers[1] = "GET 101"
+        },
+        SocketDifference(recordings: ["eio4-polling-ns_error"], why: "ours refuses no namespace") { said in
+            said.packets[1] = "40"
+        },
+        SocketDifference(
+            recordings: ["eio3-polling-server_close_packet", "eio4-polling-server_close_packet"],
+            why: "a script ended it without 41, which says that the client is to stay away"
+        ) { said in
+            said.packets.insert("41", at: said.packets.count - 1)
+        },
+        SocketDifference(
+            recordings: ["eio3-polling-unknown_sid", "eio3-js172-polling-unknown_sid"],
+            why: "a poll that waits when its session is forgotten is answered with 200"
+        ) { said in
+            said.answers.removeAll { $0 == "GET 400" }
+        },
+        SocketDifference(
+            recordings: ["eio4-polling-unknown_sid"],
+            why: "the same, and when its client leaves; what it still posted has no answer in the recording"
+        ) { said in
+            said.answers.removeAll { $0 == "GET 400" }
+            said.answers.insert(contentsOf: ["GET 400", "POST 400"], at: 2)
+        },
+        SocketDifference(
+            recordings: ["sio09-polling-unknown_sid"],
+            why: "as after a disconnect: an unknown session is refused with 400"
+        ) { said in
+            let polls = said.packets.count { $0 == "7:::1+0" }
+            said.packets.removeAll { $0 == "7:::1+0" }
+            said.answers.removeLast()
+            said.answers += Array(repeating: "GET 400", count: polls) + ["leave 400"]
+        },
+        SocketDifference(
+            recordings: ["sio09-page-websocket-error_packet"], why: "ours has no errors to tell but the end"
+        ) { said in
+            said.packets.removeAll { $0 == "7:::1+0" }
+        },
+        SocketDifference(recordings: ["sio09-page-websocket-no_connect_packet"], why: "everybody is greeted") { said in
+            said.packets.append("1::")
+        },
     ]
 }

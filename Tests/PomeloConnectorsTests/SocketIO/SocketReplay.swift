@@ -78,13 +78,15 @@ import TestHelpers
     func run() async throws {
         try await connector.start(host, suiteContext(network))
         let probe = Wire(try await connect())
-        for line in recording.lines {
+        for (place, line) in recording.lines.enumerated() {
             guard let number = line.conn else { continue }
             let dialogue = dialogues[number] ?? Dialogue()
             dialogues[number] = dialogue
             let bytes = line.hex.map { Bytes(hex: $0) } ?? []
             switch (line.dir, line.kind) {
-            case ("c2s", "http-request"): try await request(RecordedHTTP(bytes), over: dialogue)
+            case ("c2s", "http-request"):
+                if recording.isForgotten(before: place) { forget() }
+                try await request(RecordedHTTP(bytes), over: dialogue)
             case ("c2s", "ws-text"): webSocket(.text, bytes, over: dialogue)
             case ("c2s", "ws-close"): webSocket(.close, bytes, over: dialogue)
             case ("close", _): dialogue.wire?.stream.close()
@@ -107,6 +109,11 @@ import TestHelpers
 
     private func client(_ session: Int) -> SocketIOClient? {
         ourSide.sids[session].flatMap { (connector.service as? SocketIOProtocol)?.session($0) }
+    }
+
+    /// Ours forgets its sessions when theirs did.
+    private func forget() {
+        for session in ourSide.sids.indices { client(session)?.stop() }
     }
 
     // MARK: the client
@@ -161,9 +168,9 @@ import TestHelpers
     private func said(_ packet: String, to session: Int) {
         keep(packet, to: session, \.theirSide)
         guard let client = client(session) else { return }
-        if packet == "41" || packet == "0::" {
+        if ["41", "0::", "1"].contains(packet) {
             client.close(kick: nil)
-        } else if packet == "2::" || packet == "2" && recording.revision == .five {
+        } else if ["2::", "6"].contains(packet) || packet == "2" && recording.revision == .five {
             client.send(Bytes(packet.utf8))
         } else if let message = Self.message(packet) {
             if let id = message["id"]?.int {
@@ -247,7 +254,7 @@ import TestHelpers
         if one.kind == "GET", status == "200" {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             guard recording.revision == .one, parts.count == 4, parts[3].contains("polling"), let session = one.session
-            else { return http.packets(recording.revision) }
+            else { return http.packets(recording.revision, side == \.theirSide ? recording.counting : .due) }
             self[keyPath: side].sids[session] = String(parts[0])
             answer += " " + parts[3]
         }
