@@ -64,8 +64,10 @@ import PomeloLibc
     func wake() { unsafe uv_async_send(async) }
 
     private func turn() {
+        // The first turn comes before any poll.
+        EventLoop.shared.noteWork()
         let workIsLeft = EventLoop.shared.beginTurn()
-        Loop.fromCallback { SystemClock.shared.arm() }
+        Loop.inTurn { SystemClock.shared.arm() }
         let timersAreDue = timers.pollBegins(at: uv_hrtime)
         if workIsLeft || timersAreDue { keepTurning() } else { rest() }
         EventLoop.shared.noteRest()
@@ -85,7 +87,7 @@ import PomeloLibc
         EventLoop.shared.drain()
         guard let instant = timers.pollEnded(at: uv_hrtime) else { return }
         // What they start runs when the next turn begins, which is before the next poll.
-        Loop.fromCallback { SystemClock.shared.fire(until: instant) }
+        Loop.inTurn { SystemClock.shared.fire(until: instant) }
     }
 
     /// Makes the next poll return at once.

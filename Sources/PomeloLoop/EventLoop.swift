@@ -100,7 +100,7 @@ import Synchronization
     var busySince: UInt64 { workBegan.load(ordering: .relaxed) }
 
     /// The poll has ended; the first one to notice says so.
-    @inline(__always)
+    @usableFromInline
     func noteWork() {
         if workBegan.load(ordering: .relaxed) == 0 { workBegan.store(uv?.pollEnd ?? 0, ordering: .relaxed) }
     }
@@ -174,7 +174,7 @@ import Synchronization
     /// Bodies that need no task have their turn before each job, some of them at a time.
     @inline(__always)
     private func nextJob() -> UnownedJob? {
-        Loop.fromCallback {
+        Loop.inTurn {
             repeat {
                 if bodies.needsLoop { bodies.runSynchronous() }
             } while ready.isEmpty && bodies.needsLoop && budget > 0
@@ -205,7 +205,7 @@ import Synchronization
             return taken
         }
         for job in taken.jobs { ready.push(job) }
-        for call in taken.calls { Loop.fromCallback { call() } }
+        for call in taken.calls { Loop.inTurn { call() } }
     }
 
     /// The first half of a turn: jobs, then the flush; returns whether work is left.
@@ -213,7 +213,7 @@ import Synchronization
         turnCounter.wrappingAdd(1, ordering: .relaxed)
         runLater()
         drain()
-        Loop.fromCallback { list.flush() }
+        Loop.inTurn { list.flush() }
         return hasWork
     }
 
@@ -221,12 +221,12 @@ import Synchronization
         guard !later.isEmpty else { return }
         let calls = later
         later = []
-        Loop.fromCallback { for call in calls { call() } }
+        Loop.inTurn { for call in calls { call() } }
     }
 
     var hasWork: Bool {
         !ready.isEmpty || !deferred.isEmpty || !later.isEmpty
-            || Loop.fromCallback { !list.isEmpty || bodies.needsLoop }
+            || Loop.inTurn { !list.isEmpty || bodies.needsLoop }
             || inboxSignalled.load(ordering: .relaxed)
     }
 

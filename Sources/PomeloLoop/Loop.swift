@@ -25,20 +25,34 @@
     }
 
     /// The one door from C: what a libuv or hiredis callback uses to enter the loop's isolation.
-    @inline(__always)
+    @inlinable @inline(__always)
     public nonisolated static func fromCallback<T>(_ body: @Loop () throws -> T) rethrows -> T {
         assert(EventLoop.shared.isOnLoop)
         EventLoop.shared.noteWork()
         return try unsafe entered(body)
     }
 
-    /// Same shape as `MainActor.assumeIsolated`: the isolation is a compile-time fact with no run-time part.
-    @inline(__always) @unsafe
-    private nonisolated static func entered<T>(_ body: @Loop () throws -> T) rethrows -> T {
-        try withoutActuallyEscaping(body) { escaping in
-            try unsafe unsafeBitCast(escaping, to: (() throws -> T).self)()
-        }
+    /// The same for the loop's own code, once it is known that it works.
+    @inline(__always)
+    nonisolated static func inTurn<T, E: Error>(_ body: @Loop () throws(E) -> T) throws(E) -> T {
+        assert(EventLoop.shared.isOnLoop)
+        return try unsafe entered(body)
     }
+
+    /// The isolation is a compile-time fact with no run-time part.
+    ///
+    /// What loses it is `call` and not the body, as in `MainActor.assumeIsolated`: that allocates, and checks that the
+    /// body did not escape. Not made for its types this allocates too, so other modules are shown it.
+    @inlinable @inline(__always) @unsafe
+    nonisolated static func entered<T, E: Error>(_ body: @Loop () throws(E) -> T) throws(E) -> T {
+        typealias Isolated = @Loop (@Loop () throws(E) -> T) throws(E) -> T
+        typealias Free = (@Loop () throws(E) -> T) throws(E) -> T
+        let isolated: Isolated = call
+        return try unsafe unsafeBitCast(isolated, to: Free.self)(body)
+    }
+
+    @inlinable @inline(__always) @Loop
+    static func call<T, E: Error>(_ body: @Loop () throws(E) -> T) throws(E) -> T { try body() }
 
     /// Starts a task on the loop; tasks started during one turn begin in the order of the calls.
     ///
