@@ -15,23 +15,18 @@ public struct PayloadWriter: Sendable {
 
     /// Appends a number of eight bytes.
     public mutating func number(_ value: UInt64) {
-        for shift in stride(from: 56, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-        }
+        bytes.add(8) { output in output.putBigEndian(value) }
     }
 
     /// Appends a count of four bytes; what does not fit is clamped.
     public mutating func count(_ value: Int) {
-        let value = UInt32(clamping: value)
-        for shift in stride(from: 24, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift)))
-        }
+        bytes.add(4) { output in output.putBigEndian(UInt32(clamping: value)) }
     }
 
     /// Appends a text, as UTF-8 with its length.
     public mutating func text(_ value: String) {
         count(value.utf8.count)
-        bytes.append(contentsOf: value.utf8)
+        bytes.put(value.utf8Span.span)
     }
 
     /// Appends bytes with their length.
@@ -58,6 +53,7 @@ public struct PayloadReader: Sendable {
     /// Reads from the first byte.
     public init(_ bytes: Bytes) { self.bytes = bytes }
 
+    @discardableResult
     private mutating func take(_ count: Int) throws(PomeloError) -> ArraySlice<UInt8> {
         guard count <= bytes.count - next else {
             throw PomeloError(.encoding, "a payload of \(bytes.count) bytes ends too early")
@@ -70,14 +66,16 @@ public struct PayloadReader: Sendable {
     ///
     /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func number() throws(PomeloError) -> UInt64 {
-        try take(8).reduce(0) { $0 << 8 | UInt64($1) }
+        try take(8)
+        return bytes.span.bigEndian(UInt64.self, at: next - 8)
     }
 
     /// The next four bytes as a count.
     ///
     /// - Throws: `PomeloError` `.encoding` when the payload ends too early.
     public mutating func count() throws(PomeloError) -> Int {
-        Int(try take(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        try take(4)
+        return Int(bytes.span.bigEndian(UInt32.self, at: next - 4))
     }
 
     /// The next text; bytes that are no UTF-8 are replaced.

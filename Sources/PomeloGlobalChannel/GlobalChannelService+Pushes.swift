@@ -15,9 +15,10 @@ import PomeloLoop
     var arrival: UserID?
 
     var payload: Bytes {
-        var payload = PayloadWriter()
-        payload.text(channel.rawValue)
-        payload.text(message.route)
+        let (name, route) = (channel.rawValue, message.route)
+        var payload = PayloadWriter(capacity: 64 + name.utf8.count + route.utf8.count + message.body.count)
+        payload.text(name)
+        payload.text(route)
         payload.texts(except.map(\.rawValue))
         payload.text(arrival?.rawValue ?? "")
         payload.rest(message.body)

@@ -141,7 +141,7 @@ public import PomeloLoop
 
     /// The wire form of a frontend's part of a report.
     public static func encode(_ report: PushReport) -> Bytes {
-        var payload = PayloadWriter()
+        var payload = PayloadWriter(capacity: 16)
         payload.count(report.queued)
         payload.count(report.slow)
         payload.count(report.followsGone ? 1 : 0)

@@ -32,9 +32,10 @@ public struct PushReport: Sendable, Equatable {
     /// Adds another part of the same push.
     public mutating func merge(_ other: PushReport) {
         queued += other.queued
-        noSession += other.noSession
         slow += other.slow
-        failed.merge(other.failed) { first, _ in first }
+        // Most parts have none of these.
+        if !other.noSession.isEmpty { noSession += other.noSession }
+        if !other.failed.isEmpty { failed.merge(other.failed) { first, _ in first } }
         if !other.failedUids.isEmpty { failedUids = Set(failedUids + other.failedUids).sorted() }
         isIncomplete = isIncomplete || other.isIncomplete
         followsGone = followsGone || other.followsGone
