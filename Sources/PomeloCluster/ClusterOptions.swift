@@ -7,11 +7,11 @@ public import PomeloCore
 public struct ClusterOptions: Sendable, Equatable {
     /// A server that has not renewed for so long, and does not answer its peers either, is gone.
     public var lease = Duration.seconds(10)
-    /// How often the lease is renewed, ± 10 %.
+    /// How often the lease is renewed, up to 10 % sooner.
     public var renewEvery = Duration.seconds(3)
-    /// How often each server looks for changes and for leases that have ended, ± 10 %.
+    /// How often each server looks for changes and for leases that have ended, up to 10 % sooner.
     public var scanEvery = Duration.milliseconds(500)
-    /// How often the whole registry is read again, ± 10 %.
+    /// How often the whole registry is read again, up to 10 % sooner.
     public var reloadEvery = Duration.seconds(30)
     /// How long a clean-up is protected after its last sign of life.
     public var reapToken = Duration.seconds(2)

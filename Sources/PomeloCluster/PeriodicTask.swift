@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 
-/// Does something again and again, ± 10 %, never twice at once, as long as its owner lives.
+/// Does something again and again, a little sooner than said, never twice at once, as long as its owner lives.
+///
+/// Two of its looks are sooner than what is done each second must be done, so that this has no wake of its own.
 @Loop final class PeriodicTask {
     private let clock: any LoopClock
     private let random: RandomSource
@@ -34,7 +36,7 @@ import PomeloLoop
 
     private func arm() {
         let earliest = clock.deadline(after: interval * 0.9)
-        let latest = clock.deadline(after: random.jittered(interval))
+        let latest = clock.deadline(after: random.jittered(interval * 0.93, by: 0.03))
         timer = clock.schedule(from: earliest, to: latest) { [weak self] in self?.fire() }
     }
 

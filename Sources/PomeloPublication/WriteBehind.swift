@@ -9,7 +9,7 @@ public import PomeloLoop
 /// sequence, which tells a loss, and the copy is compared bit by bit, which tells what others have removed.
 @Loop public final class WriteBehind: LeasePublisher {
     private static let retryAfter = Duration.milliseconds(500)
-    private static let sweepEvery = (least: Duration.milliseconds(600), most: Duration.seconds(1))
+    private static let sweepEvery = (least: Duration.milliseconds(800), most: Duration.seconds(1))
     /// All servers write everything at the same time when everything is gone: spread over so long.
     private static let spreadMilliseconds: UInt64 = 2000
 

@@ -65,9 +65,9 @@ enum PingToken: UInt64 {
         // Of two servers one is a little faster, so that its pings serve both.
         let isFirst = table.context.own.id < peer
         let interval = options.pingInterval.clampedNanoseconds
-        leeway = isFirst ? interval / 5 : 0
+        leeway = isFirst ? interval / 6 : 0
         meter = SilenceMeter(
-            interval: isFirst ? interval / 4 * 3 : interval,
+            interval: isFirst ? interval / 5 * 4 : interval,
             timeout: options.pingTimeout.clampedNanoseconds,
             limit: options.suspectAfterMisses, longest: options.callerSilence.clampedNanoseconds / 3, now: opened)
         table.outbound[serial] = self

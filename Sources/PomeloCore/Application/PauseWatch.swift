@@ -7,7 +7,7 @@ public import PomeloLoop
 @Loop public final class PauseWatch {
     private static let interval = Duration.milliseconds(500)
     /// Around it, so that the look at the registry is wake enough.
-    private static let window = (least: Duration.milliseconds(250), most: Duration.milliseconds(560))
+    private static let window = (least: Duration.milliseconds(400), most: Duration.milliseconds(560))
     /// A shorter one is no pause: nobody gives up so soon.
     public nonisolated static let threshold = Duration.seconds(1)
 
