@@ -30,7 +30,7 @@ soak_mutations() {
 
 soak_campaign() {
     local minutes=${1:-30}
-    swift build -c release --product Chat
+    swift build "${release[@]}" --product Chat
     node Tests/Campaign/run.mjs --minutes "$minutes" "${@:2}"
 }
 
@@ -38,7 +38,7 @@ soak_campaign() {
 soak_redis() {
     local end=$((SECONDS + ${1:-0} * 60)) alone=()
     swift build --build-tests "${traits[@]}"
-    swift build -c release --product Chat
+    swift build "${release[@]}" --product Chat
     # Rules before the table of local addresses are what loses packets there.
     local set_up="ip link set lo up && ip rule add pref 10 lookup local && ip rule del pref 0"
     alone=(unshare --user --map-root-user --net bash -c "$set_up && POMELO_OWN_NETWORK=1 exec \"\$@\"" alone)
