@@ -4,6 +4,7 @@
 // with: Sources/PomeloRedis/Commands/RedisReply.swift Sources/PomeloRedis/Commands/RedisError.swift
 // with: Sources/PomeloRedis/Commands/KeySlot.swift
 // with: Sources/PomeloRedis/Cluster/Redirection.swift Sources/PomeloRedis/Cluster/SlotMap.swift
+// swiftc: -sanitize=fuzzer,address
 
 /// What a redirection says, read word by word in the plainest way: the slot, the host and the port.
 private func plain(_ text: String) -> (isAsk: Bool, slot: Int, host: String, port: Int)? {
