@@ -15,8 +15,8 @@
             as=; [ "$(id -u)" != 0 ] || as='setpriv --reuid=postgres --regid=postgres --clear-groups'
 
             """
-        /// Below the kernel's own range, and not where tests start Redis.
-        private static var nextPort = 12_000 + Int(getpid()) * 61 % 7_000
+        /// Below the kernel's own range, and not where tests start Redis or servers.
+        private static var nextPort = 28_500 + Int(getpid()) * 61 % 3_000
 
         private(set) var port = 0
         private var folder = ""
