@@ -208,8 +208,8 @@ import PomeloRedis
     }
 
     /// A lost connection was told when it went; what Redis refuses nobody else would tell.
-    private func delayed(_ what: String, _ error: RedisError) {
-        if case .reply = error, !error.isPassing {
+    private func delayed(_ what: String, _ error: any Error) {
+        if let error = error as? RedisError, case .reply = error, !error.isPassing {
             refusals.write(["pomelo.reason": "\(error)", "pomelo.consequence": "\(what)"])
         } else {
             log.debug("\(what)", metadata: ["pomelo.reason": "\(error)"])
@@ -296,6 +296,7 @@ import PomeloRedis
             try await registry.revisit()
         } catch {
             wantsRevisit = true
+            delayed("servers that nobody remembers cannot be looked for", error)
         }
     }
 }

@@ -11,7 +11,7 @@ import PomeloLoop
 /// but one, and say that it has reached all. A frontend therefore introduces itself before its clients may come.
 ///
 /// ```
-/// epoch number   the registry, as the caller knows it → nothing, when the server that was asked knows as much
+/// epoch number, born text   the registry as the caller knows it → nothing, when who was asked knows the same
 /// ```
 @Loop final class Introduction {
     private let own: ServerID
@@ -30,8 +30,9 @@ import PomeloLoop
         self.deadline = deadline
         context.procedures.suspending(.clusterNewcomer) { [weak view] _, payload in
             var reader = PayloadReader(payload)
-            let epoch = try reader.number()
-            if let view, view.mark.epoch < epoch { await view.follow() }
+            let known = ClusterView.Mark(epoch: Int(clamping: try reader.number()), born: try reader.text())
+            // A lower epoch too: of a registry that has lost its data, which this server has not seen yet.
+            if let view, view.mark != known { await view.follow() }
             return []
         }
     }
@@ -40,6 +41,7 @@ import PomeloLoop
     func toAll() async {
         var payload = PayloadWriter()
         payload.number(UInt64(clamping: view.mark.epoch))
+        payload.text(view.mark.born)
         let bytes = payload.bytes
         await withTaskGroup(of: Void.self) { group in
             for server in servers.all where server.id != own {

@@ -30,6 +30,21 @@ import Testing
         #expect(seen.after < .milliseconds(500))
     }
 
+    /// It counts its changes from the beginning: as few as these are, the newcomer knows more than who has not looked.
+    @Test @Loop func aFrontendOfARegistryThatWasLostIsKnownToAllBeforeItListens() async throws {
+        let cluster = MemoryCluster(hasMessages: false)
+        let a = try await cluster.started("a", port: 1)
+        let looks = HeldLooks(cluster.redis.client())
+        let b = try await cluster.started("b", port: 2, control: looks)
+        await cluster.clock.pass(.seconds(1))
+        looks.holds = true
+        await cluster.clock.pass(.milliseconds(600))
+        try await cluster.flush()
+        await cluster.clock.pass(.milliseconds(600))
+        let seen = try #require(try await listening(cluster, [a, b]))
+        #expect(seen.views == ["a:u b:u f:j", "a:u b:u f:j"])
+    }
+
     @Test @Loop func whoDoesNotAnswerDelaysNobodyForLong() async throws {
         let cluster = MemoryCluster(hasMessages: false)
         let others = try await cluster.started(["a", "b", "c"])
