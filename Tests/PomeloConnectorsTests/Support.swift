@@ -164,6 +164,7 @@ enum Sample {
     func flushTurn() {
         largest = max(largest, host.messages.count - seen)
         seen = host.messages.count
-        if seen < end { Loop.spawn { EventLoop.shared.flushList.append(self) } }
+        // Not by a task: among many others it might have to wait for the turn after the next.
+        if seen < end { EventLoop.shared.inNextTurn { EventLoop.shared.flushList.append(self) } }
     }
 }
