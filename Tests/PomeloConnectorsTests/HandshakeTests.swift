@@ -95,15 +95,24 @@ import Testing
     }
 
     /// One key in two spellings, and a version that no dictionary has: these held every client up for seconds.
-    @Test(arguments: [7_800, 120_000]) @Loop func hostileTextsAreReadInLinearTime(pairs: Int) async throws {
-        var options = Self.compressing
+    ///
+    /// In a process of its own: other tests would share its loop, and their time would count.
+    @Test func hostileTextsAreReadInLinearTime() async {
+        await #expect(processExitsWith: .success) {
+            for pairs in [7_800, 120_000] { try await Self.readHostileTexts(pairs: pairs) }
+        }
+    }
+
+    @Loop private static func readHostileTexts(pairs: Int) async throws {
+        var options = compressing
         options.limits.maxBytesBeforeAck = 1 << 20
         let frontend = try await Frontend.start(options)
         let marks = String(repeating: "\u{301}\u{316}", count: pairs)
         let turned = String(repeating: "\u{316}\u{301}", count: pairs)
         let began = SystemClock.shared.now
         for sent in [
-            #"{"sys":{"type":"c"},"\#(marks)":1,"\#(turned)":2}"#, #"{"sys":{"type":"c","dictVersion":"\#(marks)"}}"#,
+            #"{"sys":{"type":"c"},"\#(marks)":1,"\#(turned)":2}"#,
+            #"{"sys":{"type":"c","dictVersion":"\#(marks)"}}"#,
         ] {
             let client = try await frontend.connect(.tcp)
             try client.send(package: .handshake, Bytes(sent.utf8))
