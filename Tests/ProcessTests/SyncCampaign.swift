@@ -29,6 +29,8 @@ import TestHelpers
     let policy: SyncPolicy
     private let perSecond: Int
     private let processes: ServerProcesses
+    private let redis: JournalRedis
+    private let layout: RedisLayout
     private let sink: any SyncSinkWorld
     private let reader: any SyncReader
     private var random: SplitMix64
@@ -38,8 +40,9 @@ import TestHelpers
     private(set) var happened: [String: Int] = [:]
 
     private init(
-        _ kind: SinkOptions.Kind, _ policy: SyncPolicy, _ perSecond: Int, _ oracle: SyncOracle, _ seed: UInt64,
-        _ processes: ServerProcesses, _ sink: any SyncSinkWorld
+        _ kind: SinkOptions.Kind, _ policy: SyncPolicy, _ layout: RedisLayout, _ perSecond: Int,
+        _ oracle: SyncOracle, _ seed: UInt64, _ processes: ServerProcesses, _ redis: JournalRedis,
+        _ sink: any SyncSinkWorld
     ) throws {
         self.kind = kind
         self.policy = policy
@@ -47,6 +50,8 @@ import TestHelpers
         self.oracle = oracle
         random = SplitMix64(seed: seed)
         self.processes = processes
+        self.redis = redis
+        self.layout = layout
         self.sink = sink
         reader = try sink.options.sink()
     }
@@ -54,14 +59,15 @@ import TestHelpers
     // MARK: start and end
 
     static func start(
-        _ kind: SinkOptions.Kind, _ policy: SyncPolicy, ids: Int, perSecond: Int, seed: UInt64
+        _ kind: SinkOptions.Kind, _ policy: SyncPolicy, on layout: RedisLayout, ids: Int, perSecond: Int, seed: UInt64
     ) async throws -> SyncCampaign {
         let appendfsync = policy == .always ? "always" : "everysec"
-        let processes = try await ServerProcesses.prepare(
-            "SyncServer", config: "Tests/SyncServer/config",
-            redis: ["--appendonly", "yes", "--appendfsync", appendfsync])
+        let (redis, processes) = try await JournalRedis.prepare(
+            layout, for: "SyncServer", config: "Tests/SyncServer/config",
+            options: ["--appendonly", "yes", "--appendfsync", appendfsync])
         let sink = try await sinkWorld(kind, in: processes.folder)
-        let campaign = try SyncCampaign(kind, policy, perSecond, SyncOracle(ids: ids), seed, processes, sink)
+        let campaign = try SyncCampaign(
+            kind, policy, layout, perSecond, SyncOracle(ids: ids), seed, processes, redis, sink)
         try processes.write(
             "sink", ["development": ["kind": .string(kind.rawValue), "place": .string(sink.options.place)]])
         try processes.write(
@@ -114,17 +120,16 @@ import TestHelpers
         isOver = true
         await reader.stop()
         try await processes.stop()
+        await redis.stop()
         try await sink.stop()
     }
 
-    private func journals() async throws -> Int {
-        Int(try await processes.redisCommand(["SCARD", "pomelo:{keep}:journals:keeper"])) ?? Int.max
-    }
+    private func journals() async throws -> Int { try await redis.journals(of: "keep", "keeper") }
 
     var summary: String {
         let faults = happened.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         return """
-            \(kind) \(policy): \(oracle.told) told, \(oracle.taken) acknowledged, \(kills) processes killed, \
+            \(kind) \(policy) \(layout): \(oracle.told) told, \(oracle.taken) acknowledged, \(kills) processes killed, \
             \(faults); refused with \(oracle.faults.sorted()); wrong: \(oracle.wrong.count)
             """
     }
@@ -201,27 +206,27 @@ import TestHelpers
     }
 
     private func happen(_ fault: OtherFault?, _ chance: UInt64) async throws {
-        let (clock, redis) = (SystemClock.shared, processes.redis)
+        let (clock, node) = (SystemClock.shared, redis.node(chance / 7))
         switch fault {
         case nil: return
         case .sinkFails: try await sink.fail(chance)
         case .redisStands:
-            redis.pause()
+            node.pause()
             await clock.sleep(for: .milliseconds(Int64(500 + chance % 2500)))
-            redis.resume()
+            node.resume()
         case .redisIsSlow:
             for _ in 0..<40 {
-                redis.pause()
+                node.pause()
                 await clock.sleep(for: .milliseconds(40))
-                redis.resume()
+                node.resume()
                 await clock.sleep(for: .milliseconds(10))
             }
         case .redisDies:
-            await redis.kill9()
+            await node.kill9()
             await clock.sleep(for: .milliseconds(Int64(chance % 1000)))
             try await redis.restart()
         case .allDie:
-            await redis.kill9()
+            await redis.killAll()
             try await kill(Self.names)
             try await redis.restart()
         }

@@ -23,6 +23,12 @@ import Testing
         try await Self.play(.redis, .always, [(.freeze, .sinkFails), (nil, .allDie)])
     }
 
+    /// Journals lie on one node each, and the list of them on a third.
+    @Test @Loop func journalsOnACluster() async throws {
+        try await Self.play(
+            .sqlite, .everyBatch, on: .cluster, [(.kill, .redisStands), (.freeze, nil), (nil, .redisDies)])
+    }
+
     #if Postgres
         @Test(.enabled("PostgreSQL is not installed", { await PostgresServer.isInstalled() }))
         @Loop func postgres() async throws {
@@ -30,9 +36,11 @@ import Testing
         }
     #endif
 
-    @Loop private static func play(_ kind: SinkOptions.Kind, _ policy: SyncPolicy, _ steps: Steps) async throws {
+    @Loop private static func play(
+        _ kind: SinkOptions.Kind, _ policy: SyncPolicy, on layout: RedisLayout = .standalone, _ steps: Steps
+    ) async throws {
         let campaign = try await SyncCampaign.start(
-            kind, policy, ids: minutes == nil ? 2000 : 10_000, perSecond: minutes == nil ? 5000 : 50_000,
+            kind, policy, on: layout, ids: minutes == nil ? 2000 : 10_000, perSecond: minutes == nil ? 5000 : 50_000,
             seed: UInt64.random(in: 0 ..< .max))
         do {
             let clock = SystemClock.shared
