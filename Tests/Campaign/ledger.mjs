@@ -9,9 +9,9 @@ export const rules = {
   lost: 'acknowledged to the sender, and not delivered to a member who was in the room the whole time',
   untold: 'the same at a connector that was stopped, and the member was not told of a gap',
   doubled: 'delivered twice to one session',
-  reordered: 'delivered after a newer message of the same sender',
+  reordered: 'delivered after a newer message of the same sender, and not answered with an error',
   unanswered: 'a request without an answer within 35 s',
-  misannounced: 'onLeave for somebody who is there',
+  misannounced: 'onLeave for somebody who is there, and no onAdd when a server is back whose lease was over',
   wrongLists: 'a list of members that has somebody too many or too few when all is quiet',
   closed: 'a connection that a server closed and had no reason to',
   stranded: 'a client that did not get back in',
@@ -57,7 +57,7 @@ export class Ledger {
   sent(visit, number, to) {
     this.seen.sent += 1;
     const message = {
-      id: `${visit.person.name}#${number}`, number, sentAt: Date.now(), ackedAt: null, got: new Set(),
+      id: `${visit.person.name}#${number}`, number, sentAt: Date.now(), ackedAt: null, isRefused: false, got: new Set(),
       from: visit, to,
       // Who is there now, and must have it if still there when it is acknowledged.
       owed: to === null ? [...visit.room.visits] : [to.visit].filter((there) => there !== null),
@@ -73,6 +73,7 @@ export class Ledger {
       return;
     }
     this.seen.refused += 1;
+    message.isRefused = true;
     if (answer.code !== 404 || message.to === null) return;
     const [there] = message.owed;
     if (there !== undefined && there.isOpen && !this.#wasStopped(there, message.sentAt)) {
@@ -88,7 +89,8 @@ export class Ledger {
     message.got.add(visit);
     const sender = message.from.person.name;
     const newest = visit.newest.get(sender) ?? 0;
-    if (message.number < newest) {
+    // Its server stopped in the middle of it, and the next one's was asked: its sender knows that much.
+    if (message.number < newest && !message.isRefused) {
       const age = Date.now() - message.sentAt;
       this.count('reordered', `${id} after #${newest} at ${visit}, ${age} ms old, acknowledged ${message.ackedAt !== null}`);
     }
@@ -142,10 +144,12 @@ export class Ledger {
     const theirs = person?.visit;
     if (theirs == null) return;
     const age = Date.now() - theirs.enteredAt;
+    const wasStopped = this.#wasStopped(theirs, Date.now());
     setTimeout(() => {
       if (!visit.isOpen || !theirs.isOpen || this.#servers.faults(visit.connector, visit.openedAt).length > 0) return;
-      // Two connections are not read in the order in which the server wrote: of one who has just come, the list tells.
-      if (age < 1000 && visit.users.has(theirs.person.name)) return;
+      // Two connections are not read in the order in which the server wrote: of one who has just come, the list tells;
+      // and of one whose server stood still until its lease was over, and is back.
+      if ((age < 1000 || wasStopped) && visit.users.has(theirs.person.name)) return;
       this.count('misannounced', `${theirs}, there for ${age} ms, to ${visit}`);
     }, 2000).unref();
   }

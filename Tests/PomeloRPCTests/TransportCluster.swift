@@ -23,8 +23,9 @@ import PomeloRPC
         info = ServerInfo(
             record: ServerRecord(id: ServerID(id), type: "test", host: host, port: 0),
             instance: InstanceID(instance), state: .up)
-        procedures.immediate(Procedure(remote: "echo")) { [unowned self] _, payload in
-            seen.append(payload)
+        procedures.immediate(Procedure(remote: "echo")) { [weak self] _, payload in
+            // A test that has failed may be gone before its calls.
+            self?.seen.append(payload)
             return payload
         }
         procedures.immediate(Procedure(remote: "fault")) { _, _ in throw Fault(1001, "no such room") }
@@ -37,7 +38,8 @@ import PomeloRPC
             await nextTurn()
             return payload
         }
-        procedures.suspending(Procedure(remote: "hold")) { [unowned self] _, payload in
+        procedures.suspending(Procedure(remote: "hold")) { [weak self] _, payload in
+            guard let self else { throw RPCError.notSent("the test is over") }
             seen.append(payload)
             return try await withCheckedThrowingContinuation { self.held.append($0) }
         }
