@@ -18,9 +18,15 @@ import Testing
         /// Called before each call, with the number of those before it.
         var before: @Loop (Int) async throws(RedisError) -> Void = { _ throws(RedisError) in }
         private(set) var calls = 0
+        /// Over all keys.
+        private(set) var walks = 0
         var isUp: Bool { client.isUp }
         var isCluster: Bool { client.isCluster }
         var runID: String { client.runID }
+        var nodes: [any RedisPort] {
+            walks += 1
+            return client.nodes
+        }
 
         init(_ client: FakeRedisClient) { self.client = client }
 
@@ -186,6 +192,23 @@ import Testing
         #expect(try await next.publish(online: [], offline: [], sequence: 2).revoked == [])
     }
 
+    @Test @Loop func aSecondServerOfTheSameRunDoesNotWalkAgain() async throws {
+        let world = World()
+        let (one, two) = (InterruptedPort(world.redis.client()), InterruptedPort(world.redis.client()))
+        let (first, _) = try await world.store("one", on: one)
+        let (second, _) = try await world.store("two", server: "connector-2", on: two)
+        for store in [first, second] {
+            #expect(try await store.publishedSequence() == nil)
+            _ = try await store.publishedUsers()
+        }
+        #expect(one.walks == 1 && two.walks == 0)
+        // Another run may have other keys.
+        world.redis.failOver(to: world.redis.state, node: 0)
+        #expect(try await second.publishedSequence() == nil)
+        _ = try await second.publishedUsers()
+        #expect(two.walks == 1)
+    }
+
     /// A late release by an instance of its own: what the next one holds is not its own.
     @Test @Loop func aLateReleaseLeavesTheNextInstancesBinding() async throws {
         let world = World()
@@ -258,6 +281,29 @@ import Testing
             let store = RedisStatusStore(redis: world.redis.client())
             #expect(try await store.areOnline(users).contains(true) == false)
             #expect(try await store.holders(of: users).allSatisfy { $0 == nil })
+        }
+    }
+
+    /// Its index is at another node, which has not gone back: nobody knows of the user.
+    @Test @Loop func whoStartsLooksAtANodeThatWentBackWhileNobodyRan() async throws {
+        try await RedisLayout.$current.withValue(.cluster) {
+            let world = try await RedisWorld()
+            let uid = try #require(
+                (0..<9).map { UserID("u\($0)") }.first {
+                    FakeRedis.node(of: "POMELO:STATUS:\($0)")
+                        != FakeRedis.node(of: "pomelo:{pomelo/connector-1}:lease")
+                })
+            #expect(try await world.bind(uid, "connector-1").1 == "none")
+            await world.pass(1)
+            let replica = world.redis.state
+            for id in world.cluster.records.map(\.id) { await world.cluster.stop(id) }
+            let store = RedisStatusStore(redis: world.redis.client())
+            #expect(try await store.areOnline([uid]) == [false])
+            world.redis.failOver(to: replica, node: FakeRedis.node(of: "POMELO:STATUS:\(uid)"))
+            #expect(try await store.areOnline([uid]) == [true])
+            try await world.start("connector-1")
+            await world.pass(5)
+            #expect(try await store.areOnline([uid]) == [false])
         }
     }
 

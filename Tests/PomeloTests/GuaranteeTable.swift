@@ -85,6 +85,7 @@ let guaranteeTable = """
     view
         IntroductionTests.aFrontendIsKnownToAllBeforeItListens
         IntroductionTests.whoDoesNotAnswerDelaysNobodyForLong
+        IntroductionTests.aFrontendOfARegistryThatWasLostIsKnownToAllBeforeItListens
         YoungRegistryTests.aServerThatStartsThenServesOnlyWithAWholeView
         YoungRegistryTests.aRegistryThatLostItsDataIsWholeAtTheNextLook
         ViewTests.anEmptiedRedisIsFilledAgain
@@ -100,6 +101,8 @@ let guaranteeTable = """
         ClusterLayoutTests.allThatAServerHasIsInOneSlot
         ClusterLayoutTests.cleaningTakesNothingOfOthers
         CleanUpTests.aServerThatIsBackWithoutAnEntryIsCleanedUpAfterOnceMore
+        WalkTests.whoStartsLooksAtANodeThatWentBackWhileNobodyRan
+        WalkTests.aSecondServerOfTheSameRunDoesNotWalkAgain
     status and bindings in Redis Cluster
         ClusterLayoutTests.whatAServerHasIsInItsIndexWhereverItDies
         ClusterLayoutTests.aLateCleanerRemovesNoBindingOfTheNextInstance
@@ -109,6 +112,8 @@ let guaranteeTable = """
         ClusterLayoutTests.aLateClaimIsGivenBack
         ClusterLayoutTests.whatANodeLostIsPublishedAgain
         ClusterLayoutTests.whatANodeBringsBackIsRemoved
+        ClusterLayoutTests.whoStartsLooksAtANodeThatWentBackWhileNobodyRan
+        ClusterLayoutTests.aSecondServerOfTheSameRunDoesNotWalkAgain
     a stop
         ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
     lost members
