@@ -24,11 +24,16 @@ package struct ClusterBatch {
     private struct Item {
         /// Nil for a step without a key, which any node can answer.
         let slot: KeySlot?
+        var isOpen = true
         var target = Target.slot
         var redirections = 0
         /// Why it was not executed the last time.
         var refusal: RedisReply?
-        var reply: RedisReply?
+
+        /// The number of the primary that has its slot, if it goes there.
+        func owner(in map: SlotMap) -> Int? {
+            if case .slot = target { slot.flatMap { map.index(of: $0) } } else { nil }
+        }
     }
 
     /// More redirections of one step than this are not followed.
@@ -36,6 +41,8 @@ package struct ClusterBatch {
 
     let steps: [RedisStep]
     private var items: [Item]
+    /// All replies, in the order of the steps.
+    private(set) var replies: [RedisReply]
     /// How many have no reply yet.
     private(set) var open: Int
     /// Whether some have a reply, so that the batch is executed in part if it fails now.
@@ -44,10 +51,32 @@ package struct ClusterBatch {
     /// - Throws: `.refused` when the keys of a step are in two slots, or it can be sent to a cluster in no such way.
     init(_ steps: [RedisStep]) throws(RedisError) {
         self.steps = steps
+        open = steps.count
+        replies = Array(repeating: .error("no reply"), count: steps.count)
         items = []
         items.reserveCapacity(steps.count)
-        for step in steps { items.append(Item(slot: try Self.slot(of: step))) }
-        open = steps.count
+        var name: String?
+        let steps = steps.span
+        for index in steps.indices {
+            var slot = Self.plainSlot(of: steps[index], &name)
+            if slot == nil { slot = try Self.slot(of: steps[index]) }
+            items.append(Item(slot: slot))
+        }
+    }
+
+    /// The slot of what is sent most, found without lists; `name` is that of the last command so found.
+    private static func plainSlot(of step: borrowing RedisStep, _ name: inout String?) -> KeySlot? {
+        switch step {
+        case .command(let command):
+            let arguments = command.arguments.span
+            guard command.keyPositions == nil, !arguments.isEmpty, case .text(let key) = arguments[0],
+                command.name == name || CommandKeys.isFirstAlone(command.name)
+            else { return nil }
+            name = command.name
+            return KeySlot(of: key)
+        case .script(_, let keys, _): return keys.count == 1 ? KeySlot(of: keys[0]) : nil
+        case .transaction: return nil
+        }
     }
 
     /// The slot that all keys of a step share.
@@ -97,9 +126,16 @@ package struct ClusterBatch {
     func parts(_ map: SlotMap, anyPlace: SocketAddress?) -> (parts: [Part], homeless: [Int]) {
         var parts: [Part] = []
         var homeless: [Int] = []
+        /// The part of each primary, by its number in the map.
+        var known = [Int](repeating: -1, count: map.places.count)
         // Commands without a key go where others of the batch go: TIME is meant for the clock of the keys beside it.
         let company = items.lazy.compactMap { $0.slot.flatMap { map[$0] } }.first ?? anyPlace
-        for index in items.indices where items[index].reply == nil {
+        for index in items.indices where items[index].isOpen {
+            let owner = items[index].owner(in: map)
+            if let owner, known[owner] >= 0 {
+                parts[known[owner]].indices.append(index)
+                continue
+            }
             let (place, asking) = place(of: items[index], map, company)
             guard let place else {
                 homeless.append(index)
@@ -107,7 +143,9 @@ package struct ClusterBatch {
             }
             if let at = parts.firstIndex(where: { $0.place == place && $0.asking == asking }) {
                 parts[at].indices.append(index)
+                if let owner { known[owner] = at }
             } else {
+                if let owner { known[owner] = parts.count }
                 parts.append(Part(place: place, asking: asking, indices: [index]))
             }
         }
@@ -179,16 +217,14 @@ package struct ClusterBatch {
 
     /// Gives what is left the words with which it was refused the last time; returns false when some has none.
     mutating func giveUp() -> Bool {
-        guard items.allSatisfy({ $0.reply != nil || $0.refusal != nil }) else { return false }
-        for index in items.indices where items[index].reply == nil { settle(index, items[index].refusal ?? .null) }
+        guard items.allSatisfy({ !$0.isOpen || $0.refusal != nil }) else { return false }
+        for index in items.indices where items[index].isOpen { settle(index, items[index].refusal ?? .null) }
         return true
     }
 
     private mutating func settle(_ index: Int, _ reply: RedisReply) {
-        items[index].reply = reply
+        replies[index] = reply
+        items[index].isOpen = false
         open -= 1
     }
-
-    /// All replies, in the order of the steps.
-    var replies: [RedisReply] { items.map { $0.reply ?? .error("no reply") } }
 }

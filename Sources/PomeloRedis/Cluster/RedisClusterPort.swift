@@ -210,12 +210,13 @@ import PomeloUV
 
     private func outcomes(of parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64) async -> [Outcome]
     {
-        if parts.count == 1 { return [(parts[0], await send(parts[0], batch, by: deadline))] }
+        guard let first = parts.first else { return [] }
+        if parts.count == 1 { return [(first, await send(first, batch, by: deadline))] }
         return await withTaskGroup(of: Outcome.self) { group in
-            for part in parts {
+            for part in parts.dropFirst() {
                 group.addTask { @Loop @Sendable in (part, await self.send(part, batch, by: deadline)) }
             }
-            var outcomes: [Outcome] = []
+            var outcomes = [(first, await send(first, batch, by: deadline))]
             for await outcome in group { outcomes.append(outcome) }
             return outcomes
         }
@@ -225,7 +226,6 @@ import PomeloUV
         _ part: ClusterBatch.Part, _ batch: ClusterBatch, by deadline: UInt64
     ) async -> Result<[RedisReply], RedisError> {
         do throws(RedisError) {
-            let steps = part.indices.map { batch.steps[$0] }
             return .success(
                 try await nodesOfCluster.withConnection(to: part.place) { connection throws(RedisError) in
                     if !connection.isUp {
@@ -233,7 +233,7 @@ import PomeloUV
                         let patience = min(.milliseconds(100), clock.left(until: deadline))
                         try await connection.startAndWait(within: patience)
                     }
-                    return try await connection.execute(steps, asking: part.asking)
+                    return try await connection.execute(batch.steps, at: part.indices, asking: part.asking)
                 })
         } catch {
             return .failure(error)

@@ -67,9 +67,12 @@ struct SlotMap: Equatable {
     }
 
     /// The primary that has a slot; nil when nobody has.
-    subscript(slot: KeySlot) -> SocketAddress? {
+    subscript(slot: KeySlot) -> SocketAddress? { index(of: slot).map { places[$0] } }
+
+    /// The place of that primary in `places`.
+    func index(of slot: KeySlot) -> Int? {
         let index = Int(owners[slot.number])
-        return index < 0 ? nil : places[index]
+        return index < 0 ? nil : index
     }
 
     /// Notes what a redirection has told about one slot.

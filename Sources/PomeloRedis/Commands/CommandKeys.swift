@@ -52,6 +52,11 @@ enum CommandKeys {
         }
     }
 
+    /// Whether the first argument of a command, spelled in capitals, is its only key.
+    static func isFirstAlone(_ name: String) -> Bool {
+        if case .range(first: 0, last: 0, step: _)? = rules[Text(name)] { true } else { false }
+    }
+
     /// The options of a command, each with as many values behind it as are told, none of any other: a value may be
     /// spelled like an option.
     static func options(

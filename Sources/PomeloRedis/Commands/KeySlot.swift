@@ -12,27 +12,28 @@ public struct KeySlot: Sendable, Hashable {
     public let number: Int
 
     /// The slot of a key: of what stands between its first `{` and the next `}`, or of the whole key when nothing does.
-    public init(of key: [UInt8]) {
-        number = Int(Self.checksum(Self.hashed(key))) % Self.count
-    }
+    public init(of key: [UInt8]) { self.init(of: key.span) }
 
     /// The slot of a key, in UTF-8.
-    public init(of key: String) { self.init(of: Array(key.utf8)) }
+    public init(of key: String) { self.init(of: key.utf8.span) }
 
     init(number: Int) { self.number = number }
 
-    private static func hashed(_ key: [UInt8]) -> ArraySlice<UInt8> {
-        guard let open = key.firstIndex(of: UInt8(ascii: "{")) else { return key[...] }
-        let rest = key[(open + 1)...]
-        guard let close = rest.firstIndex(of: UInt8(ascii: "}")), close > rest.startIndex else { return key[...] }
-        return rest[..<close]
+    private init(of key: Span<UInt8>) {
+        let table = Self.table.span
+        var sum: UInt16 = 0
+        for index in Self.hashed(key) { sum = (sum << 8) ^ table[Int(UInt8(sum >> 8) ^ key[index])] }
+        number = Int(sum) % Self.count
     }
 
-    /// CRC-16/XMODEM: polynomial 0x1021, beginning with 0.
-    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt16 {
-        bytes.reduce(0) { sum, byte in (sum << 8) ^ table[Int(UInt8(sum >> 8) ^ byte)] }
+    private static func hashed(_ key: Span<UInt8>) -> Range<Int> {
+        guard let open = key.indices.first(where: { key[$0] == UInt8(ascii: "{") }),
+            let close = (open + 1..<key.count).first(where: { key[$0] == UInt8(ascii: "}") }), close > open + 1
+        else { return key.indices }
+        return open + 1..<close
     }
 
+    /// Of CRC-16/XMODEM: polynomial 0x1021, beginning with 0.
     private static let table: [UInt16] = (0..<256).map { index in
         (0..<8).reduce(UInt16(index) << 8) { value, _ in
             value & 0x8000 == 0 ? value << 1 : (value << 1) ^ 0x1021

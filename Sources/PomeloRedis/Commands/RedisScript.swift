@@ -3,22 +3,36 @@ import Crypto
 import PomeloBytes
 
 /// A Lua script, sent once and then called by its digest.
-public struct RedisScript: Sendable, Hashable {
-    /// For messages, and for the twin of the script in tests.
-    public let name: String
-    /// The Lua text.
-    public let source: String
-    /// By which Redis knows it once it has its text: SHA-1, in hexadecimal digits.
-    let digest: String
+public struct RedisScript: Sendable {
+    /// One reference to count for each of many steps, where there would be three.
+    private final class Content: Sendable {
+        let name: String
+        let source: String
+        let digest: String
 
-    /// A script by name and text; nothing is sent.
-    public init(name: String, source: String) {
-        self.name = name
-        self.source = source
-        digest = Insecure.SHA1.hash(data: Array(source.utf8)).reduce(into: "") { text, byte in
-            text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        init(_ name: String, _ source: String) {
+            self.name = name
+            self.source = source
+            digest = Insecure.SHA1.hash(data: Array(source.utf8)).reduce(into: "") { text, byte in
+                text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
         }
     }
+
+    private let content: Content
+
+    /// For messages, and for the twin of the script in tests.
+    public var name: String { content.name }
+    /// The Lua text.
+    public var source: String { content.source }
+    /// By which Redis knows it once it has its text: SHA-1, in hexadecimal digits.
+    var digest: String { content.digest }
+
+    /// A script by name and text; nothing is sent.
+    public init(name: String, source: String) { content = Content(name, source) }
+
+    /// Whether this is the other, or a copy of it.
+    func isSame(as other: RedisScript) -> Bool { content === other.content }
 
     /// The script's name, and the line that failed: for a command without the right to it, Redis tells only its number.
     func place(of failure: String) -> String {
@@ -30,13 +44,31 @@ public struct RedisScript: Sendable, Hashable {
     }
 }
 
+extension RedisScript: Hashable {
+    /// By name and text.
+    public static func == (one: RedisScript, other: RedisScript) -> Bool {
+        one.isSame(as: other) || one.name == other.name && one.source == other.source
+    }
+
+    /// By name and text.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(digest)
+    }
+}
+
 /// Which scripts a server has been given since the connection to it was made, by their digests: a text is long to hash.
 struct KnownScripts {
     private var given: Set<Text> = []
+    /// The one asked for last, for many are asked for many times.
+    private var last: RedisScript?
 
     /// Nil for one that the server has not been given over this connection.
-    func knownDigest(of script: RedisScript) -> String? {
-        given.contains(Text(script.digest)) ? script.digest : nil
+    mutating func knownDigest(of script: RedisScript) -> String? {
+        if let last, last.isSame(as: script) { return script.digest }
+        guard given.contains(Text(script.digest)) else { return nil }
+        last = script
+        return script.digest
     }
 
     /// The server has received these with their text.
@@ -45,7 +77,7 @@ struct KnownScripts {
     }
 
     /// Another connection may be to another server.
-    mutating func forget() { given = [] }
+    mutating func forget() { (given, last) = ([], nil) }
 }
 
 extension RedisStep {

@@ -138,23 +138,23 @@ public import PomeloUV
         try await execute(steps, asking: false)
     }
 
-    /// Sends the steps together; with `asking`, to a node that a slot is on its way to.
-    func execute(_ steps: [RedisStep], asking: Bool) async throws(RedisError) -> [RedisReply] {
-        if steps.isEmpty { return [] }
-        let batch = WireBatch(steps, asking: asking) { scripts.knownDigest(of: $0) }
+    /// Sends the steps, or some of them, together; with `asking`, to a node that a slot is on its way to.
+    func execute(_ steps: [RedisStep], at some: [Int]? = nil, asking: Bool) async throws(RedisError) -> [RedisReply] {
+        let batch = WireBatch(steps, at: some, asking: asking) { scripts.knownDigest(of: $0) }
         var replies = batch.replies(try await inParts(batch))
         scripts.note(batch.given)
+        guard replies.hasErrors else { return replies }
         let forgotten = replies.indices.filter {
             // In the server's own words: a script of that error has been executed.
             replies[$0].isError && replies[$0].errorText?.hasPrefix("NOSCRIPT No matching script") == true
-                && steps[$0].isScript
+                && batch.step($0).isScript
         }
         if forgotten.isEmpty { return replies }
-        let again = WireBatch(forgotten.map { steps[$0] }, asking: asking) { _ in nil }
+        let again = WireBatch(forgotten.map { batch.step($0) }, asking: asking) { _ in nil }
         do throws(RedisError) {
             for (index, reply) in zip(forgotten, again.replies(try await inParts(again))) { replies[index] = reply }
         } catch {
-            throw steps.count == forgotten.count ? error : error.afterOthers
+            throw replies.count == forgotten.count ? error : error.afterOthers
         }
         return replies
     }
@@ -198,6 +198,7 @@ public import PomeloUV
         }
         meter.answered(begun, pending: pending.count, clock)
         var replies = try outcome.get()
+        guard replies.hasErrors else { return replies }
         // Redis does not always name the command that a user has no right to.
         for index in replies.indices where replies[index].isError && replies[index].errorCode == "NOPERM" {
             let user = configuration.username ?? "default"

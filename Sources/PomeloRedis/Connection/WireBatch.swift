@@ -15,17 +15,25 @@ struct WireBatch {
     /// Scripts that are sent with their text.
     private(set) var given: [RedisScript] = []
     private let steps: [RedisStep]
+    /// Which of the steps are sent; nil: all.
+    private let indices: [Int]?
 
     /// Of a script that the server knows, `digest` gives the digest; the text of any other is sent.
     ///
     /// With `asking` a node of a cluster takes what belongs to a slot that is still on its way to it.
-    init(_ steps: [RedisStep], asking: Bool = false, digest: (RedisScript) -> String?) {
+    init(
+        _ steps: [RedisStep], at indices: [Int]? = nil, asking: Bool = false, digest: (RedisScript) -> String?
+    ) {
         self.steps = steps
-        commands.reserveCapacity(steps.count)
-        for step in steps {
+        self.indices = indices
+        let count = indices?.count ?? steps.count
+        commands.reserveCapacity(count)
+        lengths.reserveCapacity(count)
+        let steps = steps.span
+        for number in 0..<count {
             let before = commands.count
             if asking { commands.append(RedisCommand("ASKING")) }
-            switch step {
+            switch steps[indices?[number] ?? number] {
             case .command(let command):
                 commands.append(command)
             case .script(let script, let keys, let args):
@@ -62,11 +70,10 @@ struct WireBatch {
 
     /// One reply a step, of all the commands' replies.
     func replies(_ raw: [RedisReply]) -> [RedisReply] {
-        if raw.count == steps.count {
-            return raw.contains(where: \.isError) ? zip(steps, raw).map(Self.named) : raw
-        }
+        if raw.count == lengths.count, !raw.hasErrors { return raw }
         var at = 0
-        return zip(steps, lengths).map { step, length in
+        return lengths.enumerated().map { number, length in
+            let step = step(number)
             let own = raw[at..<(at + length)]
             at += length
             guard let last = own.last else { return .error("no reply") }
@@ -74,6 +81,9 @@ struct WireBatch {
             return Self.named(step, last)
         }
     }
+
+    /// What is sent at this place of the batch.
+    func step(_ number: Int) -> RedisStep { steps[indices?[number] ?? number] }
 
     /// An aborted transaction says in EXEC's place only that it was; the reason stands before.
     private static func outcome(of replies: ArraySlice<RedisReply>, _ last: RedisReply) -> RedisReply {
@@ -86,5 +96,13 @@ struct WireBatch {
             Redirection(text) == nil
         else { return reply }
         return .error("\(text) (\(script.place(of: text)))")
+    }
+}
+
+extension [RedisReply] {
+    /// Looked for without counting references to what is no error.
+    var hasErrors: Bool {
+        let replies = span
+        return replies.indices.contains { replies[$0].isError }
     }
 }
