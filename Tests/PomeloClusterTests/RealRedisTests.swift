@@ -26,21 +26,26 @@ extension WithRedis {
             _ ids: [ServerID], _ body: @Loop (RedisServer, RedisClient, Fleet, [Member]) async throws -> Void
         ) async throws {
             try await withRedis { server, redis in
-                let fleet = Fleet(SystemClock.shared)
-                var members: [Member] = []
-                do {
-                    for (index, id) in ids.enumerated() {
-                        let member = try fleet.server(
-                            id, port: 7000 + index, at: redis.configuration, options: fast)
-                        try await member.start()
-                        members.append(member)
-                    }
-                    try await body(server, redis, fleet, members)
-                } catch {
-                    Issue.record(error)
-                }
-                for member in members { await member.stop() }
+                try await withServers(ids, at: redis.configuration) { try await body(server, redis, $0, $1) }
             }
+        }
+
+        @Loop static func withServers(
+            _ ids: [ServerID], at redis: RedisConfiguration, _ body: @Loop (Fleet, [Member]) async throws -> Void
+        ) async throws {
+            let fleet = Fleet(SystemClock.shared)
+            var members: [Member] = []
+            do {
+                for (index, id) in ids.enumerated() {
+                    let member = try fleet.server(id, port: 7000 + index, at: redis, options: fast)
+                    try await member.start()
+                    members.append(member)
+                }
+                try await body(fleet, members)
+            } catch {
+                Issue.record(error)
+            }
+            for member in members { await member.stop() }
         }
 
         @Test @Loop func everyoneSeesEveryone() async throws {

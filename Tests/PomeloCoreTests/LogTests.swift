@@ -3,6 +3,7 @@ import Logging
 import PomeloLoop
 import PomeloTesting
 import Synchronization
+import TestHelpers
 import Testing
 
 @testable import PomeloCore

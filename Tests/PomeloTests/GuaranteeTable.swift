@@ -82,6 +82,8 @@ let guaranteeTable = """
         TakenTests.aSecondProcessNeverTakesTheIdOfALiveServer
         TakenTests.aServerStartedSinceTheSnapshotStays
         TakenTests.aHolderThatAnswersIsLeftInPeace
+        RealClusterTests.serversComeAndGoWhileTheirRegistryMoves
+        RealClusterTests.thePrimaryOfTheRegistryDies
     view
         IntroductionTests.aFrontendIsKnownToAllBeforeItListens
         IntroductionTests.whoDoesNotAnswerDelaysNobodyForLong
@@ -114,6 +116,8 @@ let guaranteeTable = """
         ClusterLayoutTests.whatANodeBringsBackIsRemoved
         ClusterLayoutTests.whoStartsLooksAtANodeThatWentBackWhileNobodyRan
         ClusterLayoutTests.aSecondServerOfTheSameRunDoesNotWalkAgain
+        MovingBindingTests.ofTwoClaimsOneIsGrantedWhileTheirSlotsMove
+        MovingBindingTests.aBindingOutlivesThePrimaryOfItsSlot
     a stop
         ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
     lost members

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 package import Logging
-import PomeloLoop
+package import PomeloLoop
 package import PomeloRedis
 package import PomeloTesting
+import Testing
 
 /// Tests provoke what a server would be warned about.
 package var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
@@ -39,6 +40,36 @@ extension RedisClusterServers {
     /// Of a client that is told two of the nodes.
     package var configuration: RedisConfiguration {
         RedisConfiguration(.cluster(seeds: ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }))
+    }
+}
+
+/// How often slots were moved.
+@Loop package final class SlotMoves {
+    package fileprivate(set) var count = 0
+    fileprivate var isOver = false
+}
+
+extension RedisClusterServers {
+    /// Moves slots from master to master, all of them in each round, as long as `body` runs.
+    package func moving(_ slots: [Int], _ body: @Loop (SlotMoves) async throws -> Void) async throws {
+        let moves = SlotMoves()
+        let mover = Loop.spawn {
+            do {
+                while !moves.isOver {
+                    for slot in slots {
+                        let from = try await self.owner(of: slot)
+                        try await self.moveSlot(slot, from: from, to: (from + 1) % self.shards)
+                    }
+                    moves.count += 1
+                }
+            } catch {
+                Issue.record(error)
+            }
+        }
+        try await finally({
+            moves.isOver = true
+            await mover.value
+        }) { try await body(moves) }
     }
 }
 

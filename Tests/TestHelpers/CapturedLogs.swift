@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-import Logging
+package import Logging
 import Synchronization
-import TestHelpers
 
 /// Everything the test process logs; a test looks for lines of its own.
-final class CapturedLogs: Sendable {
-    struct Line: Sendable {
-        let label: String
-        let level: Logger.Level
-        let message: String
-        let metadata: [String: String]
-        subscript(_ key: String) -> String? { metadata[key] }
+package final class CapturedLogs: Sendable {
+    package struct Line: Sendable {
+        package let label: String
+        package let level: Logger.Level
+        package let message: String
+        package let metadata: [String: String]
+        package subscript(_ key: String) -> String? { metadata[key] }
     }
 
     /// From the first use on; loggers made earlier are not captured.
-    static let installed: CapturedLogs = {
+    package static let installed: CapturedLogs = {
         let logs = CapturedLogs()
         LoggingSystem.bootstrap { CapturingHandler(label: $0, logs: logs) }
         return logs
@@ -24,7 +23,7 @@ final class CapturedLogs: Sendable {
 
     func note(_ line: Line) { lines.withLock { $0.append(line) } }
 
-    func lines(_ label: String, where key: String, is value: String) -> [Line] {
+    package func lines(_ label: String, where key: String, is value: String) -> [Line] {
         lines.withLock { $0.filter { $0.label == label && $0.metadata[key] == value } }
     }
 }
