@@ -172,6 +172,7 @@ let guaranteeTable = """
         SentinelTests.aFailOverIsFollowedByAllConnections
         SentinelTests.aPrimaryThatDiedIsReplacedAndNotUsedWhenItIsBack
         SentinelTests.whenAllSentinelsAreAwayTheConnectionsStayAndNewOnesWait
+        LostBindingTests.ofTwoHoldersTheLaterOneStays
         RedisInputTests.aServerThatCannotServeIsLeftInWhateverFormItSaysSo
         RedisInputTests.theWordOfAScriptAloneIsNoReasonToLeave
     messages of Redis

@@ -37,7 +37,7 @@ import Testing
         }
         #expect(first.kick == nil)
         world.processes["connector-server-1"].thaw()
-        try await eventually("the first one is told", within: .seconds(3)) { first.kick != nil }
+        try await eventually("the first one is told", within: .seconds(2)) { first.kick != nil }
         #expect(first.kick?["reason"] == "rebound", "\(String(describing: first.kick))")
         #expect(second?.end == nil && second?.kick == nil)
         let key = "{POMELO:STATUS:ann*hall}:bind"
