@@ -18,6 +18,7 @@ public import PomeloLoop
     private let clock: any LoopClock
     private let random: RandomSource
     private let log: Logger
+    private lazy var delays = LimitedLog(log, clock, "\(name) is not healed yet", lines: 1, per: .seconds(30))
     private lazy var flusher = ChangeFlusher(self, clock: clock, random: random, log: log)
     private var sequence: UInt64 = 0
     /// The last sequence the store confirmed: a lower one found there means that it has lost data.
@@ -122,7 +123,7 @@ public import PomeloLoop
             // REENTRANCY: what was lost during the await is noted by a call of its own.
             if losses == found { unhealed = nil }
         } catch {
-            log.debug("\(name) is not healed yet: \(error)")
+            delays.write(["error": "\(error)"])
             later { await $0.rewrite() }
         }
         kick()

@@ -94,5 +94,28 @@ extension WithRedis {
                 #expect(members.flatMap(\.notes.cleaned).filter { $0 == "c" } == ["c"])
             }
         }
+
+        /// Nobody else would tell that what a node brings back stays there.
+        @Test @Loop func aMissingRightToLookAtAllKeysIsNamed() async throws {
+            try await withCluster { cluster, _ in
+                for node in cluster.nodes {
+                    try await node.command("ACL", "SETUSER", "ann", "on", "nopass", "~*", "&*", "+@all", "-scan")
+                }
+                var configuration = cluster.configuration
+                configuration.username = "ann"
+                configuration.password = "any"
+                let logs = CapturedLogs.installed
+                let member = try Fleet(SystemClock.shared).server(
+                    "a", port: 7000, at: configuration, options: RealRedisTests.fast)
+                try await member.start()
+                await until("the right is named") {
+                    logs.lines(
+                        "pomelo", where: "pomelo.consequence",
+                        is: "servers that nobody remembers cannot be looked for"
+                    ).contains { $0["pomelo.reason"]?.contains("NOPERM SCAN") == true }
+                }
+                await member.stop()
+            }
+        }
     }
 }

@@ -52,7 +52,7 @@ import Testing
         }
 
         func lost(since held: UInt64?) async throws {
-            if failsToHeal { throw PomeloError(.redisUnavailable, "down") }
+            if failsToHeal { throw PomeloError(.redisUnavailable, "no right to look") }
             if healingTakes > .zero { await clock.sleep(for: healingTakes) }
             losses.append(held)
         }
@@ -175,7 +175,8 @@ import Testing
         #expect(world.letters.losses == [nil])
     }
 
-    @Test @Loop func aHealingThatFailedIsRepeated() async throws {
+    @Test @Loop func aHealingThatFailedIsToldAndRepeated() async throws {
+        let logs = CapturedLogs.installed
         let world = try await World()
         world.note("ab")
         await world.pass(100)
@@ -186,6 +187,8 @@ import Testing
         world.letters.failsToHeal = false
         await world.pass(600)
         #expect(world.letters.losses == [1])
+        let told = logs.lines("pomelo", where: "error", is: "no right to look")
+        #expect(told.contains { $0.message == "letters is not healed yet" })
     }
 
     @Test @Loop func theStopWritesWhatIsLeftAndEnds() async throws {
