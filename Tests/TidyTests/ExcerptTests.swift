@@ -32,10 +32,10 @@ import Testing
     }
 
     /// What counts of lines: neither indentation nor comments.
-    private static func plain(_ lines: [String]) -> [String] {
+    private static func plain(_ lines: [String], _ marks: [String] = ["//", "--"]) -> [String] {
         lines.map { line in
             var code = line.trimmingCharacters(in: .whitespaces)
-            for mark in ["//", "--"] {
+            for mark in marks {
                 if code.hasPrefix(mark) { return "" }
                 if let comment = code.range(of: " \(mark) ") { code = String(code[..<comment.lowerBound]) }
             }
@@ -74,6 +74,14 @@ import Testing
                     "\(document):\(block.line): these lines stand in no file: \(excerpt.joined(separator: " ⏎ "))")
             }
         }
+    }
+
+    /// But for their comments.
+    @Test func bothReadmesShowTheSameCode() throws {
+        func code(_ readme: String) throws -> [[String]] {
+            try Self.blocks(readme).map { [$0.language] + Self.plain($0.text, ["//", "#"]) }
+        }
+        #expect(try code("README.md") == code("README.zh.md"))
     }
 
     /// "Your own package" is the template, file by file.
