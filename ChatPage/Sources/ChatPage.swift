@@ -87,10 +87,18 @@ private func stopSignal() async {
 /// The two streams of the terminal: facts for programs on stdout, complaints on stderr.
 enum Terminal {
     static func line(_ text: String) {
-        FileHandle.standardOutput.write(Data("\(text)\n".utf8))
+        write("\(text)\n", to: .standardOutput)
     }
 
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data("error: \(text)\n".utf8))
+        write("error: \(text)\n", to: .standardError)
+    }
+
+    private static func write(_ text: String, to handle: FileHandle) {
+        do {
+            try handle.write(contentsOf: Data(text.utf8))
+        } catch {
+            // There is nobody to tell, and a reader that is gone is no reason to end.
+        }
     }
 }

@@ -48,10 +48,18 @@ extension Application {
     }
 }
 
-/// Lines for the one who started the process; logs go elsewhere.
+/// Lines for the one who started the process, while anybody reads them; logs go elsewhere.
 public enum Console {
     /// Writes a line to standard output.
-    public static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    public static func line(_ text: String) { write(text, to: .standardOutput) }
     /// Writes a line to standard error.
-    public static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    public static func error(_ text: String) { write(text, to: .standardError) }
+
+    private static func write(_ text: String, to handle: FileHandle) {
+        do {
+            try handle.write(contentsOf: Data((text + "\n").utf8))
+        } catch {
+            // There is nobody to tell, and a reader that is gone is no reason to end.
+        }
+    }
 }

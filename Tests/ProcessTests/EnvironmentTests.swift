@@ -14,11 +14,15 @@ import Testing
         var lines: [String]
     }
 
-    @Loop private func run(_ words: [String], _ environment: [String: String] = [:]) async throws -> Output {
+    @Loop private static var chat: String { "\(ServerProcesses.binaries)/Chat" }
+
+    @Loop private func run(
+        _ words: [String], _ environment: [String: String] = [:], of program: String? = nil
+    ) async throws -> Output {
         var lines: [String] = []
         var status: ChildProcess.Ending?
         let child = try ChildProcess(
-            ChildProcess.Command("\(ServerProcesses.binaries)/Chat", words, environment: environment),
+            ChildProcess.Command(program ?? Self.chat, words, environment: environment),
             onLine: { lines.append($0) }, onExit: { status = $0 })
         _ = child.pid
         try await eventually("the end of \(words)", within: .seconds(10)) { status != nil }
@@ -63,6 +67,15 @@ import Testing
             // A value is no verb.
             let missing = try await run(["--config", "list"])
             #expect(missing.status == .exited(1) && missing.lines[0].contains("folder list in /"), "\(missing)")
+        }
+    }
+
+    /// The program trapped where nobody read on, as in `Chat list | head`.
+    @Test @Loop func aLineThatNobodyTakesEndsNoProgram() async throws {
+        try await inFolder { folder in
+            let words = ["-c", "exec \"$0\" list --config \"$1\" --env blue >/dev/full", Self.chat, folder]
+            let output = try await run(words, of: "/bin/bash")
+            #expect(output == Output(status: .exited(0), lines: []))
         }
     }
 
