@@ -16,7 +16,10 @@ public func fuzzFraming(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(whole == cut, "pieces make a difference")
     precondition(whole == waiting, "waiting makes a difference")
     // What was found can be sent, and means the same.
-    let sent = whole.messages.flatMap { framing.frame($0) }
+    let sent = whole.messages.flatMap { message in
+        let (head, tail) = framing.ends(of: message)
+        return head + message + tail
+    }
     let again = split(sent, framing, maxBytes, piece: max(1, sent.count), each: 0)
     let isExact = whole.messages.allSatisfy { !(framing == .lines && $0.last == UInt8(ascii: "\r")) }
     precondition(whole.messages.allSatisfy { framing.fits($0) && $0.count <= maxBytes }, "no such message can be")

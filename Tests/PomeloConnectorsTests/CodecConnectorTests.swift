@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import Logging
 import PomeloBytes
 import PomeloCore
 import PomeloJSON
@@ -157,6 +158,34 @@ import Testing
         #expect(try await client.next() == .kicked("\(SessionEnd.stopped)"))
         mayEncode.end()
         await stop.value
+    }
+
+    // MARK: memory
+
+    /// Each client had a copy of its own, and sixty slow readers sixty of everything.
+    @Test(arguments: framings.prefix(2)) @Loop func aPushIsOneMemoryForAllClients(_ framing: Framing) async throws {
+        var options = CodecConnector.Options()
+        options.framing = framing
+        let (host, context, logger) = (FakeHost(), suiteContext(UVNetwork()), Logger(label: "test"))
+        let clients = CustomClients<FramedSocket>(
+            options.custom, .immediate { bytes, _ in DecodedMessage(route: "a.b.c", body: bytes) },
+            .immediate { $0.body }, host, context, "lines", logger)
+        let port = ClientPort(
+            options.limits, [FramedProtocol(options, clients)], host: host, clock: context.clock, logger: logger,
+            room: context.room)
+        let streams = [ScriptedStream(), ScriptedStream()]
+        host.echoing = false
+        for stream in streams {
+            port.accept(stream)
+            stream.feed(framing.frame([0x61]))
+        }
+        let push = try PushMessage(route: "on", body: Bytes(repeating: 0x62, count: 200))
+        for session in host.sessions.values { #expect(session.socket.push(push)) }
+        try await eventually("all is sent") { streams.allSatisfy { $0.written.count > 200 } }
+        let bodies = streams.compactMap { $0.parts.first { $0 == push.body } }
+        let places = bodies.map { unsafe Int(bitPattern: $0.withUnsafeBytes { $0.baseAddress }) }
+        #expect(places.count == 2 && Set(places).count == 1)
+        #expect(streams[0].taken().suffix(framing.frame(push.body).count) == framing.frame(push.body)[...])
     }
 
     // MARK: limits

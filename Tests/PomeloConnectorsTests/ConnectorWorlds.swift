@@ -228,3 +228,11 @@ extension TestClient {
         }
     }
 }
+
+extension Framing {
+    /// A message as it travels.
+    func frame(_ message: Bytes) -> Bytes {
+        let (head, tail) = ends(of: message)
+        return head + message + tail
+    }
+}

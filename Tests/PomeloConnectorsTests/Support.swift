@@ -59,6 +59,8 @@ import TestHelpers
     /// How much of it the kernel takes when it is asked before the end of the turn.
     var takesEarly = 0
     private(set) var written: Bytes = []
+    /// The same, as it was handed over.
+    private(set) var parts: [Bytes] = []
     private(set) var reading = true
     private(set) var closing: StreamEnd?
     private(set) var flushed = false
@@ -69,6 +71,7 @@ import TestHelpers
     func write(_ bytes: [UInt8]) {
         guard closing == nil else { return }
         written += bytes
+        parts.append(bytes)
         if stuck { queuedBytes += bytes.count }
     }
 

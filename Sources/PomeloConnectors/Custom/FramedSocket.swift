@@ -29,7 +29,8 @@ import PomeloWire
 
     func send(_ buffer: Bytes) {
         if connection.kind == .tcp {
-            _ = connection.send(frame: options.framing.frame(buffer))
+            let (head, tail) = options.framing.ends(of: buffer)
+            _ = connection.send(head, buffer, tail)
         } else {
             _ = connection.send(message: buffer, options.isText ? .text : .binary)
         }

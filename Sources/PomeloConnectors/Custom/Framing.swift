@@ -24,12 +24,14 @@ public enum Framing: Sendable, Equatable {
         if !fits(message) { throw Unfit() }
     }
 
-    /// A message that was checked, as it travels.
-    func frame(_ message: Bytes) -> Bytes {
+    private static let newline = [UInt8(ascii: "\n")]
+
+    /// What stands before and behind a message that was checked.
+    func ends(of message: Bytes) -> (head: Bytes, tail: Bytes) {
         switch self {
-        case .lines: return message + [UInt8(ascii: "\n")]
+        case .lines: ([], Self.newline)
         case .lengthPrefixed(let width):
-            return (0..<width).map { UInt8(truncatingIfNeeded: message.count >> (8 * (width - 1 - $0))) } + message
+            ((0..<width).map { UInt8(truncatingIfNeeded: message.count >> (8 * (width - 1 - $0))) }, [])
         }
     }
 }

@@ -10,9 +10,15 @@ extension StreamConnection {
     func send(message: Bytes, _ opcode: WebSocketOpcode = .binary) -> Bool {
         guard kind == .webSocket else { return send(frame: message) }
         if outbox != nil { return send(frame: WebSocketFrame.encode(opcode, message)) }
+        return send(WebSocketFrame.header(opcode, length: message.count), message)
+    }
+
+    /// Sends a message between what frames it: the same memory to all clients.
+    func send(_ head: Bytes, _ message: Bytes, _ tail: Bytes = []) -> Bool {
         guard hasRoom(for: message.count) else { return false }
-        stream.write(WebSocketFrame.header(opcode, length: message.count))
+        stream.write(head)
         stream.write(message)
+        stream.write(tail)
         return true
     }
 
