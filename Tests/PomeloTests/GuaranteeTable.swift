@@ -336,6 +336,8 @@ let guaranteeTable = """
         BoundTests.theOldestOf65536WordsIsForgotten
     channels with unconfirmed pushes, for a frontend
         BoundTests.beyond1024ChannelsAFrontendIsToldOfAll
+    deliveries of a turn by pushes that wait for no other server
+        PushShareTests.aRowOfPushesLetsOthersIn
     pushes a buffer scheduler keeps
         PushSchedulerTests.aFullBufferLeavesEarly
     a registry entry
