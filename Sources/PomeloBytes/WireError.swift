@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // PomeloBytes: what every codec is made of. Pure: no input or output, no clock, no randomness, no Foundation.
-// Reading order: WireError, Text, ByteReading, ByteWriting, Base64, Rendezvous (with FNV1a), CRC32, LogText.
+// Reading order: WireError, Text, ByteReading, ByteWriting, Base64, Rendezvous (with FNV1a), CRC32, Glob, LogText.
 
 /// A run of bytes as it travels between the rooms of a process.
 public typealias Bytes = [UInt8]

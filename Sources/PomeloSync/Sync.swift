@@ -5,7 +5,7 @@
 // SyncLine, SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner,
 // VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims,
 // JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore,
-// +Strings, +Hashes, +Lists, Glob.
+// +Strings, +Hashes, +Lists.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

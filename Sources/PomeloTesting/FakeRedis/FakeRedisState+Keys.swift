@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloRedis
-import PomeloSync
 
 /// Commands on keys of any type, and on the server.
 extension FakeRedisState {

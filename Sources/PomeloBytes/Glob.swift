@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-package import PomeloBytes
-
 /// A pattern as Redis has them: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before a byte that stands for itself.
 package struct Glob: Sendable {
     private static let star = UInt8(ascii: "*")
