@@ -106,6 +106,7 @@ import Testing
     @Loop private static func readHostileTexts(pairs: Int) async throws {
         var options = compressing
         options.limits.maxBytesBeforeAck = 1 << 20
+        options.limits.handshakeTimeout = .seconds(60)
         let frontend = try await Frontend.start(options)
         let marks = String(repeating: "\u{301}\u{316}", count: pairs)
         let turned = String(repeating: "\u{316}\u{301}", count: pairs)
