@@ -93,10 +93,10 @@ struct PresenceLog {
         return true
     }
 
-    /// Words about some channels may have been missed: who was told gone may have come since.
-    mutating func hasGap(in channels: Set<ChannelName>) {
-        for (key, entry) in last where entry.ending != nil && entry.tellsComings && channels.contains(key.channel) {
-            last[key]?.tellsComings = false
+    /// Words about some channels, or all, may have been missed: who was told gone may have come since.
+    mutating func hasGap(in channels: Set<ChannelName>?) {
+        for (key, entry) in last where entry.ending != nil && entry.tellsComings {
+            if channels?.contains(key.channel) ?? true { last[key]?.tellsComings = false }
         }
     }
 

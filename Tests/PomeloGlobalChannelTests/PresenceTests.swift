@@ -231,6 +231,27 @@ import Testing
         #expect(ann.words == ["+bob", "-bob", "-bob"])
     }
 
+    /// Nobody was a member where the word was missed, and who comes later has the user from a list.
+    @Test @Loop func whoCameDuringAGapWhereNobodyWasIsToldGone() async throws {
+        let world = try await world()
+        let ann = try await enter(world, "ann", "connector-1")
+        try await enter(world, "bob", "connector-2").disconnect()
+        await world.cluster.advance(by: .seconds(1), step: .milliseconds(10))
+        #expect(ann.words == ["+bob", "-bob"])
+        ann.disconnect()
+        world.cluster.network.partition("chat-1", "connector-1")
+        var bob: TestSocket?
+        Loop.spawn { bob = try? await self.enter(world, "bob", "connector-2") }
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        world.cluster.network.heal("chat-1", "connector-1")
+        await world.cluster.advance(by: .seconds(5), step: .milliseconds(100))
+        let dan = try await enter(world, "dan", "connector-1")
+        #expect(await world.chat.getMembersByChannelName("connector", "room").uids == ["bob", "dan"])
+        try #require(bob).disconnect()
+        await world.cluster.advance(by: .seconds(3), step: .milliseconds(100))
+        #expect(dan.words == ["-bob"])
+    }
+
     /// Who let it in died half way, so nobody was told; a list that was asked for meanwhile has it.
     @Test(arguments: [(isListed: true, crashes: false), (true, true), (false, false)])
     @Loop func whoIsListedAndWasNotToldIsToldGone(isListed: Bool, crashes: Bool) async throws {
