@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import ArgumentParser
+import Foundation
 import Logging
 import Pomelo
 import PomeloRedis
@@ -48,10 +49,16 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             arguments.config = options.config ?? arguments.config
             try await serve(arguments)
         } catch {
-            // One line: whoever started us shows it.
-            Console.error("error: \(error)")
-            throw ExitCode(1)
+            await end("error: \(error)")
         }
+    }
+
+    /// One line: whoever started us shows it.
+    ///
+    /// No turn of the loop follows, in which what is given up might be logged.
+    @Loop private func end(_ line: String) -> Never {
+        Console.error(line)
+        Foundation.exit(1)
     }
 
     @Loop private func serve(_ arguments: ProcessArguments) async throws {

@@ -23,7 +23,9 @@ import Testing
         let errors = chat[id].lines.filter { $0.hasPrefix("error: ") }
         #expect(errors.count == 1, "\(chat[id].lines)")
         // Who reads the end of a log sees the reason, and nothing that came of it.
-        #expect(chat[id].lines.last == errors.first && !chat[id].lines.contains { $0.hasSuffix(" stopped") })
+        #expect(
+            chat[id].lines.last == errors.first && !chat[id].lines.contains { $0.hasSuffix(" stopped") },
+            "\(chat[id].lines)")
         return errors.first ?? ""
     }
 
