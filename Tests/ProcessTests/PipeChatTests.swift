@@ -30,7 +30,8 @@ import Testing
             return lines.contains("served")
         }
         try await pipe.stop()
-        try await eventually("the client knows") { status != nil }
+        // Its own patience is 20 s: then it says what it has missed.
+        try await eventually("the client knows, which said \(lines)", within: .seconds(30)) { status != nil }
         #expect(status == .exited(0), "\(lines)")
         #expect(lines.contains("told"))
         #expect(!FileManager.default.fileExists(atPath: path))
