@@ -44,7 +44,7 @@ extension Application {
         if let failure { throw failure }
     }
 
-    /// What clients are told last leaves at the end of a turn, for 256 of them in each; the process must not end before.
+    /// What clients are told last leaves at the end of a turn, for 256 of them in each: only then may the process end.
     private func handOver() async {
         for _ in 0..<256 {
             await withCheckedContinuation { turn in EventLoop.shared.inNextTurn { turn.resume() } }
