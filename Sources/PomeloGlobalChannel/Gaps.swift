@@ -122,8 +122,8 @@ public struct MissedPushes: Sendable {
     private var isAll = false
     private var timer: TimerID?
     var listeners: [@Loop (MissedPushes) -> Void] = []
-    /// Hears at once of channels that something was missed of, or of all, whether anybody is a member here yet.
-    var noted: @Loop ([ChannelName]?) -> Void = { _ in }
+    /// Hears first, of all names whether anybody is a member here or not; nil for all channels.
+    var raised: @Loop (Set<ChannelName>?) -> Void = { _ in }
 
     init(_ channels: OwnedChannels, _ clock: any LoopClock) {
         self.channels = channels
@@ -132,9 +132,9 @@ public struct MissedPushes: Sendable {
 
     /// Some channels, or all.
     func note(_ names: [ChannelName]?) {
-        noted(names)
-        guard !listeners.isEmpty else { return }
-        if let names { missed.formUnion(names.filter { channels[$0] != nil }) } else { isAll = true }
+        if let names { missed.formUnion(names) } else { isAll = true }
+        if missed.count > PresenceLog.limit { isAll = true }
+        if isAll { missed = [] }
         guard timer == nil, isAll || !missed.isEmpty else { return }
         timer = clock.schedule(after: Self.gathering) { [weak self] in self?.raise() }
     }
@@ -146,6 +146,7 @@ public struct MissedPushes: Sendable {
 
     private func raise() {
         let names = isAll ? Set(channels.names) : missed.filter { channels[$0] != nil }
+        raised(isAll ? nil : missed)
         (timer, missed, isAll) = (nil, [], false)
         let gap = MissedPushes(channels: names.sorted())
         if !names.isEmpty { for listener in listeners { listener(gap) } }

@@ -54,7 +54,7 @@ public struct ChannelMembers: Sendable, Equatable {
         writer = WriteBehind(published, of: context)
         missed = MissedNotes(context)
         gaps = Gaps(channels, context.clock)
-        gaps.noted = { [unowned self] names in self.told.hasGap(in: names.map { Set($0) }) }
+        gaps.raised = { [unowned self] names in self.told.hasGap(in: names) }
         channels.changed = { [unowned self] channel, uid in
             self.published.note(channel, uid)
             self.writer.kick()
