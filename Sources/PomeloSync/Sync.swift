@@ -2,7 +2,7 @@
 //
 // PomeloSync: values that change often, kept in memory and brought to a database in the background.
 // Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
-// SyncLine, SyncTable, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner,
+// SyncLine, SyncTable, ValueSlots, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters, SyncOwner,
 // VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal, JournalClaims,
 // JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore,
 // +Strings, +Hashes, +Lists.

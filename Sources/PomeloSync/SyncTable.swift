@@ -3,6 +3,18 @@ import DequeModule
 import PomeloBytes
 import PomeloLoop
 
+/// A value that waits, or is on its way, without the value.
+private struct Held {
+    let slot: UInt32
+    /// What its id takes in the journal; 0 when that has nothing of it.
+    var bytes: UInt32 = 0
+    var number: UInt64
+    var since: UInt64
+    var attempts: Int16 = 0
+    /// Whether `unjournaled` has it.
+    var isNoted = false
+}
+
 /// The values of one key by their ids: of each id one that waits, and one on its way.
 ///
 /// A value that comes while another one of its id is on its way waits until that has arrived, so that a sink gets the
@@ -10,19 +22,9 @@ import PomeloLoop
 ///
 /// The journal has one field for an id. It stands for both, merged, as long as both are there.
 @Loop final class SyncTable<Value: Sendable>: SyncLine {
-    private struct Held {
-        var value: Value
-        var number: UInt64
-        var since: UInt64
-        var attempts: Int16 = 0
-        /// Whether `unjournaled` has it.
-        var isNoted = false
-        /// What its id takes in the journal; 0 when that has nothing of it.
-        var bytes: UInt32 = 0
-    }
-
     let key: SyncKey<Value>
     private let owner: SyncOwner
+    private var values = ValueSlots<Value>()
     private var waiting: [Text: Held] = [:]
     private var onTheWay: [Text: Held] = [:]
     private var shelf = ReplayShelf()
@@ -38,6 +40,7 @@ import PomeloLoop
 
     let isOrdered = false
     var name: Text { key.name }
+    var valueType: ObjectIdentifier { ObjectIdentifier(Value.self) }
     var count: Int { waiting.count + onTheWay.count + shelf.count }
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
     var isTicking: Bool { !wheel.isEmpty }
@@ -64,7 +67,7 @@ import PomeloLoop
             replace(id, &waiting.values[index], value, number)
         } else {
             guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
-            var held = Held(value: value, number: number, since: owner.clock.now)
+            var held = Held(slot: values.add(value), number: number, since: owner.clock.now)
             note(id, &held)
             waiting[id] = held
             owner.tally.pending += 1
@@ -76,12 +79,12 @@ import PomeloLoop
 
     /// The place of a value is looked up once.
     private func replace(_ id: Text, _ held: inout Held, _ value: Value, _ number: UInt64) {
-        if let merge = key.merge { held.value = merge(held.value, value) } else { held.value = value }
+        values[held.slot] = merged(held, value)
         held.number = number
         note(id, &held)
     }
 
-    private func merged(_ earlier: Value, _ later: Value) -> Value { key.merge?(earlier, later) ?? later }
+    private func merged(_ earlier: Held, _ later: Value) -> Value { key.merge?(values[earlier.slot], later) ?? later }
 
     /// Makes the value of an id due, and returns when it has been tried.
     func flushed(_ id: Text, _ number: UInt64, wake: @Loop () -> Void) async -> Attempt {
@@ -121,7 +124,7 @@ import PomeloLoop
             }
             guard let held = waiting.removeValue(forKey: id) else { continue }
             do {
-                let value = try key.encode(held.value)
+                let value = try key.encode(values[held.slot])
                 onTheWay[id] = held
                 batch.append(
                     SyncEntry(key: name, id: id, value: value, version: owner.versions.version(held.number)))
@@ -152,6 +155,7 @@ import PomeloLoop
         case .written:
             owner.tally.pending -= 1
             owner.tally.written += 1
+            values.remove(held.slot)
             release(id, held.bytes)
             // The journal has the two of them as one.
             if key.merge != nil, let index = waiting.index(forKey: id) { note(id, &waiting.values[index]) }
@@ -200,7 +204,8 @@ import PomeloLoop
         if let later = waiting[id] {
             owner.tally.pending -= 1
             release(id, held.bytes)
-            waiting[id]?.value = merged(held.value, later.value)
+            values[later.slot] = merged(held, values[later.slot])
+            values.remove(held.slot)
             waiting[id]?.since = held.since
             // Without a merge nothing of the earlier value is left.
             waiting[id]?.attempts =
@@ -208,6 +213,7 @@ import PomeloLoop
             wheel.add(id, ticksAhead: owner.ticks(afterAttempts: 1))
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
+            values.remove(held.slot)
             unjournalable[id] = nil
             let version = owner.versions.version(held.number)
             let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
@@ -258,11 +264,11 @@ import PomeloLoop
             onTheWay.values[index].isNoted = false
             goes = onTheWay.values[index]
         }
-        guard let index = waiting.index(forKey: id) else { return goes.map { ($0.value, $0.number) } }
+        guard let index = waiting.index(forKey: id) else { return goes.map { (values[$0.slot], $0.number) } }
         waiting.values[index].isNoted = false
         let waits = waiting.values[index]
-        guard key.merge != nil, let goes else { return (waits.value, waits.number) }
-        return (merged(goes.value, waits.value), waits.number)
+        let value = values[waits.slot]
+        return (goes.map { merged($0, value) } ?? value, waits.number)
     }
 
     private func setBytes(_ id: Text, _ length: Int) {

@@ -46,8 +46,8 @@ import PomeloLoop
             Loop.spawn { await self.run() }
         }
         guard timer == nil, line.isTicking, !isStopped else { return }
-        timer = owner.clock.schedule(after: owner.tick) { [weak self] in
-            guard let self else { return }
+        // Strong for a tick: a weak one makes every reference to this slower.
+        timer = owner.clock.schedule(after: owner.tick) { [self] in
             timer = nil
             line.tick()
             wake()

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+/// Values by the number of their place, which is used again when a value has left.
+///
+/// What is known of a value besides has one type for all keys this way: a dictionary of that is compiled for it, where
+/// one of values looks up at run time how each of them is copied.
+struct ValueSlots<Value> {
+    private static var keptCapacity: Int { 4096 }
+    private var values: [Value?] = []
+    private var free: [UInt32] = []
+
+    subscript(slot: UInt32) -> Value {
+        get {
+            guard let value = values[Int(slot)] else { preconditionFailure("the value has left") }
+            return value
+        }
+        set { values[Int(slot)] = newValue }
+    }
+
+    mutating func add(_ value: Value) -> UInt32 {
+        if let slot = free.popLast() {
+            values[Int(slot)] = value
+            return slot
+        }
+        values.append(value)
+        return UInt32(values.count - 1)
+    }
+
+    mutating func remove(_ slot: UInt32) {
+        values[Int(slot)] = nil
+        free.append(slot)
+        guard free.count == values.count else { return }
+        values.removeAll(keepingCapacity: values.capacity <= Self.keptCapacity)
+        free.removeAll(keepingCapacity: free.capacity <= Self.keptCapacity)
+    }
+}
