@@ -4,7 +4,7 @@
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseRenewer, LeaseHealth,
 // ClusterHealth, ClusterView, ClusterFeed, RollCall, Introduction, Reaper; ClusterRegistry, ClusterScripts with
-// Scripts/*.lua, ClusterKeys, RegistryEntry; PeriodicTask.
+// Scripts/*.lua, ClusterKeys, RegistryEntry; PeriodicTask; Election, ElectionStore, FencingTokens.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis

@@ -22,6 +22,10 @@ struct ClusterKeys {
     var hint: String { "pomelo:{\(cluster)}:ev!" }
     /// Set of all server ids there ever were.
     var everServers: String { "pomelo:{\(cluster)}:everServers" }
+    /// Hash that lives as long as a term: `owner`, `token`.
+    func elected(_ office: String) -> String { "pomelo:{\(cluster)}:elect:\(office)" }
+    /// The last token of an office.
+    func fence(_ office: String) -> String { elected(office) + ":fence" }
 
     /// Hash that lives as long as a server's lease: `inst`, `seq`.
     func lease(_ server: ServerID) -> String { StoreOwner.key("lease", of: server, in: cluster) }

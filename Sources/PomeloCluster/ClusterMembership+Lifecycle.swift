@@ -191,6 +191,7 @@ extension ClusterMembership {
     /// Leaves the registry, unless something published under the lease could not be removed, or a start ends before
     /// what a former instance left was; and closes the connections last.
     public func stop() async {
+        for election in elections { await election.resign() }
         let hasCleanedUp = phase == .member
         phase = .stopped
         leaseHealth.stop()

@@ -41,6 +41,7 @@ import PomeloRedis
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
     var publishers: [any LeasePublisher] = []
+    var elections: [Election] = []
     private var wantsRecovery = false
     private var isRecovering = false
     private var wantsRevisit = true
@@ -114,6 +115,15 @@ import PomeloRedis
     ///
     /// - Throws: `PomeloError` `.redisUnavailable`.
     public func everServers() async throws -> [ServerID] { try await registry.everServers() }
+
+    /// A candidate for an office, under this server's name; it resigns when the server stops.
+    func election(_ office: String, term: Duration) -> Election {
+        let store = RedisElectionStore(ports.control, cluster: registry.keys.cluster)
+        let election = Election(
+            office, store, as: id.rawValue, term: term, clock: clock, random: random, logger: log)
+        elections.append(election)
+        return election
+    }
 
     /// Adds to what is done when a server is gone, and at the start for a former instance of this one.
     public func addCleaner(_ cleaner: any LeaseCleaner) { reaper.cleaners.append(cleaner) }

@@ -335,7 +335,7 @@ struct LeaseHolder: Equatable {
 }
 
 extension RedisArgument {
-    fileprivate static func milliseconds(_ duration: Duration) -> RedisArgument {
+    static func milliseconds(_ duration: Duration) -> RedisArgument {
         .number(Int(duration.clampedMilliseconds))
     }
 }

@@ -26,6 +26,10 @@ public enum ClusterScripts {
         name: "cluster.proceed", source: text(PackageResources.proceed_lua))
     /// Ends a clean-up.
     public static let finish = RedisScript(name: "cluster.finish", source: text(PackageResources.finish_lua))
+    /// Takes an office, or renews a term.
+    public static let stand = RedisScript(name: "cluster.stand", source: text(PackageResources.stand_lua))
+    /// Gives an office back.
+    public static let resign = RedisScript(name: "cluster.resign", source: text(PackageResources.resign_lua))
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 

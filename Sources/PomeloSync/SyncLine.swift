@@ -14,7 +14,6 @@ enum Attempt: Equatable {
 /// The values of one key that wait for a sink, as their writer and the journal see them.
 @Loop protocol SyncLine: AnyObject {
     var name: Text { get }
-    var valueType: ObjectIdentifier { get }
     /// Values that are not written, those on their way included.
     var count: Int { get }
     var hasDue: Bool { get }

@@ -36,7 +36,6 @@ import PomeloLoop
 
     let isOrdered = true
     var name: Text { key.name }
-    var valueType: ObjectIdentifier { ObjectIdentifier(Value.self) }
     private var replayCount: Int { replays.count + replaying.count + returnedReplays.count }
     var count: Int { waiting.count + onTheWay.count + returned.count + replayCount }
     private var isClear: Bool { onTheWay.isEmpty && replaying.isEmpty }

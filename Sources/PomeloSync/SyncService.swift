@@ -200,18 +200,14 @@ import PomeloRedis
 
     private func table<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncTable<Value>, SyncWriter) {
         let lane = try lane(&tables, key.name) { SyncTable(key, owner) }
-        return (try typed(lane.line, key), lane.writer)
+        guard let table = lane.line as? SyncTable<Value> else { throw .otherType(key.name.string) }
+        return (table, lane.writer)
     }
 
     private func queue<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncQueue<Value>, SyncWriter) {
         let lane = try lane(&queues, key.name) { SyncQueue(key, owner) }
-        return (try typed(lane.line, key), lane.writer)
-    }
-
-    /// The type of the values is compared, for a cast looks up that of the line at run time.
-    private func typed<Value, Line: SyncLine>(_ line: any SyncLine, _ key: SyncKey<Value>) throws(SyncError) -> Line {
-        guard line.valueType == ObjectIdentifier(Value.self) else { throw .otherType(key.name.string) }
-        return unsafe unsafeDowncast(line, to: Line.self)
+        guard let queue = lane.line as? SyncQueue<Value> else { throw .otherType(key.name.string) }
+        return (queue, lane.writer)
     }
 
     private func lane(

@@ -40,7 +40,6 @@ private struct Held {
 
     let isOrdered = false
     var name: Text { key.name }
-    var valueType: ObjectIdentifier { ObjectIdentifier(Value.self) }
     var count: Int { waiting.count + onTheWay.count + shelf.count }
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
     var isTicking: Bool { !wheel.isEmpty }

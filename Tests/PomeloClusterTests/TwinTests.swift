@@ -65,11 +65,14 @@ private struct ScriptCalls {
             }
         }
 
-        /// Without ids of stream entries, which are times.
+        /// Without ids of stream entries, which are times, and without what is left of a term.
         func comparable(_ reply: RedisReply) -> RedisReply {
             if case .script(ClusterScripts.look, _, _) = self, var fields = reply.array, fields.count > 3 {
                 if fields[3] != .text("") { fields[3] = .null }
                 return .array(fields)
+            }
+            if case .script(ClusterScripts.stand, _, _) = self, let fields = reply.array, fields.count > 3 {
+                return .array(Array(fields.prefix(3)))
             }
             guard case .script(ClusterScripts.view, _, _) = self, var fields = reply.array, fields.count > 2
             else {
@@ -90,7 +93,7 @@ private struct ScriptCalls {
         let registry = ["servers", "leases", "epoch", "ev"].map { Self.tag + $0 }
         let hint = Self.tag + "ev!"
         let born = Self.tag + "born"
-        switch Int.random(in: 0..<24, using: &random) {
+        switch Int.random(in: 0..<28, using: &random) {
         case 0..<5:
             return .script(
                 ClusterScripts.put, keys: registry + [Self.tag + "everServers", hint, born],
@@ -136,6 +139,19 @@ private struct ScriptCalls {
             return .script(
                 ClusterScripts.revisit, keys: Array(registry.prefix(2)), args: [.text(id), .text(pick(Self.ids))])
         case 21: return .command(RedisCommand("DEL", born))
+        case 23, 24:
+            // Above all times.
+            return .script(
+                ClusterScripts.stand, keys: [Self.tag + "elect", Self.tag + "fence"],
+                args: [.text(pick(["x", "y"])), 1_000_000_000, .number(1 << 52 + pick([0, 0, 0, step]))])
+        case 25: return .script(ClusterScripts.resign, keys: [Self.tag + "elect"], args: [.text(pick(["x", "y"]))])
+        case 26:
+            return .command(
+                pick([
+                    RedisCommand("HSET", Self.tag + "elect", "owner", "z", "token", 5),
+                    RedisCommand("DEL", Self.tag + "fence"),
+                    RedisCommand("DEL", Self.tag + "elect"),
+                ]))
         default: return .script(ClusterScripts.claim, keys: [Self.tag + "lease"], args: [.text(inst)])
         }
     }
@@ -160,6 +176,7 @@ private struct ScriptCalls {
             RedisCommand("GET", tag + "epoch"), RedisCommand("XRANGE", tag + "ev", "-", "+"),
             RedisCommand("SMEMBERS", tag + "everServers"), RedisCommand("GET", tag + "reap"),
             RedisCommand("HGETALL", tag + "lease"), RedisCommand("EXISTS", tag + "born"),
+            RedisCommand("HGETALL", tag + "elect"), RedisCommand("GET", tag + "fence"),
         ])
         let events = replies[3].array?.map { "\($0.array?.last?.strings ?? [])" } ?? []
         return [
@@ -167,6 +184,7 @@ private struct ScriptCalls {
             replies[2].string ?? "", "\(events)", "\((replies[4].strings ?? []).sorted())",
             replies[5].string ?? "",
             "\((replies[6].dictionary ?? [:]).sorted { $0.key < $1.key })", replies[7].string ?? "",
+            "\((replies[8].dictionary ?? [:]).sorted { $0.key < $1.key })", replies[9].string ?? "",
         ]
     }
 }

@@ -120,6 +120,12 @@ let guaranteeTable = """
         MovingBindingTests.aBindingOutlivesThePrimaryOfItsSlot
     a stop
         ReaperTests.whoCouldNotRemoveItsStateIsCleanedUpAfter
+    an office (Election)
+        ElectionSimulationTests.nobodyIsObeyedWhoHoldsItNoMore
+        ElectionTests.aTermEndsByOnesOwnClockBeforeAnotherBegins
+        ElectionTests.anotherFollowsWithinATermAndASecondAfterADeath
+        ElectionTests.tokensRiseAlsoWhenTheStoreHasLostAll
+        ElectionTests.theOfficePassesOn
     lost members
         LostTests.regression6MembersOfACrashedFrontendEnd
         LostTests.aListenerThatDoesNotAnswerIsReplacedByTheOneThatCleansUp

@@ -19,6 +19,8 @@ extension FakeRedis {
         register(script: ClusterScripts.begin, twin: ClusterScriptTwins.begin)
         register(script: ClusterScripts.proceed, twin: ClusterScriptTwins.proceed)
         register(script: ClusterScripts.finish, twin: ClusterScriptTwins.finish)
+        register(script: ClusterScripts.stand, twin: ClusterScriptTwins.stand)
+        register(script: ClusterScripts.resign, twin: ClusterScriptTwins.resign)
     }
 }
 
@@ -167,6 +169,35 @@ extension FakeRedis {
         if try redis(RedisCommand("GET", keys[0])).string != args[0] { return .integer(0) }
         try redis(RedisCommand("DEL", keys[1]))
         if args[1] != "" { try redis(RedisCommand("HSET", keys[1], "inst", args[1])) }
+        return try redis(RedisCommand("DEL", keys[0]))
+    }
+
+    static func stand(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        let fields = try redis(RedisCommand("HMGET", keys[0], "owner", "token")).array ?? []
+        let owner = fields.first?.string
+        var token = fields.last?.int ?? 0
+        if let owner, owner != args[0] {
+            var left = try redis(RedisCommand("PTTL", keys[0])).int ?? 0
+            if left < 0 {
+                left = Int(args[1]) ?? 0
+                try redis(RedisCommand("PEXPIRE", keys[0], left))
+            }
+            return .array([.integer(0), .integer(Int64(token)), .text(owner), .integer(Int64(left))])
+        }
+        let known = try max(redis(RedisCommand("GET", keys[1])).int ?? 0, Int(args[2]) ?? 0)
+        if owner == nil || token < known { token = try max(known + 1, now(redis)) }
+        try redis(RedisCommand("HSET", keys[0], "owner", args[0], "token", token))
+        try redis(RedisCommand("PEXPIRE", keys[0], args[1]))
+        try redis(RedisCommand("SET", keys[1], token))
+        return .array([.integer(1), .integer(Int64(token))])
+    }
+
+    static func resign(
+        _ redis: FakeRedisCommands, _ keys: [String], _ args: [String]
+    ) throws(RedisError) -> RedisReply {
+        if try redis(RedisCommand("HGET", keys[0], "owner")).string != args[0] { return .integer(0) }
         return try redis(RedisCommand("DEL", keys[0]))
     }
 
