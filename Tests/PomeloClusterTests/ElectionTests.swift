@@ -74,6 +74,40 @@ import Testing
         #expect(first.token == nil)
     }
 
+    /// A store that answers when it is told to.
+    @Loop private final class SlowStore: ElectionStore {
+        private(set) var calls: [String] = []
+        private var waiting: [CheckedContinuation<Void, Never>] = []
+
+        func stand(
+            for office: String, _ candidate: String, term: Duration, above token: UInt64
+        ) async throws -> ElectionAnswer {
+            await withCheckedContinuation { waiting.append($0) }
+            calls.append("stand")
+            return .elected(token: 1)
+        }
+
+        func resign(_ office: String, _ candidate: String) async throws { calls.append("resign") }
+
+        func answer() {
+            for waiter in waiting { waiter.resume() }
+            waiting = []
+        }
+    }
+
+    @Test @Loop func whoResignsWhileAnAnswerIsOnItsWayGivesBackWhatThatBrings() async throws {
+        let (clock, store) = (ManualClock(), SlowStore())
+        let election = Election(
+            "master", store, as: "a", clock: clock, random: RandomSource(seed: 1), logger: quiet)
+        election.stand()
+        await settle()
+        Loop.spawn { await election.resign() }
+        await settle()
+        store.answer()
+        await settle()
+        #expect(store.calls == ["stand", "resign"] && election.token == nil && election.holder == nil)
+    }
+
     /// Nobody else may hold it before, and the timer that would tell may be late.
     @Test @Loop func aTermEndsByOnesOwnClockBeforeAnotherBegins() async throws {
         let world = World()
