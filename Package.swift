@@ -14,6 +14,8 @@ let strict: [SwiftSetting] = [
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+/// What counts, and what shows a test the counts.
+let counted: [Target.Dependency] = [metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(
@@ -168,10 +170,8 @@ let package = Package(
         tests("PomeloWireTests", text + ["PomeloWire"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
-        tests("PomeloCoreTests", bench),
-        tests(
-            "PomeloRedisTests",
-            bench + ["CHiredis", "CPomelo", metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("PomeloCoreTests", bench + counted),
+        tests("PomeloRedisTests", bench + counted + ["CHiredis", "CPomelo"]),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),
         tests("PomeloSyncSQLiteTests", bench + ["PomeloSync", "PomeloSyncSQLite"]),
         // Empty without the trait.

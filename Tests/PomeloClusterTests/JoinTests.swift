@@ -16,6 +16,7 @@ import Testing
         #expect(a.view == "a:u b:u")
         #expect(b.view == "a:u b:u")
         #expect(b.changes == ["+a", "+b"], "those who were there are added, nothing is replaced")
+        #expect(a.sees("b")?.services == [b.notes.name], "who looks for a service asks those that have it")
         try await cluster.clock.drive { await b.stop() }
         await cluster.clock.pass(.seconds(1))
         #expect(a.view == "a:u")

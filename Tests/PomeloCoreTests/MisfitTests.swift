@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import Metrics
+import MetricsTestKit
 import PomeloBytes
 import PomeloJSON
 import PomeloLoop
@@ -51,21 +53,40 @@ import Testing
         Row(body: #"{"name":"a","byRoom":{"secret":[{"id":1},{}]}}"#, message: "byRoom.*[1].id is missing"),
     ]
 
-    @Test(arguments: rows, ["connector", "chat"])
-    @Loop func theClientIsToldWhatIsWrong(_ row: Row, _ type: String) async throws {
+    /// Servers of which those of a type take orders.
+    @Loop private func shop(at type: String) async throws -> TestCluster {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 1))
         try await cluster.startAll { app in
             try app.configure("all", type) { app in
                 try app.handle(Routes { $0.on(Call<Order, Nothing>("\(type).shop.order")) { _, _ in Nothing() } })
             }
         }
+        return cluster
+    }
+
+    @Test(arguments: rows, ["connector", "chat"])
+    @Loop func theClientIsToldWhatIsWrong(_ row: Row, _ type: String) async throws {
+        let cluster = try await shop(at: type)
         let client = try #require(cluster.connect("connector-1"))
         let id = client.request("\(type).shop.order", Array(row.body.utf8))
         await cluster.settle()
         #expect(client.texts(id) == [#"{"code":400,"message":"\#(row.message)"}"#])
-        client.notify("\(type).shop.order", Array(row.body.utf8))
-        await cluster.settle()
-        #expect(client.texts(id).count == 1, "a notify that does not fit is dropped")
+    }
+
+    @Test(arguments: ["connector", "chat"])
+    @Loop func aNotifyThatDoesNotFitIsDroppedAndCounted(_ type: String) async throws {
+        let metrics = TestMetrics()
+        try await withMetricsFactory(metrics) {
+            let cluster = try await shop(at: type)
+            let dropped = try metrics.expectCounter("pomelo.dispatch.dropped")
+            let client = try #require(cluster.connect("connector-1"))
+            client.notify("\(type).shop.order", Array(#"{"name":"a"}"#.utf8))
+            await cluster.settle()
+            #expect(dropped.totalValue == 0)
+            client.notify("\(type).shop.order")
+            await cluster.settle()
+            #expect(dropped.totalValue == 1 && client.answers.isEmpty && !client.isClosed)
+        }
     }
 
     /// Only what the client sent is its fault: what a handler itself fails to decode says nothing to clients.

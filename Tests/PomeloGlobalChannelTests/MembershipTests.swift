@@ -220,6 +220,14 @@ import Testing
         try await channels.destroyChannel("room")
         #expect(cluster.network.calls - calls == 5, "the registry says that it need not be asked")
         #expect(try await channels.pushMessage("connector", World.say, "hi", "room").queued == 0)
+        // Where the registry does not say it, it says so itself.
+        let servers = cluster["chat-1"].servers
+        var unsaid = try #require(servers["connector-2"])
+        unsaid.services = nil
+        servers.add([unsaid])
+        #expect(try await channels.pushMessage("connector", World.say, "hi", "room").failed.isEmpty)
+        try await channels.destroyChannel("room")
+        #expect(cluster.network.calls - calls == 10, "it is asked")
         await cluster.stopAll()
     }
 

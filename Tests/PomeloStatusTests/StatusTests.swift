@@ -124,6 +124,19 @@ import Testing
         #expect(try await world.push("hello", "ann").noSession == ["ann"])
     }
 
+    /// A gate, for instance: it is a frontend, and has no users.
+    @Test @Loop func aFrontendWithoutTheServiceIsNotAsked() async throws {
+        let cluster = TestCluster(TestCluster.records(connectors: 2))
+        let entries = MemoryStatusStore.Entries()
+        try await cluster.startAll { app in
+            if app.serverID != "connector-2" { try app.use(Status(store: MemoryStatusStore(entries))) }
+        }
+        let calls = cluster.network.calls
+        let isOnline = try await cluster["chat-1"].status.getStatusByUid("ann")
+        #expect(!isOnline && cluster.network.calls - calls == 1, "the registry says who may have the user")
+        await cluster.stopAll()
+    }
+
     // MARK: doubt
 
     /// Of a server that is gone without having been cleaned up nobody can say who was there, until it is.
