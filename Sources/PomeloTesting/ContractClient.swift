@@ -39,6 +39,7 @@ extension ContractClient {
     ///
     /// - Throws: `Fault`, equal to the handler's, or `Fault(500)` for any other error; `TestClient.Failure` when no
     ///   answer comes in time, or one that does not fit, whose key it names.
+    @discardableResult
     public func request<Query, Reply>(_ call: Call<Query, Reply>, _ query: Query) async throws -> Reply {
         let route = call.route.text
         let body = try await exchange(route, try JSONCoder.encode(query))
@@ -48,6 +49,7 @@ extension ContractClient {
     /// Sends a request whose query is empty.
     ///
     /// - Throws: as a request with a query.
+    @discardableResult
     public func request<Reply>(_ call: Call<Nothing, Reply>) async throws -> Reply {
         try await request(call, Nothing())
     }

@@ -55,6 +55,7 @@ extension TestClient {
     }
 
     /// Sends a request and waits for its answer.
+    @discardableResult
     public func request(_ route: String, _ body: JSON = [:]) async throws -> JSON {
         try JSON.parse(try await answer(to: try ask(route, body.encoded())))
     }

@@ -288,6 +288,16 @@ def redis_comes_and_goes(ann):
     await_that(lambda: ann.move(1, 0).get("x") == before["spot"]["x"] + 1, "the world is written again")
 
 
+def the_channel_ends(ann, gate):
+    """The gate is up, and has no channels."""
+    root = Person(connector_of(gate, "root"))
+    root.login("root", 1)
+    expect(root.say("to all"), {"by": 2})
+    expect(root.ask("chat.masterHandler.disband", {}), {})
+    expect(root.say("to nobody"), {"by": 0})
+    root.close()
+
+
 def main():
     gate = (sys.argv[1], int(sys.argv[2]))
     at_the_gate(gate)
@@ -304,6 +314,7 @@ def main():
     what_the_plugin_saw(bobs, bobs_name)
     servers_come_and_go(ann, home)
     redis_comes_and_goes(ann)
+    the_channel_ends(ann, gate)
     report = ann.report()
     expect(report["calls"]["area.areaRemote.arrive"] >= 1, True)
     expect(report["failures"]["area.areaRemote.arrive"], 1)

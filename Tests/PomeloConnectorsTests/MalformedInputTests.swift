@@ -173,7 +173,7 @@ import Testing
         client.send(Sample.handshake)
         client.send(Sample.handshake)
         client.send(Sample.ack)
-        _ = try await client.request("x.y.z")
+        try await client.request("x.y.z")
         #expect(client.handshakes.count == 1)
         await frontend.connector.stop()
     }

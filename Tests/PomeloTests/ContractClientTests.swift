@@ -123,7 +123,7 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         #expect(
             await failure { _ = try await world.client.request(GameAPI.odd) }
                 == #"the answer to connector.hero.odd is no Place: x is missing, in {"y":1}"#)
-        _ = try await world.client.request(GameAPI.move, .init(x: 1))
+        try await world.client.request(GameAPI.move, .init(x: 1))
         #expect(
             await failure { _ = try await world.client.next(Push<GameAPI.Place>(GameAPI.onNoise.route)) }
                 .hasPrefix("a push onNoise is no Place: "))
@@ -136,7 +136,7 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         for x in 1...4 { try await world.client.notify(GameAPI.move, .init(x: x)) }
         for x in 1...2 { #expect(try await world.client.next(GameAPI.onMoved) == .init(x: x)) }
         for x in 1...4 { #expect(try await world.client.next(GameAPI.onNoise) == "step \(x)") }
-        _ = try await world.client.request(GameAPI.move, .init(x: 5))
+        try await world.client.request(GameAPI.move, .init(x: 5))
         #expect(try world.client.takeAll(GameAPI.onMoved).map(\.x) == [3, 4, 5])
         #expect(try world.client.takeAll(GameAPI.onMoved).isEmpty)
         await world.stop()
@@ -148,11 +148,11 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         let limit = Duration.milliseconds(50)
         let silence = await failure { _ = try await world.client.next(never, within: limit) }
         #expect(silence.hasPrefix("no push onNever has come") && silence.hasSuffix("; nor has any other"))
-        _ = try await world.client.request(GameAPI.move, .init(x: 1))
+        try await world.client.request(GameAPI.move, .init(x: 1))
         #expect(
             await failure { _ = try await world.client.next(never, within: limit) }
                 .hasSuffix(#"; there is onNoise "step 1", onMoved {"x":1}"#))
-        for x in 2...9 { _ = try await world.client.request(GameAPI.move, .init(x: x)) }
+        for x in 2...9 { try await world.client.request(GameAPI.move, .init(x: x)) }
         #expect(
             await failure { _ = try await world.client.next(never, within: limit) }.hasSuffix(", and 13 more"))
         await world.stop()
@@ -162,8 +162,8 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         let world = try await Hero(carrier)
         let client = world.client
         client.patience = .seconds(5)
-        #expect(await failure { _ = try await client.request(GameAPI.leave) }.contains("connection ended"))
-        #expect(await failure { _ = try await client.request(GameAPI.rest) }.contains("connection ended"))
+        #expect(await failure { try await client.request(GameAPI.leave) }.contains("connection ended"))
+        #expect(await failure { try await client.request(GameAPI.rest) }.contains("connection ended"))
         #expect(await failure { _ = try await client.next(GameAPI.onMoved) }.contains("connection"))
         #expect(await failure { try await client.notify(GameAPI.rest, Nothing()) }.contains("connection ended"))
         await world.stop()
@@ -189,7 +189,7 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         #expect(try await world.client.request(GameAPI.move, .init(x: 1)) == .init(x: 1))
         #expect(clock.now == begin)
         world.handler.rest = { await clock.sleep(for: .seconds(5)) }
-        _ = try await world.client.request(GameAPI.rest)
+        try await world.client.request(GameAPI.rest)
         #expect(clock.now == begin + 5_000_000_000)
         world.handler.rest = { await clock.sleep(for: .seconds(25)) }
         #expect(
@@ -207,7 +207,7 @@ enum Carrier: String, CaseIterable, Sendable { case memory, tcp, webSocket }
         world.cluster.followSystemTime()
         await until("time has passed by itself") { world.cluster.clock.now > begin + 20_000_000 }
         world.handler.rest = { await world.cluster.clock.sleep(for: .milliseconds(20)) }
-        _ = try await world.client.request(GameAPI.rest)
+        try await world.client.request(GameAPI.rest)
         let never = await failure {
             try await world.cluster.wait(for: "what never is", within: .milliseconds(30)) { nil as Void? }
         }

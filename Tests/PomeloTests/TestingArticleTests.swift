@@ -96,7 +96,7 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     /// A client that has entered.
     func enter(_ name: String, _ connector: ServerID) async throws -> TestSocket {
         let client = try #require(cluster.connect(connector))
-        _ = try await client.request(GameAPI.enter, .init(name: name))
+        try await client.request(GameAPI.enter, .init(name: name))
         return client
     }
 
@@ -162,7 +162,7 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let world = try await GameWorld()
         let ann = try await world.enter("ann", "connector-1")
         world.redis.down()
-        _ = try await ann.request(GameAPI.move, .init(x: 1))
+        try await ann.request(GameAPI.move, .init(x: 1))
         #expect(try await ann.next(GameAPI.onMoved).x == 1)
 
         world.redis.up(empty: true)
@@ -190,11 +190,11 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let bob = try await world.enter("bob", "connector-2")
         world.cluster.network.delay = .milliseconds(20) ... .milliseconds(40)
         world.cluster.network.partition("connector-2", "area-1")
-        _ = try await ann.request(GameAPI.move, .init(x: 1))
+        try await ann.request(GameAPI.move, .init(x: 1))
         #expect(bob.pushes.isEmpty)
 
         world.cluster.network.heal("connector-2", "area-1")
-        _ = try await ann.request(GameAPI.move, .init(x: 2))
+        try await ann.request(GameAPI.move, .init(x: 2))
         #expect(try await bob.next(GameAPI.onMoved).x == 2)
         await world.cluster.stopAll()
     }
@@ -229,7 +229,7 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let address = try #require(connector.localAddress)
         let client = try await TestClient.connect(to: address, over: network, as: .webSocket)
         try await client.handshake()
-        _ = try await client.request(GameAPI.enter, .init(name: "ann"))
+        try await client.request(GameAPI.enter, .init(name: "ann"))
         try await client.leave()
         await app.stop()
     }
@@ -248,8 +248,8 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             try serve(app)
         }
         let client = try #require(cluster.connect("connector-1"))
-        _ = try await client.request(GameAPI.enter, .init(name: "ann"))
-        _ = try await client.request(GameAPI.move, .init(x: 1))
+        try await client.request(GameAPI.enter, .init(name: "ann"))
+        try await client.request(GameAPI.move, .init(x: 1))
         #expect(try await client.next(GameAPI.onMoved) == .init(name: "ann", x: 1))
         await cluster.stopAll()
         await server.stop()

@@ -44,6 +44,7 @@ extension AdminModule {
     /// Tells the masters that are up; returns their answers by server.
     ///
     /// - Throws: `RPCError` of the first that did not answer; `.notSent` when no master is up.
+    @discardableResult
     public func notifyMaster(_ message: JSON) async throws -> [ServerID: JSON] {
         try await admin.notifyMaster(module, message)
     }

@@ -105,6 +105,7 @@ public import PomeloLoop
     /// Calls a procedure by name with a JSON argument; the escape hatch beside typed calls.
     ///
     /// - Source: pomelo 2.2.7, `app.rpcInvoke`.
+    @discardableResult
     public func invoke(
         _ server: ServerID, _ route: String, _ argument: JSON, within deadline: Duration? = nil
     ) async throws -> JSON {

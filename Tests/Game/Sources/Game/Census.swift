@@ -19,7 +19,7 @@ import Pomelo
 
     func monitorHandler(_ message: JSON) async throws -> JSON {
         guard let areas, let agent else { return .object(latest) }
-        _ = try await agent.notifyMaster(JSON(areas.count))
+        try await agent.notifyMaster(JSON(areas.count))
         return [:]
     }
 

@@ -53,8 +53,11 @@ struct MasterHandler: Handler {
 
     var routes: [ServedRoute] {
         on(GameAPI.kick, kick)
-        on(json: "chat.masterHandler.census", census)
-        on(json: "chat.masterHandler.invoke", invoke)
+        if !atlas.gameMasters.isEmpty {
+            on(json: "chat.masterHandler.census", census)
+            on(json: "chat.masterHandler.invoke", invoke)
+            on(json: "chat.masterHandler.disband", disband)
+        }
     }
 
     func kick(_ kick: GameAPI.Kick, _ session: Session) async throws -> GameAPI.Kicked {
@@ -80,6 +83,13 @@ struct MasterHandler: Handler {
             throw Fault(400, "server or route is missing")
         }
         return ["reply": try await app.rpc.invoke(ServerID(server), route, query["argument"] ?? [:])]
+    }
+
+    /// Everybody's channel has nobody any more; the gate has no channels, and is not asked.
+    func disband(_: JSON, _ session: Session) async throws -> JSON {
+        try check(session)
+        try await app.globalChannel.destroyChannel(.world)
+        return [:]
     }
 
     private func check(_ session: Session) throws {

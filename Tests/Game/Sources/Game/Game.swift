@@ -56,7 +56,7 @@ import PomeloStatus
     /// Which chat server has the world's channel is written in Redis; who asks first decides.
     @Loop private static func chatServer(for request: RoutingRequest, _ redis: RedisClient) async throws -> ServerID {
         let first = request.servers[0].id
-        _ = try await redis.send(RedisCommand("SET", "game:chat", first.rawValue, "NX", "EX", "60"))
+        try await redis.send(RedisCommand("SET", "game:chat", first.rawValue, "NX", "EX", "60"))
         let chosen = try await redis.send(RedisCommand("GET", "game:chat")).string.map { ServerID($0) }
         return request.servers.map(\.id).first { $0 == chosen } ?? first
     }
