@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
 // RedisVisits: the Redis client without anything else, see the article "Use PomeloRedis alone".
+import Foundation
 import PomeloLoop
 import PomeloRedis
 
 @main struct RedisVisits {
-    static func main() async throws {
-        try await visit(CommandLine.arguments.dropFirst().first ?? "redis://127.0.0.1:6379")
+    static func main() async {
+        do {
+            try await visit(CommandLine.arguments.dropFirst().first ?? "redis://127.0.0.1:6379")
+        } catch {
+            // Thrown on, it would be a crash, and its report longer than a screen.
+            print("error: \(error)")
+            exit(1)
+        }
     }
 
     @Loop static func visit(_ url: String) async throws {

@@ -16,14 +16,20 @@ import Testing
         await server.stop()
     }
 
-    @Loop private func lines(_ url: String) async throws -> [String] {
+    /// It was a crash, whose report hid the reason.
+    @Test @Loop func whoIsNotThereIsAnErrorInOneLine() async throws {
+        let last = try await lines("redis+unix:///nowhere/redis.sock", ending: .exited(1)).last
+        #expect(last?.hasPrefix("error: cannot connect to redis at /nowhere/redis.sock: ") == true, "\(last ?? "")")
+    }
+
+    @Loop private func lines(_ url: String, ending: ChildProcess.Ending = .exited(0)) async throws -> [String] {
         var lines: [String] = []
         var status: ChildProcess.Ending?
         let command = ChildProcess.Command("\(ServerProcesses.binaries)/RedisVisits", [url])
         let child = try ChildProcess(command, onLine: { lines.append($0) }, onExit: { status = $0 })
         _ = child.pid
         try await eventually("the program ends", within: .seconds(20)) { status != nil }
-        #expect(status == .exited(0))
+        #expect(status == ending)
         return lines.filter { !$0.contains("pomelo.redis") }
     }
 }
