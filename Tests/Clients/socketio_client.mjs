@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Clients of socket.io of three generations, as published: at LessonChat socketio_lesson.py and socketio_tutorial.py,
-// at Chat, one of whose connectors crashes, socketio_crash.py.
+// Clients of socket.io of three generations, as published: at LessonChat socketio_lesson.py, socketio_tutorial.py and
+// the README's lines, at Chat, one of whose connectors crashes, socketio_crash.py.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -40,6 +40,21 @@ export const tests = {
       await lesson.stop();
     }
   },
+  'the README’s lines of Python hear the push and the answer': (world) => withLesson(world, async (lesson) => {
+    const readme = readFileSync(join(world.root, 'README.md'), 'utf8');
+    const script = readme.match(/```python\n([^]*?)```/)[1].replace('3010', lesson.gate.port);
+    // They go on until they are ended.
+    const words = ['-u', '-c', script];
+    const child = spawn(pythonOf(world.root, 'socketio-5'), words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const impatience = setTimeout(() => child.kill(), patienceSeconds * 1000);
+    const heard = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (heard.push(line) === 2) child.kill();
+    }
+    clearTimeout(impatience);
+    const answer = "{'id': 1, 'body': {'code': 0, 'message': '登录成功'}}";
+    assert.deepEqual(heard, ["{'route': 'onJoin', 'body': {'userId': 'ann'}}", answer]);
+  }),
 };
 
 for (const [name, { title, kind, polling, upgrades }] of Object.entries(clients)) {
@@ -110,9 +125,11 @@ async function grant(lesson, wish) {
   await lesson.startServer('connector');
 }
 
+const pythonOf = (root, name) => join(root, '.build', 'venvs', name, 'bin', 'python');
+
 /** Runs a program in a virtual environment; its wishes are granted, its steps noted. */
 async function run({ root }, name, [program, ...words], grantWish, seen = []) {
-  const python = join(root, '.build', 'venvs', name, 'bin', 'python');
+  const python = pythonOf(root, name);
   const script = fileURLToPath(new URL(program, import.meta.url));
   const child = spawn(python, [script, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
   const impatience = setTimeout(() => child.kill('SIGKILL'), patienceSeconds * 1000);
