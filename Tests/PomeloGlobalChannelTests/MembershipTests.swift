@@ -226,8 +226,9 @@ import Testing
         unsaid.services = nil
         servers.add([unsaid])
         #expect(try await channels.pushMessage("connector", World.say, "hi", "room").failed.isEmpty)
+        #expect(await channels.getMembersBySid("room", "connector-2").stale.isEmpty)
         try await channels.destroyChannel("room")
-        #expect(cluster.network.calls - calls == 10, "it is asked")
+        #expect(cluster.network.calls - calls == 11, "it is asked")
         await cluster.stopAll()
     }
 
