@@ -191,7 +191,7 @@ extension ClusterMembership {
     /// Leaves the registry, unless something published under the lease could not be removed, or a start ends before
     /// what a former instance left was; and closes the connections last.
     public func stop() async {
-        for election in elections { await election.resign() }
+        await resign()
         let hasCleanedUp = phase == .member
         phase = .stopped
         leaseHealth.stop()
@@ -205,6 +205,13 @@ extension ClusterMembership {
             await leave(hasCleanedUp)
         }
         await ports.client?.stop()
+    }
+
+    /// From all offices at once: each waits for Redis as long as that is away.
+    private func resign() async {
+        await withTaskGroup(of: Void.self) { group in
+            for election in elections.values { group.addTask { @Loop @Sendable in await election.resign() } }
+        }
     }
 
     /// Nobody cleans up after who is not registered.

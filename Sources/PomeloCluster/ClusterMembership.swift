@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
 import PomeloRedis
@@ -41,7 +42,7 @@ import PomeloRedis
     var observations: [(port: any RedisPort, id: RedisObservation)] = []
     private var runIDs: [ObjectIdentifier: String] = [:]
     var publishers: [any LeasePublisher] = []
-    var elections: [Election] = []
+    var elections: [Text: Election] = [:]
     private var wantsRecovery = false
     private var isRecovering = false
     private var wantsRevisit = true
@@ -116,12 +117,13 @@ import PomeloRedis
     /// - Throws: `PomeloError` `.redisUnavailable`.
     public func everServers() async throws -> [ServerID] { try await registry.everServers() }
 
-    /// A candidate for an office, under this server's name; it resigns when the server stops.
+    /// The one candidate for an office, under this server's name; it resigns when the server stops.
     func election(_ office: String, term: Duration) -> Election {
+        if let election = elections[Text(office)] { return election }
         let store = RedisElectionStore(ports.control, cluster: registry.keys.cluster)
         let election = Election(
             office, store, as: id.rawValue, term: term, clock: clock, random: random, logger: log)
-        elections.append(election)
+        elections[Text(office)] = election
         return election
     }
 

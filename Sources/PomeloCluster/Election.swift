@@ -24,8 +24,9 @@ public import PomeloLoop
 
     /// The office.
     public let office: String
-    /// How this candidate is called in the store; another one at each start.
-    public let candidate: String
+    /// How this candidate is called in the store: another name each time it stands, or what it sent to resign, and was
+    /// late, would end a later term.
+    public private(set) var candidate: String
     /// Called when this candidate holds the office, with its token.
     public var onElected: (@Loop (_ token: UInt64) -> Void)?
     /// Called when it holds it no more.
@@ -36,6 +37,7 @@ public import PomeloLoop
     public let term: Duration
 
     private let store: any ElectionStore
+    private let name: String
     private let clock: any LoopClock
     private let random: RandomSource
     private let warnings: LimitedLog
@@ -54,7 +56,8 @@ public import PomeloLoop
         self.term = term
         self.clock = clock
         self.random = random
-        candidate = "\(name)/\(random.instanceID())"
+        self.name = name
+        candidate = name
         warnings = LimitedLog(logger, clock, "an election does not go on", lines: 1, per: .seconds(30))
     }
 
@@ -64,6 +67,7 @@ public import PomeloLoop
     /// Stands for the office from now on, and holds it as long as it can.
     public func stand() {
         guard campaign == nil else { return }
+        candidate = "\(name)/\(random.instanceID())"
         campaign = Loop.spawn {
             while !Task.isCancelled {
                 let pause = await self.round()
@@ -75,14 +79,17 @@ public import PomeloLoop
     /// Stands no more, and gives the office back; another one has it within a second.
     public func resign() async {
         guard let campaign else { return }
+        let candidate = candidate
         campaign.cancel()
         end()
         // What was sent may still elect it.
         await campaign.value
+        // REENTRANCY: somebody else may have resigned too, and it may stand again.
+        guard self.campaign == campaign else { return }
         self.campaign = nil
         holder = nil
         do {
-            _ = try await clock.within(term / 3) { try await self.store.resign(self.office, self.candidate) }
+            _ = try await clock.within(term / 3) { try await self.store.resign(self.office, candidate) }
         } catch {
             // It ends by itself.
             warnings.write(["election.office": "\(office)", "election.reason": "\(error)"])
@@ -91,8 +98,10 @@ public import PomeloLoop
 
     /// Takes note that somebody has met a token: below it a term ends, and the next one is above it.
     ///
-    /// A higher one than the candidate's own is there only when the store has lost a term.
+    /// A higher one than the candidate's own is there only when the store has lost a term; one above
+    /// `FencingTokens.limit` is nobody's, and without effect.
     public func met(_ token: UInt64) {
+        guard token <= FencingTokens.limit else { return }
         highest = max(highest, token)
         if let held, held.token < token { end() }
     }
@@ -111,8 +120,8 @@ public import PomeloLoop
             switch answer {
             case .elected(let token):
                 holder = candidate
-                return hold(token, from: sent) ? random.jittered(term / 3) : .zero
-            case .held(let other, _, _):
+                if hold(token, from: sent) { return random.jittered(term / 3) }
+            case .held(let other, _):
                 holder = other
                 end()
             case nil:
@@ -124,7 +133,7 @@ public import PomeloLoop
         return random.jittered(Self.look)
     }
 
-    /// False when the answer is too old to count.
+    /// False when the answer is too old to count, or the token.
     private func hold(_ token: UInt64, from sent: UInt64) -> Bool {
         // Clocks drift; and a timer may be late.
         let end = sent + (term - max(term / 100, .milliseconds(50))).clampedNanoseconds
@@ -149,10 +158,11 @@ public import PomeloLoop
 }
 
 extension Application {
-    /// A candidate for an office of this cluster, which does not stand yet; it resigns when the server stops.
+    /// This server's candidate for an office of its cluster; it does not stand by itself, and resigns when the server
+    /// stops.
     ///
     /// - Throws: `PomeloError` `.configuration` when the office has no name or one with a colon, the term is shorter
-    ///   than a second, or the plugin `Cluster` is not used.
+    ///   than a second or another one than at first, or the plugin `Cluster` is not used.
     public func election(_ office: String, term: Duration = .seconds(10)) throws -> Election {
         guard !office.isEmpty, !office.utf8.contains(UInt8(ascii: ":")) else {
             throw PomeloError(.configuration, "\"\(office.forLog)\" is no name of an office: empty, or with a colon")
@@ -163,6 +173,10 @@ extension Application {
         guard let membership = membership as? ClusterMembership else {
             throw PomeloError(.configuration, "an election needs app.use(Cluster(…)) before it")
         }
-        return membership.election(office, term: term)
+        let election = membership.election(office, term: term)
+        guard election.term == term else {
+            throw PomeloError(.configuration, "the term of \(office.forLog) is \(election.term), not \(term)")
+        }
+        return election
     }
 }

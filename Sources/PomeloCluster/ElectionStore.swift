@@ -7,7 +7,7 @@ public enum ElectionAnswer: Sendable, Equatable {
     /// It holds the office, from the moment it asked, for the term that it asked for.
     case elected(token: UInt64)
     /// Another one does.
-    case held(by: String, token: UInt64, left: Duration)
+    case held(by: String, token: UInt64)
 }
 
 /// Where it is written who holds an office.
@@ -54,10 +54,10 @@ public enum ElectionAnswer: Sendable, Equatable {
         guard fields.count >= 2, let isOurs = fields[0].int, let token = fields[1].int.flatMap(UInt64.init(exactly:))
         else { throw RedisError.protocolError("an election is not what it should be") }
         if isOurs == 1 { return .elected(token: token) }
-        guard fields.count == 4, let holder = fields[2].string, let left = fields[3].int else {
+        guard fields.count == 3, let holder = fields[2].string else {
             throw RedisError.protocolError("an election is not what it should be")
         }
-        return .held(by: holder, token: token, left: .milliseconds(left))
+        return .held(by: holder, token: token)
     }
 
     /// One script; see `ElectionStore`.

@@ -87,7 +87,7 @@ import Testing
             return .elected(token: 1)
         }
 
-        func resign(_ office: String, _ candidate: String) async throws { calls.append("resign") }
+        func resign(_ office: String, _ candidate: String) async throws { calls.append("resign \(candidate)") }
 
         func answer() {
             for waiter in waiting { waiter.resume() }
@@ -101,11 +101,15 @@ import Testing
             "master", store, as: "a", clock: clock, random: RandomSource(seed: 1), logger: quiet)
         election.stand()
         await settle()
-        Loop.spawn { await election.resign() }
+        let first = election.candidate
+        for _ in 0..<2 { Loop.spawn { await election.resign() } }
         await settle()
         store.answer()
         await settle()
-        #expect(store.calls == ["stand", "resign"] && election.token == nil && election.holder == nil)
+        #expect(store.calls == ["stand", "resign \(first)"] && election.token == nil && election.holder == nil)
+        // What was sent to resign may be late: it must not end the next term.
+        election.stand()
+        #expect(election.candidate != first)
     }
 
     /// Nobody else may hold it before, and the timer that would tell may be late.
@@ -152,6 +156,7 @@ import Testing
         let first = await world.candidate("a")
         let token = try #require(first.token)
         first.election.met(token)
+        first.election.met(.max)
         #expect(first.token == token)
         first.election.met(token + 1_000_000_000)
         #expect(first.token == nil && first.events.last == "ended")
@@ -186,6 +191,7 @@ import Testing
         #expect(tokens.admit(5, of: "master") && tokens.admit(5, of: "master"))
         #expect(!tokens.admit(4, of: "master") && tokens.admit(4, of: "probing"))
         #expect(tokens.admit(9, of: "master") && !tokens.admit(8, of: "master"))
+        #expect(!tokens.admit(.max, of: "master"), "it would keep all others out")
         #expect(tokens.highest(of: "master") == 9 && tokens.highest(of: "none") == 0)
     }
 
@@ -197,6 +203,8 @@ import Testing
             #expect(throws: PomeloError.self) { try application.election(office, term: .seconds(term)) }
         }
         let election = try application.election("probing")
+        #expect(try application.election("probing") === election, "a server has one candidate")
+        #expect(throws: PomeloError.self) { try application.election("probing", term: .seconds(5)) }
         election.stand()
         await cluster.clock.pass(.milliseconds(100))
         #expect(election.token != nil)

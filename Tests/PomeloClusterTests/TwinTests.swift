@@ -65,14 +65,11 @@ private struct ScriptCalls {
             }
         }
 
-        /// Without ids of stream entries, which are times, and without what is left of a term.
+        /// Without ids of stream entries, which are times.
         func comparable(_ reply: RedisReply) -> RedisReply {
             if case .script(ClusterScripts.look, _, _) = self, var fields = reply.array, fields.count > 3 {
                 if fields[3] != .text("") { fields[3] = .null }
                 return .array(fields)
-            }
-            if case .script(ClusterScripts.stand, _, _) = self, let fields = reply.array, fields.count > 3 {
-                return .array(Array(fields.prefix(3)))
             }
             guard case .script(ClusterScripts.view, _, _) = self, var fields = reply.array, fields.count > 2
             else {

@@ -10,18 +10,14 @@
 -- ARGV[1] candidate
 -- ARGV[2] length of the term in milliseconds
 -- ARGV[3] the highest token that the candidate knows of
--- Reply   {1, token} when it holds the office; {0, token, holder, milliseconds left} when another one does
+-- Reply   {1, token} when it holds the office; {0, token, holder} when another one does
 
 local owner, token = unpack(redis.call('HMGET', KEYS[1], 'owner', 'token'))
 token = tonumber(token or 0) or 0
 if owner and owner ~= ARGV[1] then
-    local left = redis.call('PTTL', KEYS[1])
-    if left < 0 then
-        -- A term without an end would never be anybody else's.
-        left = tonumber(ARGV[2])
-        redis.call('PEXPIRE', KEYS[1], left)
-    end
-    return {0, token, owner, left}
+    -- A term without an end would never be anybody else's.
+    if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+    return {0, token, owner}
 end
 
 local known = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) or 0, tonumber(ARGV[3]))

@@ -179,12 +179,9 @@ extension FakeRedis {
         let owner = fields.first?.string
         var token = fields.last?.int ?? 0
         if let owner, owner != args[0] {
-            var left = try redis(RedisCommand("PTTL", keys[0])).int ?? 0
-            if left < 0 {
-                left = Int(args[1]) ?? 0
-                try redis(RedisCommand("PEXPIRE", keys[0], left))
-            }
-            return .array([.integer(0), .integer(Int64(token)), .text(owner), .integer(Int64(left))])
+            let left = try redis(RedisCommand("PTTL", keys[0])).int ?? 0
+            if left < 0 { try redis(RedisCommand("PEXPIRE", keys[0], args[1])) }
+            return .array([.integer(0), .integer(Int64(token)), .text(owner)])
         }
         let known = try max(redis(RedisCommand("GET", keys[1])).int ?? 0, Int(args[2]) ?? 0)
         if owner == nil || token < known { token = try max(known + 1, now(redis)) }
