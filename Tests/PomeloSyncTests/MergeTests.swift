@@ -39,6 +39,33 @@ import Testing
         #expect(abs(halves.0 - halves.1) < 1500)
     }
 
+    /// Written, refused for good, replaced, or failed while a later one of its id waits.
+    @Test(arguments: [SyncOutcome.written, .refused("no"), .failed("busy")])
+    @Loop func aValueThatHasLeftIsLetGoOf(_ outcome: SyncOutcome) async throws {
+        final class Item: Sendable {}
+        let key = SyncKey<Item>("item", encode: { _ in Array("1".utf8) })
+        let cluster = TestCluster(TestCluster.records(connectors: 0, chats: 1))
+        let sink = NotingSink(cluster.clock)
+        try await cluster.startAll { app in try app.use(Sync { $0.map(key, to: sink) }) }
+        let sync = cluster["chat-1"].sync
+        sink.delay = .milliseconds(100)
+        sink.answer = { _ in outcome }
+        weak var item: Item?
+        func note() async throws {
+            let new = Item()
+            item = new
+            try await sync.exec(key, "ann", new)
+        }
+        try await note()
+        #expect(item != nil)
+        let first = Loop.spawn { await sync.sync() }
+        await cluster.advance(by: .milliseconds(50), step: .milliseconds(10))
+        if case .failed = outcome { try await sync.exec(key, "ann", Item()) }
+        await cluster.advance(by: .milliseconds(200), step: .milliseconds(10))
+        _ = await first.value
+        #expect(item == nil, "it has left, and takes memory")
+    }
+
     @Test @Loop func aMergeOfOnesOwnSeesEachValue() async throws {
         let world = try await SyncWorld()
         for _ in 0..<100 { try await world.sync.exec(.coins, "ann", 3) }
