@@ -12,6 +12,8 @@ import PomeloWire
     func answerWritten(_ exchange: HTTPExchange)
     /// The connection ended before that.
     func connectionEnded(_ exchange: HTTPExchange)
+    /// More was sent behind the request, which is not read before the answer: nor is the end of the connection.
+    func moreWaits(behind exchange: HTTPExchange)
 }
 
 /// One request over a connection that may bring more of them, and its answer.
@@ -23,11 +25,19 @@ import PomeloWire
     /// Set by who takes it on; nil when it was answered at once.
     weak var owner: (any HTTPExchangeOwner)?
     fileprivate(set) var isAnswered = false
+    /// Whether more was sent behind it.
+    private(set) var isFollowed = false
 
     fileprivate init(_ connection: StreamConnection, _ request: UpgradeRequest, awaitsBody: Bool) {
         self.connection = connection
         self.request = request
         self.awaitsBody = awaitsBody
+    }
+
+    func noteMore() {
+        if isFollowed { return }
+        isFollowed = true
+        owner?.moreWaits(behind: self)
     }
 
     /// Answers; the second answer to one request is ignored.

@@ -133,6 +133,7 @@ import PomeloWire
         case .awaiting(let decoder):
             wire = .awaiting(decoder)
             pauseReading()
+            exchange?.noteMore()
             return 0
         case .none: return bytes.count
         }

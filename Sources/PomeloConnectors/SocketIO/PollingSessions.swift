@@ -18,6 +18,7 @@ import PomeloLoop
     private var byOrigin: [Origin: Set<ObjectIdentifier>] = [:]
     /// Oldest first; who is no newcomer any more leaves it later.
     private var newcomers: Deque<SocketIOClient> = []
+    private var newcomerCount = 0
     /// Those that one connection began, oldest first; who is no newcomer any more leaves it later.
     private var byOpener: [Int: [SocketIOClient]] = [:]
 
@@ -31,8 +32,9 @@ import PomeloLoop
 
     /// Adds one; returns who must make room for it, one at most, or nil when nobody can be asked to.
     ///
-    /// That is who came first of those the core does not know, by the same connection if it began too many; when the
-    /// core knows all, who has been away for longest. At one address who has been away too long goes before all.
+    /// That is the oldest of those the core does not know, by the same connection if it began too many; or who of the
+    /// others has been away for longest, if they are more: a crowd makes room for its own. At one address who has been
+    /// away too long goes before all.
     mutating func add(_ client: SocketIOClient) -> [SocketIOClient]? {
         let origin = Origin(client.remoteAddress)
         let begun = (byOpener[client.opener] ?? []).filter { isNewcomer($0) }
@@ -44,7 +46,9 @@ import PomeloLoop
             if leaving == nil { return nil }
         } else if byID.count >= limit {
             tidy()
-            leaving = newcomers.first ?? longestAway(Array(byID.values))
+            let isNewcomersTurn = newcomerCount >= byID.count - newcomerCount && !newcomers.isEmpty
+            leaving = isNewcomersTurn ? newcomers.first : longestAway(byID.values.filter(\.hasEntered))
+            leaving = leaving ?? newcomers.first
             if leaving == nil { return nil }
         }
         byOpener[client.opener] = begun + [client]
@@ -52,15 +56,24 @@ import PomeloLoop
         byID[ObjectIdentifier(client)] = client
         byOrigin[origin, default: []].insert(ObjectIdentifier(client))
         newcomers.append(client)
+        newcomerCount += 1
         tidy()
         return leaving.map { [$0] } ?? []
     }
 
+    /// The core knows one of them from now on; called before it does.
+    mutating func enters(_ client: SocketIOClient) {
+        if isNewcomer(client) { newcomerCount -= 1 }
+    }
+
     /// Who at one address is the least likely to be missed; a client that polls is away between two polls only.
     private func leastLikely(_ clients: [SocketIOClient], _ now: UInt64) -> SocketIOClient? {
-        let longest = longestAway(clients.filter { $0.session != nil })
+        let away = clients.filter { $0.session != nil && $0.isAway }
+        let longest = longestAway(away)
         if let longest, longest.awaySince &+ Self.betweenPolls < now { return longest }
-        return clients.filter { $0.session == nil }.min { $0.awaySince < $1.awaySince } ?? longest
+        let strangers = clients.filter { $0.session == nil }
+        let oldest = strangers.min { $0.awaySince < $1.awaySince }
+        return away.count > strangers.count ? longest ?? oldest : oldest ?? longest
     }
 
     private func longestAway(_ clients: [SocketIOClient]) -> SocketIOClient? {
@@ -68,7 +81,7 @@ import PomeloLoop
     }
 
     private func isNewcomer(_ client: SocketIOClient) -> Bool {
-        client.session == nil && byID[ObjectIdentifier(client)] != nil
+        !client.hasEntered && byID[ObjectIdentifier(client)] != nil
     }
 
     /// The first of the row is always a newcomer, and half of the others are.
@@ -78,6 +91,7 @@ import PomeloLoop
     }
 
     mutating func remove(_ client: SocketIOClient) {
+        if isNewcomer(client) { newcomerCount -= 1 }
         guard byID.removeValue(forKey: ObjectIdentifier(client)) != nil else { return }
         let origin = Origin(client.remoteAddress)
         byOrigin[origin]?.remove(ObjectIdentifier(client))

@@ -78,6 +78,7 @@ extension SocketIOClient: TurnTaker {
     /// Shows the client to the core; before it nothing it says is heard.
     func enter() {
         guard !hasEntered else { return }
+        shared.enters(self)
         hasEntered = true
         entersBy = nil
         for connection in sockets.values { port.noLongerPending(connection) }

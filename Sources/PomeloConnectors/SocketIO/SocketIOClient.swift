@@ -73,7 +73,9 @@ import PomeloWire
 
     var now: UInt64 { shared.clock.now }
     /// Whether no request of it is being answered, and it has no WebSocket.
-    var isAway: Bool { exchanges.isEmpty && sockets.isEmpty }
+    ///
+    /// A request with more behind it proves nothing: whether its connection still is, nobody knows.
+    var isAway: Bool { sockets.isEmpty && exchanges.values.allSatisfy(\.isFollowed) }
 
     // MARK: what the state wants
 
@@ -302,5 +304,9 @@ extension SocketIOClient: HTTPExchangeOwner {
         if isAway { awaySince = now }
         tellWaiting()
         watchTime()
+    }
+
+    func moreWaits(behind exchange: HTTPExchange) {
+        if isAway { awaySince = now }
     }
 }

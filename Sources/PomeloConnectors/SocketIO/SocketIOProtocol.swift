@@ -87,6 +87,7 @@ import PomeloWire
             }
             for one in leaving {
                 crowdLog.write(["pomelo.remote": "\(one.remoteAddress)", "pomelo.polling": "\(polling.count)"])
+                one.port.statistics.faults[.crowdedOut, default: 0] += 1
                 one.drop(.disconnected(ConnectionFault.crowdedOut.rawValue))
             }
         }
@@ -103,6 +104,9 @@ import PomeloWire
         statistics.ended[reason, default: 0] += 1
         count()
     }
+
+    /// The core is about to know the client.
+    func enters(_ client: SocketIOClient) { polling.enters(client) }
 
     /// The client has a WebSocket now.
     func noLongerPolling(_ client: SocketIOClient) {

@@ -73,6 +73,41 @@ import Testing
         #expect(wired.service.statistics.open == 2)
     }
 
+    /// A crowd that enters and goes makes room for its own, and a newcomer among it keeps its place.
+    @Test(arguments: [(3, 100), (100, 3)])
+    func aCrowdMakesRoomForItsOwn(_ limit: Int, _ perAddress: Int) async throws {
+        let wired = try wired {
+            $0.maxPollingSessions = limit
+            $0.maxPollingSessionsPerAddress = perAddress
+        }
+        for _ in 0..<3 { _ = try await wired.session(.five, on: wired.line()) }
+        wired.clock.advance(by: .milliseconds(500))
+        let newcomer = try wired.begun(.five, on: wired.line())
+        for _ in 0..<5 {
+            _ = try await wired.session(.five, on: wired.line())
+            wired.clock.advance(by: .milliseconds(10))
+        }
+        #expect(wired.service.session(newcomer.sid) != nil)
+        #expect(wired.service.statistics.open == 3)
+        await close(wired)
+    }
+
+    /// A poll with more behind it: the end of its connection is not read before it is answered.
+    @Test func aPollWithMoreBehindItKeepsNobodyOut() async throws {
+        let wired = try wired { $0.maxPollingSessionsPerAddress = 2 }
+        for _ in 0..<2 {
+            let session = try await wired.session(.five, on: wired.line())
+            let line = wired.line()
+            line.send("GET", session.path)
+            line.send("GET", session.path)
+        }
+        wired.clock.advance(by: .seconds(3))
+        let client = try await wired.session(.five, on: wired.line())
+        #expect(wired.service.session(client.sid) != nil && wired.service.statistics.open == 2)
+        #expect(wired.fault(.crowdedOut) == 1)
+        await close(wired)
+    }
+
     @Test func whenAllAreThereNobodyComes() async throws {
         let wired = try wired { $0.maxPollingSessions = 2 }
         for _ in 0..<2 {
