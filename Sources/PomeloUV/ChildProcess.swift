@@ -13,6 +13,14 @@ public import PomeloLoop
         case signalled(Int)
     }
 
+    /// Where standard output and error of a child go.
+    public enum Output: Sendable, Equatable {
+        /// To `onLine`.
+        case lines
+        /// To the end of a file, which is made if need be.
+        case file(String)
+    }
+
     /// What to run.
     public struct Command: Sendable {
         /// A path, or a name looked up in PATH.
@@ -23,6 +31,15 @@ public import PomeloLoop
         public var environment: [String: String]
         /// Where it starts; this process's own directory when nil.
         public var directory: String?
+        /// Where its output goes.
+        public var output = Output.lines
+        /// Whether it is a session of its own: what a terminal sends to this process's group does not reach it then,
+        /// and its number is that of a group with all its descendants.
+        public var ownSession = false
+        /// Whether its input is a pipe of this process's, for `write`; otherwise it is empty.
+        public var hasInput = false
+        /// Descriptors of this process that it has too, from 3 on.
+        public var inherited: [Int32] = []
 
         /// Describes a command; nothing is started yet.
         public init(
@@ -46,29 +63,33 @@ public import PomeloLoop
     private let onLine: @Loop (String) -> Void
     private let onExit: @Loop (Ending) -> Void
     private var outputs: [LinePipe] = []
+    private var input: InputPipe?
     /// Outputs that the child, or a child of its own, has not closed.
-    private var openOutputs = 2
+    private var openOutputs: Int
     private var timer: TimerID?
     /// What a child that has ended may leave its outputs open: they may be a child's of its own.
     private static let lastLines = Duration.seconds(1)
 
-    /// Starts a child; standard output and error arrive as lines, in order per stream.
+    /// Starts a child; standard output and error arrive as lines, in order per stream, or are written to a file.
     ///
     /// - Guarantee: `onExit` comes after the last line, unless the outputs stay open for a second.
-    /// - Throws: `NetworkError` naming the executable, for instance `ENOENT`.
+    /// - Throws: `NetworkError` naming the executable, for instance `ENOENT`, or the file of its output.
     public init(
         _ command: Command, onLine: @escaping @Loop (String) -> Void = { _ in },
         onExit: @escaping @Loop (Ending) -> Void = { _ in }
     ) throws(NetworkError) {
         self.onLine = onLine
         self.onExit = onExit
-        unsafe handle = .allocate(capacity: 1)
         let driver = try requireDriver()
-        let out = LinePipe(driver, onLine)
-        let err = LinePipe(driver, onLine)
-        outputs = [out, err]
+        var file: Int32?
+        if case .file(let path) = command.output { file = try Self.open(path) }
+        defer { if let file { PomeloLibc.close(file) } }
+        unsafe handle = .allocate(capacity: 1)
+        outputs = file == nil ? [LinePipe(driver, onLine), LinePipe(driver, onLine)] : []
+        openOutputs = outputs.count
+        input = command.hasInput ? InputPipe(driver) : nil
         unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        let status = unsafe spawn(command, driver, [out.handle, err.handle])
+        let status = spawn(command, driver, file)
         if status < 0 {
             for pipe in outputs { pipe.close() }
             close()
@@ -87,30 +108,41 @@ public import PomeloLoop
         if status == nil { _ = unsafe uv_process_kill(handle, number) }
     }
 
-    private func spawn(
-        _ command: Command, _ driver: UVDriver, _ pipes: [UnsafeMutablePointer<uv_pipe_t>]
-    ) -> Int32 {
+    /// Writes a line to its input, at once or not at all.
+    ///
+    /// - Returns: whether it was written; false for one that has ended, has no input or does not read.
+    public func write(_ line: String) -> Bool { input?.write(line + "\n") ?? false }
+
+    /// Ends its input: it reads the end.
+    public func closeInput() {
+        input?.close()
+        input = nil
+    }
+
+    private static func open(_ path: String) throws(NetworkError) -> Int32 {
+        let file = unsafe PomeloLibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw NetworkError(status: -errno, "cannot write to \(path)") }
+        return file
+    }
+
+    private func spawn(_ command: Command, _ driver: UVDriver, _ file: Int32?) -> Int32 {
         var merged = Self.ownEnvironment
         for (key, value) in command.environment { merged[key] = value }
         let arguments = unsafe CStrings([command.executable] + command.arguments)
         let environment = unsafe CStrings(merged.map { "\($0.key)=\($0.value)" })
         let texts = unsafe CStrings([command.executable, command.directory ?? ""])
         defer { unsafe arguments.free(); unsafe environment.free(); unsafe texts.free() }
-        var stdio = unsafe [uv_stdio_container_t](repeating: uv_stdio_container_t(), count: 3)
-        unsafe stdio[0].flags = UV_IGNORE
-        for unsafe(index, pipe) in unsafe pipes.enumerated() {
-            unsafe stdio[index + 1].flags = uv_stdio_flags(
-                rawValue: UV_CREATE_PIPE.rawValue | UV_WRITABLE_PIPE.rawValue)
-            unsafe stdio[index + 1].data.stream = UnsafeMutableRawPointer(pipe).assumingMemoryBound(
-                to: uv_stream_t.self)
-        }
+        var stdio = unsafe [input?.container ?? .nothing]
+        unsafe stdio += file.map { unsafe [.descriptor($0), .descriptor($0)] } ?? outputs.map { unsafe $0.container }
+        unsafe stdio += command.inherited.map { unsafe .descriptor($0) }
         return unsafe stdio.withUnsafeMutableBufferPointer { stdio in
             var options = unsafe uv_process_options_t()
             unsafe options.file = UnsafePointer(texts.pointers[0])
             unsafe options.args = arguments.pointers
             unsafe options.env = environment.pointers
             if command.directory != nil { unsafe options.cwd = UnsafePointer(texts.pointers[1]) }
-            unsafe options.stdio_count = 3
+            if command.ownSession { unsafe options.flags = UV_PROCESS_DETACHED.rawValue }
+            unsafe options.stdio_count = Int32(stdio.count)
             unsafe options.stdio = stdio.baseAddress
             unsafe options.exit_cb = { handle, code, signal in
                 guard let data = unsafe handle?.pointee.data else { return }
@@ -155,6 +187,7 @@ public import PomeloLoop
 
     private func close() {
         outputs = []
+        closeInput()
         unsafe closeHandle(handle)
     }
 }
@@ -177,6 +210,57 @@ public import PomeloLoop
     }
 }
 
+extension uv_stdio_container_t {
+    fileprivate static var nothing: Self {
+        var container = unsafe Self()
+        unsafe container.flags = UV_IGNORE
+        return unsafe container
+    }
+
+    fileprivate static func descriptor(_ number: Int32) -> Self {
+        var container = unsafe Self()
+        unsafe container.flags = UV_INHERIT_FD
+        unsafe container.data.fd = number
+        return unsafe container
+    }
+
+    /// `side` is the child's.
+    fileprivate static func pipe(_ handle: UnsafeMutablePointer<uv_pipe_t>, _ side: uv_stdio_flags) -> Self {
+        var container = unsafe Self()
+        unsafe container.flags = uv_stdio_flags(rawValue: UV_CREATE_PIPE.rawValue | side.rawValue)
+        unsafe container.data.stream = UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
+        return unsafe container
+    }
+}
+
+/// The input pipe of a child; the child reads its end when this process has let go of it, or is gone.
+@safe @Loop private final class InputPipe {
+    // SAFETY: written in init only; libuv has let go of it before deinit runs.
+    private nonisolated(unsafe) let handle: UnsafeMutablePointer<uv_pipe_t>
+
+    init(_ driver: UVDriver) {
+        unsafe handle = .allocate(capacity: 1)
+        unsafe uv_pipe_init(driver.loop, handle, 0)
+        unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    deinit { unsafe handle.deallocate() }
+
+    var container: uv_stdio_container_t { unsafe .pipe(handle, UV_READABLE_PIPE) }
+
+    func write(_ text: String) -> Bool {
+        var bytes = Array(text.utf8)
+        let count = UInt32(clamping: bytes.count)
+        return unsafe bytes.withUnsafeMutableBytes { bytes in
+            var buffer = unsafe uv_buf_init(bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
+            let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)
+            return unsafe uv_try_write(stream, &buffer, 1) == Int32(clamping: count)
+        }
+    }
+
+    func close() { unsafe closeHandle(handle) }
+}
+
 /// One output pipe of a child, cut into lines of at most 64 KiB; lives until the child closes it.
 @safe @Loop private final class LinePipe {
     private static let longestLine = 65_536
@@ -195,6 +279,8 @@ public import PomeloLoop
     }
 
     deinit { unsafe handle.deallocate() }
+
+    var container: uv_stdio_container_t { unsafe .pipe(handle, UV_WRITABLE_PIPE) }
 
     func start() {
         let stream = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_stream_t.self)

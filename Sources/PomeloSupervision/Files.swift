@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+import Foundation
+
+/// Files that may be absent, and of which it does not matter why they cannot be had.
+package enum Files {
+    /// The text of a whole file.
+    package static func text(_ path: String) -> String? { data(path).map { String(decoding: $0, as: UTF8.self) } }
+
+    static func data(_ path: String) -> Data? {
+        do {
+            return try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            return nil
+        }
+    }
+
+    static func size(_ path: String) -> UInt64 {
+        do {
+            return (try FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber)?.uint64Value ?? 0
+        } catch {
+            return 0
+        }
+    }
+
+    /// A part of a file, as far as it is there.
+    static func bytes(of path: String, from offset: UInt64, atMost count: Int) -> Data? {
+        guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+        do {
+            try file.seek(toOffset: offset)
+            let bytes = try file.read(upToCount: count)
+            try file.close()
+            return bytes
+        } catch {
+            return nil
+        }
+    }
+
+    /// Whether it could be written.
+    @discardableResult
+    static func write(_ text: String, to path: String) -> Bool {
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether it is gone.
+    @discardableResult
+    package static func remove(_ path: String) -> Bool {
+        do {
+            try FileManager.default.removeItem(atPath: path)
+            return true
+        } catch {
+            return !FileManager.default.fileExists(atPath: path)
+        }
+    }
+
+    /// Whether it has the other name now, in the place of what had it.
+    static func move(_ path: String, to other: String) -> Bool {
+        guard remove(other) else { return false }
+        do {
+            try FileManager.default.moveItem(atPath: path, toPath: other)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

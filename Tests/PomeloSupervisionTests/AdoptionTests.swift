@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+import Glibc
+import PomeloLoop
+import PomeloUV
+import TestHelpers
+import Testing
+
+@testable import PomeloSupervision
+
+/// What the next supervisor of a folder makes of what the last one has left.
+@Suite struct AdoptionTests {
+    private static let script = "echo up a; exec sleep 1000"
+
+    @Loop private func plan(_ folder: Folder, _ restarts: RestartRule = .never) -> ProcessPlan {
+        ProcessPlan("a", .backend, .init("/bin/sh", ["-c", Self.script], directory: folder.path), restarts: restarts)
+    }
+
+    @Loop private func supervisor(_ folder: Folder, _ said: Journal<String>) throws -> Supervisor {
+        try Supervisor(folder: folder.path, endsAll: false) { said.note($0) }
+    }
+
+    @Test @Loop func whatRunsIsAdopted() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let first = try supervisor(folder, said)
+        try first.start(plan(folder))
+        try await first.untilUp()
+        let pid = try #require(first["a"]?.pid)
+        let second = try supervisor(folder, said)
+        try second.start(plan(folder, .atMost(3)))
+        #expect(try await second.untilUp())
+        #expect(said.entries == ["a runs already, as process \(pid): adopted"])
+        #expect(second["a"]?.pid == pid && second["a"]?.state == .up)
+        kill(pid, SIGKILL)
+        try await eventually("it runs again") { second["a"]?.state == .up && second["a"]?.pid != pid }
+        #expect(said.entries.last == "a ended; restarted")
+        await second.stop()
+        #expect(second["a"]?.state == .down && SupervisorState.load(folder.path) == SupervisorState())
+    }
+
+    /// The number of a process that has ended may be another one's by now; that one is nobody's business.
+    @Test @Loop func anotherProcessOfThatNumberIsNot() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let stranger = try ChildProcess(.init("sleep", ["1000"]))
+        let boot = try #require(ProcessIdentity(stranger.pid))
+        try folder.append(
+            #"{"running": {"a": {"pid": \#(stranger.pid), "began": "\#(boot.began)0"}}, "stopped": []}"#,
+            to: "processes.json")
+        let supervisor = try supervisor(folder, said)
+        try supervisor.start(plan(folder))
+        try await supervisor.untilUp()
+        #expect(said.entries == [] && supervisor["a"]?.pid != stranger.pid)
+        await supervisor.stop()
+        #expect(stranger.status == nil)
+        stranger.signal(SIGKILL)
+    }
+
+    @Test(arguments: ["", "{", "[]", #"{"running": {"a": 7}}"#, #"{"running": {"a": {"pid": 99999999999}}}"#])
+    @Loop func aFileThatIsNoneCostsOnlyTheAdoption(_ text: String) async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        try folder.append(text, to: "processes.json")
+        let supervisor = try supervisor(folder, said)
+        try supervisor.start(plan(folder))
+        #expect(try await supervisor.untilUp())
+        await supervisor.stop()
+    }
+
+    @Test @Loop func whatWasStoppedOnPurposeStaysDown() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let first = try supervisor(folder, said)
+        try first.start(plan(folder))
+        try await first.untilUp()
+        await first.stop(try #require(first["a"]))
+        let second = try supervisor(folder, said)
+        try second.start(plan(folder))
+        #expect(try await second.untilUp())
+        #expect(second["a"]?.state == .down && said.entries == ["a was stopped on purpose, and is left down"])
+        try await second.start(try #require(second["a"]))
+        #expect(second["a"]?.state == .up)
+        await second.stop()
+        // An end of all is no such purpose.
+        let third = try supervisor(folder, said)
+        try third.start(plan(folder))
+        try await third.untilUp()
+        #expect(third["a"]?.state == .up)
+        await third.stop()
+    }
+}
