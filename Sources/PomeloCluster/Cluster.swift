@@ -4,7 +4,7 @@
 // that are gone.
 // Reading order: Cluster, ClusterOptions, ClusterMembership, ClusterMembership+Lifecycle; LeaseRenewer, LeaseHealth,
 // ClusterHealth, ClusterView, ClusterFeed, RollCall, Introduction, Reaper; ClusterRegistry, ClusterScripts with
-// Scripts/*.lua, ClusterKeys, RegistryEntry; PeriodicTask; Election, ElectionStore, FencingTokens.
+// Scripts/*.lua, ClusterKeys, RegistryEntry; PeriodicTask; Election, ElectionStore, FencingTokens, CronElection.
 public import PomeloCore
 public import PomeloLoop
 public import PomeloRedis
@@ -72,6 +72,7 @@ public import PomeloRedis
         try application.load(membership)
         try application.registerAdmin(HealthModule(membership))
         application.membership = membership
+        application.crons.office = CronElection(membership, application.serverType)
         self.membership = membership
     }
 }

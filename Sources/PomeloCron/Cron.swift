@@ -36,21 +36,34 @@ public struct Cron: Sendable, Equatable {
     public let action: String
     /// The one server it runs on; nil: on every server of the type.
     public let server: ServerID?
+    /// Whether one server of the type runs it each time, whichever holds the office for that; needs the plugin
+    /// `Cluster`.
+    ///
+    /// - Guarantee: at most one run for each time, as far as the servers' clocks agree. A time at which nobody holds
+    ///   the office, for up to 11 s after the death of who did, is left out.
+    public let isSingleton: Bool
 
     /// A cron by its text.
     ///
     /// - Throws: `PomeloError` `.configuration` saying what is wrong with the text.
-    public init(_ id: CronID, _ time: String, _ action: String, server: ServerID? = nil) throws(PomeloError) {
-        try self.init(id, .schedule(CronSchedule(time)), action, server: server)
+    public init(
+        _ id: CronID, _ time: String, _ action: String, server: ServerID? = nil, isSingleton: Bool = false
+    ) throws(PomeloError) {
+        try self.init(id, .schedule(CronSchedule(time)), action, server: server, isSingleton: isSingleton)
     }
 
     /// A cron by its time.
     ///
-    /// - Throws: `PomeloError` `.configuration` when the id or action is empty, the period under a millisecond, or
-    ///   the count not positive.
-    public init(_ id: CronID, _ time: Time, _ action: String, server: ServerID? = nil) throws(PomeloError) {
+    /// - Throws: `PomeloError` `.configuration` when the id or action is empty, the period under a millisecond, the
+    ///   count not positive, or a singleton has a server.
+    public init(
+        _ id: CronID, _ time: Time, _ action: String, server: ServerID? = nil, isSingleton: Bool = false
+    ) throws(PomeloError) {
         guard !id.rawValue.isEmpty else { throw PomeloError(.configuration, "id must not be empty") }
         guard !action.isEmpty else { throw PomeloError(.configuration, "action must not be empty") }
+        guard server == nil || !isSingleton else {
+            throw PomeloError(.configuration, "singleton is for crons without serverId")
+        }
         if case .simple(_, let period, let count) = time {
             guard period.map({ $0 >= .milliseconds(1) }) ?? true else {
                 throw PomeloError(.configuration, "time: period must be at least 1 ms")
@@ -63,5 +76,6 @@ public struct Cron: Sendable, Equatable {
         self.time = time
         self.action = action
         self.server = server
+        self.isSingleton = isSingleton
     }
 }

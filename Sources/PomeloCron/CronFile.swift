@@ -41,12 +41,13 @@ package enum CronFile {
             throw PomeloError(.configuration, "\(place): action is missing")
         }
         let server = try reader.string("serverId").map { ServerID($0) }
+        let isSingleton = try reader.bool("singleton") ?? false
         guard let time = object["time"] else { throw PomeloError(.configuration, "\(place): time is missing") }
         for key in reader.rest.keys where key != "id" && key != "time" {
             throw PomeloError(.configuration, "\(place): unknown key \(key)")
         }
         do {
-            return try Cron(CronID(id), self.time(time, place), action, server: server)
+            return try Cron(CronID(id), self.time(time, place), action, server: server, isSingleton: isSingleton)
         } catch let error as PomeloError where !error.message.hasPrefix(place) {
             throw PomeloError(.configuration, "\(place) (id \(id)): \(error.message)")
         }

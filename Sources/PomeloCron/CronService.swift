@@ -26,6 +26,8 @@ public import PomeloLoop
     private let own: ServerID
     /// The zone that cron texts are read in; set it before `start`.
     public var zone = CronZone.system
+    /// Who of the servers of a type runs singletons; nil where there is no cluster.
+    package var office: (any CronOffice)?
     private var jobs: [String: Job] = [:]
     private var entries: [CronEntry] = []
     private var runs: [CronRun] = []
@@ -60,14 +62,17 @@ public import PomeloLoop
             guard ids.insert(cron.id).inserted else {
                 throw PomeloError(.configuration, "the cron \(cron.id) is there already")
             }
-            if isRunning { try checkServed(cron) }
+            if isRunning { try check(cron) }
         }
         for cron in crons where cron.server == nil || cron.server == own {
             var entry = CronEntry(cron)
             if isRunning { plan(&entry) }
             entries.append(entry)
         }
-        if isRunning { arm() }
+        if isRunning {
+            stand()
+            arm()
+        }
     }
 
     package func remove(_ ids: [CronID]) {
@@ -78,11 +83,20 @@ public import PomeloLoop
         if isRunning { arm() }
     }
 
-    private func checkServed(_ cron: Cron, in file: String? = nil) throws {
-        guard jobs[cron.action] == nil else { return }
+    private func check(_ cron: Cron, in file: String? = nil) throws {
         let place = file.map { $0 + ": " } ?? ""
-        throw PomeloError(
-            .configuration, "\(place)the cron \(cron.id) has the action \(cron.action), which nothing serves")
+        guard jobs[cron.action] != nil else {
+            throw PomeloError(
+                .configuration, "\(place)the cron \(cron.id) has the action \(cron.action), which nothing serves")
+        }
+        guard office != nil || !cron.isSingleton else {
+            throw PomeloError(
+                .configuration, "\(place)the cron \(cron.id) is a singleton, which needs app.use(Cluster(…))")
+        }
+    }
+
+    private func stand() {
+        if entries.contains(where: \.cron.isSingleton) { office?.stand() }
     }
 
     // MARK: life
@@ -90,12 +104,13 @@ public import PomeloLoop
     /// Takes the crons of `crons.json`, and checks that every action is served.
     package func load(_ configured: [Cron], from file: String) throws {
         try add(configured)
-        for entry in entries { try checkServed(entry.cron, in: file) }
+        for entry in entries { try check(entry.cron, in: file) }
     }
 
     package func start() {
         isRunning = true
         for index in entries.indices { plan(&entries[index]) }
+        stand()
         arm()
     }
 
@@ -153,6 +168,7 @@ public import PomeloLoop
         }
         for (index, _) in due.sorted(by: { ($0.time, $0.index) < ($1.time, $1.index) }) {
             entries[index].advance(wall, zone)
+            if entries[index].cron.isSingleton, office?.isHeld != true { continue }
             if begin(entries[index].cron) { entries[index].ran() }
         }
         arm()
@@ -191,6 +207,14 @@ public import PomeloLoop
         stopWaiter?.resume()
         stopWaiter = nil
     }
+}
+
+/// The office of whoever runs the singletons of a server type.
+@Loop package protocol CronOffice: AnyObject {
+    /// Whether this server holds it at this moment.
+    var isHeld: Bool { get }
+    /// Stands for it from now on; once is enough.
+    func stand()
 }
 
 /// One run of a cron.
