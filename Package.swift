@@ -18,6 +18,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let counted: [Target.Dependency] = [metrics, .product(name: "MetricsTestKit", package: "swift-metrics")]
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["CommandLine"]))
 
@@ -128,6 +129,8 @@ let package = Package(
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
+        room("PomeloSupervision", ["PomeloLibc", "PomeloContract", "PomeloLoop", "PomeloUV"]),
+        room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),
         room("PomeloGlobalChannel", service, resources: lua),
@@ -146,7 +149,11 @@ let package = Package(
                 "PomeloSync",
             ]),
         // L6
-        room("PomeloCommand", whole + ["PomeloCluster", "PomeloRedis", "PomeloUV", log, arguments]),
+        room(
+            "PomeloCommand",
+            whole + [
+                "PomeloCluster", "PomeloRedis", "PomeloSupervision", "PomeloOperations", "PomeloUV", log, arguments,
+            ]),
         program("Chat", example + ["PomeloSync", "PomeloSyncSQLite"]),
         program("LessonChat", example),
         program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),
@@ -170,6 +177,9 @@ let package = Package(
         tests("PomeloWireTests", text + ["PomeloWire"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
+        tests(
+            "PomeloSupervisionTests", ["TestHelpers", "PomeloSupervision", "PomeloContract", "PomeloUV", "PomeloLoop"]),
+        tests("PomeloOperationsTests", bench + ["PomeloOperations"]),
         tests("PomeloCoreTests", bench + counted),
         tests("PomeloRedisTests", bench + counted + ["CHiredis", "CPomelo"]),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Pomelo: what an application imports. Reading order: Exports, ServerWorld, ServerProcess.
+// Pomelo: what an application imports. Reading order: Exports, ServerWorld, ServerProcess, NodeInfo.
 @_exported public import PomeloBytes
 @_exported public import PomeloConnectors
 @_exported public import PomeloCore

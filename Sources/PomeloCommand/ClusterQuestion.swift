@@ -41,9 +41,14 @@ import PomeloUV
     /// What a server answers while the body asks modules of its administration.
     func of<Answer: Sendable>(
         _ server: ServerInfo, _ body: @Loop (any RPCTransport) async throws -> Answer
+    ) async throws -> Answer { try await of([server], body) }
+
+    /// The same of several.
+    func of<Answer: Sendable>(
+        _ servers: [ServerInfo], _ body: @Loop (any RPCTransport) async throws -> Answer
     ) async throws -> Answer {
         let transport = TCPTransport(options: try configuration.options(RPCOptions()), logger: .errorsOnly(name))
-        try await transport.start(context(server))
+        try await transport.start(context(servers))
         let answer: Result<Answer, any Error>
         do {
             answer = .success(try await body(transport))
@@ -54,12 +59,12 @@ import PomeloUV
         return try answer.get()
     }
 
-    private func context(_ server: ServerInfo) -> RPCContext {
+    private func context(_ infos: [ServerInfo]) -> RPCContext {
         let random = RandomSource()
         let instance = InstanceID(random.instanceID())
         let own = ServerRecord(id: ServerID("\(name)-\(instance)"), type: ServerType(name), host: "127.0.0.1", port: 0)
         let servers = ServerDirectory()
-        servers.add([server])
+        servers.add(infos)
         return RPCContext(
             network: network, clock: SystemClock.shared, random: random, cluster: configuration.clusterName,
             secret: environment.secret, own: ServerInfo(record: own, instance: instance, state: .joining),

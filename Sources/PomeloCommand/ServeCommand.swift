@@ -33,9 +33,7 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            if processExecutor, await !ProcessWideExecutor.install() {
-                Console.error("note: this Swift runtime has no executor hooks; own tasks run on its thread pool")
-            }
+            await ProgramProcess.prepare(processExecutor: processExecutor)
             _ = try LogLevel.read()
             if let word = pairs.first(where: { !$0.contains("=") }) {
                 let (verbs, shown) = (VerbFirst.verbs.joined(separator: ", "), word.escapedForLog(maxBytes: 128))
@@ -64,20 +62,38 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     @Loop private func serve(_ arguments: ProcessArguments) async throws {
         let files = try options.load(Program.folder, env: arguments.env, config: arguments.config)
         let (configuration, id) = try files.applying(arguments)
+        let app = try Program.application(configuration, id)
+        try await app.run()
+    }
+}
+
+/// What a process of a program does before anything else.
+enum ProgramProcess {
+    static func prepare(processExecutor: Bool) async {
+        if processExecutor, await !ProcessWideExecutor.install() {
+            Console.error("note: this Swift runtime has no executor hooks; own tasks run on its thread pool")
+        }
+    }
+}
+
+extension ServerProgram {
+    /// The application of one server, set up and not started.
+    @Loop static func application(_ configuration: Configuration, _ id: ServerID) throws -> Application {
         let network = UVNetwork()
         let app = try Application(configuration, id: id, environment: try ServerEnvironment(), network: network)
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(
             settings, name: settings.clientName(of: id), resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
-        try Program.setUp(app, redis)
+        try app.registerAdmin(NodeInfo(app.context, version: version))
+        try setUp(app, redis)
         for line in app.unknownVariables { app.log.warning("\(line)") }
         if app.isMaster { reportServers(of: app) }
-        try await app.run()
+        return app
     }
 }
 
-/// What the master does so far: it says who is there, at every change.
+/// The master says who is there, at every change.
 @Loop private func reportServers(of app: Application) {
     app.servers.observe { [unowned app] _ in
         let states = app.servers.all.map { "\($0.id) \($0.state)" }.joined(separator: ", ")

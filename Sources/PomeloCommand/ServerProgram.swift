@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCommand: the command line that every server program has.
-// Reading order: ServerProgram, ServeCommand, ListCommands, HealthCommand, SyncCommand, ClusterQuestion, RedisSettings.
+// Reading order: ServerProgram, ServeCommand; StartCommand, Start, StartPlan, Launch, Terminal, Daemon, StandbyCommand,
+// DevelopmentRedis; OperatorCommands, OperatorOrder; ListCommand, ServersCommand, HealthCommand, SyncCommand,
+// ClusterQuestion; DoctorCommand, Finding, RedisExamination; RedisSettings.
 import ArgumentParser
 public import Pomelo
 public import PomeloRedis
@@ -22,11 +24,16 @@ public import PomeloRedis
 public protocol ServerProgram: Sendable {
     /// The configuration folder, unless `--config` names another.
     static var folder: String { get }
+    /// The program's own version, as `list` shows it; empty unless it says one.
+    static var version: String { get }
     /// Makes the application of one server: plugins, handlers, routes.
     @Loop static func setUp(_ app: Application, _ redis: RedisClient) throws
 }
 
 extension ServerProgram {
+    /// None.
+    public static var version: String { "" }
+
     /// Runs the command line; never returns with an error but exits.
     public static func run() async {
         let words = VerbFirst.ordered(Array(CommandLine.arguments.dropFirst()))
@@ -39,12 +46,15 @@ extension ServerProgram {
 ///
 /// The parser takes a word behind options for an argument of the verb that need not be named.
 enum VerbFirst {
-    static let verbs = ["serve", "list", "redis", "health", "sync", "help"]
-    private static let valued: Set = ["--env", "--config", "--id"]
+    static let verbs = [
+        "serve", "start", "masterha", "stop", "restart", "resume", "list", "servers", "doctor", "password", "redis",
+        "health", "sync", "help",
+    ]
+    private static let valued: Set = ["--env", "-e", "--config", "--id"]
 
     static func ordered(_ words: [String]) -> [String] {
         var index = 0
-        while index < words.count, words[index].hasPrefix("--") { index += valued.contains(words[index]) ? 2 : 1 }
+        while index < words.count, words[index].hasPrefix("-") { index += valued.contains(words[index]) ? 2 : 1 }
         guard index < words.count, verbs.contains(words[index]) else { return words }
         return [words[index]] + words[..<index] + words[(index + 1)...]
     }
@@ -56,13 +66,21 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
             commandName: "\(Program.self)", abstract: "Runs one server of \(Program.folder)/servers.json.",
             usage: """
                 \(ServeCommand<Program>.usage)
-                \(Program.self) list | redis [--env <env>] [--config <folder>]
+                \(StartCommand<Program>.usage)
+                \(Program.self) masterha [--env <env>] [--config <folder>]
+                \(Program.self) stop | restart | resume [<id> ...] [--user <name>] [--env <env>] [--config <folder>]
+                \(Program.self) password
+                \(Program.self) list | servers | doctor | redis [--env <env>] [--config <folder>]
                 \(Program.self) health --id <id> [--env <env>] [--config <folder>]
                 \(SyncCommand<Program>.usage)
                 """,
             subcommands: [
-                ServeCommand<Program>.self, ListCommand<Program>.self, RedisSubcommand<Program>.self,
-                HealthCommand<Program>.self, SyncCommand<Program>.self,
+                ServeCommand<Program>.self, StartCommand<Program>.self, StandbyCommand<Program>.self,
+                StopCommand<Program>.self, RestartCommand<Program>.self, ResumeCommand<Program>.self,
+                PasswordCommand.self,
+                DoctorCommand<Program>.self, ListCommand<Program>.self,
+                ServersCommand<Program>.self, RedisSubcommand<Program>.self, HealthCommand<Program>.self,
+                SyncCommand<Program>.self,
             ],
             defaultSubcommand: ServeCommand<Program>.self)
     }
@@ -70,7 +88,9 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
 
 /// Which configuration counts; shared by all subcommands.
 struct ConfigurationOptions: ParsableArguments {
-    @Option(help: "The section of the configuration files that counts; else POMELO_ENV, else development.")
+    @Option(
+        name: .shortAndLong,
+        help: "The section of the configuration files that counts; else POMELO_ENV, else development.")
     var env: String?
 
     @Option(
@@ -80,8 +100,10 @@ struct ConfigurationOptions: ParsableArguments {
 
     init() {}
 
-    func load(_ folder: String, env argument: String? = nil, config path: String? = nil) throws -> Configuration {
-        let variables = EnvironmentVariables.ofProcess
+    func load(
+        _ folder: String, env argument: String? = nil, config path: String? = nil,
+        variables: EnvironmentVariables = .ofProcess
+    ) throws -> Configuration {
         return try Configuration(
             folder: config ?? path ?? variables.config ?? folder,
             env: env ?? argument ?? variables.env ?? "development", variables: variables)
@@ -103,4 +125,9 @@ func reported(_ body: () async throws -> Void) async throws {
         Console.error("error: \(error)")
         throw ExitCode(1)
     }
+}
+
+extension Console {
+    /// Writes a value as one line, for programs.
+    static func json(_ value: JSON) { line(String(decoding: value.encoded(), as: UTF8.self)) }
 }

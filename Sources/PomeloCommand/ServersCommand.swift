@@ -3,21 +3,37 @@ import ArgumentParser
 import Pomelo
 import PomeloRedis
 
-/// `Chat list`: one line per server, for scripts: id, type, host, port, client port or nothing.
-struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
+/// `Chat servers`: one line per configured server, for scripts: id, type, host, port, client port or nothing.
+struct ServersCommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "list", abstract: "Prints the servers of an environment, tab-separated.")
+        CommandConfiguration(
+            commandName: "servers", abstract: "Prints the configured servers of an environment, tab-separated.")
     }
 
     @OptionGroup var options: ConfigurationOptions
 
+    @Flag(help: "Prints a JSON array instead.")
+    var json = false
+
     func run() async throws {
         try await reported {
-            for server in try options.load(Program.folder).servers {
+            let servers = try options.load(Program.folder).servers
+            if json { return Console.json(.array(servers.map(\.listed))) }
+            for server in servers {
                 let clientPort = server.clientPort.map(String.init) ?? ""
                 Console.line("\(server.id)\t\(server.type)\t\(server.host)\t\(server.port)\t\(clientPort)")
             }
         }
+    }
+}
+
+extension ServerRecord {
+    fileprivate var listed: JSON {
+        var object: JSONObject = [
+            "id": .string(id.rawValue), "type": .string(type.rawValue), "host": .string(host), "port": JSON(port),
+        ]
+        object["clientPort"] = clientPort.map { JSON($0) }
+        return .object(object)
     }
 }
 

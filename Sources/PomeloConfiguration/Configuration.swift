@@ -21,8 +21,9 @@ public struct Configuration: Sendable {
     public let env: String
     /// `name` in `master.json`, or `pomelo`.
     public let clusterName: String
-    /// Every server of `servers.json`, and the master, sorted by id.
+    /// Every server of `servers.json`, the master, and those that stand by for it, sorted by id.
     public let servers: [ServerRecord]
+    private var masterID: ServerID?
     /// The keys of the own server's record that the command line has said.
     package var keysOfArguments: [String] = []
     private let variables: EnvironmentVariables
@@ -41,7 +42,8 @@ public struct Configuration: Sendable {
         let reader = ServerFileReader(folder: folder, env: env)
         let master = try reader.master(variables.of("master", among: files))
         clusterName = master.cluster
-        servers = (try reader.servers() + [master.record]).sorted { $0.id < $1.id }
+        masterID = master.record.id
+        servers = (try reader.servers() + reader.standbys() + [master.record]).sorted { $0.id < $1.id }
         try ServerFileReader.checkUnique(servers, path("servers"))
         try PortClaims.check(servers, path("servers"))
     }
@@ -57,6 +59,7 @@ public struct Configuration: Sendable {
         files = ConfigurationFile.names(folder: folder, env: env)
         clusterName = cluster
         self.servers = servers.sorted { $0.id < $1.id }
+        masterID = self.servers.first { $0.type == .master }?.id
     }
 
     /// The same configuration with other servers.
@@ -64,6 +67,7 @@ public struct Configuration: Sendable {
         var changed = Configuration(
             env: env, cluster: clusterName, servers: servers, folder: folder, variables: variables)
         changed.keysOfArguments = keysOfArguments
+        changed.masterID = masterID
         return changed
     }
 
@@ -85,7 +89,10 @@ public struct Configuration: Sendable {
     }
 
     /// The record of `master.json`; nil in a configuration made by hand without one.
-    public var master: ServerRecord? { servers.first { $0.type == .master } }
+    public var master: ServerRecord? { servers.first { $0.id == masterID } }
+
+    /// The records of `masterha.json`.
+    package var standbys: [ServerRecord] { servers.filter { $0.type == .master && $0.id != masterID } }
 
     /// The environments that `servers.json` has servers for; empty when nobody says.
     package var environments: [String] { folder.isEmpty ? [] : file("servers").sectionsAndFolders }

@@ -108,7 +108,7 @@ struct ConfigurationFile {
     }
 
     /// Files whose entries have no names, and so no variables.
-    static let lists = ["servers", "crons"]
+    static let lists = ["servers", "crons", "adminUser", "masterha"]
 
     private static func entries(of folder: String) -> [String] {
         do {

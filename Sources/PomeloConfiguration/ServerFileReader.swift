@@ -20,6 +20,29 @@ struct ServerFileReader {
         return (record, cluster)
     }
 
+    /// The masters of `masterha.json`, which stand by; none where there is no such file.
+    ///
+    /// - Source: pomelo 2.2.7, template config/masterha.json.
+    func standbys() throws -> [ServerRecord] {
+        let source = ConfigurationFile(folder: folder, env: env, name: "masterha")
+        guard source.exists, let part = try source.sectionIfAny() else { return [] }
+        guard let object = part.value.object, let list = object["masterha"]?.array else {
+            throw PomeloError(.configuration, "\(part.path) must hold a list \"masterha\" of masters")
+        }
+        if object["zookeeper"] != nil {
+            throw PomeloError(
+                .configuration, "\(part.path): there is no zookeeper: masters elect one of them in Redis")
+        }
+        if let key = object.keys.first(where: { $0 != "masterha" }) {
+            throw PomeloError(.configuration, "\(part.path): unknown key \(key)")
+        }
+        return try list.enumerated().map { index, entry in
+            let place = "\(part.path): masterha[\(index)]\(Self.name(of: entry))"
+            var reader = try OptionReader(entry, file: place)
+            return try Self.record(&reader, .master, place)
+        }
+    }
+
     func servers() throws -> [ServerRecord] {
         let part = try ConfigurationFile(folder: folder, env: env, name: "servers").section()
         let file = part.path

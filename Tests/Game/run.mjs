@@ -130,10 +130,10 @@ function command(...words) {
 }
 
 function checkCommands(ids, redisPort) {
-  const list = command('list', '--config', config);
+  const list = command('servers', '--config', config);
   expect(list.status, 0, list.complaint);
-  expect(list.said.split('\n').map((line) => line.split('\t')[0]), ids, 'list names other servers');
-  expect(command('--config', config, 'list'), list);
+  expect(list.said.split('\n').map((line) => line.split('\t')[0]), ids, 'servers names others');
+  expect(command('--config', config, 'servers'), list);
   expect(command('redis', '--config', config).said, `127.0.0.1\t${redisPort}`);
   expect(command('health', '--id', 'area-1', '--config', config).said, 'area-1 is up and ready');
   const unknown = command('--id', 'area-9', '--config', config);

@@ -46,14 +46,14 @@ import Testing
         try FileManager.default.removeItem(atPath: folder)
     }
 
-    /// `Game --config X list` took `list` for an argument of the server.
+    /// `Game --config X servers` took `servers` for an argument of the server.
     @Test @Loop func optionsStandBeforeOrBehindEveryVerb() async throws {
         try await inFolder { folder in
             let list = Output(
                 status: .exited(0), lines: ["chat-b\tchat\t127.0.0.1\t7001\t", "m\tmaster\t127.0.0.1\t7003\t"])
             for words in [
-                ["list", "--config", folder, "--env", "blue"], ["--config", folder, "--env", "blue", "list"],
-                ["--env=blue", "list", "--config=\(folder)"], ["--config", folder, "list", "--env", "blue"],
+                ["servers", "--config", folder, "--env", "blue"], ["--config", folder, "--env", "blue", "servers"],
+                ["--env=blue", "servers", "--config=\(folder)"], ["--config", folder, "servers", "--env", "blue"],
             ] {
                 #expect(try await run(words) == list, "\(words)")
             }
@@ -65,15 +65,15 @@ import Testing
                 #expect(output.lines[0].hasSuffix("no server \"nobody\" for blue; it has: chat-b, m"), "\(output)")
             }
             // A value is no verb.
-            let missing = try await run(["--config", "list"])
-            #expect(missing.status == .exited(1) && missing.lines[0].contains("folder list in /"), "\(missing)")
+            let missing = try await run(["--config", "servers"])
+            #expect(missing.status == .exited(1) && missing.lines[0].contains("folder servers in /"), "\(missing)")
         }
     }
 
-    /// The program trapped where nobody read on, as in `Chat list | head`.
+    /// The program trapped where nobody read on, as in `Chat servers | head`.
     @Test @Loop func aLineThatNobodyTakesEndsNoProgram() async throws {
         try await inFolder { folder in
-            let words = ["-c", "exec \"$0\" list --config \"$1\" --env blue >/dev/full", Self.chat, folder]
+            let words = ["-c", "exec \"$0\" servers --config \"$1\" --env blue >/dev/full", Self.chat, folder]
             let output = try await run(words, of: "/bin/bash")
             #expect(output == Output(status: .exited(0), lines: []))
         }
@@ -82,8 +82,8 @@ import Testing
     @Test @Loop func theEnvironmentSaysWhichFolderSectionAndServer() async throws {
         try await inFolder { folder in
             let environment = ["POMELO_CONFIG": folder, "POMELO_ENV": "green", "POMELO_ID": "nobody"]
-            #expect(try await run(["list"], environment).lines.first == "g\tchat\t127.0.0.1\t7002\t")
-            #expect(try await run(["list", "--env", "blue"], environment).lines.first?.hasPrefix("chat-b") == true)
+            #expect(try await run(["servers"], environment).lines.first == "g\tchat\t127.0.0.1\t7002\t")
+            #expect(try await run(["servers", "--env", "blue"], environment).lines.first?.hasPrefix("chat-b") == true)
             for words in [["health"], []] {
                 let output = try await run(words, environment)
                 #expect(output.lines[0].hasSuffix("no server \"nobody\" for green; it has: g, m"), "\(output)")

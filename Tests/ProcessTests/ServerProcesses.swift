@@ -177,6 +177,14 @@ import Testing
             onLine: { server.lines.append($0) }, onExit: { server.status = $0 })
     }
 
+    /// Whether a process runs; one that nobody has waited for yet does not.
+    static func runs(_ pid: Int32) -> Bool {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+            let name = text.lastIndex(of: ")")
+        else { return false }
+        return !text[name...].hasPrefix(") Z")
+    }
+
     func awaitUp(_ id: String) async throws {
         let server = self[id]
         try await eventually("\(id) is up", within: .seconds(30)) {

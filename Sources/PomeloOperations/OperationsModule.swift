@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+import Metrics
+import PomeloBytes
+import PomeloContract
+package import PomeloCore
+package import PomeloJSON
+package import PomeloLoop
+
+/// Takes the commands of people, as `operations` of a master's administration.
+///
+/// - Guarantee: a command is carried out once, for somebody who has proved who he is and may give it, and after it was
+///   written down.
+@Loop package final class OperationsModule: AdminModule {
+    package static let id = "operations"
+    package let moduleID = OperationsModule.id
+    /// Carries out a command, and says what came of it.
+    package var onCommand: (@Loop (OperatorCommand) async throws -> JSON)?
+    private let context: ServiceContext
+    private let operators: Operators
+    private let logins: OpenLogins
+    private let audit: AuditLog
+    private let refused = Counter(label: "pomelo_operations_refused")
+
+    package init(_ context: ServiceContext, _ operators: Operators, audit: AuditLog) {
+        self.context = context
+        self.operators = operators
+        self.audit = audit
+        logins = OpenLogins(context.clock, context.random)
+    }
+
+    package func monitorHandler(_ message: JSON) async throws -> JSON {
+        switch message["do"]?.string {
+        case "hello": return try hello(message)
+        case "command": return try await command(message)
+        default: throw Fault(400, "neither hello nor command")
+        }
+    }
+
+    private func hello(_ message: JSON) throws -> JSON {
+        guard let user = message["user"]?.string, user.utf8.count <= 64, let nonce = message["nonce"]?.string,
+            (16...64).contains(nonce.utf8.count)
+        else { throw Fault(400, "a hello without user or nonce") }
+        let password = operators[user]?.password
+        let cost = password?.cost ?? PasswordHash.Cost()
+        let salt = password?.salt ?? logins.salt(of: user)
+        return [
+            "nonce": .string(logins.begin(user, nonce)), "salt": .string(Base64.encode(salt)),
+            "cost": [JSON(cost.logN), JSON(cost.r), JSON(cost.p)], "named": .bool(!operators.areUnnamed),
+        ]
+    }
+
+    private func command(_ message: JSON) async throws -> JSON {
+        guard let text = message["command"]?.string, let nonce = message["nonce"]?.string,
+            let proof = message["proof"]?.string.flatMap({ Base64.decode(Bytes($0.utf8).span) }),
+            let (json, command) = Self.parsed(text)
+        else { throw refusal("", .null, Fault(400, "no command")) }
+        guard let login = logins.take(nonce) else {
+            throw refusal("", json, Fault(401, "this login was used, or is too old"))
+        }
+        let role = try authenticated(login, nonce, proof, text, json)
+        guard role >= command.role else {
+            let reason = "\(login.user) has the role \(role), and it takes \(command.role)"
+            throw refusal(login.user, json, Fault(403, reason))
+        }
+        guard audit.write(login.user, json, "begun") else {
+            throw refusal(login.user, json, Fault(500, "the audit log cannot be written"))
+        }
+        return try await carryOut(command, login.user, json)
+    }
+
+    private static func parsed(_ text: String) -> (JSON, OperatorCommand)? {
+        do {
+            let json = try JSON.parse(Bytes(text.utf8))
+            return OperatorCommand(json).map { (json, $0) }
+        } catch {
+            return nil
+        }
+    }
+
+    private func authenticated(
+        _ login: OpenLogins.Login, _ nonce: String, _ proof: Bytes, _ text: String, _ json: JSON
+    ) throws -> Role {
+        if operators.areUnnamed { return .own }
+        let subject = LoginProof(
+            user: login.user, clientNonce: login.clientNonce, masterNonce: nonce, cluster: context.clusterName,
+            instance: context.instance.rawValue)
+        guard let person = operators[login.user], subject.isValid(proof, person.password, of: Bytes(text.utf8)) else {
+            throw refusal(login.user, json, Fault(401, "wrong user or password"))
+        }
+        return person.role
+    }
+
+    private func carryOut(_ command: OperatorCommand, _ user: String, _ json: JSON) async throws -> JSON {
+        guard let onCommand else { throw Fault(503, "this master keeps no servers") }
+        do {
+            let answer = try await onCommand(command)
+            _ = audit.write(user, json, "done")
+            return answer
+        } catch {
+            _ = audit.write(user, json, "failed: \(error)")
+            throw error
+        }
+    }
+
+    /// Counted and written down.
+    private func refusal(_ user: String, _ command: JSON, _ fault: Fault) -> Fault {
+        refused.increment()
+        _ = audit.write(user, command, "refused: \(fault.message ?? "")")
+        return fault
+    }
+}
