@@ -80,6 +80,7 @@ let package = Package(
         .library(name: "PomeloRedis", targets: ["PomeloRedis"]),
         .library(name: "PomeloCommand", targets: ["PomeloCommand"]),
         .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
+        .executable(name: "pomelo", targets: ["PomeloTool"]),
         .executable(name: "Chat", targets: ["Chat"]),
         .executable(name: "LessonChat", targets: ["LessonChat"]),
     ],
@@ -154,6 +155,8 @@ let package = Package(
             whole + [
                 "PomeloCluster", "PomeloRedis", "PomeloSupervision", "PomeloOperations", "PomeloUV", log, arguments,
             ]),
+        program(
+            "PomeloTool", ["PomeloLoop", "PomeloUV", arguments], resources: [.embedInCode("Project")]),
         program("Chat", example + ["PomeloSync", "PomeloSyncSQLite"]),
         program("LessonChat", example),
         program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),

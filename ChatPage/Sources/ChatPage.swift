@@ -40,7 +40,7 @@ struct ChatPage: AsyncParsableCommand {
             group.addTask { try await server.run() }
             group.addTask {
                 try await server.waitUntilListening()
-                Terminal.line("up page")
+                Terminal.line("up page http://\(bind):\(port)/")
                 await stopSignal()
             }
             // The server ends first only by failing, and then the error is what the user must see.

@@ -17,22 +17,33 @@ import PomeloSupervision
     /// Another one holds the office of the master, which this one may get at any time.
     var onStanding: (@Loop () -> Void)?
     var onDemoted: (@Loop () -> Void)?
+    /// Asks servers, whoever leads.
+    var onQuestion: (@Loop (ServerID?, JSON) async throws -> JSON)?
     /// Set where several masters may be: only who holds the office keeps servers.
     var election: Election?
     private static let electionPatience = Duration.seconds(2)
     private var isEndOfAll = false
     private let supervisor: Supervisor
     private let plans: [ProcessPlan]
+    private let added: @Loop ([String]) throws -> [(plan: ProcessPlan, words: [String])]
     private let leavesServers: Bool
 
-    init(_ supervisor: Supervisor, _ plans: [ProcessPlan], leavesServers: Bool) {
+    /// `added` makes plans of the words of an operator who adds servers.
+    init(
+        _ supervisor: Supervisor, _ plans: [ProcessPlan], leavesServers: Bool,
+        added: @escaping @Loop ([String]) throws -> [(plan: ProcessPlan, words: [String])]
+    ) {
         self.supervisor = supervisor
         self.plans = plans
+        self.added = added
         self.leavesServers = leavesServers
     }
 
     func launchAll() throws {
         for plan in plans { try supervisor.start(plan) }
+        for words in supervisor.added.values {
+            for (plan, _) in try added(words) { try supervisor.start(plan) }
+        }
     }
 
     func untilUp() async throws {
@@ -87,24 +98,51 @@ import PomeloSupervision
     ///   anything is done.
     func obey(_ command: OperatorCommand, stopAll: @escaping @Loop () -> Void) async throws -> JSON {
         let leads = election.map { $0.token != nil } ?? true
-        // The end of all is for those that stand by, too: the next of them would start all again.
-        guard leads || command == .stop([]) else { throw Fault(409, "another master is the leading one") }
         switch command {
-        case .supervised: return .array(supervisor.processes.map(\.listed))
-        case .stop([]):
+        case .ask(let server, let message): return try await onQuestion?(server, message) ?? .null
+        case .stop([]), .kill([]):
+            // The end of all is for those that stand by, too: the next of them would start all again.
+            if leads, command == .kill([]) { await killAll() }
             isEndOfAll = leads
             // Who has asked is answered first.
             Loop.spawn { stopAll() }
             return ["all": true]
+        default:
+            guard leads else { throw Fault(409, "another master is the leading one") }
+            return try await carryOut(command)
+        }
+    }
+
+    private func carryOut(_ command: OperatorCommand) async throws -> JSON {
+        switch command {
         case .stop(let ids): return await each(try processes(ids)) { await self.supervisor.stop($0) }
+        case .kill(let ids): return await each(try processes(ids)) { await self.supervisor.kill($0) }
         case .start(let ids): return await each(try processes(ids)) { try await self.supervisor.start($0) }
         case .restart(let ids):
-            let servers = supervisor.processes.filter { $0.plan.stage != .store }
             return await each(ids.isEmpty ? servers : try processes(ids)) { process in
                 await self.supervisor.stop(process)
                 try await self.supervisor.start(process)
             }
+        case .add(let words): return try await add(words)
+        case .supervised, .ask: return .array(supervisor.processes.map(\.listed))
         }
+    }
+
+    /// What is kept, but for the stores, which outlive a restart of all others.
+    private var servers: [ManagedProcess] { supervisor.processes.filter { $0.plan.stage != .store } }
+
+    private func killAll() async {
+        for process in servers { await supervisor.kill(process) }
+    }
+
+    private func add(_ words: [String]) async throws -> JSON {
+        let new = try added(words)
+        for (plan, words) in new {
+            guard supervisor[plan.name] == nil else { throw Fault(409, "there is a server \(plan.name) already") }
+            try supervisor.start(plan)
+            supervisor.noteAdded(plan.name, words)
+        }
+        return await each(new.compactMap { supervisor[$0.plan.name] }) { try await self.supervisor.untilUp($0) }
     }
 
     private func processes(_ ids: [ServerID]) throws -> [ManagedProcess] {

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Pomelo
 import PomeloOperations
+import PomeloSupervision
 import PomeloUV
 
 /// Who gives a command; shared by all that the master carries out.
@@ -90,6 +91,55 @@ struct ResumeCommand<Program: ServerProgram>: AsyncParsableCommand {
     }
 }
 
+/// `Chat add`: starts servers that `servers.json` does not name.
+///
+/// - Source: pomelo 2.2.7, bin/pomelo: `pomelo add`, which said so before they had started.
+struct AddCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "add", abstract: "Starts a server that no file names, or several with clusterCount=….",
+            discussion:
+                "add serverType=chat id=chat-3 host=127.0.0.1 port=4003; a frontend has frontend=true clientPort=…")
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var login: OperatorOptions
+    @Argument(help: ArgumentHelp("Fields of the server's record.", valueName: "key=value")) var words: [String]
+
+    func run() async throws { try await order(Program.self, options, login, .add(words), did: "started") }
+}
+
+/// `Chat kill`: ends servers at once, which stay down; without an id all of them, and the master.
+///
+/// - Source: pomelo 2.2.7, bin/pomelo: `pomelo kill`; with `-f` that ended whatever was called node.
+struct KillCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "kill", abstract: "Ends servers at once, without a word to their clients, or all of them.")
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var login: OperatorOptions
+    @Flag(
+        name: .shortAndLong,
+        help: "Asks no master: all that the folder of logs knows of, and is still the same process.")
+    var force = false
+    @Option(help: "The folder of logs of start, for --force.") var logs = "logs"
+    @Argument(help: "Ids of servers.") var ids: [String] = []
+
+    func run() async throws {
+        guard force else {
+            return try await order(Program.self, options, login, .kill(ids.map { ServerID($0) }), did: "killed")
+        }
+        try await reported {
+            guard ids.isEmpty else { throw PomeloError(.configuration, "--force ends all servers, and takes no id") }
+            let killed = await Supervisor.killAll(in: logs)
+            for name in killed { Console.line("\(name) killed") }
+            if killed.isEmpty { throw PomeloError(.notRunning, "nothing runs that \(logs)/processes.json knows of") }
+        }
+    }
+}
+
 /// `Chat password`: what stands in adminUser.json for a password.
 struct PasswordCommand: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
@@ -117,7 +167,7 @@ private func order<Program: ServerProgram>(
         let configuration = try options.load(Program.folder)
         let (user, password) = try login.login()
         let answer = try await OperatorOrder(configuration, user, password).give(command)
-        if answer["all"] != nil { return Console.line("all servers stop, and the master") }
+        if answer["all"] != nil { return Console.line("all servers end, and the master") }
         for name in answer["done"]?.array ?? [] { Console.line("\(name.string ?? "") \(did)") }
         let failed = answer["failed"]?.object ?? [:]
         for (name, reason) in failed { Console.error("error: \(name): \(reason.string ?? "")") }

@@ -3,13 +3,15 @@ import Pomelo
 import PomeloOperations
 
 /// A command on its way to the master, with the proof of who gives it.
-@Loop struct OperatorOrder {
+@Loop final class OperatorOrder {
     /// A restart of all servers takes its time.
     private static let patience = Duration.seconds(300)
     private static let loginPatience = Duration.seconds(5)
     private let configuration: Configuration
     private let user: String
     private let password: @Sendable () throws -> String
+    /// Asked for once.
+    private var known: String?
 
     init(_ configuration: Configuration, _ user: String, _ password: @escaping @Sendable () throws -> String) {
         self.configuration = configuration
@@ -29,7 +31,7 @@ import PomeloOperations
             do throws(PomeloError) {
                 answer = try await give(command, to: master, question)
                 // The end of all is for those that stand by, too.
-                if command != .stop([]) { break }
+                if command != .stop([]), command != .kill([]) { break }
             } catch {
                 refusal = error
                 if error.code != .notRunning { break }
@@ -90,7 +92,8 @@ import PomeloOperations
         let subject = LoginProof(
             user: user, clientNonce: nonce, masterNonce: masterNonce, cluster: configuration.clusterName,
             instance: master.instance.rawValue)
-        let password = try password()
+        let password = try known ?? self.password()
+        known = password
         return try await offLoop { try subject.make(password, salt: salt, cost: cost, of: command) }
     }
 }

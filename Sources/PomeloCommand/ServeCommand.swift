@@ -36,7 +36,9 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
             await ProgramProcess.prepare(processExecutor: processExecutor)
             _ = try LogLevel.read()
             if let word = pairs.first(where: { !$0.contains("=") }) {
-                let (verbs, shown) = (VerbFirst.verbs.joined(separator: ", "), word.escapedForLog(maxBytes: 128))
+                let (verbs, shown) = (
+                    ProgramCommand<Program>.verbs.joined(separator: ", "), word.escapedForLog(maxBytes: 128)
+                )
                 throw PomeloError(
                     .configuration,
                     "\"\(shown)\" is neither key=value nor one of the commands \(verbs); a server is named by --id")
@@ -86,6 +88,7 @@ extension ServerProgram {
             settings, name: settings.clientName(of: id), resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
         try app.registerAdmin(NodeInfo(app.context, version: version))
+        try app.registerAdmin(WatchServer(app))
         try setUp(app, redis)
         for line in app.unknownVariables { app.log.warning("\(line)") }
         if app.isMaster { reportServers(of: app) }

@@ -2,7 +2,8 @@
 //
 // PomeloCommand: the command line that every server program has.
 // Reading order: ServerProgram, ServeCommand; StartCommand, Start, StartPlan, Launch, Terminal, Daemon, StandbyCommand,
-// DevelopmentRedis; OperatorCommands, OperatorOrder; ListCommand, ServersCommand, HealthCommand, SyncCommand,
+// DevelopmentRedis; OperatorCommands, OperatorOrder, ConsoleCommand, ConsoleLine,
+// ServerQuestion; ListCommand, ServersCommand, HealthCommand, SyncCommand,
 // ClusterQuestion; DoctorCommand, Finding, RedisExamination; RedisSettings.
 import ArgumentParser
 public import Pomelo
@@ -36,7 +37,7 @@ extension ServerProgram {
 
     /// Runs the command line; never returns with an error but exits.
     public static func run() async {
-        let words = VerbFirst.ordered(Array(CommandLine.arguments.dropFirst()))
+        let words = VerbFirst.ordered(Array(CommandLine.arguments.dropFirst()), ProgramCommand<Self>.verbs)
         // On the loop from here on: the first job on the runtime's pool starts a thread that wakes each second.
         await Loop.spawn { await ProgramCommand<Self>.main(words) }.value
     }
@@ -46,13 +47,9 @@ extension ServerProgram {
 ///
 /// The parser takes a word behind options for an argument of the verb that need not be named.
 enum VerbFirst {
-    static let verbs = [
-        "serve", "start", "masterha", "stop", "restart", "resume", "list", "servers", "doctor", "password", "redis",
-        "health", "sync", "help",
-    ]
     private static let valued: Set = ["--env", "-e", "--config", "--id"]
 
-    static func ordered(_ words: [String]) -> [String] {
+    static func ordered(_ words: [String], _ verbs: [String]) -> [String] {
         var index = 0
         while index < words.count, words[index].hasPrefix("-") { index += valued.contains(words[index]) ? 2 : 1 }
         guard index < words.count, verbs.contains(words[index]) else { return words }
@@ -61,6 +58,9 @@ enum VerbFirst {
 }
 
 struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
+    /// What may stand in the first place.
+    static var verbs: [String] { configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"] }
+
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "\(Program.self)", abstract: "Runs one server of \(Program.folder)/servers.json.",
@@ -68,7 +68,9 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
                 \(ServeCommand<Program>.usage)
                 \(StartCommand<Program>.usage)
                 \(Program.self) masterha [--env <env>] [--config <folder>]
-                \(Program.self) stop | restart | resume [<id> ...] [--user <name>] [--env <env>] [--config <folder>]
+                \(Program.self) stop | restart | resume | kill [<id> ...] [--user <name>] [--env <env>]
+                \(Program.self) add <key=value ...> [--user <name>] [--env <env>] [--config <folder>]
+                \(Program.self) console [--command <line>] [--use <id>] [--user <name>]
                 \(Program.self) password
                 \(Program.self) list | servers | doctor | redis [--env <env>] [--config <folder>]
                 \(Program.self) health --id <id> [--env <env>] [--config <folder>]
@@ -77,9 +79,9 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
             subcommands: [
                 ServeCommand<Program>.self, StartCommand<Program>.self, StandbyCommand<Program>.self,
                 StopCommand<Program>.self, RestartCommand<Program>.self, ResumeCommand<Program>.self,
-                PasswordCommand.self,
-                DoctorCommand<Program>.self, ListCommand<Program>.self,
-                ServersCommand<Program>.self, RedisSubcommand<Program>.self, HealthCommand<Program>.self,
+                AddCommand<Program>.self, KillCommand<Program>.self, ConsoleCommand<Program>.self,
+                ListCommand<Program>.self, ServersCommand<Program>.self, DoctorCommand<Program>.self,
+                PasswordCommand.self, RedisSubcommand<Program>.self, HealthCommand<Program>.self,
                 SyncCommand<Program>.self,
             ],
             defaultSubcommand: ServeCommand<Program>.self)

@@ -95,6 +95,7 @@ import PomeloUV
         let operations = OperationsModule(app.context, try Operators(configuration), audit: audit)
         operations.onCommand = { [weak self] in try await launch.obey($0) { self?.app?.requestStop() } }
         try app.registerAdmin(operations)
+        launch.onQuestion = { [unowned app] in try await ServerQuestion(app.servers, app.admin).ask($0, $1) }
         self.app = app
         try await app.run()
         terminal.line("stopping")
@@ -105,9 +106,16 @@ import PomeloUV
             throw PomeloError(.configuration, "the system does not say which program this is")
         }
         let configuration = try load()
+        let variables = variables
         let servers = plan.servers.map { StartPlan.process($0, configuration, program, variables, restarts) }
         let launch = Launch(
-            supervisor, servers + (try command.companions(restarts)), leavesServers: command.inBackground)
+            supervisor, servers + (try command.companions(restarts)), leavesServers: command.inBackground
+        ) { words in
+            let names = supervisor.processes.map(\.plan.name)
+            return try configuration.adding(ProcessArguments(words), beside: names).map { record, words in
+                (StartPlan.process(record, configuration, program, variables, restarts, words: words), words)
+            }
+        }
         let end = command.inBackground ? "" : ", Ctrl-C stops everything"
         let note = "(logs in \(command.logs)\(end))"
         launch.onUp = { [weak self] addresses in

@@ -44,11 +44,11 @@ struct StartPlan {
     /// How one of them is run: this program, once more.
     static func process(
         _ server: ServerRecord, _ configuration: Configuration, _ program: String, _ variables: [String: String],
-        _ restarts: RestartRule
+        _ restarts: RestartRule, words own: [String]? = nil
     ) -> ProcessPlan {
         let words =
-            server.launch.arguments
-            + ["--env", configuration.env, "--config", configuration.folder, "--id", server.id.rawValue]
+            server.launch.arguments + ["--env", configuration.env, "--config", configuration.folder]
+            + (own ?? ["--id", server.id.rawValue])
         let line = (server.launch.cpu.map { ["taskset", "--cpu-list", "\($0)"] } ?? []) + [program] + words
         let command = ChildProcess.Command(line[0], Array(line.dropFirst()), environment: variables)
         return ProcessPlan(

@@ -117,4 +117,44 @@ extension Configuration {
         try PortClaims.check(changed.servers, "the command line")
         return (changed, id)
     }
+
+    /// The servers that a command adds to those of the files: one, or with `clusterCount` several; of each its record,
+    /// and the words that tell a process that it is this one.
+    ///
+    /// Numbers of several count on from those in `others`, which were added before.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when there is no type, a server of that id, a field is wrong, or a port
+    ///   another server's of the files.
+    package func adding(
+        _ arguments: ProcessArguments, beside others: [String]
+    ) throws -> [(record: ServerRecord, words: [String])] {
+        guard let type = arguments.serverType else {
+            throw PomeloError(.configuration, "which type? Give serverType=… with one of: \(typeNames)")
+        }
+        var entry = arguments.fields
+        entry["id"] = arguments.id.map { .string($0.rawValue) }
+        let beginning = "cluster-server-\(type)-"
+        let names = (servers.map(\.id.rawValue) + others).filter { $0.hasPrefix(beginning) }
+        let numbers = names.compactMap { Int($0.dropFirst(beginning.count)) }
+        var shorthand = ClusterShorthand(type: type.rawValue, made: (numbers.max() ?? -1) + 1)
+        var whole = self
+        return try shorthand.expand(.object(entry), "the command").map { one in
+            var fields = one.object ?? [:]
+            guard let id = fields["id"]?.string else { throw PomeloError(.configuration, "which id? Give id=…") }
+            guard whole[ServerID(id)] == nil else {
+                throw PomeloError(.configuration, "there is a server \(id) already")
+            }
+            fields["id"] = nil
+            let words = ["id=\(id)", "serverType=\(type)"] + fields.map { "\($0.0)=\($0.1.argument)" }
+            whole = try whole.applying(ProcessArguments(words)).configuration
+            return (try whole.record(ServerID(id)), words)
+        }
+    }
+
+    private var typeNames: String { serverTypes.map(\.description).joined(separator: ", ") }
+}
+
+extension JSON {
+    /// As it stands behind `key=`.
+    fileprivate var argument: String { string ?? String(decoding: encoded(), as: UTF8.self) }
 }

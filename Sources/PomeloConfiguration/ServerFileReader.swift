@@ -154,11 +154,15 @@ struct ServerFileReader {
 /// shorthand records of a type.
 ///
 /// - Source: pomelo 2.2.7, lib/util/utils.js, loadCluster.
-private struct ClusterShorthand {
+struct ClusterShorthand {
     let type: String
-    private var made = 0
+    private var made: Int
 
-    init(type: String) { self.type = type }
+    /// Numbers count on from those that were made before.
+    init(type: String, made: Int = 0) {
+        self.type = type
+        self.made = made
+    }
 
     mutating func expand(_ entry: JSON, _ place: String) throws -> [JSON] {
         guard let object = entry.object, let wanted = object["clusterCount"] else { return [entry] }

@@ -30,7 +30,8 @@ package import PomeloLoop
         guard let path else { return true }
         let time = Date(timeIntervalSince1970: Double(clock.wallMilliseconds) / 1000)
         let line: JSON = [
-            "time": .string(time.formatted(.iso8601.time(includingFractionalSeconds: true))), "user": .string(user),
+            "time": .string(time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))),
+            "user": .string(user),
             "command": command, "outcome": .string(outcome),
         ]
         return append(Data(line.encoded() + [UInt8(ascii: "\n")]), to: path)

@@ -98,6 +98,8 @@ package import PomeloLoop
             return answer
         } catch {
             _ = audit.write(user, json, "failed: \(error)")
+            // Who has asked is told the reason, as nobody is by default.
+            if let error = error as? PomeloError { throw Fault(400, error.message) }
             throw error
         }
     }

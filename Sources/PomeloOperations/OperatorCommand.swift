@@ -10,6 +10,12 @@ package enum OperatorCommand: Sendable, Equatable {
     case restart([ServerID])
     /// Starts servers that were stopped.
     case start([ServerID])
+    /// Starts servers that no file names, from words as `serverType=chat`.
+    case add([String])
+    /// Ends servers at once, without a word to their clients; all, and the master, when none is named.
+    case kill([ServerID])
+    /// Asks the module `watchServer` of one server, or of all.
+    case ask(ServerID?, JSON)
     /// Which servers the master keeps.
     case supervised
 
@@ -17,8 +23,10 @@ package enum OperatorCommand: Sendable, Equatable {
     package var role: Role {
         switch self {
         case .supervised: .read
+        case .ask(_, let message): message["show"] != nil || message["get"] != nil ? .read : .operate
         case .stop(let ids): ids.isEmpty ? .own : .operate
-        case .restart, .start: .operate
+        case .restart, .start, .add: .operate
+        case .kill: .own
         }
     }
 
@@ -27,6 +35,10 @@ package enum OperatorCommand: Sendable, Equatable {
         case .stop(let ids): Self.json("stop", ids)
         case .restart(let ids): Self.json("restart", ids)
         case .start(let ids): Self.json("start", ids)
+        case .kill(let ids): Self.json("kill", ids)
+        case .add(let words): ["do": "add", "words": .array(words.map { .string($0) })]
+        case .ask(let server, let message):
+            ["do": "ask", "server": server.map { .string($0.rawValue) } ?? .null, "message": message]
         case .supervised: Self.json("supervised", [])
         }
     }
@@ -39,6 +51,17 @@ package enum OperatorCommand: Sendable, Equatable {
         case "stop": self = .stop(ids)
         case "restart": self = .restart(ids)
         case "start": self = .start(ids)
+        case "kill": self = .kill(ids)
+        case "add":
+            let words = (json["words"]?.array ?? []).compactMap(\.string)
+            guard (1...64).contains(words.count) else { return nil }
+            self = .add(words)
+        case "ask":
+            // What counts for the role is all there is.
+            guard let message = json["message"], let keys = message.object?.keys, !keys.isEmpty,
+                !(message["show"] != nil || message["get"] != nil) || keys.count == 1
+            else { return nil }
+            self = .ask(json["server"]?.string.map { ServerID($0) }, message)
         case "supervised": self = .supervised
         default: return nil
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloContract
+import PomeloLibc
 package import PomeloLoop
 package import PomeloUV
 
@@ -42,6 +43,7 @@ package import PomeloUV
         self.clock = clock
         self.report = report
         state = .load(folder)
+        state.supervisor = ProcessIdentity(getpid())
         keeper = endsAll ? try Keeper(inheriting: lock.map { [$0.descriptor] } ?? [], report: report) : nil
     }
 
@@ -71,6 +73,7 @@ package import PomeloUV
         isAbandoned = false
         self.authority = authority
         state = .load(folder)
+        state.supervisor = ProcessIdentity(getpid())
         guard mayAct, let token = authority() else { return }
         note { $0.token = token }
     }
@@ -114,6 +117,35 @@ package import PomeloUV
         report("\(process.plan.name) does not stop by itself: killed")
     }
 
+    /// Ends one at once, with all its descendants; it stays down.
+    package func kill(_ process: ManagedProcess) async {
+        note { $0.stopped.insert(process.plan.name) }
+        await process.stop(within: .zero)
+    }
+
+    /// Of processes that no file names, the words that were said to add them.
+    package var added: [String: [String]] { state.added ?? [:] }
+
+    /// Notes such a process, for the next supervisor.
+    package func noteAdded(_ name: String, _ words: [String]) {
+        note { $0.added = ($0.added ?? [:]).merging([name: words]) { $1 } }
+    }
+
+    /// Ends at once what the supervisor of a folder keeps, and that one itself, whether it runs or not.
+    ///
+    /// Only processes that are still those that were noted: by number and moment of birth, never by a name.
+    ///
+    /// - Returns: their names.
+    package static func killAll(in folder: String) -> [String] {
+        let state = SupervisorState.load(folder)
+        // The supervisor first: it would start again what ends.
+        let own = state.supervisor.flatMap { $0.isAlive && $0.pid != getpid() ? [("the master", $0.pid)] : nil } ?? []
+        let others = state.running.filter { $0.value.isAlive }.map { ($0.key, $0.value.pid) }.sorted { $0.0 < $1.0 }
+        for (_, pid) in own { PomeloLibc.kill(pid, SIGKILL) }
+        for (_, pid) in others { PomeloLibc.kill(-pid, SIGKILL) }
+        return (own + others).map(\.0)
+    }
+
     /// Starts one that is down, and suspends until it serves.
     ///
     /// - Throws: as `untilUp`, or `NetworkError`.
@@ -121,6 +153,13 @@ package import PomeloUV
         guard !isStopping else { throw PomeloError(.notRunning, "all are being stopped") }
         note { $0.stopped.remove(process.plan.name) }
         try process.start()
+        try await untilUp(process)
+    }
+
+    /// Suspends until one of them serves.
+    ///
+    /// - Throws: as for all.
+    package func untilUp(_ process: ManagedProcess) async throws {
         await process.untilSettled(by: clock.deadline(after: Self.startLimit))
         guard process.state == .up else { throw Self.failure(of: process) }
     }
@@ -134,7 +173,13 @@ package import PomeloUV
 
     private func endAll() async {
         await stop(from: .store)
-        if !isAbandoned { note { $0.stopped = [] } }
+        if !isAbandoned {
+            note {
+                $0.stopped = []
+                $0.added = nil
+                $0.supervisor = nil
+            }
+        }
         await keeper?.end()
     }
 

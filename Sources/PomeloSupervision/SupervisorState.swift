@@ -5,6 +5,10 @@ import Foundation
 struct SupervisorState: Codable, Equatable {
     var running: [String: ProcessIdentity] = [:]
     var stopped: Set<String> = []
+    /// Of servers that no file names, the words that tell a process that it is this one.
+    var added: [String: [String]]?
+    /// The last supervisor itself.
+    var supervisor: ProcessIdentity?
     /// Of the last supervisor that held an office; one with a lower token does nothing any more.
     var token: UInt64?
 

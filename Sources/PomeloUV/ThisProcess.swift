@@ -73,3 +73,18 @@ extension ThisProcess {
         return unsafe String(cString: text)
     }
 }
+
+extension ThisProcess {
+    /// Becomes another program, in this process; returns only when it cannot.
+    ///
+    /// - Throws: `NetworkError` naming the program.
+    public static func become(_ path: String, _ arguments: [String]) throws(NetworkError) -> Never {
+        let words = [path] + arguments
+        var pointers = unsafe words.map { unsafe strdup($0) }
+        unsafe pointers.append(nil)
+        _ = unsafe execv(path, pointers)
+        let status = -errno
+        for index in unsafe pointers.indices { unsafe free(pointers[index]) }
+        throw NetworkError(status: status, "cannot run \(path)")
+    }
+}

@@ -64,6 +64,19 @@ import Testing
         await supervisor.stop()
     }
 
+    /// By number and moment of birth, whoever keeps it; but for the process that does so.
+    @Test @Loop func whatIsKeptIsKilledByForce() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let keeping = "echo up a; trap '' TERM; while :; do sleep 0.05; done"
+        let first = try supervisor(folder, said)
+        try first.start(ProcessPlan("a", .backend, .init("/bin/sh", ["-c", keeping]), restarts: .never))
+        try await first.untilUp()
+        #expect(Supervisor.killAll(in: folder.path) == ["a"])
+        try await eventually("it is gone") { first["a"]?.state == .down }
+        #expect(Supervisor.killAll(in: folder.path) == [])
+        await first.stop()
+    }
+
     @Test @Loop func whatWasStoppedOnPurposeStaysDown() async throws {
         let (folder, said) = (try Folder(), Journal<String>())
         let first = try supervisor(folder, said)

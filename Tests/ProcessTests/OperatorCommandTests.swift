@@ -85,7 +85,7 @@ import Testing
         #expect(try await table(chat).count == 7)
 
         let all = try await run(["stop"], in: chat)
-        #expect(all == Output(status: .exited(0), lines: ["all servers stop, and the master"]))
+        #expect(all == Output(status: .exited(0), lines: ["all servers end, and the master"]))
         try await eventually("the end of start", within: .seconds(30)) { end.entries == [.exited(0)] }
         _ = child.pid
         let none = try await run(["stop"], in: chat)
@@ -111,6 +111,83 @@ import Testing
         #expect(failed.lines.contains { $0.contains("address already in use") }, "\(failed)")
         holder.close()
         #expect(try await run(["resume", "connector-server-2"], in: chat).status == .exited(0))
+        child.signal(SIGTERM)
+        try await eventually("the end of start", within: .seconds(30)) { end.entries == [.exited(0)] }
+        try await chat.stop()
+    }
+
+    /// Servers that no file names: each is there when the command comes back, and is kept as the others are.
+    @Test @Loop func serversAreAdded() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let (child, end) = try await started(chat)
+        var ports: [Int] = []
+        for _ in 0..<4 { ports.append(try await ServerProcesses.freePort()) }
+        let one = ["add", "serverType=chat", "id=chat-server-3", "host=127.0.0.1", "port=\(ports[0])"]
+        let added = try await run(one, in: chat)
+        #expect(added == Output(status: .exited(0), lines: ["chat-server-3 started"]))
+        #expect(try await table(chat).contains { $0[0] == "chat-server-3" && $0[3] == "up" })
+        let again = try await run(one, in: chat)
+        #expect(again.status == .exited(1), "\(again)")
+        #expect(again.lines.first?.contains("there is a server chat-server-3 already") == true, "\(again)")
+        let many = try await run(["add", "serverType=chat", "clusterCount=2", "port=\(ports[1])++"], in: chat)
+        #expect(many.lines == ["cluster-server-chat-0 started", "cluster-server-chat-1 started"], "\(many)")
+        for words in ["serverType=chat id=x", "id=x port=\(ports[3])", "chat", "serverType=chat port=1"] {
+            let refused = try await run(["add"] + words.split(separator: " ").map(String.init), in: chat)
+            #expect(refused.status == .exited(1) && refused.lines.count == 1, "\(refused)")
+        }
+        let killed = try await run(["kill", "cluster-server-chat-1"], in: chat)
+        #expect(killed == Output(status: .exited(0), lines: ["cluster-server-chat-1 killed"]))
+        #expect(try await run(["resume", "cluster-server-chat-1"], in: chat).status == .exited(0))
+        let pids = try await table(chat).dropFirst().compactMap { Int32($0[2]) }
+        #expect(pids.count == 9)
+        let all = try await run(["kill", "--force", "--logs", "\(chat.folder)/logs"], in: chat)
+        #expect(all.status == .exited(0) && all.lines.count == 9, "\(all)")
+        try await eventually("the end of start") { end.entries == [.signalled(9)] }
+        try await eventually("nothing is left") { !pids.contains(where: ServerProcesses.runs) }
+        let none = try await run(["kill", "-f", "--logs", "\(chat.folder)/logs"], in: chat)
+        #expect(none.status == .exited(1), "\(none)")
+        _ = child.pid
+        try await chat.stop()
+    }
+
+    /// What servers have, and what may be changed of it while they run.
+    @Test @Loop func theConsole() async throws {
+        let chat = try await ServerProcesses.prepare("Chat", config: "config")
+        let (child, end) = try await started(chat)
+        let one = "connector-server-1"
+        let ann = try await chat.enter("ann", "console", at: one)
+        func console(_ line: String, _ server: String = one) async throws -> Output {
+            try await run(["console", "--use", server, "-c", line], in: chat)
+        }
+        let connections = try await console("show connections")
+        #expect(connections.lines == ["\(one): {\"connections\":1,\"logins\":1,\"refused\":0}"])
+        #expect(try await console("show logins").lines.first?.contains("\"uid\":\"ann*console\"") == true)
+        #expect(try await console("show handlers").lines.first?.contains("connector.entryHandler.enter") == true)
+        #expect(try await console("show status", "all").lines.count == 6)
+        #expect(try await console("show modules").lines.first?.contains("watchServer") == true)
+        #expect(try await console("set level {\"x\":1}").lines == ["\(one): {}"])
+        #expect(try await console("get level").lines == ["\(one): {\"value\":{\"x\":1}}"])
+        #expect(try await console("enable quiet").status == .exited(0))
+        #expect(try await console("show settings").lines.first?.contains("\"quiet\":true") == true)
+        let cron = try await console("addCron id=a time=\"0 0 0 * * *\" action=no.such")
+        #expect(cron.lines.first?.contains("nothing serves") == true, "\(cron)")
+        let wrong = try await console("show secrets")
+        #expect(wrong.lines.first?.contains("is not one of components, connections") == true, "\(wrong)")
+        for line in ["explode", "set level", "show", "get \"x"] {
+            #expect(try await console(line).status == .exited(1), "\(line)")
+        }
+        let nobody = try await console("show status", "nobody")
+        #expect(nobody.lines == ["error: master-server-1 refuses: no server nobody is there"])
+        #expect(try await console("kick ann*console").lines == ["\(one): {\"sessions\":1}"])
+        _ = try await ann.kicked()
+        // Typed lines: what is wrong ends the line, and not the talk.
+        let lines = "explode\\nuse \(one)\\nget level\\nquit\\nget none\\n"
+        let typed = "printf '\(lines)' | \"$0\" console --config \"$1\" 2>&1"
+        let talk = try await ChildProcess.run(
+            .init("/bin/sh", ["-c", typed, "\(ServerProcesses.binaries)/Chat", chat.folder]))
+        let text = talk.lines.joined(separator: "\n")
+        #expect(text.contains("is no line of the console") && text.contains("{\"value\":{\"x\":1}}"), "\(text)")
+        #expect(talk.ending == .exited(0) && !text.contains("none"))
         child.signal(SIGTERM)
         try await eventually("the end of start", within: .seconds(30)) { end.entries == [.exited(0)] }
         try await chat.stop()

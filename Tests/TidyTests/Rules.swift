@@ -141,8 +141,8 @@ extension Ban {
     /// Where strings that are keys come from this program's code, its configuration or its environment alone.
     static let ownNames: Set = [
         "Pomelo/ServerWorld.swift", "PomeloUV/ChildProcess.swift", "PomeloUV/Resolver.swift",
-        "PomeloUV/ThisProcess.swift", "PomeloSupervision/SupervisorState.swift", "PomeloCommand/Start.swift",
-        "PomeloCommand/StartPlan.swift",
+        "PomeloUV/ThisProcess.swift", "PomeloSupervision/SupervisorState.swift",
+        "PomeloSupervision/Supervisor.swift", "PomeloCommand/Start.swift", "PomeloCommand/StartPlan.swift",
         "PomeloRedis/Address/RedisConfiguration.swift", "PomeloRedis/Connection/RedisConnection.swift",
         "Admin/AdminService.swift",
         "Application/Application.swift", "PomeloConfiguration/OptionReader.swift",

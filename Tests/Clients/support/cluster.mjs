@@ -51,7 +51,7 @@ export class Cluster {
     this.pagePort = await freePort();
     await this.#run('page', join(this.bin, '..', 'page', basename(this.bin), 'ChatPage'), [
       '--port', String(this.pagePort), '--gate-port', String(this.gate.port),
-    ], 'up page');
+    ], /^up page /);
   }
 
   /** Starts one server; also again, after `kill` or `end`. */

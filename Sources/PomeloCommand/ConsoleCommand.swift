@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+import ArgumentParser
+import Foundation
+import Pomelo
+import PomeloOperations
+
+/// `Chat console`: looks at servers and changes little of them, by lines that are typed, or by one.
+///
+/// - Source: pomelo-cli 0.4, without `exec` and `run`.
+struct ConsoleCommand<Program: ServerProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "console", abstract: "Shows and changes what running servers have.",
+            discussion: ConsoleLine.manual)
+    }
+
+    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var login: OperatorOptions
+    @Option(name: .shortAndLong, help: "One line, instead of those that are typed.") var command: String?
+    @Option(help: "The server that lines are for; all when it is not given.") var use: String?
+
+    func run() async throws {
+        try await reported {
+            let (user, password) = try login.login()
+            let order = await OperatorOrder(try options.load(Program.folder), user, password)
+            let talk = await ConsoleTalk(order, user, use)
+            if let command { try await talk.obey(command) } else { await talk.go() }
+        }
+    }
+}
+
+/// One talk with the master of a cluster.
+@Loop private final class ConsoleTalk {
+    private let order: OperatorOrder
+    private let user: String
+    private var server: String
+
+    init(_ order: OperatorOrder, _ user: String, _ server: String?) {
+        self.order = order
+        self.user = user
+        self.server = server ?? "all"
+    }
+
+    /// Until the end of the input, or `quit`; what goes wrong ends the line, and not the talk.
+    func go() async {
+        while true {
+            FileHandle.standardOutput.write(Data("\(user)@pomelo : \(server)> ".utf8))
+            guard let line = await Self.nextLine(), line != "quit" else { return }
+            do {
+                try await obey(line)
+            } catch {
+                Console.error("error: \(error)")
+            }
+        }
+    }
+
+    private static func nextLine() async -> String? {
+        do {
+            return try await offLoop { readLine() }
+        } catch {
+            return nil
+        }
+    }
+
+    func obey(_ text: String) async throws {
+        switch try ConsoleLine(text) {
+        case .nothing: return
+        case .help: Console.line(ConsoleLine.manual)
+        case .use(let other): server = other
+        case .ask(let message):
+            let answers = try await order.give(.ask(server == "all" ? nil : ServerID(server), message))
+            for (id, answer) in answers.object ?? [:] {
+                Console.line("\(id): \(String(decoding: answer.encoded(), as: UTF8.self))")
+            }
+        }
+    }
+}

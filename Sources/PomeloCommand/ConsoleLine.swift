@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+import Pomelo
+
+/// A line of the console, understood.
+enum ConsoleLine: Equatable {
+    case nothing
+    case help
+    /// The server that the next lines are for, or all.
+    case use(String)
+    /// What the servers are asked.
+    case ask(JSON)
+
+    static let manual = """
+        use <id | all>                       the servers that the next lines are for
+        show \(WatchServer.subjects.joined(separator: " | "))
+        get <key>                            a setting of the application
+        set <key> <value>                    JSON, or else a text
+        enable <key>, disable <key>
+        addCron id=… time="…" action=…       removeCron <id>
+        kick <uid> [<reason>]                ends the sessions of a user
+        help, quit
+        """
+
+    /// - Throws: `PomeloError` `.configuration` saying what the line lacks.
+    init(_ line: String) throws {
+        // A value is JSON, and keeps its quotation marks.
+        let parts = line.split(separator: " ", maxSplits: 2).map(String.init)
+        if parts.count == 3, parts[0] == "set" {
+            self = .ask(["set": .string(parts[1]), "value": Self.value(parts[2])])
+            return
+        }
+        let words = try Self.words(line)
+        guard let verb = words.first else {
+            self = .nothing
+            return
+        }
+        let rest = Array(words.dropFirst())
+        switch (verb, rest.count) {
+        case ("help", 0): self = .help
+        case ("use", 1): self = .use(rest[0])
+        case ("show", 1), ("get", 1), ("enable", 1), ("disable", 1), ("removeCron", 1):
+            self = .ask(.object([verb: .string(rest[0])]))
+        case ("kick", 1): self = .ask(["kick": .string(rest[0])])
+        case ("kick", 2): self = .ask(["kick": .string(rest[0]), "reason": .string(rest[1])])
+        case ("addCron", 1...): self = .ask(["addCron": try Self.fields(rest)])
+        default: throw PomeloError(.configuration, "\"\(line.forLog)\" is no line of the console; help says which are")
+        }
+    }
+
+    private static func fields(_ words: [String]) throws -> JSON {
+        var fields = JSONObject()
+        for word in words {
+            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw PomeloError(.configuration, "addCron takes key=value, and not \"\(word.forLog)\"")
+            }
+            fields[parts[0]] = .string(parts[1])
+        }
+        return .object(fields)
+    }
+
+    private static func value(_ text: String) -> JSON {
+        do {
+            return try JSON.parse(Bytes(text.utf8))
+        } catch {
+            return .string(text)
+        }
+    }
+
+    /// Words are between spaces; a part of one may stand in quotes, where a space is a space.
+    private static func words(_ line: String) throws -> [String] {
+        var words: [String] = []
+        var word: String?
+        var isQuoted = false
+        for character in line {
+            if character == "\"" {
+                isQuoted.toggle()
+                word = word ?? ""
+            } else if character == " ", !isQuoted {
+                if let word { words.append(word) }
+                word = nil
+            } else {
+                word = (word ?? "") + String(character)
+            }
+        }
+        guard !isQuoted else { throw PomeloError(.configuration, "a quotation mark is missing") }
+        return words + (word.map { [$0] } ?? [])
+    }
+}

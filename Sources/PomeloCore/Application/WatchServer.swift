@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+public import PomeloJSON
+public import PomeloLoop
+
+/// Shows what a server has, and changes little of it, as `watchServer` of the administration.
+///
+/// ```
+/// {"show": "connections" | "logins" | "modules" | "status" | "settings" | "handlers" | "components" | "crons"}
+/// {"get": key}     {"set": key, "value": …}     {"enable": key}     {"disable": key}
+/// {"addCron": {"id", "time", "action"}}     {"removeCron": id}     {"kick": uid, "reason": …}
+/// ```
+///
+/// Every server program has it. It runs nothing that it is sent.
+///
+/// - Source: pomelo-admin 1.0.1, modules/watchServer.js and console.js, without `run` and `exec`.
+@Loop public final class WatchServer: AdminModule {
+    /// `watchServer`.
+    public let moduleID = "watchServer"
+    private unowned let app: Application
+
+    /// Speaks for an application, which it is registered on.
+    public init(_ app: Application) { self.app = app }
+
+    /// Answers as above.
+    ///
+    /// - Throws: `Fault` 400 naming what is missing or unknown.
+    public func monitorHandler(_ message: JSON) async throws -> JSON {
+        if let what = message["show"]?.string { return try show(what) }
+        if let key = message["get"]?.string { return ["value": app.get(key) ?? .null] }
+        if let key = message["set"]?.string, let value = message["value"] {
+            app.set(key, value)
+        } else if let key = message["enable"]?.string {
+            app.enable(key)
+        } else if let key = message["disable"]?.string {
+            app.disable(key)
+        } else if let cron = message["addCron"] {
+            try addCron(cron)
+        } else if let id = message["removeCron"]?.string {
+            app.removeCrons([CronID(id)])
+        } else if let uid = message["kick"]?.string {
+            return ["sessions": JSON(app.sessionService.kick(UserID(uid), reason: message["reason"]?.string ?? "kick"))]
+        } else {
+            throw Fault(400, "nothing that this server can show or change")
+        }
+        return [:]
+    }
+
+    /// What can be shown.
+    public nonisolated static let subjects = [
+        "components", "connections", "crons", "handlers", "logins", "modules", "settings", "status",
+    ]
+
+    private func show(_ what: String) throws -> JSON {
+        switch what {
+        case "connections": connections
+        case "logins": .array(app.connectionStatistics.logins.map(\.json))
+        case "modules": .array(app.admin.moduleIDs.map { .string($0) })
+        case "status": status
+        case "settings": .object(app.settings.reduce(into: [:]) { $0[$1.key] = $1.value })
+        case "handlers": .array(app.servedRoutes.map { .string($0) })
+        case "components": .array(app.components.map { .string($0.name) })
+        case "crons": .array(app.crons.all.map { ["id": .string($0.id.rawValue), "action": .string($0.action)] })
+        default: throw Fault(400, "\(what.forLog) is not one of \(Self.subjects.joined(separator: ", "))")
+        }
+    }
+
+    private var connections: JSON {
+        let counted = app.connectionStatistics
+        return [
+            "connections": JSON(counted.totalConnections), "logins": JSON(counted.logins.count),
+            "refused": JSON(counted.refusedConnections),
+        ]
+    }
+
+    private var status: JSON {
+        [
+            "type": .string(app.serverType.rawValue), "env": .string(app.env),
+            "instance": .string(app.instance.rawValue),
+            "servers": .array(app.servers.all.map { .string("\($0.id) \($0.state.rawValue)") }),
+        ]
+    }
+
+    private func addCron(_ entry: JSON) throws {
+        guard let id = entry["id"]?.string, let time = entry["time"]?.string, let action = entry["action"]?.string
+        else {
+            throw Fault(400, "a cron has an id, a time and an action")
+        }
+        do {
+            try app.addCrons([try Cron(CronID(id), time, action)])
+        } catch let error as PomeloError {
+            throw Fault(400, error.message)
+        }
+    }
+}
+
+extension ConnectionStatistics.Login {
+    fileprivate var json: JSON {
+        [
+            "uid": .string(uid.rawValue), "session": session.json, "loginTime": .int(loginTime),
+            "address": .string("\(address)"),
+        ]
+    }
+}
