@@ -6,6 +6,9 @@ import PomeloUV
 
 /// `start -D`: the same start in a session of its own, whose servers outlive it.
 @Loop enum Daemon {
+    /// Longer than each step of a start is given.
+    private static let patience = Duration.seconds(120)
+
     /// Returns when all serve.
     ///
     /// With the id of a master that stands by, it is that one.
@@ -28,7 +31,11 @@ import PomeloUV
         log.begin()
         let ended = FirstOutcome<ChildProcess.Ending>()
         let child = try ChildProcess(run, onExit: { ended.end(with: $0) })
+        let deadline = SystemClock.shared.deadline(after: patience)
         while ended.isOpen {
+            guard SystemClock.shared.now < deadline else {
+                throw PomeloError(.notRunning, "process \(child.pid) does not say that all serve, see \(log.path)")
+            }
             let lines = log.newLines()
             if let line = lines.first(where: { $0.hasPrefix("\(Program.self) is up") }) {
                 return Console.line("\(line), in the background as process \(child.pid)")

@@ -12,6 +12,8 @@ package import PomeloLoop
 ///   written down.
 @Loop package final class OperationsModule: AdminModule {
     package static let id = "operations"
+    /// Of a command; each is written down whole.
+    private static let mostBytes = 16_384
     package let moduleID = OperationsModule.id
     /// Carries out a command, and says what came of it.
     package var onCommand: (@Loop (OperatorCommand) async throws -> JSON)?
@@ -50,7 +52,7 @@ package import PomeloLoop
     }
 
     private func command(_ message: JSON) async throws -> JSON {
-        guard let text = message["command"]?.string, let nonce = message["nonce"]?.string,
+        guard let text = message["command"]?.string, text.utf8.count <= Self.mostBytes, let nonce = message["nonce"]?.string,
             let proof = message["proof"]?.string.flatMap({ Base64.decode(Bytes($0.utf8).span) }),
             let (json, command) = Self.parsed(text)
         else { throw refusal("", .null, Fault(400, "no command")) }

@@ -24,6 +24,8 @@ import PomeloUV
     }
 
     private static let look = Duration.milliseconds(50)
+    /// What the kernel is given to end one by force.
+    private static let lastPatience = Duration.seconds(5)
 
     package let plan: ProcessPlan
     package let log: ProcessLog
@@ -95,10 +97,16 @@ import PomeloUV
         running.signal(SIGCONT)
         running.signal(SIGTERM)
         if await end(within: patience) { return true }
-        guard mayAct() else { return true }
-        kill(-running.pid, SIGKILL)
-        _ = await end(within: patience)
+        await kill()
         return false
+    }
+
+    /// Ends it at once, with all its descendants; returns when it is gone, or the kernel does not let it go.
+    func kill() async {
+        isWanted = false
+        guard let running, mayAct() else { return }
+        PomeloLibc.kill(-running.pid, SIGKILL)
+        _ = await end(within: Self.lastPatience)
     }
 
     /// Suspends until it serves or is down, or the deadline has passed.

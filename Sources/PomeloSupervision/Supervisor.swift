@@ -120,6 +120,8 @@ package import PomeloUV
     /// Ends one at once, with all its descendants; it stays down.
     package func kill(_ process: ManagedProcess) async {
         note { $0.stopped.insert(process.plan.name) }
+        await process.kill()
+        // One that waited for its restart does so no longer.
         await process.stop(within: .zero)
     }
 

@@ -136,6 +136,15 @@ import Testing
         #expect(master.commands.entries == [])
     }
 
+    /// Who has the secret and no password cannot fill the disk with a command.
+    @Test @Loop func aCommandThatIsTooLong() async throws {
+        let master = try await Master(people: [("ann", .own)])
+        let word = String(repeating: "x", count: 20_000)
+        let fault = await master.refusal(try await master.message("ann", .add([word])))
+        #expect(fault == Fault(400, "no command") && master.commands.entries == [])
+        #expect(master.audit.count == 1 && "\(master.audit)".utf8.count < 1000)
+    }
+
     /// Logins that nobody goes on with take no memory, and keep nobody else out for long.
     @Test @Loop func tenThousandHellos() async throws {
         let clock = ManualClock()
