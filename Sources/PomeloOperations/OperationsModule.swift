@@ -52,7 +52,8 @@ package import PomeloLoop
     }
 
     private func command(_ message: JSON) async throws -> JSON {
-        guard let text = message["command"]?.string, text.utf8.count <= Self.mostBytes, let nonce = message["nonce"]?.string,
+        guard let text = message["command"]?.string, text.utf8.count <= Self.mostBytes,
+            let nonce = message["nonce"]?.string,
             let proof = message["proof"]?.string.flatMap({ Base64.decode(Bytes($0.utf8).span) }),
             let (json, command) = Self.parsed(text)
         else { throw refusal("", .null, Fault(400, "no command")) }
