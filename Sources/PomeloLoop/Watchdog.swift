@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import CPomelo
 import PomeloLibc
-import Synchronization
 
 /// A thread that notices when the loop does not return to its poll, and says where it hangs.
 ///
@@ -17,9 +15,8 @@ public final class Watchdog: Sendable {
         public let backtrace: String
     }
 
-    private static let deepest = 48
-
-    private let stopped = Atomic<Bool>(false)
+    /// Whether it is stopped; held while it reports.
+    private let stopped = PosixMutex(false)
     private let limit: UInt64
     private let report: @Sendable (Stall) -> Void
 
@@ -44,11 +41,13 @@ public final class Watchdog: Sendable {
     }
 
     /// Ends the thread at its next look.
-    public func stop() { stopped.store(true, ordering: .relaxed) }
+    ///
+    /// - Guarantee: nothing is reported any more.
+    public func stop() { stopped.withLock { $0 = true } }
 
     private func watch() {
         var reported: UInt64 = 0
-        while !stopped.load(ordering: .relaxed) {
+        while !stopped.withLock({ $0 }) {
             var pause = limit
             let since = EventLoop.shared.busySince
             if since != 0, since != reported {
@@ -56,29 +55,13 @@ public final class Watchdog: Sendable {
                 let busy = now - min(since, now)
                 if busy > limit {
                     reported = since
-                    report(Stall(milliseconds: Int(busy), backtrace: Self.backtrace()))
+                    let stall = Stall(milliseconds: Int(busy), backtrace: LoopStack.text)
+                    stopped.withLock { if !$0 { report(stall) } }
                 } else {
                     pause = limit - busy + 1
                 }
             }
             usleep(UInt32(clamping: pause * 1000))
         }
-    }
-
-    private static func backtrace() -> String {
-        var addresses = unsafe [UnsafeMutableRawPointer?](repeating: nil, count: deepest)
-        let count = unsafe addresses.withUnsafeMutableBufferPointer { buffer in
-            unsafe pomelo_backtrace(buffer.baseAddress, Int32(buffer.count))
-        }
-        return unsafe addresses.prefix(Int(count)).map { unsafe name(of: $0) }.joined(separator: "\n")
-    }
-
-    private static func name(of address: UnsafeMutableRawPointer?) -> String {
-        var text = [CChar](repeating: 0, count: 1024)
-        let isKnown = unsafe text.withUnsafeMutableBufferPointer { buffer in
-            unsafe pomelo_symbol(address, buffer.baseAddress, buffer.count)
-        }
-        guard isKnown else { return "0x" + String(UInt(bitPattern: address), radix: 16) }
-        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

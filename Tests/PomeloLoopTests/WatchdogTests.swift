@@ -45,6 +45,26 @@ import Testing
         }
     }
 
+    /// What is written last is the reason of an end, and not that the end took long.
+    @Test func nothingIsReportedOnceItIsStopped() async {
+        await #expect(processExitsWith: .success) {
+            let (begun, done) = (PosixMutex(false), PosixMutex(0))
+            let watchdog = Watchdog(limitMilliseconds: 50) { _ in
+                begun.withLock { $0 = true }
+                usleep(200_000)
+                done.withLock { $0 += 1 }
+            }
+            let (then, later) = await inSpawnedTask {
+                _ = computing(until: { begun.withLock { $0 } })
+                watchdog.stop()
+                let then = done.withLock { $0 }
+                usleep(400_000)
+                return (then, done.withLock { $0 })
+            }
+            #expect(then == 1 && later == 1)
+        }
+    }
+
     /// Who watches a loop that sleeps must not wake it: that was most of what an idle process cost.
     @Test func anIdleLoopIsNotWoken() async {
         await #expect(processExitsWith: .success) {
