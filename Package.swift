@@ -146,8 +146,8 @@ let package = Package(
         room(
             "PomeloTesting",
             service + [
-                "PomeloLibc", "PomeloWire", "PomeloUV", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus",
-                "PomeloSync",
+                "PomeloLibc", "PomeloWire", "PomeloUV", "PomeloSupervision", "PomeloCluster", "PomeloGlobalChannel",
+                "PomeloStatus", "PomeloSync",
             ]),
         // L6
         room(
@@ -166,7 +166,7 @@ let package = Package(
             name: "TestHelpers",
             dependencies: [
                 "PomeloTesting", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloCore", "PomeloRedis",
-                "PomeloBytes", "PomeloLoop", "PomeloLibc", "PomeloUV", "CLibuv", log,
+                "PomeloBytes", "PomeloLoop", "PomeloLibc", "PomeloUV", "PomeloSupervision", "CLibuv", log,
             ],
             path: "Tests/TestHelpers", swiftSettings: strict),
         .executableTarget(

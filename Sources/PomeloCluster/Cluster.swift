@@ -70,7 +70,7 @@ public import PomeloRedis
             context.fail(PomeloError(.notRunning, "another instance has taken the id \(context.serverID)"))
         }
         try application.load(membership)
-        try application.registerAdmin(HealthModule(membership))
+        try application.registerAdmin(HealthModule(membership), isNeeded: true)
         application.membership = membership
         application.crons.office = CronElection(membership, application.serverType)
         self.membership = membership

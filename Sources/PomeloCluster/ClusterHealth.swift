@@ -48,6 +48,7 @@ extension ClusterMembership {
 /// Says how its server stands, as `health` of the administration.
 @Loop final class HealthModule: AdminModule {
     let moduleID = "health"
+    let leastRole = AdminRole.read
     private weak var membership: ClusterMembership?
 
     init(_ membership: ClusterMembership) { self.membership = membership }

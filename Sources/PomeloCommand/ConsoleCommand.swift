@@ -68,10 +68,18 @@ struct ConsoleCommand<Program: ServerProgram>: AsyncParsableCommand {
         case .help: Console.line(ConsoleLine.manual)
         case .use(let other): server = other
         case .ask(let message):
-            let answers = try await order.give(.ask(server == "all" ? nil : ServerID(server), message))
-            for (id, answer) in answers.object ?? [:] {
-                Console.line("\(id): \(String(decoding: answer.encoded(), as: UTF8.self))")
-            }
+            show(try await order.give(.ask(chosen, message)))
+        case .module(let id, let message):
+            show(try await order.give(.module(id, chosen, message)))
+        }
+    }
+
+    /// Nil: all.
+    private var chosen: ServerID? { server == "all" ? nil : ServerID(server) }
+
+    private func show(_ answers: JSON) {
+        for (id, answer) in answers.object ?? [:] {
+            Console.line("\(id): \(String(decoding: answer.encoded(), as: UTF8.self))")
         }
     }
 }

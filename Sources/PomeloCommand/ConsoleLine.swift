@@ -9,13 +9,18 @@ enum ConsoleLine: Equatable {
     case use(String)
     /// What the servers are asked.
     case ask(JSON)
+    /// What a module of the master is asked, about those servers.
+    case module(String, JSON)
 
     static let manual = """
         use <id | all>                       the servers that the next lines are for
         show \(WatchServer.subjects.joined(separator: " | "))
         get <key>                            a setting of the application
         set <key> <value>                    JSON, or else a text
-        enable <key>, disable <key>
+        enable <key>, disable <key>          a setting that is true or false
+        enable module <id>, disable module <id>
+        module <id> [<message>]              asks a module: systemInfo, nodeInfo, onlineUser, monitorLog {"number": 50},
+                                             profiler {"seconds": 5}, or one of the program's own; JSON
         addCron id=… time="…" action=…       removeCron <id>
         kick <uid> [<reason>]                ends the sessions of a user
         help, quit
@@ -29,6 +34,10 @@ enum ConsoleLine: Equatable {
             self = .ask(["set": .string(parts[1]), "value": Self.value(parts[2])])
             return
         }
+        if let verb = parts.first, verb == "module", parts.count > 1 {
+            self = .module(parts[1], try Self.message(parts.dropFirst(2).first))
+            return
+        }
         let words = try Self.words(line)
         guard let verb = words.first else {
             self = .nothing
@@ -40,6 +49,8 @@ enum ConsoleLine: Equatable {
         case ("use", 1): self = .use(rest[0])
         case ("show", 1), ("get", 1), ("enable", 1), ("disable", 1), ("removeCron", 1):
             self = .ask(.object([verb: .string(rest[0])]))
+        case ("enable", 2) where rest[0] == "module": self = .ask(["enableModule": .string(rest[1])])
+        case ("disable", 2) where rest[0] == "module": self = .ask(["disableModule": .string(rest[1])])
         case ("kick", 1): self = .ask(["kick": .string(rest[0])])
         case ("kick", 2): self = .ask(["kick": .string(rest[0]), "reason": .string(rest[1])])
         case ("addCron", 1...): self = .ask(["addCron": try Self.fields(rest)])
@@ -57,6 +68,14 @@ enum ConsoleLine: Equatable {
             fields[parts[0]] = .string(parts[1])
         }
         return .object(fields)
+    }
+
+    private static func message(_ text: String?) throws -> JSON {
+        do {
+            return try text.map { try JSON.parse(Bytes($0.utf8)) } ?? [:]
+        } catch {
+            throw PomeloError(.configuration, "a module is asked in JSON, as {\"number\": 50}: \(error)")
+        }
     }
 
     private static func value(_ text: String) -> JSON {

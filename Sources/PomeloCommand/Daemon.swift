@@ -51,9 +51,10 @@ import PomeloUV
         let options = [
             ("--env", command.options.env), ("--config", command.options.config), ("--type", command.type),
             ("--id", command.id), ("--directory", command.directory), ("--redis", command.redis?.rawValue),
+            ("--ssh", command.ssh),
         ]
         for case (let name, let value?) in options { words += [name, value] }
         for companion in command.companion { words += ["--companion", companion] }
-        return words + (command.restart ? [] : ["--no-restart"])
+        return words + (command.restart ? [] : ["--no-restart"]) + (command.here ? ["--here"] : [])
     }
 }

@@ -17,8 +17,6 @@ import PomeloSupervision
     /// Another one holds the office of the master, which this one may get at any time.
     var onStanding: (@Loop () -> Void)?
     var onDemoted: (@Loop () -> Void)?
-    /// Asks servers, whoever leads.
-    var onQuestion: (@Loop (ServerID?, JSON) async throws -> JSON)?
     /// Set where several masters may be: only who holds the office keeps servers.
     var election: Election?
     private static let electionPatience = Duration.seconds(2)
@@ -94,12 +92,11 @@ import PomeloSupervision
 
     /// Carries out a command of an operator; `stopAll` ends this process.
     ///
-    /// - Throws: `Fault` 409 where another master is the leading one; 404 naming a server that is not kept here, before
+    /// - Throws: `Fault` 503 where another master is the leading one; 404 naming a server that is not kept here, before
     ///   anything is done.
     func obey(_ command: OperatorCommand, stopAll: @escaping @Loop () -> Void) async throws -> JSON {
         let leads = election.map { $0.token != nil } ?? true
         switch command {
-        case .ask(let server, let message): return try await onQuestion?(server, message) ?? .null
         case .stop([]), .kill([]):
             // The end of all is for those that stand by, too: the next of them would start all again.
             if leads, command == .kill([]) { await killAll() }
@@ -108,7 +105,7 @@ import PomeloSupervision
             Loop.spawn { stopAll() }
             return ["all": true]
         default:
-            guard leads else { throw Fault(409, "another master is the leading one") }
+            guard leads else { throw Fault(503, "another master is the leading one") }
             return try await carryOut(command)
         }
     }
@@ -119,12 +116,9 @@ import PomeloSupervision
         case .kill(let ids): return await each(try processes(ids)) { await self.supervisor.kill($0) }
         case .start(let ids): return await each(try processes(ids)) { try await self.supervisor.start($0) }
         case .restart(let ids):
-            return await each(ids.isEmpty ? servers : try processes(ids)) { process in
-                await self.supervisor.stop(process)
-                try await self.supervisor.start(process)
-            }
+            return await each(ids.isEmpty ? servers : try processes(ids)) { try await self.supervisor.restart($0) }
         case .add(let words): return try await add(words)
-        case .supervised, .ask: return .array(supervisor.processes.map(\.listed))
+        case .supervised, .ask, .module: return .array(supervisor.processes.map(\.listed))
         }
     }
 
@@ -142,7 +136,15 @@ import PomeloSupervision
             try supervisor.start(plan)
             supervisor.noteAdded(plan.name, words)
         }
-        return await each(new.compactMap { supervisor[$0.plan.name] }) { try await self.supervisor.untilUp($0) }
+        return await each(new.compactMap { supervisor[$0.plan.name] }) { process in
+            do {
+                try await self.supervisor.untilUp(process)
+            } catch {
+                // The next attempt is to find its name free.
+                await self.supervisor.forget(process)
+                throw error
+            }
+        }
     }
 
     private func processes(_ ids: [ServerID]) throws -> [ManagedProcess] {

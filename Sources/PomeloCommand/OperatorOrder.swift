@@ -4,6 +4,7 @@ import PomeloOperations
 
 /// A command on its way to the master, with the proof of who gives it.
 @Loop final class OperatorOrder {
+    private static let noModule = "no admin module \(OperationsModule.id)"
     /// A restart of all servers takes its time.
     private static let patience = Duration.seconds(300)
     private static let loginPatience = Duration.seconds(5)
@@ -47,10 +48,10 @@ import PomeloOperations
     ) async throws(PomeloError) -> JSON {
         do {
             return try await question.of(master) { try await tell(command, master, $0) }
-        } catch RPCError.fault(let code, let message) where code == 404 && message.contains("admin module") {
+        } catch RPCError.fault(let code, let message) where code == 404 && message == Self.noModule {
             let reason = "\(master.id) keeps no servers: it was not started by the command start"
             throw PomeloError(.notRunning, reason)
-        } catch RPCError.fault(code: 409, let message) {
+        } catch RPCError.fault(code: 503, let message) {
             throw PomeloError(.notRunning, "\(master.id): \(message)")
         } catch RPCError.fault(_, let message) {
             throw PomeloError(.configuration, "\(master.id) refuses: \(message)")

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import Pomelo
+import PomeloOperations
 import PomeloRedis
 import PomeloUV
 
@@ -19,6 +20,10 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     @Option(help: "The server's id in servers.json, which is needed here or in POMELO_ID.")
     var id: String?
+
+    /// The file that `start` lets its output go to.
+    @Option(help: .hidden)
+    var logFile: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -64,7 +69,9 @@ struct ServeCommand<Program: ServerProgram>: AsyncParsableCommand {
     @Loop private func serve(_ arguments: ProcessArguments) async throws {
         let files = try options.load(Program.folder, env: arguments.env, config: arguments.config)
         let (configuration, id) = try files.applying(arguments)
-        let app = try Program.application(configuration, id)
+        let app = try Program.application(configuration, id, log: logFile)
+        // It keeps no servers: those that it is asked to start or stop it refuses.
+        if app.isMaster { _ = try app.takeCommands(configuration, audit: nil) }
         try await app.run()
     }
 }
@@ -79,20 +86,36 @@ enum ProgramProcess {
 }
 
 extension ServerProgram {
-    /// The application of one server, set up and not started.
-    @Loop static func application(_ configuration: Configuration, _ id: ServerID) throws -> Application {
+    /// The application of one server, set up and not started; `log` is the file that its output goes to.
+    @Loop static func application(
+        _ configuration: Configuration, _ id: ServerID, log: String? = nil
+    ) throws -> Application {
         let network = UVNetwork()
         let app = try Application(configuration, id: id, environment: try ServerEnvironment(), network: network)
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(
             settings, name: settings.clientName(of: id), resolver: network.resolver, random: app.random,
             logger: Logger(label: "pomelo.redis").lineSafe)
-        try app.registerAdmin(NodeInfo(app.context, version: version))
-        try app.registerAdmin(WatchServer(app))
+        try app.registerAdmin(NodeInfo(app.context, version: version), isNeeded: true)
+        try app.registerAdmin(WatchServer(app), isNeeded: true)
+        try app.registerAdmin(SystemInfo())
+        try app.registerAdmin(OnlineUser(app.context))
+        try app.registerAdmin(Profiler())
+        try app.registerAdmin(ServerLog(log))
         try setUp(app, redis)
         for line in app.unknownVariables { app.log.warning("\(line)") }
         if app.isMaster { reportServers(of: app) }
         return app
+    }
+}
+
+extension Application {
+    /// Lets people give this master commands, each of which is written to a file, or to the log only.
+    @Loop func takeCommands(_ configuration: Configuration, audit path: String?) throws -> OperationsModule {
+        let audit = AuditLog(path, log, clock)
+        let operations = OperationsModule(context, admin, try Operators(configuration), audit: audit)
+        try registerAdmin(operations, isNeeded: true)
+        return operations
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloCommand: the command line that every server program has.
-// Reading order: ServerProgram, ServeCommand; StartCommand, Start, StartPlan, Launch, Terminal, Daemon, StandbyCommand,
+// Reading order: ServerProgram, ServeCommand, ServerLog; StartCommand, Start, StartPlan, ServerPlans,
+// Launch, Terminal, Daemon, StandbyCommand,
 // DevelopmentRedis; OperatorCommands, OperatorOrder, ConsoleCommand, ConsoleLine,
-// ServerQuestion; ListCommand, ServersCommand, HealthCommand, SyncCommand,
+// ListCommand, ServersCommand, HealthCommand, SyncCommand,
 // ClusterQuestion; DoctorCommand, Finding, RedisExamination; RedisSettings.
 import ArgumentParser
 public import Pomelo
@@ -47,7 +48,7 @@ extension ServerProgram {
 ///
 /// The parser takes a word behind options for an argument of the verb that need not be named.
 enum VerbFirst {
-    private static let valued: Set = ["--env", "-e", "--config", "--id"]
+    private static let valued: Set = ["--env", "-e", "--config", "--id", "--log-file"]
 
     static func ordered(_ words: [String], _ verbs: [String]) -> [String] {
         var index = 0

@@ -29,6 +29,8 @@ import PomeloUV
             await supervisor?.stop()
         } catch {
             await supervisor?.stop()
+            // What could not be started because all was told to end is no failure.
+            guard told.isOpen else { return }
             terminal.error("error: \(error)")
             exit(1)
         }
@@ -37,7 +39,7 @@ import PomeloUV
     private func start() async throws {
         _ = try LogLevel.read()
         if let folder = command.directory { try enter(folder) }
-        let plan = try StartPlan(load(), type: command.type, id: command.id)
+        let plan = try StartPlan(load(), type: command.type, id: command.id, onlyHere: command.here)
         let master = try master(plan)
         let logs = URL(fileURLWithPath: command.logs).path
         try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
@@ -47,13 +49,14 @@ import PomeloUV
             self?.terminal.line($0)
         }
         self.supervisor = supervisor
+        if let standby = command.standby { try supervisor.noteStandby(standby) }
         let restarts = command.restart ? RestartRule.atMost(3) : .never
         if let kind = command.redis {
             let redis = DevelopmentRedis(folder: logs, restarts: restarts)
             if let url = try await redis.start(kind, load(), supervisor) { variables["REDIS_URL"] = url }
         }
         guard told.isOpen else { return }
-        let launch = try launch(plan, restarts, supervisor)
+        let launch = try launch(plan, restarts, logs, supervisor)
         for server in plan.elsewhere { terminal.line("\(server.id) is of \(server.host), and not started here") }
         guard let master else { return try await supervise(launch) }
         try await runMaster(master, launch, logs)
@@ -87,33 +90,34 @@ import PomeloUV
     private func runMaster(_ master: ServerRecord, _ launch: Launch, _ logs: String) async throws {
         let configuration = try load()
         // What it logs is not for the terminal.
-        terminal = Terminal(try ThisProcess.moveOutput(to: "\(logs)/\(master.id).log"))
-        let app = try Program.application(configuration, master.id)
+        let log = "\(logs)/\(master.id).log"
+        terminal = Terminal(try ThisProcess.copyOfOutput())
+        try ThisProcess.moveOutput(to: log)
+        let app = try Program.application(configuration, master.id, log: log)
         try app.load(launch)
         if !configuration.standbys.isEmpty { launch.election = try app.election("master") }
-        let audit = AuditLog("\(logs)/audit.log", app.log, app.clock)
-        let operations = OperationsModule(app.context, try Operators(configuration), audit: audit)
+        let operations = try app.takeCommands(configuration, audit: "\(logs)/audit.log")
         operations.onCommand = { [weak self] in try await launch.obey($0) { self?.app?.requestStop() } }
-        try app.registerAdmin(operations)
-        launch.onQuestion = { [unowned app] in try await ServerQuestion(app.servers, app.admin).ask($0, $1) }
         self.app = app
         try await app.run()
         terminal.line("stopping")
     }
 
-    private func launch(_ plan: StartPlan, _ restarts: RestartRule, _ supervisor: Supervisor) throws -> Launch {
+    private func launch(
+        _ plan: StartPlan, _ restarts: RestartRule, _ logs: String, _ supervisor: Supervisor
+    ) throws -> Launch {
         guard let program = ThisProcess.executable else {
             throw PomeloError(.configuration, "the system does not say which program this is")
         }
         let configuration = try load()
-        let variables = variables
-        let servers = plan.servers.map { StartPlan.process($0, configuration, program, variables, restarts) }
-        let launch = Launch(
-            supervisor, servers + (try command.companions(restarts)), leavesServers: command.inBackground
-        ) { words in
+        let plans = ServerPlans(
+            configuration: configuration, program: program, variables: variables, restarts: restarts, logs: logs,
+            ssh: command.sshWords)
+        let all = try plan.servers.map { try plans.plan($0) } + command.companions(restarts)
+        let launch = Launch(supervisor, all, leavesServers: command.inBackground) { words in
             let names = supervisor.processes.map(\.plan.name)
             return try configuration.adding(ProcessArguments(words), beside: names).map { record, words in
-                (StartPlan.process(record, configuration, program, variables, restarts, words: words), words)
+                (try plans.plan(record, words: words), words)
             }
         }
         let end = command.inBackground ? "" : ", Ctrl-C stops everything"

@@ -4,14 +4,14 @@ import Pomelo
 import PomeloSupervision
 import PomeloUV
 
-/// `Chat start`: the master, and with it every server of this machine, until it is told to stop.
+/// `Chat start`: the master, and with it every server, until it is told to stop.
 ///
 /// - Source: pomelo 2.2.7, bin/pomelo: `pomelo start`.
 struct StartCommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "start",
-            abstract: "Runs the servers of this machine, and starts again what ends, until Ctrl-C or SIGTERM.",
+            abstract: "Runs all servers, and starts again what ends, until Ctrl-C or SIGTERM.",
             usage: usage,
             discussion: "The servers are this command's own: without -D they end with it, however it ends.")
     }
@@ -44,6 +44,14 @@ struct StartCommand<Program: ServerProgram>: AsyncParsableCommand {
 
     @Option(help: "The folder of <id>.log, what each server writes, and <id>.pid.")
     var logs = "logs"
+
+    @Flag(help: "Only servers of this machine: those of others are started there.")
+    var here = false
+
+    @Option(help: "How ssh is called, which starts servers of other machines, with words between spaces.")
+    var ssh = "ssh"
+
+    var sshWords: [String] { ssh.split(separator: " ").map(String.init) }
 
     @Flag(inversion: .prefixedNo, help: "Whether what ends by itself is started again, up to three times in a row.")
     var restart = true

@@ -15,16 +15,18 @@ package import PomeloLoop
     /// Of a command; each is written down whole.
     private static let mostBytes = 16_384
     package let moduleID = OperationsModule.id
-    /// Carries out a command, and says what came of it.
+    /// Carries out what is about processes, and says what came of it.
     package var onCommand: (@Loop (OperatorCommand) async throws -> JSON)?
     private let context: ServiceContext
+    private let admin: AdminService
     private let operators: Operators
     private let logins: OpenLogins
     private let audit: AuditLog
     private let refused = Counter(label: "pomelo_operations_refused")
 
-    package init(_ context: ServiceContext, _ operators: Operators, audit: AuditLog) {
+    package init(_ context: ServiceContext, _ admin: AdminService, _ operators: Operators, audit: AuditLog) {
         self.context = context
+        self.admin = admin
         self.operators = operators
         self.audit = audit
         logins = OpenLogins(context.clock, context.random)
@@ -61,14 +63,25 @@ package import PomeloLoop
             throw refusal("", json, Fault(401, "this login was used, or is too old"))
         }
         let role = try authenticated(login, nonce, proof, text, json)
-        guard role >= command.role else {
-            let reason = "\(login.user) has the role \(role), and it takes \(command.role)"
+        let needed = try leastRole(command, login.user, json)
+        guard role >= needed else {
+            let reason = "\(login.user) has the role \(role), and it takes \(needed)"
             throw refusal(login.user, json, Fault(403, reason))
         }
         guard audit.write(login.user, json, "begun") else {
             throw refusal(login.user, json, Fault(500, "the audit log cannot be written"))
         }
         return try await carryOut(command, login.user, json)
+    }
+
+    private func leastRole(_ command: OperatorCommand, _ user: String, _ json: JSON) throws -> AdminRole {
+        if let role = command.role { return role }
+        guard case .module(let id, _, _) = command else { return .own }
+        do throws(Fault) {
+            return try admin.leastRole(of: id)
+        } catch {
+            throw refusal(user, json, error)
+        }
     }
 
     private static func parsed(_ text: String) -> (JSON, OperatorCommand)? {
@@ -82,7 +95,7 @@ package import PomeloLoop
 
     private func authenticated(
         _ login: OpenLogins.Login, _ nonce: String, _ proof: Bytes, _ text: String, _ json: JSON
-    ) throws -> Role {
+    ) throws -> AdminRole {
         if operators.areUnnamed { return .own }
         let subject = LoginProof(
             user: login.user, clientNonce: login.clientNonce, masterNonce: nonce, cluster: context.clusterName,
@@ -94,9 +107,8 @@ package import PomeloLoop
     }
 
     private func carryOut(_ command: OperatorCommand, _ user: String, _ json: JSON) async throws -> JSON {
-        guard let onCommand else { throw Fault(503, "this master keeps no servers") }
         do {
-            let answer = try await onCommand(command)
+            let answer = try await answer(command)
             _ = audit.write(user, json, "done")
             return answer
         } catch {
@@ -104,6 +116,16 @@ package import PomeloLoop
             // Who has asked is told the reason, as nobody is by default.
             if let error = error as? PomeloError { throw Fault(400, error.message) }
             throw error
+        }
+    }
+
+    private func answer(_ command: OperatorCommand) async throws -> JSON {
+        switch command {
+        case .ask(let server, let message): return try await admin.ask(server, "watchServer", message)
+        case .module(let id, let server, let message): return try await admin.answer(id, message, for: server)
+        default:
+            guard let onCommand else { throw Fault(503, "this master keeps no servers") }
+            return try await onCommand(command)
         }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 package import PomeloContract
+import PomeloCore
 package import PomeloJSON
 
 /// What a master can be told.
@@ -16,14 +17,18 @@ package enum OperatorCommand: Sendable, Equatable {
     case kill([ServerID])
     /// Asks the module `watchServer` of one server, or of all.
     case ask(ServerID?, JSON)
+    /// Asks the master's module of this id, about one server or all.
+    case module(String, ServerID?, JSON)
     /// Which servers the master keeps.
     case supervised
 
-    /// The least role that may give it.
-    package var role: Role {
+    /// The least role that may give it; nil: the module's own says.
+    var role: AdminRole? {
         switch self {
+        case .module: nil
         case .supervised: .read
-        case .ask(_, let message): message["show"] != nil || message["get"] != nil ? .read : .operate
+        // Settings are the application's own: nobody knows what stands in them.
+        case .ask(_, let message): (message["show"] ?? "settings") != "settings" ? .read : .operate
         case .stop(let ids): ids.isEmpty ? .own : .operate
         case .restart, .start, .add: .operate
         case .kill: .own
@@ -39,6 +44,11 @@ package enum OperatorCommand: Sendable, Equatable {
         case .add(let words): ["do": "add", "words": .array(words.map { .string($0) })]
         case .ask(let server, let message):
             ["do": "ask", "server": server.map { .string($0.rawValue) } ?? .null, "message": message]
+        case .module(let id, let server, let message):
+            [
+                "do": "module", "module": .string(id), "server": server.map { .string($0.rawValue) } ?? .null,
+                "message": message,
+            ]
         case .supervised: Self.json("supervised", [])
         }
     }
@@ -59,9 +69,12 @@ package enum OperatorCommand: Sendable, Equatable {
         case "ask":
             // What counts for the role is all there is.
             guard let message = json["message"], let keys = message.object?.keys, !keys.isEmpty,
-                !(message["show"] != nil || message["get"] != nil) || keys.count == 1
+                message["show"] == nil || keys.count == 1
             else { return nil }
             self = .ask(json["server"]?.string.map { ServerID($0) }, message)
+        case "module":
+            guard let id = json["module"]?.string, let message = json["message"] else { return nil }
+            self = .module(id, json["server"]?.string.map { ServerID($0) }, message)
         case "supervised": self = .supervised
         default: return nil
         }

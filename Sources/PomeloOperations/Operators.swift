@@ -2,12 +2,13 @@
 import PomeloBytes
 package import PomeloConfiguration
 import PomeloContract
+package import PomeloCore
 import PomeloJSON
 
 /// A person who may log in.
 package struct Operator: Sendable, Equatable {
     package let name: String
-    package let role: Role
+    package let role: AdminRole
     let password: PasswordHash
 }
 
@@ -56,7 +57,7 @@ package struct Operators: Sendable {
             throw PomeloError(
                 .configuration, "\(person): level is pomelo's; here it is role, one of read, operate and own")
         }
-        guard let role = entry["role"]?.string.flatMap(Role.init) else {
+        guard let role = entry["role"]?.string.flatMap(AdminRole.init) else {
             throw PomeloError(.configuration, "\(person): role must be read, operate or own")
         }
         guard let text = entry["password"]?.string, let password = PasswordHash(text) else {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+//
+// PomeloOperations: who may do what to a running cluster, and the record of who did.
+// Reading order: PasswordHash, Operators, LoginProof, OpenLogins, OperatorCommand, OperationsModule, AuditLog.
 import Crypto
 import CryptoExtras
 package import PomeloBytes

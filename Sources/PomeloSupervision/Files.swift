@@ -6,6 +6,15 @@ package enum Files {
     /// The text of a whole file.
     package static func text(_ path: String) -> String? { data(path).map { String(decoding: $0, as: UTF8.self) } }
 
+    /// What is in a folder.
+    static func names(_ folder: String) -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
+        } catch {
+            return []
+        }
+    }
+
     static func data(_ path: String) -> Data? {
         do {
             return try Data(contentsOf: URL(fileURLWithPath: path))
@@ -14,7 +23,7 @@ package enum Files {
         }
     }
 
-    static func size(_ path: String) -> UInt64 {
+    package static func size(_ path: String) -> UInt64 {
         do {
             return (try FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber)?.uint64Value ?? 0
         } catch {
@@ -57,9 +66,19 @@ package enum Files {
         }
     }
 
+    /// Gives a file the name `<path>.1`, what has that `<path>.2`, and so on; of the last one nothing is kept.
+    ///
+    /// - Returns: whether it has the other name now.
+    @discardableResult
+    package static func putAside(_ path: String, keeping count: Int = 5) -> Bool {
+        for number in (1..<count).reversed() { move("\(path).\(number)", to: "\(path).\(number + 1)") }
+        return move(path, to: "\(path).1")
+    }
+
     /// Whether it has the other name now, in the place of what had it.
-    static func move(_ path: String, to other: String) -> Bool {
-        guard remove(other) else { return false }
+    @discardableResult
+    private static func move(_ path: String, to other: String) -> Bool {
+        guard FileManager.default.fileExists(atPath: path), remove(other) else { return false }
         do {
             try FileManager.default.moveItem(atPath: path, toPath: other)
             return true

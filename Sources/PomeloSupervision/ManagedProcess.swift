@@ -23,7 +23,7 @@ import PomeloUV
         case failed(NetworkError)
     }
 
-    private static let look = Duration.milliseconds(50)
+    private static let look = Duration.milliseconds(20)
     /// What the kernel is given to end one by force.
     private static let lastPatience = Duration.seconds(5)
 
@@ -49,6 +49,11 @@ import PomeloUV
     private var hasServed = false
     private var waiters: [FirstOutcome<Void>] = []
 
+    /// One of no supervisor, which is ended by whoever has started it.
+    package convenience init(_ plan: ProcessPlan, in folder: String) {
+        self.init(plan, in: folder, SystemClock.shared, mayAct: { true }) { _ in }
+    }
+
     init(
         _ plan: ProcessPlan, in folder: String, _ clock: any LoopClock, mayAct: @escaping @Loop () -> Bool,
         _ onEvent: @escaping @Loop (Event) -> Void
@@ -62,7 +67,7 @@ import PomeloUV
     }
 
     /// Starts it, on purpose; one that waits for its restart does not wait any longer.
-    func start() throws(NetworkError) {
+    package func start() throws(NetworkError) {
         guard running == nil else { return }
         if let timer { clock.cancel(timer) }
         isWanted = true
@@ -87,30 +92,43 @@ import PomeloUV
     @discardableResult
     func stop(within patience: Duration) async -> Bool {
         isWanted = false
-        guard let running else {
+        guard running != nil else {
             if let timer { clock.cancel(timer) }
             settle(.down)
             return true
         }
         guard mayAct() else { return true }
         // One that stands still hears nothing.
-        running.signal(SIGCONT)
-        running.signal(SIGTERM)
+        signal(SIGCONT)
+        signal(SIGTERM)
         if await end(within: patience) { return true }
         await kill()
         return false
     }
 
     /// Ends it at once, with all its descendants; returns when it is gone, or the kernel does not let it go.
-    func kill() async {
+    package func kill() async {
         isWanted = false
         guard let running, mayAct() else { return }
+        if plan.far != nil {
+            FarProcess.signal(SIGKILL, by: pipe)
+            if await end(within: Self.lastPatience) { return }
+        }
         PomeloLibc.kill(-running.pid, SIGKILL)
         _ = await end(within: Self.lastPatience)
     }
 
+    /// Sends a signal; one that does not run is ignored.
+    package func signal(_ number: Int32) {
+        guard plan.far != nil else { return running?.signal(number) ?? () }
+        FarProcess.signal(number, by: pipe)
+    }
+
+    /// Of a process of another machine, what it is told by.
+    private var pipe: String { log.path + ".in" }
+
     /// Suspends until it serves or is down, or the deadline has passed.
-    func untilSettled(by deadline: UInt64) async {
+    package func untilSettled(by deadline: UInt64) async {
         while state == .starting || state == .pausing, clock.now < deadline { await change(by: deadline) }
     }
 
@@ -141,6 +159,8 @@ import PomeloUV
         var command = plan.command
         command.output = .file(log.path)
         command.ownSession = true
+        command.input = try plan.far?.begin(pipe)
+        defer { if let input = command.input { close(input) } }
         log.begin()
         let launch = launches + 1
         launches = launch

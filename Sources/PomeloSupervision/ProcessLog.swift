@@ -6,8 +6,8 @@ package import PomeloLoop
 @Loop package final class ProcessLog {
     /// Of what is new at most so much is read at once, and of the end at most so much looked at.
     private static let pieceBytes = 65_536
-    /// A longer one is put aside, as `<path>.1`, before a process writes to it.
-    private static let mostBytes: UInt64 = 16 << 20
+    /// A longer one is put aside, as `<path>.1`, before a process writes to it; a server does so itself as it runs.
+    package static let mostBytes: UInt64 = 16 << 20
 
     package nonisolated let path: String
     private var read: UInt64 = 0
@@ -21,12 +21,14 @@ package import PomeloLoop
         read = size
         guard read > Self.mostBytes else { return }
         // What cannot be put aside grows on.
-        guard Files.move(path, to: "\(path).1") else { return }
+        guard Files.putAside(path) else { return }
         read = 0
     }
 
     /// The whole lines that have been written since the last call, or since `begin`.
     package func newLines() -> [String] {
+        // It was put aside meanwhile.
+        if size < read { read = 0 }
         let (from, end) = (read, size)
         guard end > from, let piece = Files.bytes(of: path, from: from, atMost: Self.pieceBytes) else { return [] }
         read += UInt64(piece.count)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloSupervision: processes that are kept running, and that end with who keeps them.
-// Reading order: ProcessPlan, RestartRule, Files, ProcessLog, ProcessIdentity, RunningProcess,
+// Reading order: ProcessPlan, FarProcess, RestartRule, Files, ProcessLog, ProcessIdentity, RunningProcess,
 // ManagedProcess, Keeper, SupervisorState, Supervisor.
 package import PomeloUV
 
@@ -23,6 +23,8 @@ package struct ProcessPlan: Sendable {
     /// Whether a line of its output says that it serves.
     package let isUp: @Sendable (String) -> Bool
     package let restarts: RestartRule
+    /// Set for a process of another machine, which `command` carries.
+    package var far: FarProcess?
 
     /// A plan for a process that says `up <name>` when it serves, unless another sign is given.
     package init(

@@ -113,6 +113,10 @@ package import PomeloUV
     /// Ends one, which stays down until it is started on purpose.
     package func stop(_ process: ManagedProcess) async {
         if !isStopping { note { $0.stopped.insert(process.plan.name) } }
+        await end(process)
+    }
+
+    private func end(_ process: ManagedProcess) async {
         if await process.stop(within: Self.patience) { return }
         report("\(process.plan.name) does not stop by itself: killed")
     }
@@ -133,7 +137,25 @@ package import PomeloUV
         note { $0.added = ($0.added ?? [:]).merging([name: words]) { $1 } }
     }
 
-    /// Ends at once what the supervisor of a folder keeps, and that one itself, whether it runs or not.
+    /// Ends one that was added, and knows no more of it.
+    package func forget(_ process: ManagedProcess) async {
+        await end(process)
+        processes.removeAll { $0 === process }
+        note {
+            $0.added?[process.plan.name] = nil
+            $0.stopped.remove(process.plan.name)
+        }
+    }
+
+    /// Notes this process, which waits to be the supervisor of its folder, for `killAll`.
+    ///
+    /// - Throws: when it cannot be written.
+    package func noteStandby(_ name: String) throws {
+        guard let identity = ProcessIdentity(getpid()) else { return }
+        try SupervisorState.noteStandby(name, identity, folder)
+    }
+
+    /// Ends at once what the supervisor of a folder keeps, that one itself, whether it runs or not, and who stands by.
     ///
     /// Only processes that are still those that were noted: by number and moment of birth, never by a name.
     ///
@@ -143,9 +165,11 @@ package import PomeloUV
         // The supervisor first: it would start again what ends.
         let own = state.supervisor.flatMap { $0.isAlive && $0.pid != getpid() ? [("the master", $0.pid)] : nil } ?? []
         let others = state.running.filter { $0.value.isAlive }.map { ($0.key, $0.value.pid) }.sorted { $0.0 < $1.0 }
-        for (_, pid) in own { PomeloLibc.kill(pid, SIGKILL) }
+        let standbys = SupervisorState.standbys(folder).filter { $0.value.isAlive && $0.value.pid != getpid() }
+            .map { ($0.key, $0.value.pid) }.filter { standby in !own.contains { $0.1 == standby.1 } }
+        for (_, pid) in standbys + own { PomeloLibc.kill(pid, SIGKILL) }
         for (_, pid) in others { PomeloLibc.kill(-pid, SIGKILL) }
-        return (own + others).map(\.0)
+        return (standbys.sorted { $0.0 < $1.0 } + own + others).map(\.0)
     }
 
     /// Starts one that is down, and suspends until it serves.
@@ -156,6 +180,14 @@ package import PomeloUV
         note { $0.stopped.remove(process.plan.name) }
         try process.start()
         try await untilUp(process)
+    }
+
+    /// Ends one and starts it again; should this supervisor be gone in between, the next one starts it.
+    ///
+    /// - Throws: as `start`.
+    package func restart(_ process: ManagedProcess) async throws {
+        await end(process)
+        try await start(process)
     }
 
     /// Suspends until one of them serves.

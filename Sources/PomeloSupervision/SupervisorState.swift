@@ -30,4 +30,29 @@ struct SupervisorState: Codable, Equatable {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try encoder.encode(self).write(to: Self.file(folder), options: .atomic)
     }
+
+    // MARK: who stands by
+
+    private static let standbySign = ".standby.json"
+
+    /// Each has a file of its own: the other one is its supervisor's alone.
+    static func noteStandby(_ name: String, _ identity: ProcessIdentity, _ folder: String) throws {
+        let file = URL(fileURLWithPath: "\(folder)/\(name)\(standbySign)")
+        try JSONEncoder().encode(identity).write(to: file, options: .atomic)
+    }
+
+    /// Of those that have stood by in a folder, whether they run or not.
+    static func standbys(_ folder: String) -> [String: ProcessIdentity] {
+        var standbys: [String: ProcessIdentity] = [:]
+        for file in Files.names(folder) where file.hasSuffix(standbySign) {
+            do {
+                let data = Files.data("\(folder)/\(file)") ?? Data()
+                standbys[String(file.dropLast(standbySign.count))] = try JSONDecoder().decode(
+                    ProcessIdentity.self, from: data)
+            } catch {
+                // Of no process: there is nothing to end.
+            }
+        }
+        return standbys
+    }
 }

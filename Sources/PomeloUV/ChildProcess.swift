@@ -38,6 +38,8 @@ public import PomeloLoop
         public var ownSession = false
         /// Whether its input is a pipe of this process's, for `write`; otherwise it is empty.
         public var hasInput = false
+        /// A descriptor of this process that is its input, in the place of such a pipe.
+        public var input: Int32?
         /// Descriptors of this process that it has too, from 3 on.
         public var inherited: [Int32] = []
 
@@ -132,7 +134,8 @@ public import PomeloLoop
         let environment = unsafe CStrings(merged.map { "\($0.key)=\($0.value)" })
         let texts = unsafe CStrings([command.executable, command.directory ?? ""])
         defer { unsafe arguments.free(); unsafe environment.free(); unsafe texts.free() }
-        var stdio = unsafe [input?.container ?? .nothing]
+        let nothing = unsafe command.input.map { unsafe .descriptor($0) } ?? uv_stdio_container_t.nothing
+        var stdio = unsafe [input?.container ?? nothing]
         unsafe stdio += file.map { unsafe [.descriptor($0), .descriptor($0)] } ?? outputs.map { unsafe $0.container }
         unsafe stdio += command.inherited.map { unsafe .descriptor($0) }
         return unsafe stdio.withUnsafeMutableBufferPointer { stdio in

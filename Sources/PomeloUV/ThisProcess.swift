@@ -30,19 +30,25 @@ public enum ThisProcess {
         return result
     }
 
-    /// Lets standard output and error go to the end of a file from now on, and returns a descriptor of what standard
-    /// output was.
+    /// A further descriptor of what standard output is now.
+    ///
+    /// - Throws: `NetworkError` when there is none, or no room for it.
+    public static func copyOfOutput() throws(NetworkError) -> Int32 {
+        let copy = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw NetworkError(status: -errno, "cannot go on writing to the terminal") }
+        return copy
+    }
+
+    /// Lets standard output and error go to the end of a file from now on.
     ///
     /// - Throws: `NetworkError` naming the file that cannot be written to; nothing is changed then.
-    public static func moveOutput(to path: String) throws(NetworkError) -> Int32 {
+    public static func moveOutput(to path: String) throws(NetworkError) {
         let file = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw NetworkError(status: -errno, "cannot write to \(path)") }
         defer { close(file) }
-        let former = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-        guard former >= 0, dup2(file, STDOUT_FILENO) >= 0, dup2(file, STDERR_FILENO) >= 0 else {
+        guard dup2(file, STDOUT_FILENO) >= 0, dup2(file, STDERR_FILENO) >= 0 else {
             throw NetworkError(status: -errno, "cannot write to \(path)")
         }
-        return former
     }
 }
 

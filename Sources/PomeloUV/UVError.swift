@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import CLibuv
-import PomeloLoop
+package import PomeloLoop
 
 extension NetworkError {
     /// libuv's name and text for a negative status; `detail` is what the reason alone has to say besides.
-    init(status: Int32, _ what: String, _ remark: String? = nil, detail: String? = nil) {
+    package init(status: Int32, _ what: String, _ remark: String? = nil, detail: String? = nil) {
         let why = "\(Self.text(status)) (\(Self.name(status)))\(remark.map { ", " + $0 } ?? "")"
         let reason = detail.map { "\($0): \(why)" } ?? why
         self.init(code: Self.name(status), description: "\(what): \(why)", reason: reason)

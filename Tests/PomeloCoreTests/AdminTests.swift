@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 import PomeloCore
 import PomeloJSON
 import PomeloLoop
@@ -67,6 +68,74 @@ import Testing
         #expect(try await agent.notifyMaster(["x": 1]) == ["master-1": ["heard": "chat-1"]])
     }
 
+    /// A module of the kind pull has its rounds on the master alone, from the delay on.
+    @Test @Loop func aPullIsTheMasters() async throws {
+        let cluster = cluster()
+        let (chat, master) = (Pulling(), Pulling())
+        try await cluster.start("chat-1") { try $0.registerAdmin(chat) }
+        try await cluster.start("master-1") { try $0.registerAdmin(master) }
+        await cluster.advance(by: .milliseconds(950))
+        #expect(master.log == [])
+        await cluster.advance(by: .milliseconds(100))
+        #expect(master.log == ["pull from master-1"])
+        await cluster.advance(by: .seconds(10))
+        #expect(master.log == ["pull from master-1", "pull from master-1", "pull from master-1"])
+        #expect(chat.log == [])
+    }
+
+    /// One that is disabled answers nobody and has no rounds; there are those that cannot be done without.
+    @Test @Loop func aModuleIsDisabledAndEnabled() async throws {
+        let cluster = cluster()
+        let (module, needed) = (Counting(), Pulling())
+        let app = try await cluster.start("chat-1") {
+            try $0.registerAdmin(module)
+            try $0.registerAdmin(needed, isNeeded: true)
+        }
+        await cluster.settle()
+        try app.admin.setEnabled("counting", false)
+        #expect(!app.admin.isEnabled("counting") && app.admin.isEnabled("pulling"))
+        await cluster.advance(by: .seconds(11))
+        #expect(module.log == ["start"])
+        await #expect(throws: RPCError.fault(code: 403, message: "the admin module counting is disabled")) {
+            try await app.admin.request("chat-1", "counting", ["add": 1])
+        }
+        await #expect(throws: Fault(403, "the admin module counting is disabled")) {
+            try await app.admin.answer("counting", [:], for: nil)
+        }
+        try app.admin.setEnabled("counting", true)
+        #expect(try await app.admin.request("chat-1", "counting", ["add": 1]) == ["sum": 2])
+        await cluster.advance(by: .seconds(5))
+        #expect(module.log == ["start", "run"])
+        #expect(throws: Fault(400, "pulling cannot be disabled")) { try app.admin.setEnabled("pulling", false) }
+        #expect(throws: Fault(404, "no admin module other")) { try app.admin.setEnabled("other", false) }
+    }
+
+    /// A person who asks the master is answered by the modules of one server, or of all, unless the module has its own
+    /// way.
+    @Test @Loop func aPersonAsks() async throws {
+        let cluster = cluster()
+        for id in ["chat-1", "chat-2", "master-1"] as [ServerID] {
+            try await cluster.start(id) {
+                try $0.registerAdmin(Counting())
+                if id != "chat-2" { try $0.registerAdmin(Pulling()) }
+            }
+        }
+        await cluster.settle()
+        let admin = cluster["master-1"].admin
+        #expect(try await admin.answer("counting", ["add": 1], for: "chat-2") == ["chat-2": ["sum": 2]])
+        #expect(
+            try await admin.answer("counting", ["add": 1], for: nil)
+                == ["chat-1": ["sum": 2], "chat-2": ["sum": 2], "master-1": ["sum": 2]])
+        let mixed = try await admin.answer("pulling", ["x": 1], for: nil)
+        #expect(mixed["client"] == true && mixed["servers"]?["chat-1"] == [:])
+        #expect(mixed["servers"]?["chat-2"]?["error"]?.string?.contains("no admin module pulling") == true)
+        await #expect(throws: Fault(404, "no server chat-9 is there")) {
+            try await admin.answer("counting", [:], for: "chat-9")
+        }
+        await #expect(throws: Fault(404, "no admin module other")) { try await admin.answer("other", [:], for: nil) }
+        #expect(try admin.leastRole(of: "counting") == .operate && admin.leastRole(of: "pulling") == .read)
+    }
+
     @Test @Loop func idsAreUniqueAndModulesComeBeforeTheStart() async throws {
         let app = try cluster().make("chat-1") { try $0.registerAdmin(Counting()) }
         #expect(await failureCode { try app.registerAdmin(Counting()) } == "configuration")
@@ -99,4 +168,22 @@ import Testing
     }
 
     func stop() { log.append("stop") }
+}
+
+@Loop private final class Pulling: AdminModule {
+    let moduleID = "pulling"
+    let kind = AdminModuleKind.pull
+    let interval: Duration? = .seconds(5)
+    let delay: Duration? = .seconds(1)
+    let leastRole = AdminRole.read
+    var log: [String] = []
+
+    func masterHandler(_ message: JSON, from server: ServerID) async throws -> JSON {
+        log.append("pull from \(server)")
+        return .null
+    }
+
+    func clientHandler(_ message: JSON, for server: ServerID?, _ agent: AdminAgent) async throws -> JSON {
+        ["client": true, "servers": try await agent.ask(server, message)]
+    }
 }

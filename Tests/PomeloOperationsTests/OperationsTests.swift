@@ -24,7 +24,7 @@ import Testing
         let commands = Journal<OperatorCommand>()
         let folder: URL
 
-        init(people: [(String, Role)], audit: String = "audit.log") async throws {
+        init(people: [(String, AdminRole)], audit: String = "audit.log") async throws {
             let base = URL(fileURLWithPath: NSTemporaryDirectory())
             folder = try FileManager.default.url(
                 for: .itemReplacementDirectory, in: .userDomainMask, appropriateFor: base, create: true)
@@ -32,9 +32,12 @@ import Testing
             try Data("[\(list.joined(separator: ","))]".utf8).write(to: folder.appendingPathComponent("adminUser.json"))
             let configuration = Configuration(env: "production", servers: [], folder: folder.path)
             cluster = TestCluster([ServerRecord(id: "master-1", type: .master, port: 3005)])
-            app = try cluster.make("master-1")
+            app = try cluster.make("master-1") {
+                try $0.registerAdmin(Echo("private", .operate))
+                try $0.registerAdmin(Echo("public", .read))
+            }
             module = OperationsModule(
-                app.context, try Operators(configuration),
+                app.context, app.admin, try Operators(configuration),
                 audit: AuditLog(folder.appendingPathComponent(audit).path, app.log, app.clock))
             let commands = commands
             module.onCommand = { command in
@@ -106,6 +109,28 @@ import Testing
         #expect(master.commands.entries == [.supervised, .restart([]), .stop([])])
     }
 
+    /// A module says itself who may ask it; settings are not for everybody who may look.
+    @Test @Loop func whatAModuleAsksFor() async throws {
+        let master = try await Master(people: [("eve", .read), ("ann", .operate)])
+        let fault = await master.refusal(try await master.message("eve", .module("private", nil, [:])))
+        #expect(fault == Fault(403, "eve has the role read, and it takes operate"))
+        #expect(try await answer(master, "eve", .module("public", "master-1", ["x": 1])) == ["public": ["x": 1]])
+        #expect(try await answer(master, "ann", .module("private", nil, [:])) == ["private": [:]])
+        #expect(await master.refusal(try await master.message("ann", .module("none", nil, [:])))?.code == 404)
+        for message in [["show": "settings"], ["get": "level"], ["set": "level", "value": 1]] as [JSON] {
+            let fault = await master.refusal(try await master.message("eve", .ask(nil, message)))
+            #expect(fault == Fault(403, "eve has the role read, and it takes operate"), "\(message)")
+        }
+        #expect(try await answer(master, "eve", .ask(nil, ["show": "status"])) == [:])
+        #expect(
+            master.audit.map { $0["outcome"]?.string ?? "" }.filter { $0.hasPrefix("refused") }.count == 5)
+        #expect(master.commands.entries == [])
+    }
+
+    @Loop private func answer(_ master: Master, _ user: String, _ command: OperatorCommand) async throws -> JSON {
+        try await master.module.monitorHandler(try await master.message(user, command))
+    }
+
     /// A name that nobody has is answered as one that somebody has, always in the same way.
     @Test @Loop func strangers() async throws {
         let master = try await Master(people: [("ann", .own)])
@@ -164,5 +189,17 @@ import Testing
         let master = try await Master(people: [("ann", .own)], audit: "no such folder/audit.log")
         let fault = await master.refusal(try await master.message("ann", .stop([])))
         #expect(fault?.code == 500 && master.commands.entries == [])
+    }
+}
+
+/// Answers what it is asked, under its name.
+@Loop private final class Echo: AdminModule {
+    let moduleID: String
+    let leastRole: AdminRole
+
+    init(_ id: String, _ role: AdminRole) { (moduleID, leastRole) = (id, role) }
+
+    func clientHandler(_ message: JSON, for server: ServerID?, _ agent: AdminAgent) async throws -> JSON {
+        .object([moduleID: message])
     }
 }

@@ -2,6 +2,7 @@
 import Foundation
 import PomeloConfiguration
 import PomeloContract
+import PomeloCore
 import Testing
 
 @testable import PomeloOperations

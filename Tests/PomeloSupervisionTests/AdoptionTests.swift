@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Glibc
+import PomeloContract
 import PomeloLoop
 import PomeloUV
 import TestHelpers
@@ -74,6 +75,34 @@ import Testing
         #expect(Supervisor.killAll(in: folder.path) == ["a"])
         try await eventually("it is gone") { first["a"]?.state == .down }
         #expect(Supervisor.killAll(in: folder.path) == [])
+        await first.stop()
+    }
+
+    /// Should the supervisor be gone between its two halves, the next one starts it.
+    @Test @Loop func aRestartIsNoStop() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let first = try supervisor(folder, said)
+        let script = "if [ -e started ]; then exit 1; fi; touch started; \(Self.script)"
+        try first.start(
+            ProcessPlan("a", .backend, .init("/bin/sh", ["-c", script], directory: folder.path), restarts: .never))
+        try await first.untilUp()
+        await #expect(throws: PomeloError.self) { try await first.restart(try #require(first["a"])) }
+        let second = try supervisor(folder, said)
+        try second.start(plan(folder))
+        #expect(try await second.untilUp() && second["a"]?.state == .up)
+        await second.stop()
+    }
+
+    @Test @Loop func oneThatWasAddedInVainIsForgotten() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let first = try supervisor(folder, said)
+        try first.start(plan(folder))
+        first.noteAdded("a", ["id=a"])
+        #expect(SupervisorState.load(folder.path).added == ["a": ["id=a"]])
+        await first.forget(try #require(first["a"]))
+        #expect(first["a"] == nil && SupervisorState.load(folder.path).added == [:])
+        try first.start(plan(folder))
+        #expect(try await first.untilUp())
         await first.stop()
     }
 

@@ -57,4 +57,28 @@ import Testing
         #expect(log.newLines() == ["new"])
         #expect(FileManager.default.fileExists(atPath: "\(folder.path)/a.log.1"))
     }
+
+    /// The process itself does so, while somebody waits for what it says.
+    @Test @Loop func putAsideMeanwhile() throws {
+        let folder = try Folder()
+        let log = ProcessLog("\(folder.path)/a.log")
+        try folder.append("one\ntwo\n", to: "a.log")
+        #expect(log.newLines() == ["one", "two"])
+        #expect(Files.putAside(log.path))
+        #expect(log.newLines() == [])
+        try folder.append("three\n", to: "a.log")
+        #expect(log.newLines() == ["three"])
+    }
+
+    @Test @Loop func fiveAreKept() throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/a.log"
+        #expect(!Files.putAside(path))
+        for number in 1...7 {
+            try folder.append("\(number)", to: "a.log")
+            #expect(Files.putAside(path))
+        }
+        let kept = (1...6).map { folder.text("a.log.\($0)") }
+        #expect(kept == ["7", "6", "5", "4", "3", ""])
+    }
 }

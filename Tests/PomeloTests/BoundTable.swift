@@ -189,6 +189,12 @@ let boundTable = """
         SupervisorTests.whatEndsIsStartedAgainAndThenLeftDown
     <id>.log of a server under start
         ProcessLogTests.aLongOneIsPutAside
+        ProcessLogTests.fiveAreKept
+        StartCommandTests.aLogThatHasBecomeLongIsPutAside
+    logins that watchServer shows
+        WatchServerTests.ofManyLoginsTheLastAreShown
+    stacks of a profile
+        AdministrationTests.aProfileHasAnEnd
     logins of operators that nobody has gone on with
         OperationsTests.tenThousandHellos
     """

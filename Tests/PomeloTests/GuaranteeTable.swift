@@ -133,6 +133,13 @@ let guaranteeTable = """
         StartCommandTests.nothingIsLeftOfServersThatHang
         StartCommandTests.nothingIsLeftWithoutTheFirstKeeper
         SupervisorTests.theyEndInOrder
+    servers of other machines
+        FarProcessTests.itIsAskedToEnd
+        FarProcessTests.itIsKilled
+        FarProcessTests.itDoesNotOutliveItsConnection
+        FarServerTests.itIsStartedStoppedAndKilled
+        FarServerTests.nothingIsLeftOfIt
+        FarServerTests.itOutlivesAMasterInTheBackground
     servers under start -D
         DaemonTests.theServersOutliveTheirMasterAndTheNextOneKeepsThem
         AdoptionTests.anotherProcessOfThatNumberIsNot

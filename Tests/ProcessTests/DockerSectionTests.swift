@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Foundation
+import Glibc
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
@@ -14,12 +15,13 @@ import Testing
         let redis = try await RedisServer.start()
         let chat = try await ServerProcesses.prepare("Chat", config: "config")
         var addresses = ["redis": "127.0.0.1"]
-        try rewrite(chat, redis.port, &addresses)
+        try await rewrite(chat, redis.port, &addresses)
         let hosts = addresses.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
         let records =
             try chat.read("\(chat.folder)/servers.json")["docker"]?.object?.values.flatMap { $0.array ?? [] } ?? []
-        for id in chat.ids {
-            let host = records.first { $0["id"]?.string == id }?["host"]?.string ?? "master"
+        for id in chat.ids + ["master-server-2"] {
+            let first = id == "master-server-2" ? "master-2" : "master"
+            let host = records.first { $0["id"]?.string == id }?["host"]?.string ?? first
             chat.environment = [
                 "POMELO_SECRET": "of the cluster", "POMELO_HOSTS": hosts, "POMELO_BIND": addresses[host] ?? "",
             ]
@@ -32,12 +34,15 @@ import Testing
         #expect(try await ann.request("chat.chatHandler.send", ["content": "hi", "target": "bob"]) == [:])
         #expect(try await bob.next("onChat")["msg"] == "hi")
         try await health(chat, hosts)
+        try await commands(chat, hosts)
         try await chat.stop()
         await redis.stop()
     }
 
     /// The docker section of the project's files with free ports for what tests may run at once.
-    @Loop private func rewrite(_ chat: ServerProcesses, _ redisPort: Int, _ addresses: inout [String: String]) throws {
+    @Loop private func rewrite(
+        _ chat: ServerProcesses, _ redisPort: Int, _ addresses: inout [String: String]
+    ) async throws {
         let config = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("config").path
         let fresh = try chat.read("\(chat.folder)/servers.json")["development"]?.object ?? JSONObject()
@@ -57,6 +62,12 @@ import Testing
         master["port"] = try chat.read("\(chat.folder)/master.json")["development"]?["port"]
         addresses[master["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
         try chat.write("master", ["docker": .object(master)])
+        var standby = try chat.read("\(config)/masterha.json")["docker"]?["masterha"]?.array?.first?.object ?? [:]
+        standby["port"] = .int(Int64(try await ServerProcesses.freePort()))
+        addresses[standby["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
+        try chat.write("masterha", ["docker": ["masterha": [.object(standby)]]])
+        let person: JSON = ["username": "ann", "role": "operate", "password": .string(Self.hash)]
+        try chat.write("adminUser", ["docker": [person]])
         let section = try chat.read("\(config)/redis.json")["docker"]?["host"] ?? .null
         try chat.write("redis", ["docker": ["host": section, "port": .int(Int64(redisPort))]])
     }
@@ -72,6 +83,30 @@ import Testing
             "connector.entryHandler.enter", ["username": .string(name), "rid": "hall"])
         #expect(entered["users"] != nil, "\(entered)")
         return client
+    }
+
+    /// Of "correct horse battery".
+    private static let hash = "scrypt$10$8$1$AAECAwQFBgcICQoLDA0ODw==$vUwCg/kON/Flg0Kzz4X/QrI8uYPIrgvgRxjflHpYrXs="
+
+    /// An operator is answered by whichever master there is, and told what masters in containers do not do.
+    @Loop private func commands(_ chat: ServerProcesses, _ hosts: String) async throws {
+        let environment = [
+            "POMELO_HOSTS": hosts, "POMELO_SECRET": "of the cluster", "POMELO_ADMIN_PASSWORD": "correct horse battery",
+        ]
+        func run(_ words: [String]) async throws -> (ending: ChildProcess.Ending, lines: [String]) {
+            let line = words + ["--env", "docker", "--config", chat.folder, "--user", "ann"]
+            return try await ChildProcess.run(
+                .init("\(ServerProcesses.binaries)/Chat", line, environment: environment))
+        }
+        let look = ["console", "-c", "module onlineUser"]
+        let before = try await run(look)
+        #expect(before.lines.contains("connections: 2"), "\(before)")
+        let refused = try await run(["restart", "chat-server-1"])
+        #expect(refused.ending == .exited(1) && refused.lines.count == 1, "\(refused)")
+        #expect(refused.lines.first?.hasSuffix(": this master keeps no servers") == true, "\(refused)")
+        chat["master-server-1"].signal(SIGKILL)
+        let after = try await run(look)
+        #expect(after.lines.contains("logins: 2"), "\(after)")
     }
 
     /// What compose runs to see whether a service is healthy.

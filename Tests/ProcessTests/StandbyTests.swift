@@ -127,6 +127,19 @@ extension WholeClusters {
             try await world.stop()
         }
 
+        /// By force, without a word to a master: who stands by ends first, or it would start all again.
+        @Test @Loop func allMastersAreKilledByForce() async throws {
+            let world = try await World()
+            #expect(try await world.run(["start", "-D"]).isDone)
+            #expect(try await world.run(["masterha"]).isDone)
+            let pids = World.masters.map { world.pid(ofMaster: $0) } + [world.pid("chat-server-1")]
+            let (isDone, lines) = try await world.run(["kill", "-f", "--logs", world.logs])
+            #expect(isDone && lines.count == 8, "\(lines)")
+            #expect(lines.prefix(2) == ["master-server-2 killed", "master-server-3 killed"])
+            try await eventually("nothing is left") { !pids.contains(where: ServerProcesses.runs) }
+            try await world.chat.stop()
+        }
+
         @Test @Loop func inTheForegroundThereIsNoStandby() async throws {
             let world = try await World()
             let (isUp, lines) = try await world.run(["start"])

@@ -156,6 +156,25 @@ extension WholeClusters {
             try await run.stop()
         }
 
+        /// By the server itself, as it runs: no line is lost, and the next ones are in the new file.
+        @Test @Loop func aLogThatHasBecomeLongIsPutAside() async throws {
+            let run = try await started()
+            let log = "\(run.logs)/chat-server-1.log"
+            let filler = try #require(FileHandle(forWritingAtPath: log))
+            try filler.seekToEnd()
+            try filler.write(contentsOf: Data(repeating: UInt8(ascii: "x"), count: 17 << 20) + Data("\n".utf8))
+            try filler.close()
+            try await eventually("it is put aside", within: .seconds(20)) {
+                FileManager.default.fileExists(atPath: log + ".1") && FileManager.default.fileExists(atPath: log)
+            }
+            let former = try String(contentsOfFile: log + ".1", encoding: .utf8)
+            #expect(former.contains("up chat-server-1") && former.utf8.count > 17 << 20)
+            run.child?.signal(SIGTERM)
+            #expect(try await run.untilEnd() == .exited(0))
+            #expect(try String(contentsOfFile: log, encoding: .utf8).contains("stopped"))
+            try await run.chat.stop()
+        }
+
         @Test @Loop func orIsLeftDown() async throws {
             let run = try await started(["--no-restart"])
             kill(run.pids["chat-server-2"] ?? 0, SIGKILL)

@@ -142,7 +142,8 @@ extension Ban {
     static let ownNames: Set = [
         "Pomelo/ServerWorld.swift", "PomeloUV/ChildProcess.swift", "PomeloUV/Resolver.swift",
         "PomeloUV/ThisProcess.swift", "PomeloSupervision/SupervisorState.swift",
-        "PomeloSupervision/Supervisor.swift", "PomeloCommand/Start.swift", "PomeloCommand/StartPlan.swift",
+        "PomeloSupervision/Supervisor.swift", "PomeloCommand/Start.swift", "PomeloCommand/ServerPlans.swift",
+        "PomeloSupervision/FarProcess.swift", "PomeloLoop/LoopProfile.swift",
         "PomeloRedis/Address/RedisConfiguration.swift", "PomeloRedis/Connection/RedisConnection.swift",
         "Admin/AdminService.swift",
         "Application/Application.swift", "PomeloConfiguration/OptionReader.swift",

@@ -17,6 +17,9 @@ public import PomeloLoop
     private var modules: [any AdminModule] = []
     private var timers: [String: TimerID] = [:]
     private var running: Set<String> = []
+    private var disabled: Set<Text> = []
+    /// Those that the others are enabled by.
+    private var needed: Set<Text> = []
     private var isStopped = false
     /// A round comes each second, and no master may be up for long.
     private let failures: LimitedLog
@@ -28,21 +31,42 @@ public import PomeloLoop
         serve(.adminNotify) { module, message, server in try await module.masterHandler(message, from: server) }
     }
 
-    /// Asks a module on one server.
-    ///
-    /// - Throws: `RPCError`; `.fault` with code 404 when the server has no such module.
-    public func request(_ server: ServerID, _ module: String, _ message: JSON = .null) async throws -> JSON {
-        try await call(server, .adminRequest, module, message)
-    }
+    // MARK: modules
 
     /// The ids of the modules registered here, in order of registration.
     public var moduleIDs: [String] { modules.map(\.moduleID) }
 
-    func register(_ module: any AdminModule) throws {
-        guard !modules.contains(where: { $0.moduleID == module.moduleID }) else {
+    func register(_ module: any AdminModule, isNeeded: Bool) throws {
+        guard !modules.contains(where: { Text($0.moduleID) == Text(module.moduleID) }) else {
             throw PomeloError(.configuration, "the admin module \(module.moduleID) is registered twice")
         }
         modules.append(module)
+        if isNeeded { needed.insert(Text(module.moduleID)) }
+    }
+
+    /// Whether a module answers and has its rounds.
+    public func isEnabled(_ module: String) -> Bool { !disabled.contains(Text(module)) }
+
+    /// Lets a module answer and have its rounds, or not, until this server ends.
+    ///
+    /// - Throws: `Fault` 404 when there is no such module; 400 when it is one that cannot be done without.
+    public func setEnabled(_ module: String, _ isEnabled: Bool) throws(Fault) {
+        let id = Text(try find(module).moduleID)
+        guard isEnabled || !needed.contains(id) else { throw Fault(400, "\(module) cannot be disabled") }
+        if isEnabled { disabled.remove(id) } else { disabled.insert(id) }
+    }
+
+    private func find(_ id: String) throws(Fault) -> any AdminModule {
+        guard let module = modules.first(where: { Text($0.moduleID) == Text(id) }) else {
+            throw Fault(404, "no admin module \(id.forLog)")
+        }
+        return module
+    }
+
+    private func findEnabled(_ id: String) throws(Fault) -> any AdminModule {
+        let module = try find(id)
+        guard isEnabled(id) else { throw Fault(403, "the admin module \(id) is disabled") }
+        return module
     }
 
     // MARK: life
@@ -50,7 +74,7 @@ public import PomeloLoop
     /// Starts the modules in order of registration, then their intervals.
     public func start() async throws {
         for module in modules { try await module.start(AdminAgent(admin: self, module: module.moduleID)) }
-        for module in modules { schedule(module) }
+        for module in modules { schedule(module, after: module.delay) }
     }
 
     /// Ends the intervals and stops the modules, in reverse order.
@@ -61,9 +85,9 @@ public import PomeloLoop
         for module in modules.reversed() { module.stop() }
     }
 
-    private func schedule(_ module: any AdminModule) {
-        guard let interval = module.interval, !isStopped else { return }
-        timers[module.moduleID] = context.clock.schedule(after: interval) { [weak self] in
+    private func schedule(_ module: any AdminModule, after delay: Duration? = nil) {
+        guard let interval = module.interval, !isStopped, module.kind == .push || context.isMaster else { return }
+        timers[module.moduleID] = context.clock.schedule(after: delay ?? interval) { [weak self] in
             self?.tick(module)
             self?.schedule(module)
         }
@@ -72,10 +96,14 @@ public import PomeloLoop
     /// One round of a module; one that is still at the round before is left alone.
     private func tick(_ module: any AdminModule) {
         let id = module.moduleID
-        guard running.insert(id).inserted else { return }
+        guard isEnabled(id), running.insert(id).inserted else { return }
+        let own = context.serverID
         Loop.spawn { [weak self, failures] in
             do {
-                _ = try await module.monitorHandler(.null)
+                switch module.kind {
+                case .push: _ = try await module.monitorHandler(.null)
+                case .pull: _ = try await module.masterHandler(.null, from: own)
+                }
             } catch {
                 failures.write(["pomelo.module": "\(id)", "error": "\(error)"])
             }
@@ -84,6 +112,52 @@ public import PomeloLoop
     }
 
     // MARK: calls
+
+    /// Asks a module on one server.
+    ///
+    /// - Throws: `RPCError`; `.fault` with code 404 when the server has no such module, 403 when it is disabled.
+    public func request(
+        _ server: ServerID, _ module: String, _ message: JSON = .null, within deadline: Duration? = nil
+    ) async throws -> JSON {
+        try await call(server, .adminRequest, module, message, within: deadline)
+    }
+
+    /// Asks a module of one server, or of every one that is known, all at once.
+    ///
+    /// - Returns: their answers by server; of one that does not answer in time, or refuses, `{"error": …}`.
+    /// - Throws: `Fault` 404 when there is no such server.
+    public func ask(
+        _ server: ServerID?, _ module: String, _ message: JSON, within deadline: Duration? = nil
+    ) async throws -> JSON {
+        let all = context.servers.all.map(\.id)
+        if let server, !all.contains(server) { throw Fault(404, "no server \(server) is there") }
+        let answers = AdminAnswers()
+        await withDiscardingTaskGroup { group in
+            for id in server.map({ [$0] }) ?? all {
+                group.addTask { @Loop @Sendable in
+                    do {
+                        answers.all[id.rawValue] = try await self.request(id, module, message, within: deadline)
+                    } catch {
+                        answers.all[id.rawValue] = ["error": .string("\(error)")]
+                    }
+                }
+            }
+        }
+        return .object(answers.all)
+    }
+
+    /// The least role that a person needs for a module of this server.
+    ///
+    /// - Throws: `Fault` 404 when there is no such module.
+    package func leastRole(of module: String) throws(Fault) -> AdminRole { try find(module).leastRole }
+
+    /// Lets a module of this server answer a person, who means one server or all.
+    ///
+    /// - Throws: what it throws; `Fault` 404 when there is no such module, 403 when it is disabled.
+    package func answer(_ module: String, _ message: JSON, for server: ServerID?) async throws -> JSON {
+        let agent = AdminAgent(admin: self, module: module)
+        return try await findEnabled(module).clientHandler(message, for: server, agent)
+    }
 
     fileprivate func masters() -> [ServerID] { context.servers.up(.master).map(\.id) }
 
@@ -95,9 +169,10 @@ public import PomeloLoop
     }
 
     private func call(
-        _ server: ServerID, _ procedure: Procedure, _ module: String, _ message: JSON
+        _ server: ServerID, _ procedure: Procedure, _ module: String, _ message: JSON, within deadline: Duration? = nil
     ) async throws -> JSON {
-        try JSON.parse(try await context.rpc.system(server, procedure, Self.payload(module, message)))
+        let payload = Self.payload(module, message)
+        return try JSON.parse(try await context.rpc.system(server, procedure, payload, within: deadline))
     }
 
     fileprivate static func payload(_ module: String, _ message: JSON) -> Bytes {
@@ -114,12 +189,14 @@ public import PomeloLoop
         context.procedures.suspending(procedure) { [weak self] caller, payload in
             var reader = PayloadReader(payload)
             let id = try reader.text()
-            guard let module = self?.modules.first(where: { Text($0.moduleID) == Text(id) }) else {
-                throw Fault(404, "no admin module \(id)")
-            }
+            guard let module = try self?.findEnabled(id) else { throw Fault(503, "this server ends") }
             return try await body(module, try JSON.parse(try reader.rest()), caller.server).encoded()
         }
     }
+}
+
+@Loop private final class AdminAnswers {
+    var all = JSONObject()
 }
 
 extension RPCTransport {
@@ -138,9 +215,12 @@ extension Application {
     /// Registers a module of administration.
     ///
     /// - Throws: `PomeloError` `.configuration` when its id is taken; `.notRunning` after `start`.
-    public func registerAdmin(_ module: some AdminModule) throws {
+    public func registerAdmin(_ module: some AdminModule) throws { try registerAdmin(module, isNeeded: false) }
+
+    /// The same, of one that cannot be disabled.
+    package func registerAdmin(_ module: some AdminModule, isNeeded: Bool) throws {
         guard state == .created else { throw PomeloError(.notRunning, "admin modules are registered before start") }
         if component(admin.name) == nil { try load(admin) }
-        try admin.register(module)
+        try admin.register(module, isNeeded: isNeeded)
     }
 }

@@ -13,6 +13,8 @@ public import PomeloLoop
     public let instance: InstanceID
     /// Whether clients connect to this server.
     public let isFrontend: Bool
+    /// Whether it is one of the cluster's masters.
+    let isMaster: Bool
     /// Separates clusters that share one Redis.
     public let clusterName: String
     /// Time and timers.
@@ -47,6 +49,7 @@ public import PomeloLoop
         serverID = application.serverID
         instance = application.instance
         isFrontend = application.isFrontend
+        isMaster = application.isMaster
         clusterName = application.clusterName
         clock = application.clock
         random = application.random

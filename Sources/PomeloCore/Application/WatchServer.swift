@@ -8,6 +8,7 @@ public import PomeloLoop
 /// ```
 /// {"show": "connections" | "logins" | "modules" | "status" | "settings" | "handlers" | "components" | "crons"}
 /// {"get": key}     {"set": key, "value": …}     {"enable": key}     {"disable": key}
+/// {"enableModule": id}     {"disableModule": id}
 /// {"addCron": {"id", "time", "action"}}     {"removeCron": id}     {"kick": uid, "reason": …}
 /// ```
 ///
@@ -17,6 +18,7 @@ public import PomeloLoop
 @Loop public final class WatchServer: AdminModule {
     /// `watchServer`.
     public let moduleID = "watchServer"
+    private static let mostLogins = 1000
     private unowned let app: Application
 
     /// Speaks for an application, which it is registered on.
@@ -34,6 +36,10 @@ public import PomeloLoop
             app.enable(key)
         } else if let key = message["disable"]?.string {
             app.disable(key)
+        } else if let id = message["enableModule"]?.string {
+            try app.admin.setEnabled(id, true)
+        } else if let id = message["disableModule"]?.string {
+            try app.admin.setEnabled(id, false)
         } else if let cron = message["addCron"] {
             try addCron(cron)
         } else if let id = message["removeCron"]?.string {
@@ -54,8 +60,8 @@ public import PomeloLoop
     private func show(_ what: String) throws -> JSON {
         switch what {
         case "connections": connections
-        case "logins": .array(app.connectionStatistics.logins.map(\.json))
-        case "modules": .array(app.admin.moduleIDs.map { .string($0) })
+        case "logins": logins
+        case "modules": modules
         case "status": status
         case "settings": .object(app.settings.reduce(into: [:]) { $0[$1.key] = $1.value })
         case "handlers": .array(app.servedRoutes.map { .string($0) })
@@ -71,6 +77,13 @@ public import PomeloLoop
             "connections": JSON(counted.totalConnections), "logins": JSON(counted.logins.count),
             "refused": JSON(counted.refusedConnections),
         ]
+    }
+
+    /// The last to come, for a server may have more than a message holds.
+    private var logins: JSON { .array(app.connectionStatistics.logins.suffix(Self.mostLogins).map(\.json)) }
+
+    private var modules: JSON {
+        .array(app.admin.moduleIDs.map { ["id": .string($0), "enabled": .bool(app.admin.isEnabled($0))] })
     }
 
     private var status: JSON {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 import PomeloLibc
 public import PomeloLoop
 public import PomeloRedis
+import PomeloSupervision
 import PomeloUV
 
 // Reading order: RedisServer (one process), +Commands (what is said to it), RedisSentinels, RedisClusterServers,
@@ -26,7 +28,7 @@ import PomeloUV
     /// The same server by the path of its Unix-domain socket; sentinels have none.
     public var socketPath: String { "\(folder ?? "")/redis.sock" }
     /// Whether there is a process, frozen or not.
-    public var isRunning: Bool { child != nil }
+    public var isRunning: Bool { process?.pid != nil }
     /// Whether the process is frozen.
     public private(set) var isPaused = false
 
@@ -36,11 +38,9 @@ import PomeloUV
     private let persistent: Bool
     private let options: [String]
     private var folder: String?
-    private var child: ChildProcess?
-    private var exited: [CheckedContinuation<Void, Never>] = []
-    private var ready: FirstOutcome<Bool>?
-    private var startLimit: TimerID?
-    private var lastLines: [String] = []
+    private var process: ManagedProcess?
+    /// Why there is no process, or which are its last lines.
+    private var trouble = ""
 
     /// Whether `redis-server` can be started at all; tests that need it are skipped otherwise.
     public static func isInstalled() async -> Bool {
@@ -74,6 +74,7 @@ import PomeloUV
             server.port = try await freePort()
             if kind == .clusterNode { server.busPort = try await freePort() }
             if await server.launch() { return server }
+            server.removeFolder()
         }
         throw server.failure
     }
@@ -98,13 +99,13 @@ import PomeloUV
     /// Ends the server and removes its files.
     public func stop() async {
         await kill9()
-        await removeFolder()
+        removeFolder()
     }
 
     /// Ends the server as a crash does.
     public func kill9() async {
-        child?.signal(SIGKILL)
-        await untilExit()
+        await process?.kill()
+        isPaused = false
     }
 
     /// Starts it again on the same port, after killing it if it still runs; without persistence it is always empty.
@@ -112,19 +113,19 @@ import PomeloUV
     /// - Throws: `NetworkError` when it does not come up.
     public func restart(empty: Bool = false) async throws(NetworkError) {
         await kill9()
-        if empty { await removeFolder() }
+        if empty { removeFolder() }
         guard await launch() else { throw failure }
     }
 
     /// Freezes the process: connections stay open and nothing is answered.
     public func pause() {
-        child?.signal(SIGSTOP)
-        isPaused = child != nil
+        process?.signal(SIGSTOP)
+        isPaused = isRunning
     }
 
     /// Lets a frozen process go on.
     public func resume() {
-        child?.signal(SIGCONT)
+        process?.signal(SIGCONT)
         isPaused = false
     }
 
@@ -151,39 +152,48 @@ import PomeloUV
         throw failure
     }
 
-    /// The shell makes the folder, says its name, and becomes the server, which the kernel ends with this process.
-    ///
-    /// A file of options is written once: what sentinels changed in it holds after a restart.
+    /// The shell becomes the server, which the kernel ends with this process.
+    private static let leash = """
+        if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL redis-server "$@"; fi
+        exec redis-server "$@"
+        """
+
+    private static let patience = Duration.seconds(15)
+
     private func launch() async -> Bool {
-        let script = """
-            folder="${1:-$(mktemp -d)}"; file=$2; shift 2
-            echo "folder=$folder"
-            if [ -n "$file" ]; then
-                [ -e "$folder/redis.conf" ] || printf '%s\n' "$file" >"$folder/redis.conf"
-                set -- "$folder/redis.conf" "$@"
-            fi
-            set -- "$@" --dir "$folder"
-            if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL redis-server "$@"; fi
-            exec redis-server "$@"
-            """
-        let inFile = kind == .watched || kind == .sentinel
-        let arguments = [inFile ? file : ""] + (inFile ? [] : settings) + (kind == .sentinel ? ["--sentinel"] : [])
-        lastLines = []
-        let command = ChildProcess.Command("/bin/sh", ["-c", script, "redis", folder ?? ""] + arguments)
-        let ready = FirstOutcome<Bool>()
-        self.ready = ready
-        do throws(NetworkError) {
-            child = try ChildProcess(
-                command, onLine: { [weak self] line in self?.said(line) },
-                onExit: { [weak self] _ in self?.didExit() })
-            startLimit = SystemClock.shared.schedule(after: .seconds(15)) { [weak self] in self?.isReady(false) }
+        do {
+            let folder = try await madeFolder()
+            let words = kind == .watched || kind == .sentinel ? ["\(folder)/redis.conf"] : settings
+            let more = (kind == .sentinel ? ["--sentinel"] : []) + ["--dir", folder]
+            let command = ChildProcess.Command("/bin/sh", ["-c", Self.leash, "redis"] + words + more)
+            let plan = ProcessPlan("redis", .store, command, restarts: .never) {
+                $0.contains("Ready to accept connections") || $0.contains("Sentinel ID is")
+            }
+            let process = ManagedProcess(plan, in: folder)
+            self.process = process
+            try process.start()
+            await process.untilSettled(by: SystemClock.shared.deadline(after: Self.patience))
+            if process.state == .up { return true }
+            trouble = process.log.lastLines(6).joined(separator: "; ")
         } catch {
-            lastLines = [error.description]
-            isReady(false)
+            trouble = "\(error)"
         }
-        let up = await ready.wait()
-        if !up { await kill9() }
-        return up
+        await kill9()
+        return false
+    }
+
+    /// With a file of options, where they are in one.
+    ///
+    /// It is written once: what sentinels have changed in it holds after a restart.
+    private func madeFolder() async throws -> String {
+        if let folder { return folder }
+        let script = "folder=$(mktemp -d) && printf '%s\n' \"$1\" >\"$folder/redis.conf\" && echo \"$folder\""
+        let made = try await ChildProcess.run(.init("/bin/sh", ["-c", script, "redis", file]))
+        guard made.ending == .exited(0), let folder = made.lines.last else {
+            throw NetworkError(code: "EIO", description: made.lines.joined(separator: "; "))
+        }
+        self.folder = folder
+        return folder
     }
 
     private var settings: [String] {
@@ -209,47 +219,13 @@ import PomeloUV
         return lines.joined(separator: "\n")
     }
 
-    private func said(_ line: String) {
-        if line.hasPrefix("folder=") { folder = String(line.dropFirst("folder=".count)) }
-        if line.contains("Ready to accept connections") || line.contains("Sentinel ID is") { isReady(true) }
-        lastLines = lastLines.suffix(5) + [line]
-    }
-
-    private func isReady(_ up: Bool) {
-        if let startLimit { SystemClock.shared.cancel(startLimit) }
-        startLimit = nil
-        ready?.end(with: up)
-    }
-
-    private func didExit() {
-        child = nil
-        isPaused = false
-        isReady(false)
-        let waiting = exited
-        exited = []
-        for waiter in waiting { waiter.resume() }
-    }
-
-    private func untilExit() async {
-        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
-            if child == nil { waiter.resume() } else { exited.append(waiter) }
-        }
-    }
-
-    private func removeFolder() async {
+    private func removeFolder() {
         guard let folder else { return }
         self.folder = nil
-        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            do throws(NetworkError) {
-                _ = try ChildProcess(
-                    ChildProcess.Command("rm", ["-rf", folder]), onExit: { _ in done.resume() })
-            } catch {
-                done.resume()
-            }
-        }
+        Files.remove(folder)
     }
 
     private var failure: NetworkError {
-        NetworkError(code: "ECHILD", description: "redis-server did not start: " + lastLines.joined(separator: "; "))
+        NetworkError(code: "ECHILD", description: "redis-server did not start: \(trouble)")
     }
 }

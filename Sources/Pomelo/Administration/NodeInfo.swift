@@ -15,6 +15,8 @@ import PomeloUV
 @Loop public final class NodeInfo: AdminModule {
     /// `nodeInfo`.
     public let moduleID = "nodeInfo"
+    /// Whoever may look.
+    public let leastRole = AdminRole.read
     private let context: ServiceContext
     private let version: String
     private let began: UInt64
