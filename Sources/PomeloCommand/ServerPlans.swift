@@ -34,7 +34,8 @@ struct ServerPlans {
             : FarProcess.command(ssh, server.host, in: folder, line)
         var plan = ProcessPlan(
             server.id.rawValue, server.isFrontend ? .frontend : .backend, command,
-            restarts: server.launch.restarts ? .always : restarts)
+            restarts: server.launch.restarts || server.launch.restartsByForce ? .always : restarts)
+        plan.endsRemains = server.launch.restartsByForce
         if !isHere { plan.far = try FarProcess(variables.merging(Self.ownVariables) { mine, _ in mine }) }
         return plan
     }

@@ -77,7 +77,8 @@ public struct ServerRecord: Sendable, Equatable {
         public var cpu: Int?
         /// Whether it is started again when it is gone; key `auto-restart`.
         public var restarts = false
-        /// Whether a process that holds its port is killed for that; key `restart-force`.
+        /// The same, and whether what its last process has left running, and may hold its port, is killed before; key
+        /// `restart-force`.
         public var restartsByForce = false
 
         /// No arguments, no processor, no restart.

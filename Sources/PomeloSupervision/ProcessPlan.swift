@@ -25,6 +25,8 @@ package struct ProcessPlan: Sendable {
     package let restarts: RestartRule
     /// Set for a process of another machine, which `command` carries.
     package var far: FarProcess?
+    /// Whether its descendants, who may hold its port, are ended by force when it has ended by itself.
+    package var endsRemains = false
 
     /// A plan for a process that says `up <name>` when it serves, unless another sign is given.
     package init(

@@ -81,6 +81,39 @@ import Testing
         await run.supervisor.stop()
     }
 
+    /// One that ends again and again costs the others nothing, and is tried less and less often.
+    @Test @Loop func fiftyCrashLoopsDisturbNobody() async throws {
+        let (folder, said, clock) = (try Folder(), Journal<String>(), ManualClock())
+        let supervisor = try Supervisor(folder: folder.path, clock: clock) { said.note($0) }
+        func start(_ name: String, _ script: String) throws {
+            let command = ChildProcess.Command("/bin/sh", ["-c", script], directory: folder.path)
+            try supervisor.start(ProcessPlan(name, .backend, command, restarts: .always))
+        }
+        try start("broken", "echo up broken; exit 3")
+        try start("well", Self.serving("well"))
+        let (broken, well) = (try #require(supervisor["broken"]), try #require(supervisor["well"]))
+        try await eventually("one is up") {
+            clock.advance(by: .milliseconds(20))
+            return well.state == .up
+        }
+        let pid = well.pid
+        for loop in 1...50 {
+            try await eventually("loop \(loop)") {
+                clock.advance(by: broken.state == .pausing ? .seconds(30) : .milliseconds(20))
+                return broken.restarts >= loop
+            }
+            #expect(well.pid == pid && well.state == .up && well.restarts == 0)
+        }
+        #expect(Set(said.entries) == ["broken ended (status 3); restarted"] && said.entries.count >= 50)
+        // Those that run end by the clock, too.
+        let end = Task { await supervisor.stop() }
+        try await eventually("all have ended") {
+            clock.advance(by: .milliseconds(20))
+            return well.state == .down && broken.state == .down
+        }
+        await end.value
+    }
+
     /// A restart that does not come up is one more end in a row.
     @Test @Loop func whatDoesNotComeUpAgainIsTriedAgain() async throws {
         let run = try Run()
@@ -91,6 +124,25 @@ import Testing
         try await eventually("a is left down") { try run.process("a").state == .down }
         let ends = run.said.entries.map { $0.prefix { $0 != ";" } }
         #expect(ends == ["a ended (status 2)", "a ended (status 1)", "a ended (status 1)"])
+        await run.supervisor.stop()
+    }
+
+    /// What a process leaves running may hold its port; whose it is, is asked by its group alone.
+    @Test(arguments: [true, false]) @Loop func whatIsLeftIsEndedByForce(isForce: Bool) async throws {
+        let run = try Run()
+        let wait = "while [ ! -e end ]; do sleep 0.02; done; rm end; exit 1"
+        let script = "sleep 1000 & echo $! >>children; echo up a; \(wait)"
+        let command = ChildProcess.Command("/bin/sh", ["-c", script], directory: run.folder.path)
+        var plan = ProcessPlan("a", .backend, command, restarts: .always)
+        plan.endsRemains = isForce
+        try run.supervisor.start(plan)
+        try await run.supervisor.untilUp()
+        let child = try #require(Int32(run.folder.text("children").dropLast()))
+        try run.folder.append("", to: "end")
+        try await eventually("it runs again") { run.supervisor["a"]?.restarts == 1 }
+        try await eventually("what was left is gone, or there") { (ProcessIdentity(child) == nil) == isForce }
+        kill(child, SIGKILL)
+        await run.supervisor.kill(try #require(run.supervisor["a"]))
         await run.supervisor.stop()
     }
 
