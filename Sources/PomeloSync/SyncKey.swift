@@ -17,6 +17,7 @@ public struct SyncKey<Value: Sendable>: Sendable {
     let encode: @Sendable (Value) throws -> Bytes
     /// Nil: the later one.
     let merge: (@Sendable (_ earlier: Value, _ later: Value) -> Value)?
+    let place = SyncPlace<Value>()
 
     /// A key whose values become bytes by `encode`.
     ///

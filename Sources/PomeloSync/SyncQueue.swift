@@ -15,7 +15,7 @@ import PomeloLoop
     }
 
     let key: SyncKey<Value>
-    private let owner: SyncOwner
+    let owner: SyncOwner
     private var waiting: Deque<Held> = []
     private var onTheWay: Deque<Held> = []
     /// Of those that were on the way together: they wait again when all have been heard of.

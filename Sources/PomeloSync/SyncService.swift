@@ -85,7 +85,7 @@ import PomeloRedis
         try await enter()
         let id = Text(id)
         try table.put(id, value)
-        writer.wake()
+        writer.noted()
         guard let journal = owner.journal else { return }
         try await journal.written()
         if !table.unjournalable.isEmpty, let reason = table.unjournalable[id] { throw .refused(reason) }
@@ -99,7 +99,7 @@ import PomeloRedis
         let (queue, writer) = try queue(key)
         try await enter()
         let number = try queue.append(value)
-        writer.wake()
+        writer.noted()
         guard let journal = owner.journal else { return }
         try await journal.written()
         if !queue.unjournalable.isEmpty, let reason = queue.unjournalable[number] { throw .refused(reason) }
@@ -111,7 +111,7 @@ import PomeloRedis
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) throws(SyncError) {
         let (table, writer) = try table(key)
         try table.put(Text(id), value)
-        writer.wake()
+        writer.noted()
     }
 
     /// Notes a value without an id, and does not wait for the journal: it acknowledges nothing.
@@ -120,7 +120,7 @@ import PomeloRedis
     public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) throws(SyncError) {
         let (queue, writer) = try queue(key)
         try queue.append(value)
-        writer.wake()
+        writer.noted()
     }
 
     /// Before a value is noted whose caller waits for the journal.
@@ -199,14 +199,18 @@ import PomeloRedis
     var lanes: [SyncLane] { Array(tables.values) + Array(queues.values) }
 
     private func table<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncTable<Value>, SyncWriter) {
+        if let known = key.place.table, known.line.owner === owner, !isStopped { return known }
         let lane = try lane(&tables, key.name) { SyncTable(key, owner) }
         guard let table = lane.line as? SyncTable<Value> else { throw .otherType(key.name.string) }
+        key.place.table = (table, lane.writer)
         return (table, lane.writer)
     }
 
     private func queue<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncQueue<Value>, SyncWriter) {
+        if let known = key.place.queue, known.line.owner === owner, !isStopped { return known }
         let lane = try lane(&queues, key.name) { SyncQueue(key, owner) }
         guard let queue = lane.line as? SyncQueue<Value> else { throw .otherType(key.name.string) }
+        key.place.queue = (queue, lane.writer)
         return (queue, lane.writer)
     }
 

@@ -23,7 +23,7 @@ private struct Held {
 /// The journal has one field for an id. It stands for both, merged, as long as both are there.
 @Loop final class SyncTable<Value: Sendable>: SyncLine {
     let key: SyncKey<Value>
-    private let owner: SyncOwner
+    let owner: SyncOwner
     private var values = ValueSlots<Value>()
     private var waiting: [Text: Held] = [:]
     private var onTheWay: [Text: Held] = [:]

@@ -39,6 +39,9 @@ import PomeloLoop
         limit = owner.options.maxBatch
     }
 
+    /// Something more waits, and becomes due with time.
+    func noted() { if timer == nil { wake() } }
+
     /// Something waits, or is due.
     func wake() {
         if line.hasDue, !isRunning, !isStopped {
