@@ -130,7 +130,7 @@ let package = Package(
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
-        room("PomeloSupervision", ["PomeloLibc", "PomeloContract", "PomeloLoop", "PomeloUV"]),
+        room("PomeloSupervision", ["PomeloLibc", "PomeloBytes", "PomeloContract", "PomeloLoop", "PomeloUV"]),
         room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
         // L4
         room("PomeloCluster", service + [metrics], resources: lua),

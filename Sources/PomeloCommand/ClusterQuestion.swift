@@ -22,7 +22,17 @@ import PomeloUV
     }
 
     /// What the registry has of the servers whose leases have not ended.
+    ///
+    /// - Throws: `PomeloError` `.unreachable` when Redis does not say so within 10 s.
     func registered() async throws -> [ServerInfo] {
+        let infos = try await SystemClock.shared.within(Self.patience) { try await listed() }
+        guard let infos else { throw PomeloError(.unreachable, "Redis does not answer within \(Self.patience)") }
+        return infos
+    }
+
+    private static let patience = Duration.seconds(10)
+
+    private func listed() async throws -> [ServerInfo] {
         let settings = try RedisSettings.load(configuration)
         let redis = RedisClient(
             settings, name: settings.clientName(of: name), resolver: network.resolver, logger: .errorsOnly(name))

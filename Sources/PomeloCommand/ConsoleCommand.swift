@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Pomelo
 import PomeloOperations
+import PomeloUV
 
 /// `Chat console`: looks at servers and changes little of them, by lines that are typed, or by one.
 ///
@@ -24,7 +25,8 @@ struct ConsoleCommand<Program: ServerProgram>: AsyncParsableCommand {
             let (user, password) = try login.login()
             let order = await OperatorOrder(try options.load(Program.folder), user, password)
             let talk = await ConsoleTalk(order, user, use)
-            if let command { try await talk.obey(command) } else { await talk.go() }
+            guard let command else { return await talk.go() }
+            guard try await talk.obey(command) else { throw ExitCode(1) }
         }
     }
 }
@@ -45,41 +47,50 @@ struct ConsoleCommand<Program: ServerProgram>: AsyncParsableCommand {
     func go() async {
         while true {
             FileHandle.standardOutput.write(Data("\(user)@pomelo : \(server)> ".utf8))
-            guard let line = await Self.nextLine(), line != "quit" else { return }
+            guard let line = await Self.nextLine(), line.text != "quit" else { return }
             do {
-                try await obey(line)
+                guard line.isWhole else {
+                    throw PomeloError(.configuration, "a line has at most \(ConsoleLine.mostBytes) bytes")
+                }
+                _ = try await obey(line.text)
             } catch {
                 Console.error("error: \(error)")
             }
         }
     }
 
-    private static func nextLine() async -> String? {
+    private static func nextLine() async -> (text: String, isWhole: Bool)? {
         do {
-            return try await offLoop { readLine() }
+            return try await offLoop { ThisProcess.nextLine(atMost: ConsoleLine.mostBytes) }
         } catch {
             return nil
         }
     }
 
-    func obey(_ text: String) async throws {
+    /// Whether no server refused, or was silent.
+    func obey(_ text: String) async throws -> Bool {
         switch try ConsoleLine(text) {
-        case .nothing: return
+        case .nothing: return true
         case .help: Console.line(ConsoleLine.manual)
-        case .use(let other): server = other
-        case .ask(let message):
-            show(try await order.give(.ask(chosen, message)))
-        case .module(let id, let message):
-            show(try await order.give(.module(id, chosen, message)))
+        case .use(let other):
+            // One that is not there is told now.
+            if other != "all" { _ = try await order.give(.ask(ServerID(other), ["show": "components"])) }
+            server = other
+        case .ask(let message): return show(try await order.give(.ask(chosen, message)))
+        case .module(let id, let message): return show(try await order.give(.module(id, chosen, message)))
         }
+        return true
     }
 
     /// Nil: all.
     private var chosen: ServerID? { server == "all" ? nil : ServerID(server) }
 
-    private func show(_ answers: JSON) {
+    private func show(_ answers: JSON) -> Bool {
+        var isWhole = true
         for (id, answer) in answers.object ?? [:] {
             Console.line("\(id): \(String(decoding: answer.encoded(), as: UTF8.self))")
+            if answer["error"] != nil { isWhole = false }
         }
+        return isWhole
     }
 }

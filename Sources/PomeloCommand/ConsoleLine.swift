@@ -12,6 +12,9 @@ enum ConsoleLine: Equatable {
     /// What a module of the master is asked, about those servers.
     case module(String, JSON)
 
+    /// Of a line.
+    static let mostBytes = 8192
+
     static let manual = """
         use <id | all>                       the servers that the next lines are for
         show \(WatchServer.subjects.joined(separator: " | "))
@@ -54,7 +57,9 @@ enum ConsoleLine: Equatable {
         case ("kick", 1): self = .ask(["kick": .string(rest[0])])
         case ("kick", 2): self = .ask(["kick": .string(rest[0]), "reason": .string(rest[1])])
         case ("addCron", 1...): self = .ask(["addCron": try Self.fields(rest)])
-        default: throw PomeloError(.configuration, "\"\(line.forLog)\" is no line of the console; help says which are")
+        default:
+            let shown = line.escapedForLog(maxBytes: 128)
+            throw PomeloError(.configuration, "\"\(shown)\" is no line of the console; see help")
         }
     }
 
@@ -99,7 +104,8 @@ enum ConsoleLine: Equatable {
                 if let word { words.append(word) }
                 word = nil
             } else {
-                word = (word ?? "") + String(character)
+                word = word ?? ""
+                word?.append(character)
             }
         }
         guard !isQuoted else { throw PomeloError(.configuration, "a quotation mark is missing") }

@@ -116,7 +116,10 @@ import PomeloSupervision
         case .kill(let ids): return await each(try processes(ids)) { await self.supervisor.kill($0) }
         case .start(let ids): return await each(try processes(ids)) { try await self.supervisor.start($0) }
         case .restart(let ids):
-            return await each(ids.isEmpty ? servers : try processes(ids)) { try await self.supervisor.restart($0) }
+            return await each(try processes(ids)) { try await self.supervisor.restart($0) }
+        case .restartRunning(let ids):
+            let all = ids.isEmpty ? servers : try processes(ids)
+            return await each(all.filter { $0.state != .down }) { try await self.supervisor.restart($0) }
         case .add(let words): return try await add(words)
         case .supervised, .ask, .module: return .array(supervisor.processes.map(\.listed))
         }

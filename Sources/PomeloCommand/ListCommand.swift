@@ -29,18 +29,25 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
         let answers = try await question.of(servers) { transport in
             await Self.ask(servers, transport)
         }
-        let rows = servers.map { RunningServer(info: $0, node: answers[$0.id]) }
+        let rows = servers.map { RunningServer(info: $0, node: answers.all[$0.id]) }
         if json {
             Console.json(.array(rows.map(\.json)))
         } else if !rows.isEmpty {
             for line in Self.table([RunningServer.titles] + rows.map(\.columns)) { Console.line(line) }
         }
         if rows.isEmpty { return Console.error("no server of the cluster \(configuration.clusterName) runs") }
-        if !rows.contains(where: \.isMaster) { Console.error("no master runs: nobody starts again what ends") }
+        for (id, reason) in answers.reasons.sorted(by: { $0.key < $1.key }) {
+            Console.error("\(id) does not answer: \(reason)")
+        }
+        guard !rows.contains(where: \.isMaster) else { return }
+        // One that is gone is registered until its lease has ended.
+        let isKnown = servers.contains { $0.type == .master }
+        let (what, condition) = isKnown ? ("answers", ", if none runs") : ("runs", "")
+        Console.error("no master \(what): nobody starts again what ends\(condition)")
     }
 
     /// All at once; who does not answer is absent.
-    @Loop private static func ask(_ servers: [ServerInfo], _ transport: any RPCTransport) async -> [ServerID: JSON] {
+    @Loop private static func ask(_ servers: [ServerInfo], _ transport: any RPCTransport) async -> NodeAnswers {
         let answers = NodeAnswers()
         await withDiscardingTaskGroup { group in
             for server in servers {
@@ -49,12 +56,12 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
                         let answer = try await transport.ask(server.id, "nodeInfo", within: patience)
                         answers.all[server.id] = answer
                     } catch {
-                        // It is silent, and the row says so.
+                        answers.reasons[server.id] = "\(error)"
                     }
                 }
             }
         }
-        return answers.all
+        return answers
     }
 
     private static func table(_ rows: [[String]]) -> [String] {
@@ -68,6 +75,8 @@ struct ListCommand<Program: ServerProgram>: AsyncParsableCommand {
 
 @Loop private final class NodeAnswers {
     var all: [ServerID: JSON] = [:]
+    /// Why there is none.
+    var reasons: [ServerID: String] = [:]
 }
 
 /// A server of the registry, and what it says of itself.

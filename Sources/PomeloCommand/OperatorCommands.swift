@@ -53,7 +53,8 @@ struct StopCommand<Program: ServerProgram>: AsyncParsableCommand {
 struct RestartCommand<Program: ServerProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "restart", abstract: "Restarts servers that the master keeps, one after the other, or all.")
+            commandName: "restart",
+            abstract: "Restarts servers one after the other: those named, or all that run, of a type or of any.")
     }
 
     @OptionGroup var options: ConfigurationOptions
@@ -62,12 +63,19 @@ struct RestartCommand<Program: ServerProgram>: AsyncParsableCommand {
     @Argument(help: "Ids of servers.") var ids: [String] = []
 
     func run() async throws {
-        var chosen = ids.map { ServerID($0) }
+        let chosen = ids.map { ServerID($0) }
+        var command = OperatorCommand.restart(chosen)
         if let type {
-            chosen += try options.load(Program.folder).servers(ServerType(type)).map(\.id)
-            guard !chosen.isEmpty else { return try await reported { throw unknown(type) } }
+            try await reported {
+                let all = try options.load(Program.folder).servers(ServerType(type)).map(\.id)
+                guard !all.isEmpty else { throw unknown(type) }
+                guard ids.isEmpty else { throw PomeloError(.configuration, "either --type or ids") }
+                command = .restartRunning(all)
+            }
+        } else if chosen.isEmpty {
+            command = .restartRunning([])
         }
-        try await order(Program.self, options, login, .restart(chosen), did: "restarted")
+        try await order(Program.self, options, login, command, did: "restarted")
     }
 
     private func unknown(_ type: String) -> PomeloError {

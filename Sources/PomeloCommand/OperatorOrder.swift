@@ -8,6 +8,8 @@ import PomeloOperations
     /// A restart of all servers takes its time.
     private static let patience = Duration.seconds(300)
     private static let loginPatience = Duration.seconds(5)
+    private static let hearing = Duration.seconds(10)
+    private static let pause = Duration.milliseconds(300)
     private let configuration: Configuration
     private let user: String
     private let password: @Sendable () throws -> String
@@ -20,48 +22,77 @@ import PomeloOperations
         self.password = password
     }
 
+    /// What became of a command at one master.
+    private enum Outcome {
+        case answered(JSON)
+        /// It is not this one's.
+        case elsewhere(PomeloError)
+        /// It was not heard, or by one that does not lead now: what may be another thing in a moment.
+        case unheard(PomeloError)
+    }
+
     /// What the master answers.
+    ///
+    /// Tried again for 10 s while no master has heard it: between two leading ones, or when connections are lost.
     ///
     /// - Throws: `PomeloError` when no master runs, or it refuses.
     func give(_ command: OperatorCommand) async throws -> JSON {
         let question = try ClusterQuestion("operator", configuration)
-        let masters = try await question.registered().filter { $0.type == .master && $0.state == .up }
-        var answer: JSON?
-        var refusal = PomeloError(.notRunning, "no master of the cluster \(configuration.clusterName) runs")
-        for master in masters {
-            do throws(PomeloError) {
-                answer = try await give(command, to: master, question)
-                // The end of all is for those that stand by, too.
-                if command != .stop([]), command != .kill([]) { break }
-            } catch {
-                refusal = error
-                if error.code != .notRunning { break }
+        let clock = SystemClock.shared
+        let deadline = clock.deadline(after: Self.hearing)
+        while true {
+            let masters = try await question.registered().filter { $0.type == .master && $0.state == .up }
+            guard !masters.isEmpty else {
+                throw PomeloError(.notRunning, "no master of the cluster \(configuration.clusterName) runs")
             }
+            switch try await give(command, to: masters, question) {
+            case .answered(let answer): return answer
+            case .elsewhere(let reason): throw reason
+            case .unheard(let reason): guard clock.now < deadline else { throw reason }
+            }
+            await clock.sleep(for: Self.pause)
         }
-        guard let answer else { throw refusal }
-        return answer
     }
 
-    /// - Throws: `PomeloError` `.notRunning` when it is to be given to another one.
+    private func give(
+        _ command: OperatorCommand, to masters: [ServerInfo], _ question: ClusterQuestion
+    ) async throws -> Outcome {
+        var last: Outcome?
+        for master in masters {
+            let outcome = try await give(command, to: master, question)
+            switch (outcome, last) {
+            // The end of all is for those that stand by, too.
+            case (.answered, _) where command != .stop([]) && command != .kill([]): return outcome
+            case (.answered, _), (_, nil), (.unheard, .elsewhere): last = outcome
+            default: break
+            }
+        }
+        return last ?? .unheard(PomeloError(.notRunning, "no master"))
+    }
+
     private func give(
         _ command: OperatorCommand, to master: ServerInfo, _ question: ClusterQuestion
-    ) async throws(PomeloError) -> JSON {
+    ) async throws(PomeloError) -> Outcome {
+        func failure(_ code: PomeloError.Code, _ reason: String) -> PomeloError {
+            PomeloError(code, "\(master.id)\(reason)")
+        }
         do {
-            return try await question.of(master) { try await tell(command, master, $0) }
+            return .answered(try await question.of(master) { try await tell(command, master, $0) })
         } catch RPCError.fault(let code, let message) where code == 404 && message == Self.noModule {
-            let reason = "\(master.id) keeps no servers: it was not started by the command start"
-            throw PomeloError(.notRunning, reason)
+            return .elsewhere(failure(.notRunning, " takes no commands: it is no program of PomeloCommand"))
+        } catch RPCError.fault(code: 501, let message) {
+            return .elsewhere(failure(.notRunning, ": \(message)"))
         } catch RPCError.fault(code: 503, let message) {
-            throw PomeloError(.notRunning, "\(master.id): \(message)")
+            return .unheard(failure(.notRunning, ": \(message)"))
         } catch RPCError.fault(_, let message) {
-            throw PomeloError(.configuration, "\(master.id) refuses: \(message)")
+            throw failure(.configuration, " refuses: \(message)")
         } catch RPCError.notSent(let reason) {
             // It may be one that is gone, and that nobody has missed yet.
-            throw PomeloError(.notRunning, "\(master.id): \(reason)")
+            return .unheard(failure(.notRunning, ": \(reason)"))
         } catch let error as PomeloError {
             throw error
         } catch {
-            throw PomeloError(.unreachable, "\(master.id): \(error)")
+            throw failure(.unreachable, ": \(error)")
         }
     }
 

@@ -38,7 +38,10 @@ import PomeloUV
         var findings: [Finding] = []
         for look in [version, roundTrip, clock, durability, memory, rights] {
             do {
-                findings.append(try await look(redis))
+                guard let finding = try await SystemClock.shared.within(Self.patience, { try await look(redis) }) else {
+                    return findings + [.failure("redis", "it does not answer within \(Self.patience)")]
+                }
+                findings.append(finding)
             } catch {
                 findings.append(.failure("redis", "\(error)"))
             }

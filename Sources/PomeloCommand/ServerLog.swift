@@ -33,8 +33,10 @@ import PomeloUV
     func monitorHandler(_ message: JSON) async throws -> JSON {
         if message == .null { return try turn() }
         guard let log else { throw Fault(404, "this server's output is not in a file of its supervisor") }
-        let number = message["number"]?.int ?? 100
-        guard (1...Self.most).contains(number) else { throw Fault(400, "number is from 1 to \(Self.most)") }
+        let number = message["number"].map { $0.int ?? 0 } ?? 100
+        guard (1...Self.most).contains(number) else {
+            throw Fault(400, "number is a whole number from 1 to \(Self.most)")
+        }
         var lines = log.lastLines(.max)
         if let text = message["contains"]?.string { lines = lines.filter { $0.contains(text) } }
         return ["lines": .array(lines.suffix(Int(number)).map { .string($0) })]

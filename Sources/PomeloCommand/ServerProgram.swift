@@ -9,6 +9,7 @@
 import ArgumentParser
 public import Pomelo
 public import PomeloRedis
+import PomeloSupervision
 
 #if !CommandLine
     #error("PomeloCommand needs the trait CommandLine of pomelo-swift, which is on by default")
@@ -124,8 +125,11 @@ struct ConfigurationOptions: ParsableArguments {
 func reported(_ body: () async throws -> Void) async throws {
     do {
         try await body()
+    } catch let code as ExitCode {
+        // What was wrong has been said.
+        throw code
     } catch {
-        Console.error("error: \(error)")
+        Console.error("error: \(Files.reason(error))")
         throw ExitCode(1)
     }
 }

@@ -31,7 +31,7 @@ import PomeloUV
             await supervisor?.stop()
             // What could not be started because all was told to end is no failure.
             guard told.isOpen else { return }
-            terminal.error("error: \(error)")
+            terminal.error("error: \(Files.reason(error))")
             exit(1)
         }
     }
@@ -117,7 +117,8 @@ import PomeloUV
         let launch = Launch(supervisor, all, leavesServers: command.inBackground) { words in
             let names = supervisor.processes.map(\.plan.name)
             return try configuration.adding(ProcessArguments(words), beside: names).map { record, words in
-                (try plans.plan(record, words: words), words)
+                try StartPlan.check(record, configuration)
+                return (try plans.plan(record, words: words), words)
             }
         }
         let end = command.inBackground ? "" : ", Ctrl-C stops everything"

@@ -66,6 +66,8 @@ struct StartCommand<Program: ServerProgram>: AsyncParsableCommand {
     var companion: [String] = []
 
     func run() async throws {
+        // Of whoever starts it: servers are given what they need.
+        ThisProcess.forgetVariable("POMELO_ADMIN_PASSWORD")
         if daemon { return try await reported { try await Daemon.launch(self, standby: standby.map { ServerID($0) }) } }
         await ProgramProcess.prepare(processExecutor: true)
         let start = await Start<Program>(self)

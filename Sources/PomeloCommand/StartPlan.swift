@@ -38,5 +38,13 @@ struct StartPlan {
         SocketAddress(host: server.host, port: server.port).isLoopback || addresses.contains(server.host)
     }
 
+    /// Who may add servers may not say to whom the secret is sent: a machine is known already.
+    ///
+    /// - Throws: `PomeloError` `.configuration` naming one that is not.
+    static func check(_ added: ServerRecord, _ configuration: Configuration) throws {
+        if isHere(added) || configuration.servers.contains(where: { $0.host == added.host }) { return }
+        throw PomeloError(.configuration, "\(added.host.forLog) is no host of \(configuration.path("servers"))")
+    }
+
     private static let addresses = ThisProcess.addresses.union(["localhost", "0.0.0.0", "::"])
 }

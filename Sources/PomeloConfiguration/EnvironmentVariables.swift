@@ -31,7 +31,8 @@ public struct EnvironmentVariables: Sendable {
     public var config: String? { self["POMELO_CONFIG"] }
 
     /// Variables that are no key of a file.
-    private static let own = ["BIND", "CONFIG", "ENV", "HOSTS", "ID", "SECRET"].map { "POMELO_\($0)" }
+    private static let own = ["ADMIN_PASSWORD", "ADMIN_USER", "BIND", "CONFIG", "ENV", "HOSTS", "ID", "SECRET"]
+        .map { "POMELO_\($0)" }
 
     /// What a variable of a key is called.
     static func name(_ file: String, _ path: [String] = []) -> String {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloContract
 import PomeloJSON
 
@@ -76,6 +77,11 @@ struct ServerFileReader {
         }
         guard !id.unicodeScalars.contains(where: { ":{}".unicodeScalars.contains($0) }) else {
             throw PomeloError(.configuration, "\(place): id \"\(id)\" must not hold :, { or }")
+        }
+        // Files are called by it.
+        guard !id.hasPrefix("."), id.escapedForLog(maxBytes: .max) == id, !id.contains("/") else {
+            throw PomeloError(
+                .configuration, "\(place): id \(id.forLog) must not begin with a dot nor hold / or control characters")
         }
         let isFrontend = try reader.bool("frontend") ?? false
         let port = try reader.int("port", in: 1...65535)

@@ -41,9 +41,12 @@ package import PomeloLoop
     }
 
     private func hello(_ message: JSON) throws -> JSON {
-        guard let user = message["user"]?.string, user.utf8.count <= 64, let nonce = message["nonce"]?.string,
+        guard let user = message["user"]?.string, let nonce = message["nonce"]?.string,
             (16...64).contains(nonce.utf8.count)
-        else { throw Fault(400, "a hello without user or nonce") }
+        else { throw refusal("", .null, Fault(400, "a hello without user or nonce")) }
+        guard user.utf8.count <= 64 else {
+            throw refusal("", .null, Fault(400, "a user's name has at most 64 bytes"))
+        }
         let password = operators[user]?.password
         let cost = password?.cost ?? PasswordHash.Cost()
         let salt = password?.salt ?? logins.salt(of: user)
@@ -54,7 +57,10 @@ package import PomeloLoop
     }
 
     private func command(_ message: JSON) async throws -> JSON {
-        guard let text = message["command"]?.string, text.utf8.count <= Self.mostBytes,
+        if let count = message["command"]?.string?.utf8.count, count > Self.mostBytes {
+            throw refusal("", .null, Fault(400, "a command has at most \(Self.mostBytes) bytes"))
+        }
+        guard let text = message["command"]?.string,
             let nonce = message["nonce"]?.string,
             let proof = message["proof"]?.string.flatMap({ Base64.decode(Bytes($0.utf8).span) }),
             let (json, command) = Self.parsed(text)
@@ -124,7 +130,7 @@ package import PomeloLoop
         case .ask(let server, let message): return try await admin.ask(server, "watchServer", message)
         case .module(let id, let server, let message): return try await admin.answer(id, message, for: server)
         default:
-            guard let onCommand else { throw Fault(503, "this master keeps no servers") }
+            guard let onCommand else { throw Fault(501, "this master keeps no servers") }
             return try await onCommand(command)
         }
     }

@@ -7,8 +7,10 @@ package import PomeloJSON
 package enum OperatorCommand: Sendable, Equatable {
     /// Ends servers, or all of them and the master.
     case stop([ServerID])
-    /// Ends servers and starts them again, one after the other; all when none is named.
+    /// Ends servers and starts them again, one after the other.
     case restart([ServerID])
+    /// The same of those among them that run, or of all that do when none is named: what was stopped stays down.
+    case restartRunning([ServerID])
     /// Starts servers that were stopped.
     case start([ServerID])
     /// Starts servers that no file names, from words as `serverType=chat`.
@@ -30,7 +32,7 @@ package enum OperatorCommand: Sendable, Equatable {
         // Settings are the application's own: nobody knows what stands in them.
         case .ask(_, let message): (message["show"] ?? "settings") != "settings" ? .read : .operate
         case .stop(let ids): ids.isEmpty ? .own : .operate
-        case .restart, .start, .add: .operate
+        case .restart, .restartRunning, .start, .add: .operate
         case .kill: .own
         }
     }
@@ -39,6 +41,7 @@ package enum OperatorCommand: Sendable, Equatable {
         switch self {
         case .stop(let ids): Self.json("stop", ids)
         case .restart(let ids): Self.json("restart", ids)
+        case .restartRunning(let ids): Self.json("restartRunning", ids)
         case .start(let ids): Self.json("start", ids)
         case .kill(let ids): Self.json("kill", ids)
         case .add(let words): ["do": "add", "words": .array(words.map { .string($0) })]
@@ -60,6 +63,7 @@ package enum OperatorCommand: Sendable, Equatable {
         switch json["do"]?.string {
         case "stop": self = .stop(ids)
         case "restart": self = .restart(ids)
+        case "restartRunning": self = .restartRunning(ids)
         case "start": self = .start(ids)
         case "kill": self = .kill(ids)
         case "add":

@@ -24,11 +24,35 @@ package enum Files {
     }
 
     package static func size(_ path: String) -> UInt64 {
+        // Of what a link leads to: attributes are the link's own.
+        guard let file = FileHandle(forReadingAtPath: path) else { return 0 }
         do {
-            return (try FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber)?.uint64Value ?? 0
+            defer { file.closeFile() }
+            return try file.seekToEnd()
         } catch {
             return 0
         }
+    }
+
+    /// Writes over what a file has, which may need no more room; whether it was written.
+    static func overwrite(_ path: String, _ data: Data) -> Bool {
+        guard let file = FileHandle(forUpdatingAtPath: path) else { return false }
+        defer { file.closeFile() }
+        do {
+            try file.write(contentsOf: data)
+            try file.truncate(atOffset: UInt64(data.count))
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// What is wrong with a file, for people.
+    package static func reason(_ error: any Error) -> String {
+        guard error is CocoaError else { return "\(error)" }
+        let (whole, path) = (error as NSError, (error as? CocoaError)?.filePath ?? "a file")
+        let cause = whole.userInfo[NSUnderlyingErrorKey] as? NSError
+        return "\(path) cannot be read or written: \(cause?.localizedDescription ?? "error \(whole.code)")"
     }
 
     /// A part of a file, as far as it is there.

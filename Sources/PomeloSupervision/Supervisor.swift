@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloContract
 import PomeloLibc
 package import PomeloLoop
@@ -13,6 +14,7 @@ package import PomeloUV
     /// What a process is given to end by itself, and to come up.
     private static let patience = Duration.seconds(10)
     private static let startLimit = Duration.seconds(30)
+    private static let saveAgain = Duration.seconds(1)
 
     /// In order of their start.
     package private(set) var processes: [ManagedProcess] = []
@@ -24,6 +26,7 @@ package import PomeloUV
     /// Whether an earlier supervisor has left some of them running.
     package private(set) var hasAdopted = false
     private var isStopping = false
+    private var isUnsaved = false
     private var isAbandoned = false
     private var end: Task<Void, Never>?
     /// The token of the office that it acts by, while it holds that; nil: no office is needed.
@@ -50,8 +53,10 @@ package import PomeloUV
     /// Starts a process, and does not wait for it; or adopts it, where an earlier supervisor has left it running, or
     /// leaves it down, where it was stopped on purpose before that one was gone.
     ///
-    /// - Throws: `NetworkError` when there is none to start; `PomeloError` `.notRunning` while the supervisor stops.
+    /// - Throws: `NetworkError` when there is none to start; `PomeloError` `.notRunning` while the supervisor stops,
+    ///   `.configuration` when another one, or a file of the folder, has its name.
     package func start(_ plan: ProcessPlan) throws {
+        try check(plan.name)
         guard !isStopping else { throw PomeloError(.notRunning, "\(plan.name) is not started: all are being stopped") }
         let process = ManagedProcess(plan, in: folder, clock, mayAct: { [weak self] in self?.mayAct ?? false }) {
             [weak self] in self?.took(plan, $0)
@@ -67,6 +72,18 @@ package import PomeloUV
         }
         processes.append(process)
     }
+
+    /// Names are those of files: none may be another one's, nor outside the folder.
+    private func check(_ name: String) throws {
+        if self[name] != nil { throw PomeloError(.configuration, "there is a process \(name) already") }
+        let isOwn = Self.ownFiles.contains(name) || Self.ownEndings.contains { name.hasSuffix($0) }
+        guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/"), !isOwn else {
+            throw PomeloError(.configuration, "no process can be called \(name.forLog): files of the logs are")
+        }
+    }
+
+    private static let ownFiles: Set = ["start", "audit", "processes"]
+    private static let ownEndings = [".start", ".standby"]
 
     /// Acts from now on only while it holds an office, and nobody with a higher token has this folder.
     package func act(by authority: @escaping @Loop () -> UInt64?) {
@@ -258,14 +275,25 @@ package import PomeloUV
 }
 
 extension Supervisor {
-    /// For the next supervisor; what cannot be written down costs it the adoption.
+    /// For the next supervisor, and for `killAll`.
     private func note(_ change: (inout SupervisorState) -> Void) {
         guard mayAct else { return }
         change(&state)
+        save()
+    }
+
+    /// What cannot be written down is tried again until it can: a disk that is full may have room later.
+    private func save() {
         do {
             try state.save(folder)
+            isUnsaved = false
         } catch {
-            report("\(folder)/processes.json cannot be written: \(error)")
+            if !isUnsaved { report("processes.json: \(Files.reason(error))") }
+            isUnsaved = true
+            _ = clock.schedule(after: Self.saveAgain) { [weak self] in
+                guard let self, isUnsaved, mayAct else { return }
+                save()
+            }
         }
     }
 }

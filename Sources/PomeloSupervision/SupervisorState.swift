@@ -24,11 +24,16 @@ struct SupervisorState: Codable, Equatable {
         }
     }
 
-    /// As a whole or not at all.
+    /// As a whole or not at all; where there is no room for that, over what is there.
     func save(_ folder: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(self).write(to: Self.file(folder), options: .atomic)
+        let data = try encoder.encode(self)
+        do {
+            try data.write(to: Self.file(folder), options: .atomic)
+        } catch {
+            guard Files.overwrite(Self.file(folder).path, data) else { throw error }
+        }
     }
 
     // MARK: who stands by

@@ -69,6 +69,23 @@ extension ThisProcess {
 }
 
 extension ThisProcess {
+    /// Takes a variable out of the environment, so that no child has it; before anything else runs.
+    public static func forgetVariable(_ name: String) { _ = unsafe uv_os_unsetenv(name) }
+
+    /// The next line of standard input, or as much of it as is asked for; nil at the end.
+    ///
+    /// Blocks, and belongs off the loop.
+    public static func nextLine(atMost count: Int) -> (text: String, isWhole: Bool)? {
+        var bytes: [UInt8] = []
+        var isWhole = true
+        var byte: UInt8 = 0
+        while unsafe read(STDIN_FILENO, &byte, 1) == 1 {
+            if byte == UInt8(ascii: "\n") { return (String(decoding: bytes, as: UTF8.self), isWhole) }
+            if bytes.count < count { bytes.append(byte) } else { isWhole = false }
+        }
+        return bytes.isEmpty ? nil : (String(decoding: bytes, as: UTF8.self), isWhole)
+    }
+
     /// A line that is typed at the terminal and not shown; nil when there is no terminal.
     public static func askedPassword(_ prompt: String) -> String? {
         let terminal = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC)

@@ -87,6 +87,10 @@ import Testing
             "an id in capitals", chat: #"{"ID":"a","port":1}"#,
             says: #"id is missing; it has "ID", which is another key"#),
         Bad("an id with a colon", chat: #"{"id":"a:b","port":1}"#, says: "servers.json", "a:b"),
+        // Files are called by it.
+        Bad("an id of another folder", chat: #"{"id":"../x","port":1}"#, says: "servers.json", "../x", "dot"),
+        Bad("an id that is a path", chat: #"{"id":"a/b","port":1}"#, says: "servers.json", "a/b", "/"),
+        Bad("an id that ends a line", chat: #"{"id":"a\nb","port":1}"#, says: "servers.json", "control"),
         Bad("an id with a brace", chat: #"{"id":"{a","port":1}"#, says: "servers.json", "{a"),
         Bad("an id that is a number", chat: #"{"id":1,"port":1}"#, says: "servers.json", "id must be a text"),
         Bad("no port", chat: #"{"id":"a"}"#, says: "servers.json: chat[0] (a): port is missing"),

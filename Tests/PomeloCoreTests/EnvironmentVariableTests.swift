@@ -149,7 +149,7 @@ import Testing
                 "POMELO_SECRT": "hidden", "POMELO_CONECTOR_MAX_PENDING": "1", "POMELO_SERVERS_CHAT": "1",
                 "POMELO_ROOMS_SIZE": "1", "POMELO_GLOBAL_CHANNEL_PREFIX": "P", "POMELO_ENV": "e", "POMELO_ID": "i",
                 "POMELO_CONFIG": "c", "POMELO_SECRET": "s", "POMELO_HOSTS": "h=1", "POMELO_BIND": "::", "PATH": "/",
-                "REDIS_URL": "redis://h",
+                "POMELO_ADMIN_USER": "u", "POMELO_ADMIN_PASSWORD": "p", "REDIS_URL": "redis://h",
             ]
         ) { $0.unknownVariables() }
         #expect(lines.count == 3)
@@ -168,7 +168,7 @@ import Testing
         ]
         let lines = try read(["rooms.json": "{}"], variables) { $0.unknownVariables(besides: ["rooms", "cluster"]) }
         #expect(lines.count == variables.count && lines.allSatisfy { $0.utf8.count < 600 })
-        let known = "; known are: POMELO_BIND, POMELO_CLUSTER_…, POMELO_CONFIG, POMELO_CONNECTOR_…, POMELO_ENV, "
+        let known = "; known are: POMELO_ADMIN_PASSWORD, POMELO_ADMIN_USER, POMELO_BIND, POMELO_CLUSTER_…, "
         #expect(lines.filter { $0.contains(known) }.count == 4)
         #expect(
             lines.contains(

@@ -166,8 +166,16 @@ import Testing
         let master = try await Master(people: [("ann", .own)])
         let word = String(repeating: "x", count: 20_000)
         let fault = await master.refusal(try await master.message("ann", .add([word])))
-        #expect(fault == Fault(400, "no command") && master.commands.entries == [])
+        #expect(fault == Fault(400, "a command has at most 16384 bytes") && master.commands.entries == [])
         #expect(master.audit.count == 1 && "\(master.audit)".utf8.count < 1000)
+    }
+
+    @Test @Loop func aNameThatIsTooLongIsWrittenDownAsNone() async throws {
+        let master = try await Master(people: [("ann", .own)])
+        let name = String(repeating: "x", count: 65)
+        await #expect(throws: Fault(400, "a user's name has at most 64 bytes")) { _ = try await master.hello(name) }
+        #expect(master.audit.map { $0["outcome"]?.string } == ["refused: a user's name has at most 64 bytes"])
+        #expect(!"\(master.audit)".contains("xxx"))
     }
 
     /// Logins that nobody goes on with take no memory, and keep nobody else out for long.

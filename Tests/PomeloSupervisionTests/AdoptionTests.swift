@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import Glibc
 import PomeloContract
 import PomeloLoop
@@ -63,6 +64,30 @@ import Testing
         try supervisor.start(plan(folder))
         #expect(try await supervisor.untilUp())
         await supervisor.stop()
+    }
+
+    /// What could not be written down, on a full disk for instance, is there once it can.
+    @Test @Loop func whatCouldNotBeWrittenIsWrittenLater() async throws {
+        let (folder, said) = (try Folder(), Journal<String>())
+        let path = "\(folder.path)/processes.json"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let first = try supervisor(folder, said)
+        try first.start(plan(folder))
+        try await first.untilUp()
+        #expect(said.entries.count == 1 && said.entries[0].hasPrefix("processes.json: "))
+        #expect(!said.entries[0].contains("NSCocoa"))
+        try FileManager.default.removeItem(atPath: path)
+        let pid = try #require(first["a"]?.pid)
+        try await eventually("it is written") { SupervisorState.load(folder.path).running["a"]?.pid == pid }
+        #expect(Supervisor.killAll(in: folder.path) == ["a"])
+        await first.stop()
+    }
+
+    @Test func aFileIsWrittenOver() throws {
+        let folder = try Folder()
+        try folder.append("a longer text", to: "file")
+        #expect(Files.overwrite("\(folder.path)/file", Data("short".utf8)) && folder.text("file") == "short")
+        #expect(!Files.overwrite("\(folder.path)/none", Data()) && !folder.has("none"))
     }
 
     /// By number and moment of birth, whoever keeps it; but for the process that does so.

@@ -70,6 +70,18 @@ import Testing
         #expect(log.newLines() == ["three"])
     }
 
+    /// What counts is what a link leads to.
+    @Test @Loop func aLinkIsRead() throws {
+        let folder = try Folder()
+        try folder.append("one\n", to: "elsewhere")
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder.path)/a.log", withDestinationPath: "\(folder.path)/elsewhere")
+        let log = ProcessLog("\(folder.path)/a.log")
+        log.begin()
+        try folder.append("up a\n", to: "elsewhere")
+        #expect(log.newLines() == ["up a"] && log.lastLines(1) == ["up a"])
+    }
+
     @Test @Loop func fiveAreKept() throws {
         let folder = try Folder()
         let path = "\(folder.path)/a.log"

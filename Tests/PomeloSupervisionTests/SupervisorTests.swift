@@ -181,6 +181,19 @@ import Testing
         kill(child, SIGKILL)
     }
 
+    /// Names are those of files in one folder, some of which are there already.
+    @Test(
+        arguments: [
+            "", ".", "..", "../x", "a/b", ".hidden", "start", "audit", "processes", "m.start", "m.standby", "a",
+        ])
+    @Loop func aNameThatIsNone(_ name: String) async throws {
+        let run = try Run()
+        try run.start("a", Self.serving("a"))
+        let error = #expect(throws: PomeloError.self) { try run.start(name, Self.serving("x")) }
+        #expect(error?.code == .configuration && run.supervisor.processes.count == 1)
+        await run.supervisor.stop()
+    }
+
     @Test @Loop func aCommandThatIsNone() async throws {
         let run = try Run()
         let plan = ProcessPlan("a", .backend, .init("/nowhere/at all"), restarts: .never)

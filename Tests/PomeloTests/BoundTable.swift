@@ -193,6 +193,9 @@ let boundTable = """
         StartCommandTests.aLogThatHasBecomeLongIsPutAside
     logins that watchServer shows
         WatchServerTests.ofManyLoginsTheLastAreShown
+    a line of the console, and a command
+        OperatorCommandTests.theConsole
+        OperationsTests.aCommandThatIsTooLong
     stacks of a profile
         AdministrationTests.aProfileHasAnEnd
     logins of operators that nobody has gone on with

@@ -88,14 +88,30 @@ extension WholeClusters {
                 "add serverType=chat id=chat-server-3 host=127.0.0.1 port=FREE", 1,
                 "\(refuses) there is a server chat-server-3 already"),
             Row("kill chat-server-3", 0, "chat-server-3 killed"),
-            Row("console -c use", 1, "error: \"use\" is no line of the console; help says which are"),
+            // Files are called by an id, and the secret is sent to a host.
+            Row("add serverType=chat id=../../x port=FREE", 1, "\(refuses) *must not begin with a dot nor hold /*"),
+            Row("add serverType=chat id=audit port=FREE", 1, "\(refuses) no process can be called audit*"),
+            Row("add serverType=chat id=start port=FREE", 1, "\(refuses) no process can be called start*"),
+            Row(
+                "add serverType=chat id=chat-server-4 host=evil.example port=FREE", 1,
+                "\(refuses) evil.example is no host of *"),
+            // What was stopped stays down until somebody says its name.
+            Row("stop chat-server-2", 0, "chat-server-2 stopped"),
+            Row("restart -t chat", 0, "chat-server-1 restarted"),
+            Row(
+                "restart", 0, "chat-server-1 restarted", "connector-server-1 restarted", "connector-server-2 restarted",
+                "gate-server-1 restarted"),
+            Row("restart chat-server-2", 0, "chat-server-2 restarted"),
+            Row("restart -t chat chat-server-2", 1, "error: either --type or ids"),
+            Row("console -c use_nobody", 1, "\(refuses) no server nobody is there"),
+            Row("console -c use", 1, "error: \"use\" is no line of the console; see help"),
             Row("console --use nobody -c show_status", 1, "\(refuses) no server nobody is there"),
             Row("console -c module_nothing", 1, "\(refuses) no admin module nothing"),
             Row("console -c module_onlineUser", 0, "connections: 0", "logins: 0", "servers: {*}", user: "eve"),
             Row("console --use chat-server-1 -c module_systemInfo", 0, "chat-server-1: {\"host\":*", user: "eve"),
             Row("console --use chat-server-1 -c module_nodeInfo", 0, "chat-server-1: {\"pid\":*", user: "eve"),
             Row("console --use chat-server-1 -c module_monitorLog_{\"number\":1}", 0, "chat-server-1: {\"lines\":[*]}"),
-            Row("console --use chat-server-1 -c module_monitorLog_{\"number\":0}", 0, "chat-server-1: {\"error\":*"),
+            Row("console --use chat-server-1 -c module_monitorLog_{\"number\":0}", 1, "chat-server-1: {\"error\":*"),
             Row(
                 "console --use chat-server-1 -c module_profiler_{\"seconds\":1}", 0,
                 "chat-server-1: {\"samples\":*,\"stacks\":[\"*\"*]}"),
@@ -106,7 +122,7 @@ extension WholeClusters {
                 "servers: {\"chat-server-1\":{\"error\":\"*the admin module onlineUser is disabled*\"}}"),
             Row("console --use chat-server-1 -c show_modules", 0, "*{\"id\":\"onlineUser\",\"enabled\":false}*"),
             Row("console --use chat-server-1 -c enable_module_onlineUser", 0, "chat-server-1: {}"),
-            Row("console --use chat-server-1 -c disable_module_watchServer", 0, "*watchServer cannot be disabled*"),
+            Row("console --use chat-server-1 -c disable_module_watchServer", 1, "*watchServer cannot be disabled*"),
         ]
 
         /// With its port taken by somebody else.

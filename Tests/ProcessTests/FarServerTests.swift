@@ -91,6 +91,13 @@ extension WholeClusters {
             let stopped = try await world.run(["stop", "chat-server-2"])
             #expect(stopped.lines == ["chat-server-2 stopped"] && !ServerProcesses.runs(first))
             #expect(try await world.run(["resume", "chat-server-2"]).ending == .exited(0))
+            // Who has another secret is told so, and not that nobody runs.
+            let stranger = try await ChildProcess.run(
+                .init(
+                    "\(ServerProcesses.binaries)/Chat", ["list", "--config", world.chat.folder],
+                    environment: ["POMELO_HOSTS": "far=127.0.0.1", "POMELO_SECRET": "another"]))
+            #expect(stranger.lines.contains { $0.contains("does not answer") && $0.contains("secret") }, "\(stranger)")
+            #expect(!stranger.lines.contains { $0.hasPrefix("no master runs") }, "\(stranger)")
             let second = try #require(try await world.far())
             kill(second, SIGKILL)
             try await eventually("it runs again", within: .seconds(20)) {

@@ -183,12 +183,14 @@ extension WholeClusters {
             #expect(try await console("kick ann*console").lines == ["\(one): {\"sessions\":1}"])
             _ = try await ann.kicked()
             // Typed lines: what is wrong ends the line, and not the talk.
-            let lines = "explode\\nuse \(one)\\nget level\\nquit\\nget none\\n"
+            let long = String(repeating: "x", count: 9000)
+            let lines = "\(long)\\nexplode\\nuse \(one)\\nget level\\nquit\\nget none\\n"
             let typed = "printf '\(lines)' | \"$0\" console --config \"$1\" 2>&1"
             let talk = try await ChildProcess.run(
                 .init("/bin/sh", ["-c", typed, "\(ServerProcesses.binaries)/Chat", chat.folder]))
             let text = talk.lines.joined(separator: "\n")
             #expect(text.contains("is no line of the console") && text.contains("{\"value\":{\"x\":1}}"), "\(text)")
+            #expect(text.contains("a line has at most 8192 bytes") && !text.contains("xxx"))
             #expect(talk.ending == .exited(0) && !text.contains("none"))
             child.signal(SIGTERM)
             try await eventually("the end of start", within: .seconds(30)) { end.entries == [.exited(0)] }

@@ -17,6 +17,7 @@ extension WholeClusters {
             private(set) var lines: [String] = []
             private(set) var status: ChildProcess.Ending?
             private(set) var child: ChildProcess?
+            var variables: [String: String] = [:]
 
             init(_ chat: ServerProcesses) {
                 self.chat = chat
@@ -26,7 +27,8 @@ extension WholeClusters {
             func launch(_ words: [String] = []) throws {
                 let line = ["start", "--config", chat.folder, "--logs", logs] + words
                 child = try ChildProcess(
-                    .init("\(ServerProcesses.binaries)/Chat", line), onLine: { [weak self] in self?.lines.append($0) },
+                    .init("\(ServerProcesses.binaries)/Chat", line, environment: variables),
+                    onLine: { [weak self] in self?.lines.append($0) },
                     onExit: { [weak self] in self?.status = $0 })
             }
 
@@ -173,6 +175,19 @@ extension WholeClusters {
             #expect(try await run.untilEnd() == .exited(0))
             #expect(try String(contentsOfFile: log, encoding: .utf8).contains("stopped"))
             try await run.chat.stop()
+        }
+
+        /// Whoever may read a server's environment is not to know how to command it.
+        @Test @Loop func noServerHasThePasswordOfAnOperator() async throws {
+            let run = Run(try await ServerProcesses.prepare("Chat", config: "config"))
+            run.variables = ["POMELO_ADMIN_PASSWORD": "correct horse battery", "POMELO_X_Y": "known"]
+            try run.launch()
+            try await run.untilUp()
+            for (name, pid) in run.pids {
+                let all = try String(contentsOfFile: "/proc/\(pid)/environ", encoding: .utf8)
+                #expect(all.contains("POMELO_X_Y=known") && !all.contains("horse"), "\(name)")
+            }
+            try await run.stop()
         }
 
         @Test @Loop func orIsLeftDown() async throws {
