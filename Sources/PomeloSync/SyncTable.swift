@@ -83,7 +83,10 @@ private struct Held {
         note(id, &held)
     }
 
-    private func merged(_ earlier: Held, _ later: Value) -> Value { key.merge?(values[earlier.slot], later) ?? later }
+    private func merged(_ earlier: Held, _ later: Value) -> Value {
+        guard let merge = key.merge else { return later }
+        return merge(values[earlier.slot], later)
+    }
 
     /// Makes the value of an id due, and returns when it has been tried.
     func flushed(_ id: Text, _ number: UInt64, wake: @Loop () -> Void) async -> Attempt {

@@ -3,17 +3,17 @@
 /// Values by the number of their place, which is used again when a value has left.
 ///
 /// What is known of a value besides has one type for all keys this way: a dictionary of that is compiled for it, where
-/// one of values looks up at run time how each of them is copied.
+/// one of values looks up at run time how each of them is copied. The same look-up is what an optional would cost here,
+/// so that a place that is free holds a further copy of the first value.
 struct ValueSlots<Value> {
     private static var keptCapacity: Int { 4096 }
-    private var values: [Value?] = []
+    private var values: [Value] = []
     private var free: [UInt32] = []
+    /// The first value, once there is one.
+    private var filler: [Value] = []
 
     subscript(slot: UInt32) -> Value {
-        get {
-            guard let value = values[Int(slot)] else { preconditionFailure("the value has left") }
-            return value
-        }
+        get { values[Int(slot)] }
         set { values[Int(slot)] = newValue }
     }
 
@@ -22,15 +22,17 @@ struct ValueSlots<Value> {
             values[Int(slot)] = value
             return slot
         }
+        if filler.isEmpty { filler.append(value) }
         values.append(value)
         return UInt32(values.count - 1)
     }
 
     mutating func remove(_ slot: UInt32) {
-        values[Int(slot)] = nil
+        values[Int(slot)] = filler[0]
         free.append(slot)
         guard free.count == values.count else { return }
         values.removeAll(keepingCapacity: values.capacity <= Self.keptCapacity)
         free.removeAll(keepingCapacity: free.capacity <= Self.keptCapacity)
+        filler = []
     }
 }

@@ -39,7 +39,8 @@ import Testing
         #expect(abs(halves.0 - halves.1) < 1500)
     }
 
-    /// Written, refused for good, replaced, or failed while a later one of its id waits.
+    /// Written, refused for good, replaced, or failed while a later one of its id waits; but for the first of all those
+    /// that wait, which stands for those that have left.
     @Test(arguments: [SyncOutcome.written, .refused("no"), .failed("busy")])
     @Loop func aValueThatHasLeftIsLetGoOf(_ outcome: SyncOutcome) async throws {
         final class Item: Sendable {}
@@ -56,6 +57,7 @@ import Testing
             item = new
             try await sync.exec(key, "ann", new)
         }
+        if case .failed = outcome { try await sync.exec(key, "bob", Item()) }
         try await note()
         #expect(item != nil)
         let first = Loop.spawn { await sync.sync() }

@@ -196,6 +196,8 @@ let boundTable = """
     a line of the console, and a command
         OperatorCommandTests.theConsole
         OperationsTests.aCommandThatIsTooLong
+    values of a key that have left PomeloSync and are kept
+        MergeTests.aValueThatHasLeftIsLetGoOf
     stacks of a profile
         AdministrationTests.aProfileHasAnEnd
     logins of operators that nobody has gone on with
