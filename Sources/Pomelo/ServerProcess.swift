@@ -17,7 +17,15 @@ extension Application {
                 "few descriptors: fewer clients than usual",
                 metadata: ["descriptors": "\(descriptors)", "clients": "\(network.connectionLimit ?? 0)"])
         }
-        let signals = try [SIGTERM, SIGINT].map { number in try SignalWatcher(number) { self.signalled() } }
+        var isSignalled = false
+        let signals = try [SIGTERM, SIGINT].map { number in
+            try SignalWatcher(number) {
+                // One that comes while it stops because somebody has said so is the first, and cuts nothing short.
+                if isSignalled { exit(130) }
+                isSignalled = true
+                self.requestStop()
+            }
+        }
         let log = self.log
         let watchdog = Watchdog { stall in
             log.warning(
@@ -49,11 +57,6 @@ extension Application {
         for _ in 0..<256 {
             await withCheckedContinuation { turn in EventLoop.shared.inNextTurn { turn.resume() } }
         }
-    }
-
-    private func signalled() {
-        if stopRequested { exit(130) }
-        requestStop()
     }
 }
 

@@ -70,7 +70,10 @@ extension WholeClusters {
                 #expect(isUp, "\(lines)")
             }
 
+            /// A signal to a master that is stopping all of them cuts that short for nobody.
             func stop() async throws {
+                let names = ["chat-server-1", "chat-server-2", "connector-server-1", "gate-server-1"]
+                let servers = names.map { pid($0) }
                 let (isDone, lines) = try await run(["stop"])
                 #expect(isDone, "\(lines)")
                 for master in Self.masters { kill(pid(ofMaster: master), SIGTERM) }
@@ -78,6 +81,7 @@ extension WholeClusters {
                 try await eventually("the masters are gone", within: .seconds(30)) {
                     pids.allSatisfy { !ServerProcesses.runs($0) }
                 }
+                #expect(servers.allSatisfy { $0 > 0 && !ServerProcesses.runs($0) }, "servers are left")
                 try await chat.stop()
             }
         }
