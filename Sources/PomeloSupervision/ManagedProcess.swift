@@ -198,6 +198,7 @@ import PomeloUV
         running = nil
         if let timer { clock.cancel(timer) }
         onEvent(.ended(pid: pid))
+        if plan.far != nil { Files.remove(pipe) }
         if plan.endsRemains, mayAct() { PomeloLibc.kill(-pid, SIGKILL) }
         // It may have served between two looks.
         if state == .starting { _ = saysUp() }

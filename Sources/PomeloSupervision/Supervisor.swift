@@ -26,7 +26,10 @@ package import PomeloUV
     /// Whether an earlier supervisor has left some of them running.
     package private(set) var hasAdopted = false
     private var isStopping = false
-    private var isUnsaved = false
+    /// Set while what could not be written down waits for its next attempt: one for all of it.
+    private var nextSave: TimerID?
+    /// Whether somebody knows that it cannot be.
+    private var isTold = false
     private var isAbandoned = false
     private var end: Task<Void, Never>?
     /// The token of the office that it acts by, while it holds that; nil: no office is needed.
@@ -286,15 +289,19 @@ extension Supervisor {
     private func save() {
         do {
             try state.save(folder)
-            isUnsaved = false
+            if let nextSave { clock.cancel(nextSave) }
+            nextSave = nil
+            isTold = false
         } catch {
-            if !isUnsaved { report("processes.json: \(Files.reason(error))") }
-            isUnsaved = true
-            _ = clock.schedule(after: Self.saveAgain) { [weak self] in
-                guard let self, isUnsaved, mayAct else { return }
-                save()
-            }
+            if !isTold { report("processes.json: \(Files.reason(error))") }
+            isTold = true
+            if nextSave == nil { nextSave = clock.schedule(after: Self.saveAgain) { [weak self] in self?.saveLate() } }
         }
+    }
+
+    private func saveLate() {
+        nextSave = nil
+        if mayAct { save() }
     }
 }
 

@@ -83,6 +83,22 @@ import Testing
         await first.stop()
     }
 
+    /// However much cannot be written, one timer waits for it.
+    @Test @Loop func allThatCouldNotBeWrittenWaitsForOneAttempt() async throws {
+        let (folder, said, clock) = (try Folder(), Journal<String>(), ManualClock())
+        let path = "\(folder.path)/processes.json"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let first = try Supervisor(folder: folder.path, endsAll: false, clock: clock) { said.note($0) }
+        let before = clock.pendingTimers
+        for number in 0..<50 { first.noteAdded("a-\(number)", []) }
+        #expect(clock.pendingTimers == before + 1 && said.entries.count == 1)
+        clock.advance(by: .seconds(5))
+        #expect(clock.pendingTimers == before + 1 && said.entries.count == 1)
+        try FileManager.default.removeItem(atPath: path)
+        clock.advance(by: .seconds(1))
+        #expect(clock.pendingTimers == before && SupervisorState.load(folder.path).added?.count == 50)
+    }
+
     @Test func aFileIsWrittenOver() throws {
         let folder = try Folder()
         try folder.append("a longer text", to: "file")
