@@ -47,8 +47,8 @@ import PomeloRedis
         kick()
     }
 
-    /// Whether sinks have all of it that is replayed, and it knows.
-    var isDone: Bool { isRead && pending == 0 && removed.isEmpty }
+    /// Whether sinks have all of it that is replayed, and Redis knows.
+    var isDone: Bool { isRead && pending == 0 && removed.isEmpty && !isRunning }
 
     func written(_ origin: Replay.Origin) {
         pending -= 1

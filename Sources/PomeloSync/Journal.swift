@@ -26,8 +26,13 @@ import PomeloRedis
     private(set) var place: JournalPlace?
     /// Every place this journal was ever at, or has tried to move to, by number.
     private(set) var places: Set<UInt64> = []
+    /// The next one, whose name is not known to be in the set of journals yet.
+    private var next: JournalPlace?
     /// Former ones, to be dropped when all that waits is where it is now.
     private var former: [JournalPlace] = []
+    /// Of which nothing is needed any more.
+    private var outlived: [JournalPlace] = []
+    private var dropping: Task<Void, Never>?
     private var lastNumber: UInt64 = 0
     /// When the last round began.
     private var lastRound: Int64 = 0
@@ -257,12 +262,8 @@ import PomeloRedis
         let kept = lettersKept
         lettersKept = []
         do {
-            let limit = Self.limit
             let clock = owner.versions.last
-            let answer: Void? = try await owner.clock.within(limit) { [store] in
-                try await store.write(part, to: place, clock: clock)
-            }
-            guard answer != nil else { throw RedisError.timeout(milliseconds: Int(limit.clampedMilliseconds)) }
+            try await inTime { [store] in try await store.write(part, to: place, clock: clock) }
             for then in kept { then() }
         } catch {
             removed = part.removed + removed
@@ -287,8 +288,7 @@ import PomeloRedis
     // MARK: moving
 
     private func move() async throws {
-        let new = makePlace(of: own)
-        places.insert(new.number)
+        let new = try await nextPlace()
         do {
             let found = try await claim(as: new)
             if let place { former.append(place) }
@@ -307,17 +307,28 @@ import PomeloRedis
         if mustMove { try await move() }
     }
 
+    /// A place that was never used, and is in the set of journals; tries to name one place until that is known, however
+    /// long Redis is away.
+    private func nextPlace() async throws -> JournalPlace {
+        let new = next ?? makePlace(of: own)
+        next = new
+        places.insert(new.number)
+        try await inTime { [store] in try await store.register(new) }
+        next = nil
+        return new
+    }
+
     /// Nothing is found by a journal that has no former place, or one that is not to be relied on.
     private func claim(as new: JournalPlace) async throws -> JournalStore.Found {
-        let old = isOutdated ? nil : place
-        let limit = Self.limit
-        let found: JournalStore.Found? = try await owner.clock.within(limit) { [store] in
-            try await store.register(new)
-            guard let old else { return .nothing }
-            return try await store.claim(old, as: new)
+        guard let old = isOutdated ? nil : place else { return .nothing }
+        return try await inTime { [store] in try await store.claim(old, as: new) }
+    }
+
+    private func inTime<T: Sendable>(_ body: @escaping @Loop @Sendable () async throws -> T) async throws -> T {
+        guard let result = try await owner.clock.within(Self.limit, body) else {
+            throw RedisError.timeout(milliseconds: Int(Self.limit.clampedMilliseconds))
         }
-        guard let found else { throw RedisError.timeout(milliseconds: Int(limit.clampedMilliseconds)) }
-        return found
+        return result
     }
 
     private func writeAllAnew() {
@@ -329,15 +340,23 @@ import PomeloRedis
     }
 
     private func dropFormer() {
-        let places = former
+        outlived += former
         former = []
-        if places.isEmpty { return }
-        // What is not dropped is replayed once more by whoever claims it.
-        Loop.spawn { [store, log] in
+        if outlived.isEmpty || dropping != nil { return }
+        dropping = Loop.spawn {
+            await self.dropOutlived()
+            self.dropping = nil
+        }
+    }
+
+    /// What is not dropped is replayed once more by whoever claims it, unless a later round drops it.
+    private func dropOutlived() async {
+        while let place = outlived.first {
             do {
-                for place in places { try await store.drop(place) }
+                try await store.drop(place)
+                outlived.removeFirst()
             } catch {
-                log.debug("a former journal is not dropped: \(error)")
+                return log.debug("a former journal is not dropped: \(error)")
             }
         }
     }
@@ -371,13 +390,15 @@ import PomeloRedis
         return !hasWork
     }
 
-    /// Its name goes, when nothing is in it.
+    /// Its names go, when nothing is in it.
     func unregister() async {
-        guard let place else { return }
-        do {
-            try await store.unregister(place)
-        } catch {
-            log.debug("the name of an empty journal is left: \(error)")
+        await dropping?.value
+        for place in [place, next].compactMap(\.self) {
+            do {
+                try await store.unregister(place)
+            } catch {
+                log.debug("the name of an empty journal is left: \(error)")
+            }
         }
     }
 }

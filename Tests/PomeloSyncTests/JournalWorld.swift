@@ -70,10 +70,17 @@ import Testing
     /// The next claim comes late.
     var isClaimSlow = false
     private var lateClaim: [RedisCommand] = []
+    /// How long a transaction takes.
+    var transactionTime = Duration.zero
     /// Words that an answer may have.
     var maxWords = Int.max
 
-    init(_ client: FakeRedisClient) { self.client = client }
+    private let clock: any LoopClock
+
+    init(_ client: FakeRedisClient, _ clock: any LoopClock) {
+        self.client = client
+        self.clock = clock
+    }
 
     var isUp: Bool { client.isUp }
     var isCluster: Bool { client.isCluster }
@@ -102,6 +109,7 @@ import Testing
 
     func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await client.execute(steps) }
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if transactionTime > .zero { await clock.sleep(for: transactionTime) }
         guard isClaimSlow else { return try await client.transaction(commands) }
         isClaimSlow = false
         lateClaim = commands
@@ -141,18 +149,24 @@ import Testing
 
     func start(_ id: ServerID) async throws {
         var failure: (any Error)?
+        await whileTimePasses { do { try await self.begin(id) } catch { failure = error } }
+        if let failure { throw failure }
+    }
+
+    func stop(_ id: ServerID) async { await whileTimePasses { await self.cluster.stop(id) } }
+
+    private func whileTimePasses(_ body: @escaping @Loop () async -> Void) async {
         var isDone = false
         let task = Loop.spawn {
-            do { try await self.begin(id) } catch { failure = error }
+            await body()
             isDone = true
         }
         for _ in 0..<600 where !isDone && real == nil { await pass(.milliseconds(100)) }
         await task.value
-        if let failure { throw failure }
     }
 
     private func begin(_ id: ServerID) async throws {
-        let late = LatePort(redis.client())
+        let late = LatePort(redis.client(), cluster.clock)
         lines[id] = late
         let client: any RedisPort = real ?? late
         try await cluster.start(id) { app in

@@ -33,14 +33,15 @@ import TestHelpers
         try await cluster?.settle()
     }
 
-    /// How many journals there are of a cluster's servers of a type.
-    func journals(of cluster: String, _ type: String) async throws -> Int {
+    /// The names of the journals there are of a cluster's servers of a type.
+    func journals(of cluster: String, _ type: String) async throws -> [String] {
+        let key = "pomelo:{\(cluster)}:journals:\(type)"
         for node in nodes {
             // An error of the others says who has it.
-            let answer = try? await node.command("SCARD", "pomelo:{\(cluster)}:journals:\(type)")
-            if let count = answer.flatMap({ Int($0.joined()) }) { return count }
+            guard let answer = try? await node.command("SCARD", key), Int(answer.joined()) != nil else { continue }
+            return try await node.command("SMEMBERS", key).filter { !$0.isEmpty }
         }
-        throw Unmet(description: "no node says how many journals there are")
+        throw Unmet(description: "no node says which journals there are")
     }
 
     func stop() async { await cluster?.stop() }

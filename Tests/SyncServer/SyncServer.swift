@@ -24,7 +24,7 @@ import PomeloSyncSQLite
                     sinks.map(.log, to: sink)
                 })
             app.connectors = [HybridConnector(try app.options(HybridOptions()))]
-            try app.handle(KeeperHandler(sync: app.sync))
+            try app.handle(KeeperHandler(sync: app.sync, instance: "\(app.instance)"))
         }
     }
 
@@ -101,11 +101,14 @@ enum KeeperAPI {
         var pending: Int
         var written: Int
         var letters: Int
+        /// Of this start; the names of its journals have it.
+        var instance: String
     }
 }
 
 struct KeeperHandler: Handler {
     let sync: SyncService
+    let instance: String
 
     var routes: [ServedRoute] {
         on(KeeperAPI.keep, keep)
@@ -141,6 +144,7 @@ struct KeeperHandler: Handler {
 
     func state(_ nothing: Nothing, _ session: Session) async throws -> KeeperAPI.State {
         let info = sync.info
-        return KeeperAPI.State(pending: info.pending, written: info.written, letters: info.deadLetters)
+        return KeeperAPI.State(
+            pending: info.pending, written: info.written, letters: info.deadLetters, instance: instance)
     }
 }
