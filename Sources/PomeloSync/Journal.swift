@@ -28,11 +28,7 @@ import PomeloRedis
     private(set) var places: Set<UInt64> = []
     /// The next one, whose name is not known to be in the set of journals yet.
     private var next: JournalPlace?
-    /// Former ones, to be dropped when all that waits is where it is now.
-    private var former: [JournalPlace] = []
-    /// Of which nothing is needed any more.
-    private var outlived: [JournalPlace] = []
-    private var dropping: Task<Void, Never>?
+    private let former: FormerJournals
     private var lastNumber: UInt64 = 0
     /// When the last round began.
     private var lastRound: Int64 = 0
@@ -64,6 +60,7 @@ import PomeloRedis
         self.own = own
         self.instance = instance
         self.log = log
+        former = FormerJournals(store, log)
         warnings = LimitedLog(log, owner.clock, "the journal is not written", lines: 1, per: .seconds(30))
     }
 
@@ -240,7 +237,7 @@ import PomeloRedis
         let done = afterRound.prefix(told)
         afterRound.removeFirst(told)
         for body in done { body() }
-        dropFormer()
+        former.drop()
     }
 
     /// A fence does not last for ever: who stood still for longer does not know whether there was one.
@@ -291,17 +288,17 @@ import PomeloRedis
         let new = try await nextPlace()
         do {
             let found = try await claim(as: new)
-            if let place { former.append(place) }
+            if let place { former.add(place) }
             // A name that the claim has given to a fence is used up.
             let isUsed = found == .claimed
-            if isUsed { former.append(new) }
+            if isUsed { former.add(new) }
             place = isUsed ? nil : new
             mustMove = isUsed
             isOutdated = false
             if found != .journal { writeAllAnew() }
         } catch {
             // It may be there, and have all of the former one.
-            former.append(new)
+            former.add(new)
             throw error
         }
         if mustMove { try await move() }
@@ -339,28 +336,6 @@ import PomeloRedis
         }
     }
 
-    private func dropFormer() {
-        outlived += former
-        former = []
-        if outlived.isEmpty || dropping != nil { return }
-        dropping = Loop.spawn {
-            await self.dropOutlived()
-            self.dropping = nil
-        }
-    }
-
-    /// What is not dropped is replayed once more by whoever claims it, unless a later round drops it.
-    private func dropOutlived() async {
-        while let place = outlived.first {
-            do {
-                try await store.drop(place)
-                outlived.removeFirst()
-            } catch {
-                return log.debug("a former journal is not dropped: \(error)")
-            }
-        }
-    }
-
     // MARK: the end
 
     /// Writes what is left, once; returns whether the journal has all there is.
@@ -392,7 +367,7 @@ import PomeloRedis
 
     /// Its names go, when nothing is in it.
     func unregister() async {
-        await dropping?.value
+        await former.dropped()
         for place in [place, next].compactMap(\.self) {
             do {
                 try await store.unregister(place)
