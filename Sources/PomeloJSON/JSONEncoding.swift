@@ -8,9 +8,16 @@ extension JSONCoder {
     ///
     /// - Throws: `EncodingError` for a value that writes nothing and for integers beyond `Int64` and `UInt64`.
     public static func encode<Value: Encodable>(_ value: Value) throws -> Bytes {
+        if let scalar = scalar(value) { return scalar.encoded() }
         let output = JSONOutput()
         try output.encode(value)
         return output.bytes
+    }
+
+    /// A number or a text that stands alone: what containers need would be made for nothing.
+    private static func scalar<Value>(_ value: Value) -> JSON? {
+        if Value.self == Int.self { return (value as? Int).map { .int(Int64($0)) } }
+        return Value.self == String.self ? (value as? String).map { .string($0) } : nil
     }
 
     /// Returns a value as JSON: what reading its text gives.

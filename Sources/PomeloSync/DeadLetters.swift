@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Logging
 public import PomeloBytes
 import PomeloLoop
 
@@ -29,18 +30,27 @@ public struct DeadLetter: Sendable, Hashable {
     /// Of all values together; one that is longer than this finds room only when there is no other.
     private static let maxBytes = 64 << 20
     private let limit: Int
+    private let log: Logger
+    /// The application's own.
     var onLetter: (@Loop (DeadLetter) -> Void)?
     private(set) var letters: [UInt64: DeadLetter] = [:]
     private var bytes = 0
     private var last: UInt64 = 0
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, _ log: Logger) {
+        self.limit = limit
+        self.log = log
+    }
 
     /// With none, values are tried on.
     var hasRoom: Bool { letters.count < limit && bytes < Self.maxBytes }
 
     func add(_ letter: DeadLetter) {
         keep(letter)
+        let id = letter.id.map { "\($0)".forLog } ?? "-"
+        log.error(
+            "a value is given up",
+            metadata: ["sync.key": "\(letter.key)", "sync.id": "\(id)", "sync.reason": "\(letter.reason)"])
         onLetter?(letter)
     }
 

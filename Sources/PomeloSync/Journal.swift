@@ -46,6 +46,7 @@ import PomeloRedis
 
     /// Refusals in a row because another one has claimed the journal.
     private var fences = 0
+    private var observation: RedisObservation?
     private var isRunning = false
     private var ends: [FirstOutcome<Void>] = []
     private var pause: Task<Void, Never>?
@@ -71,8 +72,9 @@ import PomeloRedis
         redisRun = store.redis.runID
         owner.versions.see(try await store.clock(of: own))
         owner.letters.load(JournalRecord.letters(in: try await store.letters(of: own), log).map(\.letter))
-        store.redis.observe { [weak self] event in
-            guard let self, case .up = event else { return }
+        // Strong until the end: a weak one makes every reference to this slower.
+        observation = store.redis.observe { [self] event in
+            guard case .up = event else { return }
             lookAtRun()
             if isOutdated { kick() }
             pause?.cancel()
@@ -88,6 +90,7 @@ import PomeloRedis
     // MARK: what is to be written
 
     func changed(_ line: any SyncLine) {
+        if changedLines.last === line { return }
         if !changedLines.contains(where: { $0 === line }) { changedLines.append(line) }
         kick()
     }
@@ -118,6 +121,7 @@ import PomeloRedis
     /// Returns when what has changed until now is in the journal.
     ///
     /// - Throws: `SyncError` `.notJournaled`, as the options say; `.stopped`.
+    @inline(__always)
     func written() async throws(SyncError) {
         let error: SyncError? = await withCheckedContinuation { waiter in
             if isStopped { return waiter.resume(returning: .stopped) }
@@ -347,6 +351,8 @@ import PomeloRedis
             warnings.write(["sync.reason": "\(error)"])
         }
         isStopped = true
+        if let observation { store.redis.unobserve(observation) }
+        lines = { [] }
         pause?.cancel()
         let all = waiters
         waiters = []

@@ -66,9 +66,12 @@ import PomeloLoop
         .overloaded(limit: hasBytes ? options.maxPending : options.maxPendingBytes)
     }
 
+    /// Whether callers wait for room, as the options say.
+    var mustWait: Bool { options.whenFull == .wait && !hasRoom }
+
     /// Suspends while there is no room, when the options say so.
     func room() async {
-        while options.whenFull == .wait, !hasRoom, !isClosed {
+        while mustWait, !isClosed {
             await withCheckedContinuation { waiters.append($0) }
         }
     }

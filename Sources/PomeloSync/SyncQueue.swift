@@ -178,7 +178,7 @@ import PomeloLoop
             unjournalable[held.number] = nil
             let version = owner.versions.version(held.number)
             let letter = DeadLetter(key: name, id: nil, value: value, version: version, reason)
-            owner.giveUp(letter) { [weak self] in self?.release(held) }
+            owner.giveUp(letter) { [self] in release(held) }
         } else {
             owner.tally.retries += 1
             returned.append(held)

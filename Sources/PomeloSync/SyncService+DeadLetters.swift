@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Logging
 import PomeloBytes
 import PomeloLoop
 
@@ -26,8 +25,8 @@ extension SyncService {
     /// - Returns: false when there is none of the number, its value could not be encoded, or its key has no sink.
     @discardableResult
     public func retryDeadLetter(_ number: UInt64) -> Bool {
-        guard !isStopped, let letter = owner.letters.letters[number], let value = letter.value,
-            let lane = mapped(letter.key, letter.id != nil)
+        guard !owner.isClosed, let letter = owner.letters.letters[number], let value = letter.value,
+            let lane = lanes.mapped(letter.key, letter.id != nil)
         else { return false }
         _ = owner.letters.remove(number)
         let entry = SyncEntry(key: letter.key, id: letter.id, value: value, version: letter.version)
@@ -35,13 +34,5 @@ extension SyncService {
         _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: [origin])])
         lane.writer.wake()
         return true
-    }
-
-    func gaveUp(_ letter: DeadLetter) {
-        let id = letter.id.map { "\($0)".forLog } ?? "-"
-        log.error(
-            "a value is given up",
-            metadata: ["sync.key": "\(letter.key)", "sync.id": "\(id)", "sync.reason": "\(letter.reason)"])
-        onDeadLetter?(letter)
     }
 }

@@ -14,7 +14,6 @@ extension SyncService {
 
     /// Writes what waits, within `stopSeconds`, and says what is left.
     public func stop() async {
-        isStopped = true
         owner.isClosed = true
         let limit = owner.clock.deadline(after: owner.options.stop)
         while !isDone, owner.clock.now < limit {
@@ -26,15 +25,15 @@ extension SyncService {
         }
         stopWriters()
         await stopJournal()
-        for sink in distinctSinks { await sink.stop() }
+        for sink in lanes.sinks { await sink.stop() }
     }
 
     private func stopWriters() {
-        for lane in lanes { lane.writer.stop() }
+        for lane in lanes.all { lane.writer.stop() }
     }
 
     private func stopJournal() async {
-        let left = lanes.filter { $0.line.count > 0 }.map { "\($0.line.count) of \($0.line.name)" }.sorted()
+        let left = lanes.all.filter { $0.line.count > 0 }.map { "\($0.line.count) of \($0.line.name)" }.sorted()
         guard let journal = owner.journal else {
             if !isDone { log.error("values are lost that no sink has taken", metadata: ["sync.left": "\(left)"]) }
             return

@@ -15,7 +15,10 @@ import PomeloRedis
     /// `sync`.
     public let name = "sync"
     /// Told each value that is given up.
-    public var onDeadLetter: (@Loop (DeadLetter) -> Void)?
+    public var onDeadLetter: (@Loop (DeadLetter) -> Void)? {
+        get { owner.letters.onLetter }
+        set { owner.letters.onLetter = newValue }
+    }
 
     /// What waits and what was done.
     public struct Info: Sendable, Hashable {
@@ -42,34 +45,28 @@ import PomeloRedis
 
     let owner: SyncOwner
     let log: Logger
+    let lanes: SyncLanes
     private let policy: SyncPolicy
     private let store: JournalStore?
     private(set) var claims: JournalClaims?
     private(set) lazy var retried = RetriedLetters(owner)
-    private let sinks: [Text: SinkEntry]
-    private var tables: [Text: SyncLane] = [:]
-    private var queues: [Text: SyncLane] = [:]
-    var isStopped = false
 
     init(
         _ context: ServiceContext, _ options: SyncOptions, _ sinks: [Text: SinkEntry], _ store: JournalStore?,
         _ policy: SyncPolicy
     ) {
-        self.sinks = sinks
         self.store = store
         self.policy = policy
         log = context.log
         owner = SyncOwner(
             options, context.clock, context.random, VersionClock(context.clock, context.serverID),
-            DeadLetters(limit: options.deadLetterLimit))
-        owner.letters.onLetter = { [weak self] in self?.gaveUp($0) }
+            DeadLetters(limit: options.deadLetterLimit, log))
+        lanes = SyncLanes(sinks, owner, log)
         guard let store else { return }
         let journal = Journal(store, owner, context.serverID, context.instance, log)
-        journal.lines = { [weak self] in self?.lanes.map(\.line) ?? [] }
+        journal.lines = { [lanes] in lanes.all.map(\.line) }
         owner.journal = journal
-        claims = JournalClaims(store, journal, owner, context) { [weak self] key, hasIDs in
-            self?.mapped(key, hasIDs)
-        }
+        claims = JournalClaims(store, journal, owner, context) { [lanes] in lanes.mapped($0, $1) }
     }
 
     // MARK: values
@@ -81,7 +78,7 @@ import PomeloRedis
     /// - Throws: `SyncError` `.unknownKey`, `.otherType`, `.overloaded`, `.stopped`: nothing is noted then;
     ///   `.notJournaled`; `.refused` when no journal takes it.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
-        let (table, writer) = try table(key)
+        let (table, writer) = try lanes.table(key)
         try await enter()
         let id = Text(id)
         try table.put(id, value)
@@ -96,7 +93,7 @@ import PomeloRedis
     /// - Complexity: as `exec` with an id.
     /// - Throws: as `exec` with an id.
     public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) async throws(SyncError) {
-        let (queue, writer) = try queue(key)
+        let (queue, writer) = try lanes.queue(key)
         try await enter()
         let number = try queue.append(value)
         writer.noted()
@@ -109,7 +106,7 @@ import PomeloRedis
     ///
     /// - Throws: as the one that waits; nothing is noted then.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) throws(SyncError) {
-        let (table, writer) = try table(key)
+        let (table, writer) = try lanes.table(key)
         try table.put(Text(id), value)
         writer.noted()
     }
@@ -118,20 +115,21 @@ import PomeloRedis
     ///
     /// - Throws: as the one that waits; nothing is noted then.
     public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) throws(SyncError) {
-        let (queue, writer) = try queue(key)
+        let (queue, writer) = try lanes.queue(key)
         try queue.append(value)
         writer.noted()
     }
 
     /// Before a value is noted whose caller waits for the journal.
+    @inline(__always)
     private func enter() async throws(SyncError) {
-        if owner.options.whenFull == .wait, !owner.hasRoom {
-            await owner.room()
-            if isStopped { throw .stopped }
-        }
+        // Each function that waits costs a look for the executor of its caller.
+        if owner.mustWait { await owner.room() }
+        if owner.isClosed { throw .stopped }
+        guard let journal = owner.journal else { return }
         // Values of one id are one that waits, however many callers there are.
-        if let journal = owner.journal, journal.waiting >= owner.options.maxPending { throw owner.overloaded }
-        if let reason = owner.journal?.refusal { throw .notJournaled(reason) }
+        if journal.waiting >= owner.options.maxPending { throw owner.overloaded }
+        if let reason = journal.refusal { throw .notJournaled(reason) }
     }
 
     /// Writes the value of an id now, in the place of one that waits, and returns when the sink has it.
@@ -139,7 +137,7 @@ import PomeloRedis
     /// - Throws: `SyncError`: as `exec`; `.notWritten` when the sink has not taken it, and it waits; `.refused` when it
     ///   never will.
     public func flush<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
-        let (table, writer) = try table(key)
+        let (table, writer) = try lanes.table(key)
         let number = try table.put(Text(id), value)
         switch await table.flushed(Text(id), number, wake: writer.hurry) {
         case .written: return
@@ -153,12 +151,12 @@ import PomeloRedis
     ///
     /// - Throws: `SyncError`: as `exec`; `.refused` when the sink has not taken it.
     public func execSync<Value>(_ key: SyncKey<Value>, _ value: Value) async throws(SyncError) {
-        let (queue, _) = try queue(key)
+        let (queue, _) = try lanes.queue(key)
         let outcomes: [SyncOutcome]?
         do {
             let version = owner.versions.version(owner.versions.next())
             let entry = SyncEntry(key: key.name, id: nil, value: try key.encode(value), version: version)
-            guard let sink = sinks[queue.name]?.sink else { throw SyncError.unknownKey(key.name.string) }
+            guard let sink = lanes.sink(of: queue.name) else { throw SyncError.unknownKey(key.name.string) }
             outcomes = try await owner.clock.within(owner.options.write) { try await sink.write([entry]) }
         } catch {
             throw .refused("\(error)")
@@ -176,7 +174,7 @@ import PomeloRedis
     @discardableResult
     public func sync() async -> Int {
         await withTaskGroup(of: Void.self) { group in
-            for lane in lanes { group.addTask { @Loop @Sendable in await lane.writer.drain() } }
+            for lane in lanes.all { group.addTask { @Loop @Sendable in await lane.writer.drain() } }
         }
         return owner.tally.pending
     }
@@ -186,56 +184,12 @@ import PomeloRedis
 
     /// What waits and what was done.
     public var info: Info {
-        let oldest = lanes.compactMap(\.line.oldest).min()
+        let oldest = lanes.all.compactMap(\.line.oldest).min()
         return Info(
             pending: owner.tally.pending, pendingBytes: owner.tally.bytes, executed: owner.tally.executed,
             written: owner.tally.written, retries: owner.tally.retries, deadLetters: owner.letters.letters.count,
             oldestAge: oldest.map { owner.clock.elapsed(since: $0) } ?? .zero,
             isJournaled: owner.journal?.away == nil)
-    }
-
-    // MARK: lines
-
-    var lanes: [SyncLane] { Array(tables.values) + Array(queues.values) }
-
-    private func table<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncTable<Value>, SyncWriter) {
-        if let known = key.place.table, known.line.owner === owner, !isStopped { return known }
-        let lane = try lane(&tables, key.name) { SyncTable(key, owner) }
-        guard let table = lane.line as? SyncTable<Value> else { throw .otherType(key.name.string) }
-        key.place.table = (table, lane.writer)
-        return (table, lane.writer)
-    }
-
-    private func queue<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncQueue<Value>, SyncWriter) {
-        if let known = key.place.queue, known.line.owner === owner, !isStopped { return known }
-        let lane = try lane(&queues, key.name) { SyncQueue(key, owner) }
-        guard let queue = lane.line as? SyncQueue<Value> else { throw .otherType(key.name.string) }
-        key.place.queue = (queue, lane.writer)
-        return (queue, lane.writer)
-    }
-
-    private func lane(
-        _ lanes: inout [Text: SyncLane], _ name: Text, _ make: () -> any SyncLine
-    ) throws(SyncError) -> SyncLane {
-        if isStopped { throw .stopped }
-        if let lane = lanes[name] { return lane }
-        guard let entry = sinks[name] else { throw .unknownKey(name.string) }
-        let lane = makeLane(make(), entry)
-        lanes[name] = lane
-        return lane
-    }
-
-    private func makeLane(_ line: any SyncLine, _ entry: SinkEntry) -> SyncLane {
-        SyncLane(line: line, writer: SyncWriter(line, entry.sink, owner, log))
-    }
-
-    /// The lane of a key by its name alone, for values that come back as bytes; nil when it has no sink.
-    func mapped(_ key: Text, _ hasIDs: Bool) -> SyncLane? {
-        guard let entry = sinks[key] else { return nil }
-        if let lane = hasIDs ? tables[key] : queues[key] { return lane }
-        let lane = makeLane(hasIDs ? entry.makeTable(owner) : entry.makeQueue(owner), entry)
-        if hasIDs { tables[key] = lane } else { queues[key] = lane }
-        return lane
     }
 
     // MARK: Component
@@ -245,7 +199,7 @@ import PomeloRedis
     ///
     /// - Throws: what a sink throws; `PomeloError` when Redis is not what the policy needs; `RedisError`.
     public func start() async throws {
-        for sink in distinctSinks { try await sink.start() }
+        for sink in lanes.sinks { try await sink.start() }
         if let store, let claims {
             try await JournalCheck.run(store.redis, policy, log)
             try await patiently { try await self.owner.journal?.start() }
@@ -265,16 +219,10 @@ import PomeloRedis
     }
 
     private func meter() {
-        _ = owner.clock.schedule(after: .seconds(1)) { [weak self] in
-            guard let self, !isStopped else { return }
+        _ = owner.clock.schedule(after: .seconds(1)) { [self] in
+            if owner.isClosed { return }
             owner.meter.record(info)
             meter()
         }
-    }
-
-    var distinctSinks: [any SyncSink] {
-        var seen: Set<ObjectIdentifier> = []
-        return sinks.sorted { $0.key < $1.key }.map(\.value.sink)
-            .filter { seen.insert(ObjectIdentifier($0)).inserted }
     }
 }

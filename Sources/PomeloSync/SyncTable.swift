@@ -219,7 +219,7 @@ private struct Held {
             unjournalable[id] = nil
             let version = owner.versions.version(held.number)
             let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
-            owner.giveUp(letter) { [weak self] in self?.release(id, held.bytes) }
+            owner.giveUp(letter) { [self] in release(id, held.bytes) }
         } else {
             var again = held
             again.attempts = Int16(clamping: min(attempts, owner.options.attempts))
@@ -233,8 +233,9 @@ private struct Held {
 
     private func note(_ id: Text, _ held: inout Held) {
         guard let journal = owner.journal else { return }
-        if !held.isNoted { unjournaled.append(id) }
+        if held.isNoted { return }
         held.isNoted = true
+        unjournaled.append(id)
         journal.changed(self)
     }
 
@@ -250,8 +251,9 @@ private struct Held {
             do {
                 let value = JournalRecord.value(try key.encode(now.value), owner.versions.version(now.number))
                 try owner.checkLength(value.count)
-                part.add(JournalRecord.field(name, id), value)
-                setBytes(id, value.count)
+                let field = JournalRecord.field(name, id)
+                setBytes(id, field.count + value.count)
+                part.add(field, value)
                 if !unjournalable.isEmpty { unjournalable[id] = nil }
             } catch {
                 unjournalable[id] = "its value cannot be encoded: \(error)"
@@ -274,13 +276,12 @@ private struct Held {
     }
 
     private func setBytes(_ id: Text, _ length: Int) {
-        let bytes = UInt32(clamping: length + name.string.utf8.count + 1 + id.string.utf8.count)
         if let index = waiting.index(forKey: id) {
-            owner.tally.bytes += Int(bytes) - Int(waiting.values[index].bytes)
-            waiting.values[index].bytes = bytes
+            owner.tally.bytes += length - Int(waiting.values[index].bytes)
+            waiting.values[index].bytes = UInt32(clamping: length)
         } else if let index = onTheWay.index(forKey: id) {
-            owner.tally.bytes += Int(bytes) - Int(onTheWay.values[index].bytes)
-            onTheWay.values[index].bytes = bytes
+            owner.tally.bytes += length - Int(onTheWay.values[index].bytes)
+            onTheWay.values[index].bytes = UInt32(clamping: length)
         }
     }
 

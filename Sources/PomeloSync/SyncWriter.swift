@@ -4,12 +4,6 @@ import PomeloBytes
 import PomeloCore
 import PomeloLoop
 
-/// The values of one key that wait, and who brings them away.
-@Loop struct SyncLane {
-    let line: any SyncLine
-    let writer: SyncWriter
-}
-
 /// Brings the values of one key to their sink, one batch at a time.
 ///
 /// A sink that throws has told nothing of any value. The batch is halved then, until one value is left: it counts as an

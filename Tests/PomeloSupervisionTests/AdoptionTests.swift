@@ -120,18 +120,25 @@ import Testing
     }
 
     /// Should the supervisor be gone between its two halves, the next one starts it.
+    /// Should the supervisor be gone before it has started it again, the next one does.
     @Test @Loop func aRestartIsNoStop() async throws {
         let (folder, said) = (try Folder(), Journal<String>())
         let first = try supervisor(folder, said)
-        let script = "if [ -e started ]; then exit 1; fi; touch started; \(Self.script)"
+        let script = """
+            trap 'touch ending; while [ ! -e go ]; do sleep 0.02; done; exit 0' TERM
+            echo up a; while :; do sleep 0.02; done
+            """
         try first.start(
             ProcessPlan("a", .backend, .init("/bin/sh", ["-c", script], directory: folder.path), restarts: .never))
         try await first.untilUp()
-        await #expect(throws: PomeloError.self) { try await first.restart(try #require(first["a"])) }
-        let second = try supervisor(folder, said)
-        try second.start(plan(folder))
-        #expect(try await second.untilUp() && second["a"]?.state == .up)
-        await second.stop()
+        let process = try #require(first["a"])
+        async let restarted: Void = first.restart(process)
+        try await eventually("it ends") { folder.has("ending") }
+        #expect(SupervisorState.load(folder.path).stopped == [])
+        try folder.append("", to: "go")
+        try await restarted
+        #expect(first["a"]?.state == .up)
+        await first.stop()
     }
 
     @Test @Loop func oneThatWasAddedInVainIsForgotten() async throws {

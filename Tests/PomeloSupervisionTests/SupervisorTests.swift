@@ -178,6 +178,8 @@ import Testing
         kill(try run.process("a").pid ?? 0, SIGSTOP)
         await run.supervisor.stop()
         #expect(try run.process("a").state == .down)
+        // It was woken, and had not to be killed.
+        #expect(run.said.entries == [])
         kill(child, SIGKILL)
     }
 
