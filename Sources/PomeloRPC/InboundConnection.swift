@@ -71,7 +71,7 @@ import PomeloWire
     private var handshakeTimer: TimerID?
     /// Who calls, once it has proved the secret.
     private(set) var peer: Hello?
-    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.answerOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [unowned self] now in answerOverdue(now) }
     /// When bytes last arrived; monotonic nanoseconds.
     private(set) var lastHeard: UInt64
 
@@ -88,8 +88,8 @@ import PomeloWire
                 cluster: context.cluster, own: own, secret: context.secret, sealedStart: table.sealedStart,
                 mustSeal: table.mustSeal(stream)))
         table.inbound[serial] = self
-        handshakeTimer = table.clock.schedule(after: table.options.handshakeTimeout) { [weak self] in
-            self?.refuse(.malformed, "no handshake in time")
+        handshakeTimer = table.clock.schedule(after: table.options.handshakeTimeout) { [self] in
+            refuse(.malformed, "no handshake in time")
         }
         stream.delegate = self
     }

@@ -12,7 +12,7 @@ import PomeloLoop
     /// Procedures that have not returned; more than `calls` after cancellations and deadlines.
     private var running = 0
     private var lastID: UInt32 = 0
-    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [unowned self] now in endOverdue(now) }
 
     init(_ table: ConnectionTable) { self.table = table }
 

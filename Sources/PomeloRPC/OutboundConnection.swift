@@ -45,9 +45,10 @@ enum PingToken: UInt64 {
     private var takenBefore = 0
     private var pings: [UInt64: CheckedContinuation<PingAnswer, Never>] = [:]
     private var lastToken: UInt64 = 0
-    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [unowned self] now in endOverdue(now) }
 
-    weak var owner: (any CallerConnectionOwner)?
+    /// Until the end.
+    var owner: (any CallerConnectionOwner)?
     /// The instance that has proved the secret.
     private(set) var instance: InstanceID?
     /// Monotonic nanoseconds.
@@ -80,8 +81,8 @@ enum PingToken: UInt64 {
     // MARK: handshake
 
     func shakeHands(until limit: UInt64) async throws(HandshakeFailure) {
-        timer = table.clock.schedule(at: limit) { [weak self] in
-            self?.shook(.failure(.unreachable("no answer to the handshake in time")))
+        timer = table.clock.schedule(at: limit) { [self] in
+            shook(.failure(.unreachable("no answer to the handshake in time")))
         }
         stream.delegate = self
         take(handshake.start())
@@ -200,7 +201,7 @@ enum PingToken: UInt64 {
         return await withCheckedContinuation { continuation in
             guard phase == .open || phase == .leaving else { return continuation.resume(returning: .ended) }
             pings[token] = continuation
-            _ = table.clock.schedule(at: limit) { [weak self] in self?.answered(token, .silent) }
+            _ = table.clock.schedule(at: limit) { [self] in answered(token, .silent) }
             write(.ping(token: token, sent: table.clock.now))
         }
     }
@@ -232,7 +233,7 @@ enum PingToken: UInt64 {
     }
 
     private func watchAgain(at instant: UInt64, _ leeway: UInt64 = 0) {
-        timer = table.clock.schedule(from: instant, to: instant &+ leeway) { [weak self] in self?.watch() }
+        timer = table.clock.schedule(from: instant, to: instant &+ leeway) { [self] in watch() }
     }
 
     /// The peer has pinged this server over its own connection: one ping serves both, unless somebody waits here for
@@ -346,6 +347,7 @@ enum PingToken: UInt64 {
         for token in pings.keys.sorted() { answered(token, .ended) }
         if inOrder { stream.closeAfterFlush(within: ConnectionTable.closeTimeout) } else { stream.close() }
         owner?.connectionDidEnd(self)
+        owner = nil
         table.settled()
     }
 }

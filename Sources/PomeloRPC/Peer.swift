@@ -31,7 +31,7 @@ import PomeloLoop
     private var missedDials = 0
     private var backoff: Backoff
     private var isGone = false
-    private lazy var sweep = DeadlineSweep(table.clock) { [weak self] now in self?.endOverdue(now) }
+    private lazy var sweep = DeadlineSweep(table.clock) { [unowned self] now in endOverdue(now) }
 
     init(_ table: ConnectionTable, _ target: ServerInfo) {
         self.table = table
@@ -144,9 +144,9 @@ import PomeloLoop
     private func dialAfterPause() {
         let pause = table.context.random.jittered(backoff.failed(), by: 0.2)
         dialling = .paused(
-            table.clock.schedule(after: pause) { [weak self] in
-                self?.dialling = .idle
-                self?.dial()
+            table.clock.schedule(after: pause) { [self] in
+                dialling = .idle
+                dial()
             })
     }
 

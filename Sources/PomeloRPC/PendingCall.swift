@@ -19,7 +19,8 @@ import PomeloLoop
     var partialReply: Bytes = []
     /// Its number on its connection, once sent.
     var id: UInt32?
-    weak var holder: (any CallHolder)?
+    // Until the outcome. Not weak: references to what a weak one points at are counted the slow way, here to connections.
+    var holder: (any CallHolder)?
     private(set) var outcome: Result<Bytes, RPCError>?
     private var reply: ProcedureTable.Reply?
 
@@ -34,6 +35,7 @@ import PomeloLoop
     func complete(_ outcome: Result<Bytes, RPCError>) {
         guard self.outcome == nil else { return }
         self.outcome = outcome
+        holder = nil
         reply?(outcome)
         reply = nil
     }
