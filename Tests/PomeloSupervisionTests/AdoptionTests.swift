@@ -120,7 +120,6 @@ import Testing
     }
 
     /// Should the supervisor be gone between its two halves, the next one starts it.
-    /// Should the supervisor be gone before it has started it again, the next one does.
     @Test @Loop func aRestartIsNoStop() async throws {
         let (folder, said) = (try Folder(), Journal<String>())
         let first = try supervisor(folder, said)
