@@ -12,7 +12,11 @@ public import PomeloLoop
     /// Where nodes listen, in their order.
     public var ports: [Int] { nodes.map(\.port) }
 
+    /// Milliseconds.
+    private static let nodeTimeout = 1500
     private var ids: [String] = []
+    /// When a node was asked to take over.
+    private var asked: [Int: UInt64] = [:]
 
     private init(shards: Int) { self.shards = shards }
 
@@ -25,7 +29,7 @@ public import PomeloLoop
         masters: Int = 3, replicas: Int = 1, login: RedisLogin? = nil, options: [String] = []
     ) async throws(NetworkError) -> RedisClusterServers {
         let cluster = RedisClusterServers(shards: masters)
-        var all = ["--cluster-node-timeout", "1500", "--cluster-replica-validity-factor", "0"]
+        var all = ["--cluster-node-timeout", "\(nodeTimeout)", "--cluster-replica-validity-factor", "0"]
         all += ["--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0"]
         all += (login.map { $0.options + $0.replicaOptions } ?? []) + options
         do throws(NetworkError) {
@@ -118,6 +122,8 @@ public import PomeloLoop
 
     /// Makes a replica the master of its shard while the present one is well.
     ///
+    /// One that was made the master before is asked once its last election is over, some seconds later.
+    ///
     /// - Returns: the new one.
     /// - Throws: `NetworkError` when the shard has no running replica, or it does not take over within 20 s.
     @discardableResult
@@ -128,8 +134,20 @@ public import PomeloLoop
                 $0 != former && nodes[$0].isRunning && !nodes[$0].isPaused
             })
         else { throw NetworkError(code: "ENOENT", description: "shard \(shard) has no running replica") }
+        await forgetElection(of: replica)
         try await nodes[replica].command("CLUSTER", "FAILOVER")
+        asked[replica] = SystemClock.shared.now
         return try await nextMaster(of: shard, after: former)
+    }
+
+    /// A node that is asked again takes the votes of its last election for those of the next, as long as that may go
+    /// on: then it is a master by an epoch that others have seen, and the former one stands still for five seconds.
+    ///
+    /// - Source: Redis 7.0, `clusterHandleSlaveFailover`: an election is over after four times the node's timeout.
+    private func forgetElection(of node: Int) async {
+        guard let last = asked[node] else { return }
+        let over = last + UInt64(4 * Self.nodeTimeout + 200) * 1_000_000
+        await SystemClock.shared.sleep(for: SystemClock.shared.left(until: over))
     }
 
     // MARK: start
