@@ -19,7 +19,8 @@ import PomeloLoop
     var partialReply: Bytes = []
     /// Its number on its connection, once sent.
     var id: UInt32?
-    // Until the outcome. Not weak: references to what a weak one points at are counted the slow way, here to connections.
+    // Until the outcome. Not weak: references to what a weak one points at are counted the slow way, here those to
+    // connections.
     var holder: (any CallHolder)?
     private(set) var outcome: Result<Bytes, RPCError>?
     private var reply: ProcedureTable.Reply?
