@@ -39,6 +39,16 @@ let service: [Target.Dependency] = core + ["PomeloPublication", "PomeloRedis", "
 /// What a sink of `PomeloSync` in a room of its own may import.
 let sink: [Target.Dependency] = ["PomeloSync", "PomeloCore", "PomeloContract", "PomeloLoop", "PomeloBytes"]
 let libpq = Target.Dependency.target(name: "CLibpq", condition: .when(traits: ["Postgres"]))
+/// What the HTTP rim of outside plugins stands on.
+let http: [Target.Dependency] = [
+    "PomeloLibc",
+    .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Keel"])),
+    .product(name: "AsyncHTTPClient", package: "async-http-client", condition: .when(traits: ["Keel"])),
+    .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["Keel"])),
+    .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Keel"])),
+    .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Keel"])),
+    .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Keel"])),
+]
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] =
     whole + [
@@ -77,6 +87,10 @@ let package = Package(
         .library(name: "PomeloSyncSQLite", targets: ["PomeloSyncSQLite"]),
         // Empty without the trait.
         .library(name: "PomeloSyncPostgres", targets: ["PomeloSyncPostgres"]),
+        .library(name: "PomeloExtensions", targets: ["PomeloExtensions"]),
+        .library(name: "PomeloPlugins", targets: ["PomeloPlugins"]),
+        // Empty without the trait.
+        .library(name: "PomeloKeel", targets: ["PomeloKeel"]),
         .library(name: "PomeloRedis", targets: ["PomeloRedis"]),
         .library(name: "PomeloCommand", targets: ["PomeloCommand"]),
         .library(name: "PomeloTesting", targets: ["PomeloTesting"]),
@@ -86,6 +100,7 @@ let package = Package(
     ],
     traits: [
         .trait(name: "Postgres", description: "PomeloSyncPostgres, and libpq with it."),
+        .trait(name: "Keel", description: "PomeloKeel, and an HTTP server and client with it."),
         .trait(name: "CommandLine", description: "PomeloCommand, and swift-argument-parser with it."),
         .default(enabledTraits: ["CommandLine"]),
     ],
@@ -95,6 +110,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         // L0: C
@@ -129,6 +148,7 @@ let package = Package(
             ]),
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
+        room("PomeloExtensions", core + text + ["PomeloLoop", log, metrics]),
         room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
         room("PomeloSupervision", ["PomeloLibc", "PomeloBytes", "PomeloContract", "PomeloLoop", "PomeloUV"]),
         room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
@@ -137,7 +157,18 @@ let package = Package(
         room("PomeloGlobalChannel", service, resources: lua),
         room("PomeloStatus", service, resources: lua),
         room("PomeloSync", core + text + ["PomeloRedis", "PomeloLoop", log, metrics, collections], resources: lua),
+        room(
+            "PomeloPlugins",
+            core + text + [
+                "PomeloExtensions", "PomeloCluster", "PomeloRedis", "PomeloLoop", log, metrics, crypto, collections,
+            ], resources: lua),
         // L5
+        room(
+            "PomeloKeel",
+            core + text + [
+                "PomeloExtensions", "PomeloPlugins", "PomeloCluster", "PomeloGlobalChannel", "PomeloStatus",
+                "PomeloRedis", "PomeloLoop", log, metrics, crypto,
+            ] + http),
         room("PomeloSyncSQLite", sink + ["PomeloLibc", "CSQLite"]),
         room("PomeloSyncPostgres", sink + ["PomeloLibc", libpq]),
         room(
@@ -157,7 +188,7 @@ let package = Package(
             ]),
         program(
             "PomeloTool", ["PomeloLoop", "PomeloUV", arguments], resources: [.embedInCode("Project")]),
-        program("Chat", example + ["PomeloSync", "PomeloSyncSQLite"]),
+        program("Chat", example + ["PomeloExtensions", "PomeloPlugins", "PomeloKeel", "PomeloSync", "PomeloSyncSQLite"]),
         program("LessonChat", example),
         program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),
         program("PipeChat", whole + ["PomeloCommand", "PomeloRedis", log]),
@@ -185,6 +216,11 @@ let package = Package(
         tests("PomeloOperationsTests", bench + ["PomeloOperations"]),
         tests("PomeloCoreTests", bench + counted),
         tests("PomeloRedisTests", bench + counted + ["CHiredis", "CPomelo"]),
+        tests("PomeloExtensionsTests", bench + ["PomeloExtensions"]),
+        tests("PomeloPluginsTests", bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster"]),
+        // Empty without the trait.
+        tests(
+            "PomeloKeelTests", bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster", "PomeloKeel"] + http),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),
         tests("PomeloSyncSQLiteTests", bench + ["PomeloSync", "PomeloSyncSQLite"]),
         // Empty without the trait.
@@ -202,7 +238,8 @@ let package = Package(
             "ProcessTests",
             bench + [
                 "Chat", "LessonChat", "PipeChat", "RedisVisits", "SyncServer", "PomeloGlobalChannel", "PomeloStatus",
-                "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres",
+                "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres", "PomeloExtensions", "PomeloPlugins",
+                "PomeloKeel",
             ]),
     ]
 )

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
 // Chat: rooms over several connectors and chat servers. Reading order: ChatAPI, Chat, GateHandler, EntryHandler,
-// ChatHandlers, Rooms, GuestBook.
+// ChatHandlers, SpokenLine, Rooms, GuestBook, Moderation.
 import Pomelo
 import PomeloCluster
 import PomeloCommand
+import PomeloExtensions
 import PomeloGlobalChannel
+#if Keel
+    import PomeloKeel
+    import PomeloPlugins
+#endif
 import PomeloRedis
 import PomeloStatus
 
@@ -15,6 +20,7 @@ import PomeloStatus
     static func setUp(_ app: Application, _ redis: RedisClient) throws {
         app.declare(ChatAPI.routes)
         try app.use(Cluster(redis))
+        try app.use(Extensions())
 
         try app.configure("all", "gate|connector") { app in
             // Clients of both kinds on one port.
@@ -40,6 +46,11 @@ import PomeloStatus
             try app.handle(EntryHandler(app: app))
         }
         try app.configure("all", "chat") { app in
+            try Moderation.begin(app)
+            #if Keel
+                // Without a secret nobody is admitted: then there is nothing to serve.
+                if try app.options(KeelOptions()).bootstrap != nil { try app.use(Keel(redis)) }
+            #endif
             let book = try GuestBook.open(app, redis)
             try app.handle(ChatHandler(app: app, book: book))
             try app.handle(ChatRemote(app: app, book: book))

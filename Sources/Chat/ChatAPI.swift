@@ -59,15 +59,21 @@ enum ChatAPI {
     struct Say: Body {
         /// Bytes of `content` as JSON.
         static let contentLimit = 16_384
+        /// Bytes of `client_msg_id` as JSON; a longer one is left out.
+        static let idLimit = 128
 
         var content: JSON?
         var target: JSON?
+        /// The client's own name for the message, which plugins are told; not in the public demos.
+        var client_msg_id: JSON?
     }
 
     struct Said: Body {
         var msg: JSON
         var from: String
         var target: String
+        /// True when a plugin that was to judge it has not; not in the public demos.
+        var unmoderated: Bool?
     }
 
     struct Member: Body { var user: String }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Pomelo
+import PomeloExtensions
 import PomeloGlobalChannel
 import PomeloStatus
 
@@ -19,15 +20,33 @@ struct ChatHandler: Handler {
         guard let target = say.target?.string else { throw Fault(404) }
         // Whoever may say anything may say so much that the others are given up as slow.
         guard (say.content ?? .null).encoded().count <= ChatAPI.Say.contentLimit else { throw Fault(413) }
-        let said = ChatAPI.Said(msg: say.content ?? .null, from: guest.name, target: target)
-        if Text(target) == "*" {
-            try await tell(said, to: guest.room)
-        } else {
+        var line = SpokenLine(guest, say, ChatAPI.Said(msg: say.content ?? .null, from: guest.name, target: target))
+        if Text(target) != "*" {
             guard let friend = Guest(name: target, room: guest.room.rawValue) else { throw Fault(404) }
-            try await whisper(said, to: friend)
+            line.friend = friend
         }
+        guard try await mayBeSaid(&line) else { return Nothing() }
+        if let friend = line.friend {
+            try await whisper(line.said, to: friend)
+        } else {
+            try await tell(line.said, to: guest.room)
+        }
+        app.extensions.tell(.afterSend, line.data, key: line.key)
         await book?.said(guest)
         return Nothing()
+    }
+
+    /// False: nobody hears of it, and who said it does not hear of that.
+    private func mayBeSaid(_ line: inout SpokenLine) async throws -> Bool {
+        switch await app.extensions.ask(.beforeSend, line.data, key: line.key) {
+        case .pass(let data, let tags):
+            line.said.msg = data["body"] ?? line.said.msg
+            if tags.contains(.unmoderated) { line.said.unmoderated = true }
+        case .drop: return false
+        case .refuse(let why, _): throw Fault(403, why)
+        }
+        guard line.said.msg.encoded().count <= ChatAPI.Say.contentLimit else { throw Fault(413) }
+        return true
     }
 
     /// Acknowledged when it has reached the room, but for connectors that did not confirm: those tell their clients
@@ -70,10 +89,12 @@ struct ChatRemote: Handler {
 
     var routes: [ServedRoute] { on(ChatAPI.admit, admit) }
 
-    /// Adds first, then tells, then looks: of two who enter at once each hears of the other.
+    /// Asks first; then it adds, then tells, then looks: of two who enter at once each hears of the other.
     func admit(_ ticket: ChatAPI.Ticket) async throws -> ChatAPI.Roster {
         guard let guest = Guest(ticket.uid) else { throw Fault(500) }
+        try await Rooms.mayEnter(ticket, app)
         try await app.globalChannel.add(ticket.rid, ticket.uid, ticket.frontend)
+        Rooms.entered(ticket, app)
         await Rooms.welcome(guest, app)
         var roster = try await ChatAPI.Roster.of(guest, app)
         roster.last = await book?.entered(guest)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import Pomelo
+import PomeloExtensions
 import PomeloGlobalChannel
 
-/// What is said in a room about who comes and goes, by connectors and chat servers alike.
+/// What is said in a room about who comes and goes, by connectors and chat servers alike; to plugins too.
 @Loop enum Rooms {
     /// Has a server pass on what the channels tell of it.
     static func follow(_ app: Application) {
@@ -25,8 +26,30 @@ import PomeloGlobalChannel
         }
     }
 
-    /// Tells a room who is gone from it.
+    /// Returns if plugins let a guest into its room.
+    static func mayEnter(_ ticket: ChatAPI.Ticket, _ app: Application) async throws {
+        switch await app.extensions.ask(.beforeJoin, data(ticket), key: ticket.rid.rawValue) {
+        case .pass: return
+        case .drop: throw Fault(403)
+        case .refuse(let why, _): throw Fault(403, why)
+        }
+    }
+
+    /// Tells plugins of a guest who is a member now.
+    static func entered(_ ticket: ChatAPI.Ticket, _ app: Application) {
+        app.extensions.tell(.afterJoin, data(ticket), key: ticket.rid.rawValue)
+    }
+
+    private static func data(_ ticket: ChatAPI.Ticket) -> JSON {
+        ["channel": .init(ticket.rid), "uid": .init(ticket.uid), "frontend": .init(ticket.frontend)]
+    }
+
+    /// Tells a room who is gone from it, and plugins.
     private static func tell(_ gone: GoneMembers, _ app: Application) async {
+        for uid in gone.uids {
+            app.extensions.tell(
+                .afterLeave, ["channel": .init(gone.channel), "uid": .init(uid)], key: gone.channel.rawValue)
+        }
         await confirm("onLeave", app) {
             try await app.globalChannel.tell(.connector, ChatAPI.onLeave, gone) { uid in
                 .init(user: Guest(uid)?.name ?? uid.rawValue)

@@ -4,7 +4,7 @@
 // Reading order: ServerProgram, ServeCommand, ServerLog; StartCommand, Start, StartPlan, ServerPlans,
 // Launch, Terminal, Daemon, StandbyCommand,
 // DevelopmentRedis; OperatorCommands, OperatorOrder, ConsoleCommand, ConsoleLine,
-// ListCommand, ServersCommand, HealthCommand, SyncCommand,
+// ListCommand, ServersCommand, HealthCommand, SyncCommand, PluginsCommand,
 // ClusterQuestion; DoctorCommand, Finding, RedisExamination; RedisSettings.
 import ArgumentParser
 public import Pomelo
@@ -77,6 +77,7 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
                 \(Program.self) list | servers | doctor | redis [--env <env>] [--config <folder>]
                 \(Program.self) health --id <id> [--env <env>] [--config <folder>]
                 \(SyncCommand<Program>.usage)
+                \(PluginsCommand<Program>.usage)
                 """,
             subcommands: [
                 ServeCommand<Program>.self, StartCommand<Program>.self, StandbyCommand<Program>.self,
@@ -84,7 +85,7 @@ struct ProgramCommand<Program: ServerProgram>: AsyncParsableCommand {
                 AddCommand<Program>.self, KillCommand<Program>.self, ConsoleCommand<Program>.self,
                 ListCommand<Program>.self, ServersCommand<Program>.self, DoctorCommand<Program>.self,
                 PasswordCommand.self, RedisSubcommand<Program>.self, HealthCommand<Program>.self,
-                SyncCommand<Program>.self,
+                SyncCommand<Program>.self, PluginsCommand<Program>.self,
             ],
             defaultSubcommand: ServeCommand<Program>.self)
     }

@@ -173,6 +173,9 @@ public struct OptionReader {
         } ?? []
     }
 
+    /// An object, nil when absent or null.
+    public mutating func object(_ key: String) throws -> JSONObject? { try value(key, "an object") { $0.object } }
+
     mutating func list(_ key: String) throws -> [JSON]? { try value(key, "a list") { $0.array } }
 
     /// Keys that were not asked for, with their values.

@@ -42,6 +42,7 @@ extension WholeClusters {
             Row("kill -f --logs LOGS", 1, "error: nothing runs that *processes.json knows of"),
             Row("console -c show_status", 1, "error: no master of the cluster chat runs"),
             Row("health --id chat-server-1", 1, "error: chat-server-1 is not registered"),
+            Row("plugins list", 1, "error: no server of the cluster chat is up"),
             Row("masterha", 1, "error: *masterha.json names no master of this machine that stands by"),
             Row(
                 "start -t chats", 1,
@@ -76,6 +77,8 @@ extension WholeClusters {
                 "servers", 0, "chat-server-1\tchat\t*", "chat-server-2\tchat\t*", "connector-server-1\tconnector\t*",
                 "connector-server-2\tconnector\t*", "gate-server-1\tgate\t*", "master-server-1\tmaster\t*"),
             Row("health --id chat-server-1", 0, "chat-server-1 is up and ready"),
+            // Without a secret that admits plugins none of them serves any.
+            Row("plugins list", 1, "error: no server of the cluster chat serves plugins"),
             Row("start", 1, "error: already running as process *"),
             Row("stop chat-server-2", 0, "chat-server-2 stopped"),
             Row("stop chat-server-2", 0, "chat-server-2 stopped"),

@@ -122,12 +122,19 @@ import TestHelpers
 
     /// Whether Redis says exactly these people of a room, by the connector that they are at.
     func holds(_ people: [String: [String]], of room: String) async throws -> Bool {
-        for (connector, names) in people {
-            let users = names.map { "\($0)*\(room)" }.sorted()
-            guard try await members(channelKey(of: room, at: connector)) == users else { return false }
-            for name in names where try await members("POMELO:STATUS:\(name)*\(room)") != [connector] { return false }
+        do {
+            for (connector, names) in people {
+                let users = names.map { "\($0)*\(room)" }.sorted()
+                guard try await members(channelKey(of: room, at: connector)) == users else { return false }
+                for name in names where try await members("POMELO:STATUS:\(name)*\(room)") != [connector] {
+                    return false
+                }
+            }
+            return true
+        } catch let error where "\(error)".contains("CLUSTERDOWN") {
+            // A node of a busy machine that has not heard of the others in time says so for a moment.
+            return false
         }
-        return true
     }
 
     func channelKey(of room: String, at connector: String) -> String {

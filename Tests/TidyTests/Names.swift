@@ -7,7 +7,9 @@ enum Names {
     static let asked: Set = [
         "handleRequest", "buildBlock", "buildOptional", "buildArray", "customMirror", "isIsolatingCurrentContext",
         "checkIsolated", "ChatPage", "REDIS_REPLY_STATUS", "REDIS_REPLY_ERROR", "REDIS_REPLY_STRING",
-        "REDIS_REPLY_INTEGER", "REDIS_REPLY_ARRAY",
+        "REDIS_REPLY_INTEGER", "REDIS_REPLY_ARRAY", "userInboundEventTriggered", "channelActive",
+        "channelReadComplete", "channelWritabilityChanged", "setup", "didReceiveError", "didFinishRequest",
+        "didSendRequestHead", "didReceiveHead", "didReceiveBodyPart",
     ]
 
     /// Files named after what they are about, because no one type of theirs says it.

@@ -54,6 +54,7 @@ private struct FakeRedisStream: FakeRedisContent {
 extension FakeRedisState {
     static let streamCommands: [String: Command] = [
         "XADD": Command(atLeast: 4) { try $0.streamAdd($1) },
+        "XDEL": Command(atLeast: 2) { try $0.streamDelete($1) },
         "XLEN": Command(1) { state, words in
             .count(try state.read(words[0], FakeRedisStream.self)?.entries.count ?? 0)
         },
@@ -115,6 +116,24 @@ extension FakeRedisState {
             let kept = options.maxLength.map { Int(clamping: $0) } ?? .max
             stream.entries.removeFirst(max(0, stream.entries.count - kept))
             return .text(position.text)
+        }
+    }
+
+    // MARK: deleting
+
+    private mutating func streamDelete(_ words: Words) throws(Refusal) -> RedisReply {
+        var positions: [FakeRedisPosition] = []
+        for word in words.from(1) {
+            guard let position = FakeRedisPosition(String(decoding: word, as: UTF8.self)[...], missing: 0) else {
+                throw Self.badPosition
+            }
+            positions.append(position)
+        }
+        guard try read(words[0], FakeRedisStream.self) != nil else { return .integer(0) }
+        return try update(words[0], FakeRedisStream.self) { stream in
+            let before = stream.entries.count
+            stream.entries.removeAll { entry in positions.contains(entry.position) }
+            return .integer(Int64(before - stream.entries.count))
         }
     }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#if Keel
+    public import PomeloLoop
+    public import PomeloPlugins
+
+    /// Decides what becomes of requests: what stands between the HTTP server and the rest of the host.
+    @Loop public protocol KeelDesk: AnyObject, Sendable {
+        /// What becomes of a request, whose head alone is known; called once for each.
+        func decide(_ head: KeelHead) async -> KeelDecision
+        /// The answer to a request that came to nothing; none of an answer was sent yet.
+        func failure(_ outcome: KeelOutcome) -> PluginResponse
+    }
+
+    /// The head of a request, as it came.
+    public struct KeelHead: Sendable {
+        /// In capitals, except where the caller has another spelling.
+        public let method: String
+        /// Begins with `/`; the query with it, and nothing decoded.
+        public let path: String
+        /// In their order, those of one hop with them.
+        public let headers: [PluginHeader]
+        /// The caller's address, without its port.
+        public let peer: String?
+        /// Bytes of the body, 0 without one; nil when that will be seen.
+        public let bodyLength: Int?
+    }
+
+    /// What becomes of a request.
+    public enum KeelDecision: Sendable {
+        /// It is answered at once. What comes of its body is dropped, up to the server's limit.
+        case answer(PluginResponse)
+        /// Its body is read, up to a limit, and the closure has the answer, all of it within a time.
+        ///
+        /// The closure's task is cancelled when the time is over; it runs on when the caller goes away.
+        case work(limit: Int, within: Duration, @Loop @Sendable (PluginRequest) async -> PluginResponse)
+        /// Somebody else answers it; both bodies flow through.
+        case forward(KeelForward)
+    }
+
+    /// A request that somebody else answers.
+    public struct KeelForward: Sendable {
+        /// `http://host:port`, and perhaps a path before that of the request.
+        public var base: String
+        /// In capitals.
+        public var method: String
+        /// From its first `/` on, the query with it; what may not stand in a URL is escaped, and nothing else changed.
+        public var path: String
+        /// All of them; those of one hop, `Expect` and `Content-Length` are left out, and `Host` is the base's without
+        /// one.
+        public var headers: [PluginHeader]
+        /// From now until the answer's last byte has come.
+        public var deadline: Duration
+        /// Bytes of the request's body.
+        public var requestLimit: Int
+        /// Bytes of the answer's body.
+        public var responseLimit: Int
+        /// How often a connection is tried, one second after the other; no request is sent twice.
+        public var attempts: Int
+        /// Told once how it ended, also when the caller went away.
+        public var finished: @Loop @Sendable (KeelOutcome) -> Void
+
+        /// A request to be sent.
+        public init(
+            base: String, method: String, path: String, headers: [PluginHeader], deadline: Duration,
+            requestLimit: Int, responseLimit: Int, attempts: Int = 1,
+            finished: @escaping @Loop @Sendable (KeelOutcome) -> Void
+        ) {
+            self.base = base
+            self.method = method
+            self.path = path
+            self.headers = headers
+            self.deadline = deadline
+            self.requestLimit = requestLimit
+            self.responseLimit = responseLimit
+            self.attempts = attempts
+            self.finished = finished
+        }
+    }
+
+    /// How a request ended that was to be answered by somebody else, or by the work of this server.
+    public enum KeelOutcome: Sendable, Hashable {
+        /// The whole answer has come; whatever its status is.
+        case answered(status: Int)
+        /// No byte of the request has left; why.
+        case unreachable(String)
+        /// The request may have been executed, and there is no answer, or a part of one; why.
+        case broken(String)
+        /// The time is over.
+        case timedOut
+        /// The request's body has more bytes than were allowed.
+        case requestTooLarge
+        /// The answer's body has more bytes than were allowed.
+        case responseTooLarge
+        /// The caller went away, or its body took longer than it may.
+        case abandoned
+    }
+#endif

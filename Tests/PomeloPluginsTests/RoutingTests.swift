@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloContract
+import PomeloCore
+import PomeloExtensions
+import PomeloJSON
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+@testable import PomeloPlugins
+
+/// Whose a request is, whether it passes, and where it goes.
+@Suite struct RoutingTests {
+    static let paths: [(String, String?, CallPath)] = [
+        ("/v1.0/healthz", nil, .health), ("/v1.0/healthz/outbound", nil, .health), ("/v1.0/metadata", nil, .metadata),
+        ("/v1.0/invoke/a/method/x/y?z=1", nil, .plugin("a", "/x/y?z=1")),
+        ("/v1.0/invoke/a.b/method/x%2Fy", nil, .plugin("a.b", "/x%2Fy")),
+        ("/v1.0/invoke/keel/method/a/x", nil, .plugin("a", "/x")),
+        ("/v1.0/invoke/keel/method/apis/a/x?q", nil, .plugin("a", "/x?q")),
+        ("/v1.0/invoke/keel/method/1.0/a/x", nil, .plugin("a", "/x")),
+        ("/v1.0/invoke/keel/method/addons/BeforeSend", nil, .point("before-send", "")),
+        ("/v1.0/invoke/keel/method/apis/addons/p/more?q", nil, .point("p", "/more?q")),
+        ("/v1.0/invoke/keel/method/plugins/register", nil, .registry("register", query: "")),
+        ("/v1.0/invoke/plugins/method/show?id=a", nil, .registry("show", query: "?id=a")),
+        ("/v1.0/invoke/rudder/method/v1/oauth2/plugin", nil, .registry("oauth2/plugin", query: "")),
+        ("/v1.0/invoke/keel/method/chat/v1/sessions/ann", nil, .cluster("sessions/ann", query: "")),
+        ("/v1.0/invoke/keel/method/dapr/subscribe", nil, .probe),
+        ("/x/y?z", "a", .plugin("a", "/x/y?z")), ("/a/x", "keel", .plugin("a", "/x")),
+    ]
+
+    @Test(arguments: paths) func pathsSayWhatIsWanted(_ path: String, _ app: String?, _ wanted: CallPath) {
+        #expect(CallPath(path, appID: app) == wanted)
+    }
+
+    @Test(arguments: [
+        "", "x", "/", "/x", "/v1.0/invoke", "/v1.0/invoke/a", "/v1.0/invoke/a/method", "/v1.0/invoke/a/method/",
+        "/v1.0/invoke/a/x/y", "/v1.0/invoke//method/x", "/v1.0/invoke/a b/method/x", "/v1.0/invoke/keel/method/a",
+        "/v1.0/invoke/keel/method/addons/", "/v1.0/invoke/keel/method//x", "/v1.0/invoke/keel/method/chat/v2/x",
+        "/v1.0/invoke/keel/method/apis/apis/a/x", "/v1.0/Invoke/a/method/x",
+    ]) func otherPathsAreNamedAsSuch(_ path: String) {
+        guard case .unknown = CallPath(path) else {
+            Issue.record("\(path): \(CallPath(path))")
+            return
+        }
+    }
+
+    /// The table of what callers see, from every process.
+    @Test @Loop func theGateAnswersByStatus() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        let table: [(JSON, Int, String, String?)] = [
+            ("STARTING", 503, "plugin starting", "1"), ("ACTIVE", 200, "ok", nil),
+            ("STOPPING", 503, "plugin stopping", nil), ("FAILED", 502, "plugin failed", nil),
+            ("ACTIVE", 200, "ok", nil),
+        ]
+        for (status, code, words, retry) in table {
+            plugin.status = ["ret": 0, "msg": "ok", "status": status]
+            await world.pass(.seconds(20))
+            for id in world.cluster.records.map(\.id) {
+                let answer = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", at: id)
+                #expect(answer.status == code && answer.json["msg"] == .string(words), "\(status) at \(id)")
+                #expect(answer.headers["Retry-After"] == retry)
+                #expect(answer.json["ret"] == .int(code == 200 ? 0 : Int64(-code)))
+            }
+        }
+        let unknown = try await world.ask("GET", "/v1.0/invoke/keel/method/nobody/x")
+        #expect(unknown.status == 404 && unknown.json == ["ret": -404, "msg": "plugin not registered"])
+    }
+
+    @Test @Loop func onlyThePlatformSaysWhoCalls() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        let (_, secret) = try await world.join("caller", at: "http://c:1")
+        let forged = [
+            PluginHeader("dapr-caller-app-id", "caller"), PluginHeader("Dapr-Caller-Namespace", "x"),
+            PluginHeader("X-Keel", "True"), PluginHeader("x-keel-depth", "0"),
+            PluginHeader("x-tKeel-auth", "dXNlcj1yb290"),
+            PluginHeader("dapr-callee-app-id", "x"),
+            PluginHeader("traceparent", "00-\(String(repeating: "a", count: 32))-b-01"),
+            PluginHeader("X-Mine", "stays"), PluginHeader("Authorization", "Bearer user-token"),
+        ]
+        _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: forged)
+        let request = try #require(plugin.requests.last)
+        let names = request.headers.map { $0.name.lowercased() }
+        #expect(Set(names).count == names.count, "a header is there twice: \(names)")
+        #expect(request.headers["dapr-caller-app-id"] == nil && request.headers["x-keel"] == nil)
+        #expect(request.headers["x-tkeel-auth"] == nil && request.headers["dapr-callee-app-id"] == "acme-words")
+        #expect(request.headers["x-mine"] == "stays" && request.headers["authorization"] == "Bearer user-token")
+        #expect(request.headers["traceparent"]?.contains("aaaa") == false)
+        let claims = try #require(FakeTokens.read(request.headers["x-plugin-jwt"] ?? ""))
+        #expect(claims.subject == "platform" && claims.audience == "acme-words" && claims.caller == nil)
+
+        let token = try await world.token("caller", secret)
+        _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: forged + bearing(token))
+        let known = try #require(plugin.requests.last)
+        #expect(known.headers["dapr-caller-app-id"] == "caller")
+        #expect(FakeTokens.read(known.headers["x-plugin-jwt"] ?? "")?.caller == "caller")
+        #expect(known.headers["traceparent"]?.contains("aaaa") == true, "a plugin's trace goes on")
+        #expect(known.headers["x-keel-depth"] == "1")
+    }
+
+    @Test @Loop func tokensThatAreNoneAreRefused() async throws {
+        let world = try await PluginWorld.started()
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let good = try await world.token("acme-words", secret)
+        var unsigned = good
+        unsigned.removeFirst(4)
+        let platform = try #require(
+            try await {
+                _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
+                return world.plugins.byAddress["http://a:1"]?.requests.last?.headers["x-plugin-jwt"]
+            }())
+        for token in ["", "x", unsigned, platform] {
+            let answer = try await world.ask(
+                "GET", "/v1.0/invoke/plugins/method/list", headers: [PluginHeader("x-plugin-jwt", "Bearer \(token)")])
+            #expect(answer.status == 401 && answer.json["ret"] == -401, "\(token)")
+        }
+        #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bearing(good)).status == 200)
+        for value in [good, "Bearer \(good)"] {
+            let answer = try await world.ask(
+                "GET", "/v1.0/invoke/plugins/method/list", headers: [PluginHeader("Authorization", value)])
+            #expect(answer.status == 200, "as the platform's first plugins showed it")
+        }
+        await world.pass(.seconds(640))
+        let late = try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bearing(good))
+        #expect(late.status == 401, "ten minutes, and thirty seconds for clocks")
+    }
+
+    @Test @Loop func aRevokedPluginsTokenAndSecretAreVoid() async throws {
+        let world = try await PluginWorld.started()
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let token = try await world.token("acme-words", secret)
+        #expect(
+            try await world.ask(
+                "POST", "/v1.0/invoke/plugins/method/delete", ["id": "acme-words"], headers: bearing(token)
+            )
+            .status == 200)
+        await world.pass(.seconds(1))
+        #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bearing(token)).status == 401)
+        let bySecret = [PluginHeader("dapr-api-token", secret)]
+        #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bySecret).status == 403)
+    }
+
+    @Test @Loop func theAPITokenIsAskedForWhenThereIsOne() async throws {
+        let world = PluginWorld()
+        world.options.apiToken = "a-token"
+        world.options.appToken = "app-token"
+        try await world.start("chat-1")
+        await world.pass(.seconds(4))
+        let plugin = world.plugin("acme-words", at: "http://a:1")
+        let api = [PluginHeader("dapr-api-token", "a-token")]
+        #expect(try await world.ask("GET", "/v1.0/healthz").status == 204)
+        #expect(try await world.ask("GET", "/v1.0/metadata").status == 401)
+        let registered = try await world.ask(
+            "POST", "/v1.0/invoke/plugins/method/register",
+            ["id": "acme-words", "secret": .string(PluginWorld.bootstrap), "url": "http://a:1"], headers: api)
+        let secret = try #require(registered.json["secret"]?.string)
+        await world.pass(.seconds(1))
+        for token in [api, [PluginHeader("dapr-api-token", secret)]] {
+            #expect(try await world.ask("GET", "/v1.0/invoke/acme-words/method/x", headers: token).status == 200)
+            #expect(plugin.requests.last?.headers["dapr-api-token"] == "app-token")
+        }
+        #expect(plugin.requests.last?.headers["dapr-caller-app-id"] == "acme-words", "a secret shows whose it is")
+        #expect(try await world.ask("GET", "/v1.0/invoke/acme-words/method/x").status == 401)
+    }
+
+    @Test @Loop func callersFromOutsideAreCheckedByWhoImplementsThat() async throws {
+        let world = try await PluginWorld.started()
+        let (target, _) = try await world.join("acme-words", at: "http://a:1")
+        let auth = world.plugin(
+            "auth", at: "http://auth:1",
+            [
+                "main_plugin": [
+                    ["id": "keel", "endpoints": [["addons": "externalPreRouteCheck", "endpoint": "/check"]]]
+                ]
+            ])
+        auth.answers["/check"] = { request in
+            if let probe = request.headers["x-keel-check"] { return .json(["ret": probe == "True" ? 0 : -1]) }
+            return request.headers["authorization"] == "Bearer ann"
+                ? .json(["ret": 0, "data": ["user": "ann"]]) : .json(["ret": -1, "msg": "who are you"])
+        }
+        #expect(try await world.register("auth", at: "http://auth:1").status == 200)
+        await world.pass(.seconds(1))
+        let refused = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
+        #expect(refused.status == 401 && refused.json["msg"] == "who are you")
+        let before = target.requests.count
+        #expect(before == target.requests.count)
+        let admitted = try await world.ask(
+            "GET", "/v1.0/invoke/keel/method/acme-words/x", headers: [PluginHeader("Authorization", "Bearer ann")])
+        #expect(admitted.status == 200)
+        #expect(FakeTokens.read(target.requests.last?.headers["x-plugin-jwt"] ?? "")?.user == "ann")
+        auth.mood = .hangs
+        let closed = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
+        #expect(closed.status == 504, "who cannot be checked does not pass")
+    }
+
+    @Test @Loop func aCheckThatAdmitsEverybodyIsNotTaken() async throws {
+        let world = try await PluginWorld.started()
+        let auth = world.plugin(
+            "auth", at: "http://auth:1",
+            [
+                "main_plugin": [
+                    ["id": "keel", "endpoints": [["addons": "externalPreRouteCheck", "endpoint": "/check"]]]
+                ]
+            ])
+        auth.answers["/check"] = { _ in .json(["ret": 0]) }
+        #expect(try await world.register("auth", at: "http://auth:1").status == 409)
+        #expect(try await world.entries().isEmpty)
+    }
+
+    @Test @Loop func loopsEnd() async throws {
+        let world = try await PluginWorld.started()
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let token = try await world.token("acme-words", secret)
+        for (depth, status) in [("3", 200), ("4", 508), ("99", 508), ("-1", 400), ("x", 400)] {
+            let answer = try await world.ask(
+                "GET", "/v1.0/invoke/keel/method/acme-words/x",
+                headers: bearing(token) + [PluginHeader("x-keel-depth", depth)])
+            #expect(answer.status == status, "\(depth)")
+        }
+    }
+
+    @Test @Loop func deadlinesAreTheCallersWithinOurs() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        plugin.answers["/x"] = { _ in
+            await world.cluster.clock.sleep(for: .seconds(3600))
+            return .json([:])
+        }
+        for (text, time) in [(nil, 10), ("2000", 2), ("9999999", 30)] as [(String?, Int)] {
+            let headers = text.map { [PluginHeader("x-keel-timeout-ms", $0)] } ?? []
+            let answer = try world.begin("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: headers)
+            await world.pass(.seconds(time) - .milliseconds(200))
+            #expect(answer.value == nil)
+            await world.pass(.milliseconds(400))
+            #expect(answer.value?.status == 504, "\(time)")
+            await world.pass(.seconds(10))
+        }
+        for text in ["0", "-5", "x", "99999999999999999999"] {
+            let answer = try await world.ask(
+                "GET", "/v1.0/invoke/keel/method/acme-words/x", headers: [PluginHeader("x-keel-timeout-ms", text)])
+            #expect(answer.status == 400, "\(text)")
+        }
+    }
+
+    @Test @Loop func directInvocationsFailWithTheSidecarsCode() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        plugin.mood = .breaks
+        let direct = try await world.ask("GET", "/v1.0/invoke/acme-words/method/x")
+        #expect(direct.status == 500 && direct.json["errorCode"] == "ERR_DIRECT_INVOKE")
+        let routed = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
+        #expect(routed.status == 502 && routed.json["errorCode"] == nil)
+    }
+
+    @Test @Loop func severalImplementersAreAskedAsThePointSays() async throws {
+        let world = try await PluginWorld.started()
+        let modes: JSONObject = [
+            "addons": [
+                ["endpoint": "in-a-row", "mode": "chain"], ["endpoint": "all", "mode": "fanout"],
+                ["endpoint": "first", "mode": "race"],
+            ]
+        ]
+        let (_, secret) = try await world.join("main", at: "http://m:1", modes)
+        let token = try await world.token("main", secret)
+        for (name, priority) in [("b", 1), ("a", 2)] {
+            let endpoints = ["inARow", "all", "first"].map { point -> JSON in
+                ["addons": .string(point), "endpoint": "/\(point)", "priority": .init(priority)]
+            }
+            let (plugin, _) = try await world.join(
+                name, at: "http://\(name):1", ["main_plugin": [["id": "main", "endpoints": .array(endpoints)]]])
+            plugin.answers["/inARow"] = { request in
+                var text = "?"
+                do { text = try JSON.parse(request.body)["text"]?.string ?? "?" } catch {}
+                return .json(["ret": 0, "msg": "ok", "data": ["text": .string(text + name)]])
+            }
+            plugin.answers["/first"] = { _ in .json(["ret": name == "a" ? 0 : -7, "msg": .string(name)]) }
+        }
+        func call(_ point: String) async throws -> JSON {
+            try await world.ask(
+                "POST", "/v1.0/invoke/keel/method/addons/\(point)", ["text": "x"], headers: bearing(token)
+            ).json
+        }
+        #expect(try await call("in-a-row")["data"] == ["text": "xba"], "by priority, each with what the other made")
+        #expect(try await call("all")["data"]?.array?.map { $0["plugin_id"] } == ["b", "a"])
+        #expect(try await call("first")["msg"] == "a")
+        #expect(try await call("none")["ret"] == -404)
+        let stranger = try await world.ask("POST", "/v1.0/invoke/keel/method/addons/all", [:])
+        #expect(stranger.status == 403)
+    }
+
+    @Test @Loop func pluginsAskTheClusterWithinTheirScopesAndRate() async throws {
+        let world = PluginWorld()
+        world.options.grants = ["reader": ["read"]]
+        world.options.maxCallbacksPerSecond = 20
+        let desk = FakeClusterDesk()
+        world.desk = desk
+        try await world.start("chat-1")
+        await world.pass(.seconds(4))
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let (_, readers) = try await world.join("reader", at: "http://r:1")
+        let (all, read) = (
+            bearing(try await world.token("acme-words", secret)), bearing(try await world.token("reader", readers))
+        )
+        let chat = "/v1.0/invoke/keel/method/chat/v1"
+        let push: JSON = ["route": "onNews", "msg": ["a": 1], "uids": ["ann", "bob"]]
+        #expect(try await world.ask("POST", "\(chat)/push", push, headers: all).json["data"] == ["queued": 2])
+        #expect(try await world.ask("POST", "\(chat)/push", push, headers: read).status == 403)
+        #expect(try await world.ask("POST", "\(chat)/push", push).status == 401)
+        #expect(try await world.ask("POST", "\(chat)/kick", ["uid": "ann"], headers: all).json["data"] == ["kicked": 1])
+        #expect(
+            try await world.ask("GET", "\(chat)/sessions/ann", headers: read).json["data"]
+                == ["frontends": ["connector-1"]])
+        #expect(
+            try await world.ask("GET", "\(chat)/channels/hall/members", headers: read).json["data"]
+                == ["uids": ["ann", "bob"]])
+        #expect(try await world.ask("GET", "\(chat)/channels/x/members", headers: read).status == 503)
+        #expect(try await world.ask("GET", "\(chat)/nothing", headers: read).status == 404)
+        #expect(try await world.ask("POST", "\(chat)/push", ["route": "r"], headers: all).status == 400)
+        #expect(desk.asked == [#"push onNews {"a":1} to ["ann", "bob"]"#, "kick ann plugin"])
+
+        await world.pass(.seconds(2))
+        let answers = try (0..<30).map { _ in try world.begin("GET", "\(chat)/sessions/ann", headers: read) }
+        await world.pass(.milliseconds(100))
+        #expect(answers.filter { $0.value?.status == 429 }.count == 10)
+    }
+}
