@@ -188,7 +188,8 @@ let package = Package(
             ]),
         program(
             "PomeloTool", ["PomeloLoop", "PomeloUV", arguments], resources: [.embedInCode("Project")]),
-        program("Chat", example + ["PomeloExtensions", "PomeloPlugins", "PomeloKeel", "PomeloSync", "PomeloSyncSQLite"]),
+        program(
+            "Chat", example + ["PomeloExtensions", "PomeloPlugins", "PomeloKeel", "PomeloSync", "PomeloSyncSQLite"]),
         program("LessonChat", example),
         program("RedisVisits", ["PomeloLoop", "PomeloRedis"]),
         program("PipeChat", whole + ["PomeloCommand", "PomeloRedis", log]),

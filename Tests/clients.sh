@@ -16,6 +16,11 @@ socketio_clients() {
     venv socketio-09 socketIO-client==0.5.7.2 websocket-client==0.59.0
 }
 
+# What plugins in other processes are written with.
+plugin_libraries() {
+    venv flask flask==3.1.3
+}
+
 # venv NAME PACKAGE...: made anew when other packages are asked for.
 venv() {
     local folder=.build/venvs/$1

@@ -7,12 +7,13 @@ import PomeloCluster
 import PomeloCommand
 import PomeloExtensions
 import PomeloGlobalChannel
+import PomeloRedis
+import PomeloStatus
+
 #if Keel
     import PomeloKeel
     import PomeloPlugins
 #endif
-import PomeloRedis
-import PomeloStatus
 
 @main struct Chat: ServerProgram {
     static let folder = "config"

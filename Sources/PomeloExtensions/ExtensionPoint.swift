@@ -34,8 +34,9 @@ public struct ExtensionPoint: Sendable, Hashable, CustomStringConvertible {
     public let name: PointName
     /// How its implementers work together.
     public let mode: ExtensionMode
-    /// Of a point that is asked: what all of them may take, from the question on. Of one that is told: what one call of
-    /// an outside implementer may.
+    /// Of a point that is asked: what all of them may take, from the question on.
+    ///
+    /// Of one that is told: what one call of an outside implementer may.
     public let budget: Duration
     /// What a question comes to that is not answered, unless the one who asks says otherwise.
     public let onFailure: FailurePolicy

@@ -9,7 +9,9 @@ public struct KeelOptions: Sendable, Equatable, FileOptions {
     /// The file.
     public static let fileName = "keel"
 
-    /// Admits registrations, and operators; without one nobody is admitted. At least 16 bytes.
+    /// Admits registrations, and operators; without one nobody is admitted.
+    ///
+    /// At least 16 bytes.
     public var bootstrap: String?
     /// What callers must have in `dapr-api-token`, a plugin's own secret aside; nil: nothing.
     public var apiToken: String?

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
+import PomeloBytes
 import PomeloCore
 import PomeloExtensions
 import PomeloJSON
@@ -171,6 +173,21 @@ import Testing
         #expect(world.extensions.count(of: .refused, at: .beforeSend) == 0)
     }
 
+    @Test @Loop func whoIsNotWaitedForAnyMoreIsCancelled() async throws {
+        let world = try ExtensionWorld()
+        let ended = Journal<Bool>()
+        world.extensions.implement(.beforeSend, as: "a") { _ in
+            await world.app.clock.sleep(for: .seconds(60))
+            ended.note(Task.isCancelled)
+            return .ok
+        }
+        world.ask("x")
+        await world.pass(.milliseconds(145))
+        #expect(ended.entries.isEmpty)
+        await world.pass(.milliseconds(5))
+        #expect(ended.entries == [true])
+    }
+
     @Test @Loop func dataThatIsTooLargeIsLeftToThePolicy() async throws {
         let world = try ExtensionWorld()
         let implementer = world.implementer("a") { _ in .answer(.ok) }
@@ -180,5 +197,33 @@ import Testing
         #expect(await world.extensions.ask(.beforeSend, more, key: "hall") == .unmoderated(more))
         #expect(await world.extensions.ask(.beforeSend, more, key: "hall", onFailure: .closed) == .unanswered())
         #expect(implementer.events.count == 1)
+    }
+
+    // MARK: what is left
+
+    /// Keys come and go without end.
+    @Test @Loop func nothingIsLeftOfAKeyWhoseQuestionsAreAnswered() async throws {
+        let world = try ExtensionWorld()
+        let outside = FakeOutside()
+        world.extensions.outside = outside
+        outside.asked[.beforeSend] = [Scripted("a", world.app.clock) { _ in .answer(.ok) }]
+        for _ in 0..<2 { world.ask("x") }
+        await world.cluster.settle()
+        world.extensions.outside = nil
+        // Where questions are under way one more is counted, and waits.
+        #expect(await world.extensions.ask(.beforeSend, "y", key: "hall") == .passed("y"))
+        #expect(world.names.count == 2 && world.extensions.count(of: .asked, at: .beforeSend) == 2)
+    }
+
+    @Test @Loop func pointsBeyondSixtyFourShareTheirCounters() async throws {
+        let world = try ExtensionWorld()
+        let points = (0...64).map {
+            ExtensionPoint(owner: "test", name: PointName("\($0)"), mode: .chain, budget: .seconds(1))
+        }
+        for point in points {
+            _ = world.implementer("a", of: point) { _ in .answer(.ok) }
+            _ = await world.extensions.ask(point, "x", key: "k")
+        }
+        #expect(points.map { world.extensions.count(of: .asked, at: $0) } == Array(repeating: 1, count: 64) + [0])
     }
 }

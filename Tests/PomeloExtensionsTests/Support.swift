@@ -33,7 +33,7 @@ extension ExtensionPoint {
     private(set) var events: [ExtensionEvent] = []
     private(set) var limits: [Duration] = []
     private(set) var underWay = 0
-    private var hanging: [FirstOutcome<ExtensionAnswer>] = []
+    private var hanging: [(event: ExtensionEvent, end: FirstOutcome<ExtensionAnswer>)] = []
 
     init(
         _ name: String, _ clock: any LoopClock, priority: Int = 100, _ act: @escaping @Loop (ExtensionEvent) -> Act
@@ -56,16 +56,16 @@ extension ExtensionPoint {
         case .answer(let answer): return answer
         case .fail: throw Failure()
         case .after(let delay, let answer): _ = clock.schedule(after: delay) { end.end(with: answer) }
-        case .hang: hanging.append(end)
+        case .hang: hanging.append((event, end))
         }
         // Whether the task is cancelled or not.
         return await end.wait()
     }
 
-    /// Ends the calls that hang.
-    func wake(_ answer: ExtensionAnswer = .ok) {
-        for end in hanging { end.end(with: answer) }
-        hanging = []
+    /// Ends the calls that hang, or some of them.
+    func wake(_ answer: ExtensionAnswer = .ok, where isMeant: (ExtensionEvent) -> Bool = { _ in true }) {
+        for (event, end) in hanging where isMeant(event) { end.end(with: answer) }
+        hanging.removeAll { isMeant($0.event) }
     }
 }
 

@@ -130,6 +130,18 @@ import Testing
         #expect(hung.data == [0, 99] + (1...64).map { JSON($0) })
     }
 
+    @Test @Loop func whatIsSupersededTakesNoRoom() async throws {
+        let world = try ExtensionWorld()
+        let hung = world.implementer("hung", of: .addServers) { _ in .hang }
+        world.extensions.tell(.addServers, 0, key: "a")
+        await world.cluster.settle()
+        let large = JSON.string(String(repeating: "x", count: 1 << 19))
+        for _ in 0..<40 { world.extensions.tell(.addServers, large, key: "a") }
+        world.extensions.tell(.addServers, large, key: "b")
+        await world.cluster.settle()
+        #expect(world.extensions.count(of: .lost, at: .addServers) == 0 && hung.events.map(\.key) == ["a", "b"])
+    }
+
     /// 64 keys are told at a time; of those that wait there are 1024.
     @Test @Loop func aThousandEventsWaitForEachImplementer() async throws {
         let world = try ExtensionWorld()

@@ -142,8 +142,8 @@ import PomeloRedis
 
     /// Makes a change of what is there, again and again until nobody else was first.
     ///
-    /// - Parameter body: from the registry as it is to the changes; throws what is answered, and nothing is changed.
-    /// - Throws: `PluginAnswer`: the body's, or 503 when Redis does not do it.
+    /// The body goes from the registry as it is to the changes; when it throws nothing is changed.
+    ///
     @discardableResult func change(
         _ body: @Loop (PluginView) throws(PluginAnswer) -> [PluginChange]
     ) async throws(PluginAnswer) -> PluginView {

@@ -9,11 +9,10 @@ extension PluginRegistry {
     /// Every process knows by then that a plugin is stopping.
     private static let spread = Duration.seconds(1)
 
-    /// Lets a plugin go: no new calls, those under way end, then it is gone with what it implements.
+    /// Lets a plugin go: no new calls, those under way in this process end, then it is gone with what it implements.
     ///
-    /// - Parameters:
-    ///   - isForced: also when others extend it; what they implement of it does not count from then on.
-    ///   - inFlight: calls to it that are under way in this process.
+    /// By force also when others extend it; what they implement of it does not count from then on.
+    ///
     /// - Throws: `PluginAnswer` 404, 409 when others extend it, 503 when Redis does not do it.
     func unregister(
         _ id: PluginID, isForced: Bool, inFlight: @Loop (PluginID) -> Int

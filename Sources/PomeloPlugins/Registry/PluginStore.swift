@@ -63,9 +63,8 @@ struct PluginSnapshot {
             now: seconds * 1000 + micros / 1000, unreadable: reader.unreadable.sorted())
     }
 
-    /// Makes the changes over that epoch, and returns the new one; nil when the registry is another by now.
-    ///
-    /// - Parameter epoch: nil: whatever there is.
+    /// Makes the changes over that epoch, or over whatever there is when it is nil, and returns the new one; nil when the
+    /// registry is another by now.
     func change(over epoch: UInt64?, _ changes: [PluginChange]) async throws(RedisError) -> UInt64? {
         let fields = changes.flatMap { change in [change.field, change.value] }
         let reply = try await redis.run(

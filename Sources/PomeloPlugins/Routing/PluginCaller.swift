@@ -78,9 +78,8 @@ public enum PluginCallError: Error, Sendable, Hashable {
 @Loop public protocol PluginCaller: AnyObject {
     /// Sends one request, once, and returns the whole answer, whatever its status.
     ///
-    /// - Parameters:
-    ///   - base: `http://host:port`, and perhaps a path before that of the request.
-    ///   - limit: bytes of the answer's body.
+    /// The base is `http://host:port`, and perhaps a path before that of the request; the limit is of bytes of the
+    /// answer's body.
     func call(
         _ base: String, _ request: PluginRequest, within deadline: Duration, limit: Int
     ) async throws(PluginCallError) -> PluginResponse
