@@ -221,7 +221,8 @@ let package = Package(
         tests("PomeloPluginsTests", bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster"]),
         // Empty without the trait.
         tests(
-            "PomeloKeelTests", bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster", "PomeloKeel"] + http),
+            "PomeloKeelTests",
+            bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster", "PomeloKeel", crypto] + http),
         tests("PomeloSyncTests", bench + ["PomeloSync"]),
         tests("PomeloSyncSQLiteTests", bench + ["PomeloSync", "PomeloSyncSQLite"]),
         // Empty without the trait.

@@ -113,7 +113,9 @@ import Testing
         outside.asked = [.beforeSend: [more]]
         // One of this process may have the same name.
         let here = world.implementer("org-mod") { _ in .answer(.ok) }
-        #expect(await world.extensions.ask(.beforeSend, "x", key: "x") == .unmoderated("x"))
+        world.ask("x", key: "x")
+        await world.cluster.settle()
+        #expect(world.verdicts == [.unmoderated("x")])
         #expect(more.events.isEmpty && here.events.count == 1)
     }
 

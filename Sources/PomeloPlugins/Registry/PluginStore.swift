@@ -63,8 +63,7 @@ struct PluginSnapshot {
             now: seconds * 1000 + micros / 1000, unreadable: reader.unreadable.sorted())
     }
 
-    /// Makes the changes over that epoch, or over whatever there is when it is nil, and returns the new one; nil when the
-    /// registry is another by now.
+    /// Makes the changes over that epoch, nil being any, and returns the new one; nil when another was first.
     func change(over epoch: UInt64?, _ changes: [PluginChange]) async throws(RedisError) -> UInt64? {
         let fields = changes.flatMap { change in [change.field, change.value] }
         let reply = try await redis.run(
