@@ -8,7 +8,7 @@
 //   list    path of a symbol <space> its declaration, one a line, sorted; `Type: Protocol` is a conformance
 
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,8 @@ const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: { modules: { type: 'string', default: join(root, '.build', 'debug', 'Modules') } },
 });
-const modules = resolve(options.modules);
+// Where it is, not where a link to it is: the checkouts are found from there.
+const modules = realpathSync(options.modules);
 /** What every type has, said or not. */
 const implied = new Set(['Copyable', 'Escapable', 'SendableMetatype', 'BitwiseCopyable']);
 
@@ -33,8 +34,17 @@ function rooms() {
 
 const run = promisify(execFile);
 const target = JSON.parse(execFileSync('swiftc', ['-print-target-info'], { encoding: 'utf8' })).target.triple;
+/** C modules of the packages that ours stand on: some have a map of their own, the others one that was made for them. */
+function mapsOfPackages() {
+  const files = (folder) => (existsSync(folder) ? readdirSync(folder) : []).map((name) => join(folder, name));
+  const own = files(resolve(modules, '..', '..', '..', 'checkouts'))
+    .flatMap((checkout) => files(join(checkout, 'Sources')))
+    .map((target) => join(target, 'include', 'module.modulemap'));
+  const made = files(resolve(modules, '..')).map((target) => join(target, 'module.modulemap'));
+  return [...own, ...made].filter(existsSync);
+}
 const maps = [
-  join(modules, '..', 'CPomelo.build', 'module.modulemap'),
+  ...mapsOfPackages(),
   ...['CLibuv', 'CHiredis', 'CSQLite', 'CLibpq'].map((name) => join(root, 'Sources', name, 'module.modulemap')),
 ].flatMap((path) => ['-Xcc', `-fmodule-map-file=${path}`]);
 
