@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
-import PomeloBytes
 import PomeloCore
 import PomeloExtensions
 import PomeloJSON

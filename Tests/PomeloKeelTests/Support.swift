@@ -152,6 +152,7 @@
 
     /// A port that is taken, and where nobody listens.
     final class SilentPort: Sendable {
+        private static let next = Atomic<Int>(0)
         let number: Int
         private let descriptor: CInt
 
@@ -160,6 +161,8 @@
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            // Below the ports that the kernel gives out: one of those may be given to another meanwhile.
+            address.sin_port = in_port_t(20_000 + (Self.next.add(1, ordering: .relaxed).newValue % 2000)).bigEndian
             var length = socklen_t(MemoryLayout<sockaddr_in>.size)
             let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
                 unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in

@@ -105,7 +105,7 @@ struct RandomCommands {
         .streams: [
             "XADD k x +fv", "XADD k x f v", "XADD k MAXLEN n x f v", "XADD k NOMKSTREAM x f v",
             "XADD k MAXLEN = n x f v",
-            "XLEN k", "XRANGE k y y", "XREVRANGE k y y", "XRANGE k y y COUNT n", "XREVRANGE k y y COUNT n",
+            "XLEN k", "XDEL k x", "XRANGE k y y", "XREVRANGE k y y", "XRANGE k y y COUNT n", "XREVRANGE k y y COUNT n",
             "XRANGE k - +", "XREVRANGE k + - COUNT n",
         ],
     ]
