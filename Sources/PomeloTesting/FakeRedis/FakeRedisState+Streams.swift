@@ -122,6 +122,8 @@ extension FakeRedisState {
     // MARK: deleting
 
     private mutating func streamDelete(_ words: Words) throws(Refusal) -> RedisReply {
+        // The key is looked at before the positions are.
+        guard try read(words[0], FakeRedisStream.self) != nil else { return .integer(0) }
         var positions: [FakeRedisPosition] = []
         for word in words.from(1) {
             guard let position = FakeRedisPosition(String(decoding: word, as: UTF8.self)[...], missing: 0) else {
@@ -129,7 +131,6 @@ extension FakeRedisState {
             }
             positions.append(position)
         }
-        guard try read(words[0], FakeRedisStream.self) != nil else { return .integer(0) }
         return try update(words[0], FakeRedisStream.self) { stream in
             let before = stream.entries.count
             stream.entries.removeAll { entry in positions.contains(entry.position) }
