@@ -23,7 +23,7 @@
 
         let share: ServerShare
         let request: HTTPRequestHead
-        private let head: KeelHead
+        private let head: PluginHead
         /// Nil when the caller has gone away, or has its answer.
         private(set) weak var connection: KeelConnection?
         private(set) var stage = Stage.asking
@@ -37,8 +37,8 @@
             self.connection = connection
             self.request = request
             let isChunked = request.headers.contains(name: "transfer-encoding")
-            head = KeelHead(
-                method: request.method.rawValue, path: RequestTarget.path(of: request.uri) ?? "/",
+            head = PluginHead(
+                request.method.rawValue, RequestTarget.path(of: request.uri) ?? "/",
                 headers: request.headers.plugin, peer: peer,
                 bodyLength: isChunked ? nil : request.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0
             )
@@ -66,7 +66,7 @@
             }
         }
 
-        private func decided(_ decision: KeelDecision) {
+        private func decided(_ decision: PluginDecision) {
             guard connection != nil else { return drop(decision) }
             switch decision {
             case .answer(let response): answer(response)
@@ -79,7 +79,7 @@
         }
 
         /// The caller did not wait for it.
-        private func drop(_ decision: KeelDecision) {
+        private func drop(_ decision: PluginDecision) {
             stage = .done
             if case .forward(let forward) = decision { KeelThread.onLoop { forward.finished(.abandoned) } }
             leave()
@@ -92,14 +92,14 @@
             connection.send(response)
         }
 
-        /// Answers with what the desk says to a failure; of the answer nothing was sent yet.
-        func fail(_ outcome: KeelOutcome, told finished: (@Loop @Sendable (KeelOutcome) -> Void)? = nil) {
+        /// Answers with what is said to a failure, by who forwarded it or the desk; of the answer nothing was sent yet.
+        func fail(_ outcome: PluginOutcome, of forward: PluginForward? = nil) {
             stage = .asking
             timer?.cancel()
             let desk = share.desk
             KeelThread.onLoop {
-                finished?(outcome)
-                let response = desk?.failure(outcome) ?? Refusal.busy.answer
+                forward?.finished(outcome)
+                let response = forward?.failure?(outcome) ?? desk?.failure(outcome) ?? Refusal.busy.answer
                 KeelThread.run { self.answer(response) }
             }
         }

@@ -11,7 +11,7 @@
         /// Between two attempts.
         private static let pause = Duration.seconds(1)
 
-        private let forward: KeelForward
+        private let forward: PluginForward
         private weak var exchange: Exchange?
         private let deadline: NIODeadline
         private var attemptsLeft: Int
@@ -32,7 +32,7 @@
         private var receivedBytes = 0
         private var room: EventLoopPromise<Void>?
 
-        init(_ forward: KeelForward, _ exchange: Exchange) {
+        init(_ forward: PluginForward, _ exchange: Exchange) {
             self.forward = forward
             self.exchange = exchange
             attemptsLeft = max(1, forward.attempts)
@@ -148,7 +148,7 @@
             }
         }
 
-        private func tryAgain(or outcome: KeelOutcome) {
+        private func tryAgain(or outcome: PluginOutcome) {
             call = nil
             let next = KeelThread.deadline(after: Self.pause)
             guard attemptsLeft > 0, next < deadline, bodyEnd == nil else { return fail(outcome) }
@@ -164,11 +164,11 @@
             exchange?.finish()
         }
 
-        private func fail(_ outcome: KeelOutcome) {
+        private func fail(_ outcome: PluginOutcome) {
             guard isOpen else { return }
             close()
             if status == nil, let exchange {
-                exchange.fail(outcome, told: forward.finished)
+                exchange.fail(outcome, of: forward)
             } else {
                 tell(outcome)
                 exchange?.cut()
@@ -182,7 +182,7 @@
             tell(.abandoned)
         }
 
-        private func tell(_ outcome: KeelOutcome) {
+        private func tell(_ outcome: PluginOutcome) {
             let finished = forward.finished
             KeelThread.onLoop { finished(outcome) }
         }

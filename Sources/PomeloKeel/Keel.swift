@@ -46,11 +46,8 @@
             let caller = KeelCaller()
             let host = try PluginHost(
                 application.context, options, redis: redis, messages: redis, caller: caller, tokens: KeelTokens(),
-                election: try application.election("plugins"), cluster: ChatDesk(application))
-            application.extensions.outside = host.outside
-            host.onElected = { [extensions = application.extensions, id = application.serverID] in
-                extensions.tell(.leaderChanged, ["server_id": id.json], key: "leader")
-            }
+                election: try application.election("plugins"), extensions: application.extensions,
+                cluster: ChatDesk(application))
             try application.load(host)
             try application.load(
                 KeelHost(host, caller, (options.host, try Self.port(application)), application.log))

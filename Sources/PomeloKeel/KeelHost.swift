@@ -36,42 +36,13 @@
             await caller.stop()
         }
 
-        func decide(_ head: KeelHead) async -> KeelDecision {
-            switch await host.decide(PluginHead(head.method, head.path, headers: head.headers)) {
-            case .answer(let response): return .answer(response)
-            case .work(let limit, let work): return .work(limit: limit, within: .seconds(60), work)
-            case .forward(let forward): return .forward(KeelForward(forward))
-            }
-        }
+        func decide(_ head: PluginHead) async -> PluginDecision { await host.decide(head) }
 
-        func failure(_ outcome: KeelOutcome) -> PluginResponse {
+        func failure(_ outcome: PluginOutcome) -> PluginResponse {
             switch outcome {
             case .requestTooLarge: PluginAnswer(413, "the body is too large").response
             case .timedOut: PluginAnswer(504, "there was no answer in time").response
             default: PluginAnswer(502, "there was no answer").response
-            }
-        }
-    }
-
-    extension KeelForward {
-        fileprivate init(_ forward: PluginForward) {
-            self.init(
-                base: forward.base, method: forward.method, path: forward.path, headers: forward.headers,
-                deadline: forward.deadline, requestLimit: forward.bodyLimit, responseLimit: forward.bodyLimit,
-                attempts: forward.attempts, finished: { forward.finished(PluginOutcome($0)) })
-        }
-    }
-
-    extension PluginOutcome {
-        fileprivate init(_ outcome: KeelOutcome) {
-            switch outcome {
-            case .answered(let status): self = .answered(status: status)
-            case .unreachable: self = .unreachable
-            case .broken: self = .broken
-            case .timedOut: self = .timedOut
-            case .requestTooLarge: self = .requestTooLarge
-            case .responseTooLarge: self = .responseTooLarge
-            case .abandoned: self = .abandoned
             }
         }
     }

@@ -29,10 +29,16 @@ extension PluginHost {
     }
 
     func deadLetters(of id: PluginID, behind last: String?) async throws -> [DeadEvent] {
-        try await streams.dead(id, behind: last)
+        guard last.map(PluginStreams.isNumber) ?? true else {
+            throw PluginAnswer(400, "\(last?.forLog ?? "") is no number of a dead letter")
+        }
+        return try await streams.dead(id, behind: last)
     }
 
     func settle(_ id: PluginID, _ numbers: [String], again: Bool) async throws -> [String] {
-        try await streams.settle(id, numbers, again: again)
+        if let wrong = numbers.first(where: { !PluginStreams.isNumber($0) }) {
+            throw PluginAnswer(400, "\(wrong.forLog) is no number of a dead letter")
+        }
+        return try await streams.settle(id, numbers, again: again)
     }
 }

@@ -36,16 +36,16 @@ public import PomeloRedis
     private let log: Logger
     private let implementers: PluginImplementers
     let options: KeelOptions
-    /// Called when this process is the one that does for all what one does.
-    public var onElected: (@Loop () -> Void)?
+    private let extensions: ExtensionService
     private var keeping: Task<Void, Never>?
 
-    /// A host; `use` of an application loads it as a component.
+    /// A host for the points of `extensions`; `use` of an application loads it as a component.
     ///
     /// - Throws: `PomeloError` `.configuration` for options that cannot be.
     public init(
         _ context: ServiceContext, _ options: KeelOptions, redis: any RedisPort, messages: (any RedisMessages)? = nil,
-        caller: any PluginCaller, tokens: any PluginTokens, election: Election, cluster: (any PluginClusterDesk)? = nil
+        caller: any PluginCaller, tokens: any PluginTokens, election: Election, extensions: ExtensionService,
+        cluster: (any PluginClusterDesk)? = nil
     ) throws {
         try options.check()
         let store = PluginStore(redis, cluster: context.clusterName)
@@ -54,12 +54,13 @@ public import PomeloRedis
         registry = PluginRegistry(follower, options, caller, context)
         desk = TokenDesk(tokens, follower, context)
         router = PluginRouter(follower, instances, caller, options, desk, context)
-        health = PluginHealth(follower, options, caller, context)
+        health = PluginHealth(registry, options, caller, context)
         outbox = PluginOutbox(redis, follower, context)
         delivery = PluginDelivery(router, redis, context)
         streams = PluginStreams(redis, cluster: context.clusterName)
         implementers = PluginImplementers(router, outbox)
         self.election = election
+        self.extensions = extensions
         self.options = options
         clock = context.clock
         log = context.log
@@ -69,11 +70,14 @@ public import PomeloRedis
             let verbs = ClusterVerbs(cluster, context, options)
             router.serveCluster = { call async throws(PluginAnswer) in try await verbs.serve(call) }
         }
-        connect()
+        connect(context.serverID)
     }
 
-    private func connect() {
-        election.onElected = { [weak self] _ in self?.onElected?() }
+    private func connect(_ server: ServerID) {
+        extensions.outside = implementers
+        election.onElected = { [extensions] _ in
+            extensions.tell(.leaderChanged, ["server_id": server.json], key: "leader")
+        }
         let isOurs: @Loop () -> Bool = { [election] in election.token != nil }
         health.isOurs = isOurs
         delivery.isOurs = isOurs
@@ -102,9 +106,6 @@ public import PomeloRedis
 
     /// What is known of the registry.
     var view: PluginView { follower.view }
-
-    /// What takes part in the cluster's points: to be given to `app.extensions.outside`.
-    public var outside: any OutsideImplementers { implementers }
 
     /// What becomes of a request.
     public func decide(_ head: PluginHead) async -> PluginDecision { await router.decide(head) }
@@ -137,6 +138,8 @@ public import PomeloRedis
         keeping?.cancel()
         health.stop()
         delivery.stop()
+        // From here on nobody would write what is told.
+        if extensions.outside === implementers { extensions.outside = nil }
         await outbox.stop(within: .seconds(2))
         await election.resign()
         follower.stop()

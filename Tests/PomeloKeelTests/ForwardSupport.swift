@@ -37,7 +37,7 @@
             }
         }
 
-        @Loop static func outcome(_ host: TestHost) async -> KeelOutcome? {
+        @Loop static func outcome(_ host: TestHost) async -> PluginOutcome? {
             await until("an outcome") { !host.desk.outcomes.entries.isEmpty }
             // A second one would be there soon.
             for _ in 0..<20 { await Loop.yield() }
@@ -46,7 +46,7 @@
             return host.desk.outcomes.entries.first
         }
 
-        static func kind(_ outcome: KeelOutcome?) -> String {
+        static func kind(_ outcome: PluginOutcome?) -> String {
             switch outcome {
             case .unreachable: "unreachable"
             case .broken: "broken"

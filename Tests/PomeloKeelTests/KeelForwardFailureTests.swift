@@ -42,6 +42,21 @@
             }
         }
 
+        @Test @Loop func whoForwardsMaySayWhatIsAnsweredToAFailure() async throws {
+            let port = try SilentPort()
+            let host = TestHost { desk, head in
+                guard case .forward(var forward) = desk.forward(head, to: port.base) else { return .answer(.init(500)) }
+                forward.failure = { outcome in PluginResponse(500, body: Bytes(Forwards.kind(outcome).utf8)) }
+                return .forward(forward)
+            }
+            try await host.run { host in
+                let answer = try await host.call("GET", "/")
+                #expect(answer.status == 500 && answer.text == "unreachable" && answer.headers["x-failed"] == nil)
+                #expect(Forwards.kind(await Forwards.outcome(host)) == "unreachable")
+            }
+            port.release()
+        }
+
         @Test(arguments: ["", "HTTP/1.1 200 OK\r\nContent-Le", "garbage\r\n\r\n"])
         @Loop func aPluginThatEndsBeforeItsHeadIsBroken(_ text: String) async throws {
             let peer = try await Peer(text, thenCloses: true)

@@ -291,8 +291,8 @@
         @Test @Loop func aServerThatHasStoppedHoldsNobody() async throws {
             final class Holder: KeelDesk {
                 var server: KeelServer?
-                func decide(_ head: KeelHead) async -> KeelDecision { .answer(PluginResponse(204)) }
-                func failure(_ outcome: KeelOutcome) -> PluginResponse { PluginResponse(502) }
+                func decide(_ head: PluginHead) async -> PluginDecision { .answer(PluginResponse(204)) }
+                func failure(_ outcome: PluginOutcome) -> PluginResponse { PluginResponse(502) }
             }
             weak var gone: Holder?
             let caller = KeelCaller()

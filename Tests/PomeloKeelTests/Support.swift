@@ -183,18 +183,18 @@
 
     /// A desk that decides as a test tells it to.
     @Loop final class TestDesk: KeelDesk {
-        var heads: [KeelHead] = []
-        let outcomes = Journal<KeelOutcome>()
-        private let decision: @Loop (TestDesk, KeelHead) async -> KeelDecision
+        var heads: [PluginHead] = []
+        let outcomes = Journal<PluginOutcome>()
+        private let decision: @Loop (TestDesk, PluginHead) async -> PluginDecision
 
-        init(_ decision: @escaping @Loop (TestDesk, KeelHead) async -> KeelDecision) { self.decision = decision }
+        init(_ decision: @escaping @Loop (TestDesk, PluginHead) async -> PluginDecision) { self.decision = decision }
 
-        func decide(_ head: KeelHead) async -> KeelDecision {
+        func decide(_ head: PluginHead) async -> PluginDecision {
             heads.append(head)
             return await decision(self, head)
         }
 
-        func failure(_ outcome: KeelOutcome) -> PluginResponse {
+        func failure(_ outcome: PluginOutcome) -> PluginResponse {
             let status =
                 switch outcome {
                 case .requestTooLarge: 413
@@ -206,11 +206,11 @@
 
         /// A request as it came, to a peer.
         func forward(
-            _ head: KeelHead, to base: String, deadline: Duration = .seconds(20), requestLimit: Int = 4 << 20,
+            _ head: PluginHead, to base: String, deadline: Duration = .seconds(20), requestLimit: Int = 4 << 20,
             responseLimit: Int = 4 << 20, attempts: Int = 1
-        ) -> KeelDecision {
+        ) -> PluginDecision {
             .forward(
-                KeelForward(
+                PluginForward(
                     base: base, method: head.method, path: head.path, headers: head.headers, deadline: deadline,
                     requestLimit: requestLimit, responseLimit: responseLimit, attempts: attempts
                 ) { self.outcomes.note($0) })
@@ -226,7 +226,7 @@
 
         init(
             _ options: KeelServerOptions = KeelServerOptions(),
-            _ decision: @escaping @Loop (TestDesk, KeelHead) async -> KeelDecision
+            _ decision: @escaping @Loop (TestDesk, PluginHead) async -> PluginDecision
         ) {
             desk = TestDesk(decision)
             server = KeelServer(desk, caller: caller, options: options)

@@ -5,6 +5,7 @@ import PomeloCore
 import PomeloExtensions
 import PomeloJSON
 import PomeloLoop
+import PomeloRedis
 import PomeloTesting
 import TestHelpers
 import Testing
@@ -32,7 +33,7 @@ import Testing
             let event = ExtensionEvent(
                 point: .afterSend, id: "id-\(number)", at: 0, server: id, key: key,
                 data: ["n": .init(number), "key": .string(key)])
-            try world.host(id).outside.deliver(event, coalesced: false)
+            try world.outside(id).deliver(event, coalesced: false)
         }
 
         /// Numbers that were taken, of a key.
@@ -96,6 +97,84 @@ import Testing
         #expect(try await host.deadLetters(of: "acme-push", behind: nil).isEmpty)
     }
 
+    @Test @Loop func noMoreThanAWindowOfAStreamIsHeld() async throws {
+        let teller = try await Teller()
+        let gate = FirstOutcome<Void>()
+        teller.plugin.answers["/after"] = { _ in
+            await gate.wait()
+            return .json(["ret": 0])
+        }
+        for _ in 0..<1024 { try teller.tell("a") }
+        for key in 0..<100 { try teller.tell("k\(key)") }
+        await teller.world.pass(.seconds(2))
+        #expect(teller.plugin.requests(of: "/after").count == 1, "what is behind the window waits in the stream")
+        gate.end()
+        await teller.world.pass(.seconds(30))
+        #expect(teller.plugin.requests(of: "/after").count == 1124)
+
+        let second = FirstOutcome<Void>()
+        teller.plugin.answers["/after"] = { _ in
+            await second.wait()
+            return .json(["ret": 0])
+        }
+        for key in 0..<100 { try teller.tell("k\(key)") }
+        await teller.world.pass(.seconds(2))
+        #expect(teller.plugin.requests(of: "/after").count == 1124 + 64)
+        second.end()
+        await teller.world.pass(.seconds(2))
+        #expect(teller.plugin.requests(of: "/after").count == 1124 + 100)
+    }
+
+    @Test @Loop func aStreamAndItsDeadLettersAreBounded() async throws {
+        let redis = FakeRedis(clock: ManualClock())
+        let streams = PluginStreams(redis, cluster: "t")
+        let keys = PluginKeys(cluster: "t")
+        let event = ExtensionEvent(point: .afterSend, id: "i", at: 0, server: "chat-1", key: "a", data: [:])
+        let stored = try #require(StoredEvent("1-1", event.stored))
+        for _ in 0..<10_100 { try await streams.bury("acme-push", stored, "r") }
+        #expect(try await redis.send(RedisCommand("XLEN", keys.dead("acme-push"))).int == 10_000)
+
+        let teller = try await Teller()
+        teller.plugin.status = ["ret": 0, "msg": "ok", "status": "STOPPING"]
+        await teller.world.pass(.seconds(20))
+        for _ in 0..<21 {
+            for _ in 0..<5000 { try teller.tell("a") }
+            await teller.world.pass(.seconds(1))
+        }
+        #expect(try await teller.world.waiting(for: "acme-push") == PluginOutbox.streamLength)
+    }
+
+    @Test @Loop func whatIsNoNumberOfALetterIsSaidToBeNone() async throws {
+        let teller = try await Teller()
+        try teller.tell("a")
+        let host = try teller.world.host()
+        for text in ["-", "+", "", "1", "-1", "1-", "1-x", "(1-1", "1-1-1", "1-99999999999999999999", "1-１"] {
+            await #expect(throws: PluginAnswer.self, "\(text)") {
+                _ = try await host.settle("acme-push", [text], again: false)
+            }
+            await #expect(throws: PluginAnswer.self, "\(text)") {
+                _ = try await host.deadLetters(of: "acme-push", behind: text)
+            }
+        }
+        #expect(try await host.settle("acme-push", ["1-18446744073709551615"], again: false) == [])
+    }
+
+    @Test @Loop func whoIsElectedIsToldAndAHostThatHasStoppedTakesNothing() async throws {
+        let world = PluginWorld()
+        for record in world.cluster.records { try await world.start(record.id) }
+        let (plugin, _) = try await world.join(
+            "acme-view", at: "http://a:1",
+            ["main_plugin": [["id": "chat", "endpoints": [["addons": "leader_changed", "endpoint": "/leader"]]]]])
+        let first = try #require(world.hosts.first { $0.value.isLeader })
+        await first.value.stop()
+        #expect(world.extensions[first.key]?.outside == nil, "its stream would not be written any more")
+        await world.pass(.seconds(12))
+        let second = try #require(world.hosts.first { $0.value.isLeader })
+        #expect(second.key != first.key)
+        let told = try plugin.requests(of: "/leader").map { try JSON.parse($0.body)["data"]?["server_id"] }
+        #expect(told.last == second.key.json, "\(told)")
+    }
+
     @Test @Loop func whileThePluginIsAwayNothingIsTriedAndNothingLost() async throws {
         let teller = try await Teller()
         teller.plugin.mood = .away
@@ -140,7 +219,7 @@ import Testing
         teller.world.redis.down()
         let large = String(repeating: "x", count: 1 << 20)
         for _ in 0..<8 {
-            try teller.world.host().outside.deliver(
+            try teller.world.outside().deliver(
                 ExtensionEvent(
                     point: .afterSend, id: "i", at: 0, server: "chat-1", key: "big", data: ["key": .string(large)]),
                 coalesced: false)
@@ -161,8 +240,8 @@ import Testing
             return .json(["ret": 0])
         }
         for number in 1...10 {
-            for (id, host) in world.hosts {
-                host.outside.deliver(
+            for id in world.hosts.keys {
+                try world.outside(id).deliver(
                     ExtensionEvent(
                         point: .replaceServers, id: "\(number)", at: 0, server: id, key: "servers",
                         data: ["n": .init(number)]), coalesced: true)
@@ -179,7 +258,7 @@ import Testing
         let (plugin, _) = try await world.join(
             "acme-words", at: "http://a:1",
             ["main_plugin": [["id": "chat", "endpoints": [["addons": "beforeSendCallBack", "endpoint": "/before"]]]]])
-        let implementer = try #require(try world.host().outside.implementers(of: .beforeSend).first)
+        let implementer = try #require(try world.outside().implementers(of: .beforeSend).first)
         let event = ExtensionEvent(
             point: .beforeSend, id: "i", at: 5, server: "chat-1", key: "hall", data: ["body": "darn"])
         func ask() async -> Result<ExtensionAnswer, any Error>? {

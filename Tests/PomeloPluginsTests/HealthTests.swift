@@ -82,6 +82,23 @@ import Testing
         #expect(world.hosts.filter { $0.key != leader.key && $0.value.isLeader }.count == 1)
     }
 
+    /// Nobody could register it any more, and probes left it alone.
+    @Test @Loop func whatAProcessBeganToUnregisterThatDiedIsEnded() async throws {
+        let world = try await PluginWorld.started(connectors: 2)
+        _ = try await world.join("acme-words", at: "http://a:1")
+        let other = try #require(world.hosts.first { !$0.value.isLeader }).key
+        _ = try world.begin(
+            "POST", "/v1.0/invoke/plugins/method/delete",
+            ["id": "acme-words", "secret": .string(PluginWorld.bootstrap)],
+            at: other)
+        await world.pass(.milliseconds(200))
+        world.cluster.crash(other)
+        await world.pass(.seconds(20))
+        #expect(try await world.entries() == ["p/acme-words"], "who began it has its time")
+        await world.pass(.seconds(30))
+        #expect(try await world.entries() == [])
+    }
+
     /// In the original a plugin that was dead stayed ACTIVE.
     @Test @Loop func regressionADeadPluginIsNotActive() async throws {
         let world = try await PluginWorld.started()

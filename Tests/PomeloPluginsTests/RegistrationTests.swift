@@ -104,6 +104,52 @@ import Testing
         #expect(try await world.entries() == ["p/main"])
     }
 
+    /// Who is told that it failed registers once more, and is told that it is there already.
+    @Test @Loop func aChangeThatIsMadeIsNotSaidToHaveFailed() async throws {
+        let world = try await PluginWorld.started()
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let token = bearing(try await world.token("acme-words", secret))
+        // The registry is read, changed, and read again.
+        for call in 0..<3 {
+            let url = "http://b:\(call + 1)"
+            var reached = false
+            world.redis.failCall(call) { reached = true }
+            let answer = try await world.ask(
+                "POST", "/v1.0/invoke/plugins/method/instances", ["url": .string(url), "seconds": 60], headers: token)
+            await world.pass(.seconds(1))
+            let isThere = try world.host().view.leases.contains { $0.address == url }
+            #expect(reached && isThere == (answer.status == 200), "call \(call): \(answer.status)")
+        }
+    }
+
+    @Test @Loop func pluginsAndTheirAddressesAreBounded() async throws {
+        let world = PluginWorld()
+        world.options.maxPlugins = 2
+        for record in world.cluster.records { try await world.start(record.id) }
+        await world.pass(.seconds(4))
+        let (_, secret) = try await world.join("one", at: "http://a:1")
+        _ = try await world.join("two", at: "http://b:1")
+        world.plugin("three", at: "http://c:1")
+        #expect(try await world.register("three", at: "http://c:1").status == 507)
+        let token = bearing(try await world.token("one", secret))
+        func lease(_ number: Int) async throws -> Int {
+            let body: JSON = ["url": .string("http://a\(number):1"), "seconds": 300]
+            return try await world.ask("POST", "/v1.0/invoke/plugins/method/instances", body, headers: token).status
+        }
+        for number in 0..<64 { #expect(try await lease(number) == 200) }
+        #expect(try await lease(64) == 507)
+        #expect(try await lease(5) == 200, "one that is there is renewed")
+    }
+
+    @Test @Loop func aPluginThatSaysTooMuchIsRefused() async throws {
+        let world = try await PluginWorld.started()
+        let long = String(repeating: "x", count: PluginIdentity.maxBytes)
+        world.plugin("acme-words", at: "http://a:1", ["desc": .string(long)])
+        let answer = try await world.register("acme-words", at: "http://a:1")
+        #expect(answer.status == 502 && answer.json["msg"]?.string?.contains("too large") ?? false, "\(answer.json)")
+        #expect(try await world.entries().isEmpty)
+    }
+
     @Test @Loop func aMainPluginMayRefuse() async throws {
         let world = try await PluginWorld.started()
         let (main, _) = try await world.join("main", at: "http://m:1", Self.owns)

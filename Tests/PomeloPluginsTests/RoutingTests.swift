@@ -101,6 +101,24 @@ import Testing
         #expect(known.headers["x-keel-depth"] == "1")
     }
 
+    /// Who is called could call as the caller for the rest of ten minutes.
+    @Test @Loop func aTokenInAuthorizationStaysWithThePlatform() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        let (_, secret) = try await world.join("caller", at: "http://c:1")
+        let token = try await world.token("caller", secret)
+        for value in [token, "Bearer \(token)"] {
+            _ = try await world.ask(
+                "GET", "/v1.0/invoke/keel/method/acme-words/x", headers: [PluginHeader("authorization", value)])
+            let request = try #require(plugin.requests.last)
+            #expect(request.headers["dapr-caller-app-id"] == "caller")
+            #expect(request.headers["authorization"] == nil)
+        }
+        let user = [PluginHeader("Authorization", "Bearer user")]
+        _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: bearing(token) + user)
+        #expect(plugin.requests.last?.headers["authorization"] == "Bearer user", "that one is not the platform's")
+    }
+
     @Test @Loop func tokensThatAreNoneAreRefused() async throws {
         let world = try await PluginWorld.started()
         let (_, secret) = try await world.join("acme-words", at: "http://a:1")

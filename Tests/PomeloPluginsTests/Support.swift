@@ -2,6 +2,7 @@
 import PomeloBytes
 import PomeloCluster
 import PomeloCore
+import PomeloExtensions
 import PomeloJSON
 import PomeloLoop
 import PomeloRedis
@@ -155,6 +156,7 @@ extension PluginStore {
     let plugins: FakePlugins
     var options = KeelOptions()
     private(set) var hosts: [ServerID: PluginHost] = [:]
+    private(set) var extensions: [ServerID: ExtensionService] = [:]
     private var clusterName = ""
     var desk: FakeClusterDesk?
 
@@ -186,16 +188,25 @@ extension PluginStore {
                 random: context.random, logger: quiet)
             let host = try PluginHost(
                 context, options, redis: client, messages: client, caller: plugins, tokens: FakeTokens(),
-                election: election, cluster: desk)
+                election: election, extensions: app.extensions, cluster: desk)
             try app.load(host)
             hosts[id] = host
+            extensions[id] = app.extensions
         }
         return try host(id)
     }
 
     func host(_ id: ServerID = "chat-1") throws -> PluginHost { try #require(hosts[id]) }
 
-    func pass(_ time: Duration) async { await cluster.advance(by: time, step: .milliseconds(50)) }
+    /// How a server asks and tells plugins.
+    func outside(_ id: ServerID = "chat-1") throws -> any OutsideImplementers {
+        try #require(extensions[id]?.outside)
+    }
+
+    /// Long times in longer steps: nothing here has less than a quarter of a second to live then.
+    func pass(_ time: Duration) async {
+        await cluster.advance(by: time, step: .milliseconds(time >= .seconds(10) ? 250 : 50))
+    }
 
     /// What a caller is answered that asks a server's host; forwarded requests are carried out.
     func ask(
@@ -227,19 +238,19 @@ extension PluginStore {
         let bytes = body?.encoded() ?? Bytes()
         switch await host.decide(PluginHead(method, path, headers: headers)) {
         case .answer(let response): return response
-        case .work(let limit, let work):
+        case .work(let limit, _, let work):
             guard bytes.count <= limit else { return PluginAnswer(413, "too large").response }
             return await work(PluginRequest(method, path, headers: headers, body: bytes))
         case .forward(let forward):
             let request = PluginRequest(forward.method, forward.path, headers: forward.headers, body: bytes)
             do throws(PluginCallError) {
                 let response = try await plugins.call(
-                    forward.base, request, within: forward.deadline, limit: forward.bodyLimit)
+                    forward.base, request, within: forward.deadline, limit: forward.responseLimit)
                 forward.finished(.answered(status: response.status))
                 return response
             } catch {
                 forward.finished(error.outcome)
-                return forward.failure(error.outcome)
+                return forward.failure?(error.outcome) ?? PluginAnswer(502, "no words of its own").response
             }
         }
     }
@@ -282,7 +293,7 @@ extension PluginStore {
         let host = try host()
         let body = Bytes("client_id=\(id)&client_secret=\(secret)".utf8)
         guard
-            case .work(_, let work) = await host.decide(
+            case .work(_, _, let work) = await host.decide(
                 PluginHead("POST", "/v1.0/invoke/plugins/method/oauth2/token", headers: []))
         else { throw Unmet(description: "a token") }
         let answer = await work(PluginRequest("POST", "/", body: body))
@@ -295,6 +306,11 @@ extension PluginStore {
         let reply = try await redis.send(RedisCommand("HGETALL", key))
         let fields = (reply.dictionary ?? [:]).filter { $0.key.string.hasPrefix("p/") }
         return Dictionary(uniqueKeysWithValues: fields.map { ($0.key.string, $0.value) })
+    }
+
+    /// Events in a plugin's stream.
+    func waiting(for id: PluginID) async throws -> Int? {
+        try await redis.send(RedisCommand("XLEN", PluginKeys(cluster: clusterName).outbox(id))).int
     }
 
     func entries() async throws -> [String] { try await kept().keys.sorted() }

@@ -202,4 +202,35 @@ let boundTable = """
         AdministrationTests.aProfileHasAnEnd
     logins of operators that nobody has gone on with
         OperationsTests.tenThousandHellos
+    questions at an extension point
+        AskOrderTests.beyondSixtyFourThatWaitWithOneKeyThePolicyDecides
+        AskOrderTests.beyondFourThousandQuestionsThePolicyDecides
+        AskOrderTests.beyondSixteenMebibytesOfDataThePolicyDecides
+    calls of one implementer at extension points
+        AskOrderTests.beyondSixtyFourCallsAnImplementerIsSkippedUntilOneReallyEnds
+    what implementers of the own process are told
+        TellTests.aThousandEventsWaitForEachImplementer
+        TellTests.sixtyFourEventsWaitWithOneKeyForEachImplementer
+        TellTests.sixteenMebibytesWaitForEachImplementer
+    events for outside plugins that wait for Redis
+        DeliveryTests.whileRedisIsAwayEventsWaitAndAreBounded
+    events for one outside plugin
+        DeliveryTests.aStreamAndItsDeadLettersAreBounded
+    events on their way to one outside plugin
+        DeliveryTests.noMoreThanAWindowOfAStreamIsHeld
+    outside plugins
+        RegistrationTests.pluginsAndTheirAddressesAreBounded
+    what an outside plugin says of itself
+        RegistrationTests.aPluginThatSaysTooMuchIsRefused
+    calls of the cluster by one outside plugin
+        RoutingTests.pluginsAskTheClusterWithinTheirScopesAndRate
+        RoutingTests.loopsEnd
+    connections and requests of KeelServer
+        KeelBoundTests.requestsInProgressHaveABound
+        KeelBoundTests.connectionsHaveABoundBeyondWhichTheyWait
+        KeelBoundTests.whatIsNoRequestIsRefused
+    a body to or from an outside plugin
+        KeelForwardFailureTests.aRequestThatIsTooLargeIsRefusedAnnouncedOrNot
+        KeelForwardFailureTests.anAnswerThatIsAnnouncedTooLargeIsRefusedWhole
+        KeelForwardFailureTests.aPluginThatNeverEndsIsEndedAtTheLimit
     """

@@ -221,6 +221,36 @@ let guaranteeTable = """
         FailureTests.redisHangs
         HealthTests.aServerWithoutRedisIsIsolatedAfterTwoLeases
         ReboundTests.anIsolatedServerRefusesBindsAtOnceAndComesBackByItself
+    a registration of an outside plugin
+        RegistrationTests.aRegistrationIsAllOrNothing
+        RegistrationTests.aProcessThatDiesInTheMiddleLeavesNothing
+        RegistrationTests.ofTwoAtOnceOneIsRegistered
+        RegistrationTests.aChangeThatIsMadeIsNotSaidToHaveFailed
+        RegistrationTests.unregisteringDrains
+        RegistrationTests.registrationsAreRefusedWhileRedisIsAway
+        HealthTests.whatAProcessBeganToUnregisterThatDiedIsEnded
+    who calls an outside plugin
+        RoutingTests.onlyThePlatformSaysWhoCalls
+        RoutingTests.aTokenInAuthorizationStaysWithThePlatform
+        RoutingTests.tokensThatAreNoneAreRefused
+        RoutingTests.aRevokedPluginsTokenAndSecretAreVoid
+        KeelTokensTests.noTokenThatWasChangedIsOne
+    a call of an outside plugin
+        RoutingTests.theGateAnswersByStatus
+        RoutingTests.deadlinesAreTheCallersWithinOurs
+        HealthTests.regressionADeadPluginIsNotActive
+        KeelForwardFailureTests.aPluginThatIsNotThereIsTriedAgainAndNothingIsSentTwice
+        KeelForwardFailureTests.anAnswerThatEndsInTheMiddleEndsTheConnectionAndIsNotMadeWhole
+    a question to plugins
+        AskOrderTests.questionsWithOneKeyKeepTheirOrderHoweverSlowTheAnswers
+        AskTests.aHungImplementerCostsTheBudgetAndNoMore
+        InterleavingTests.everyQuestionIsAnsweredAsTheModelSays
+        DeliveryTests.aPluginIsAskedAsAnImplementerWithinItsTime
+    what outside plugins are told
+        DeliveryTests.eventsOfAKeyComeInOrderAndOnce
+        DeliveryTests.whatIsNeverTakenIsADeadLetterThatCanBeToldAgain
+        DeliveryTests.anotherProcessGoesOnWhereOneDied
+        DeliveryTests.whatIsSupersededIsToldOnceAndTheLatest
     what a client of a custom connector said and waits
         CustomConnectorTests.whatAPausedClientSaysWaitsToItsBound
     what all clients of a custom connector said and waits

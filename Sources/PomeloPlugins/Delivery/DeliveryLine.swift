@@ -131,7 +131,8 @@ import PomeloRedis
                     try await self.streams.remove(self.id, numbers)
                     self.confirmed.removeFirst(numbers.count)
                 } catch {
-                    // They are told again if this process dies before; until then this goes on.
+                    // Who takes over tells them again.
+                    if self.isOver { break }
                     await self.clock.sleep(for: .milliseconds(500))
                 }
             }

@@ -97,6 +97,16 @@ struct DeadEvent: Sendable {
         _ = try await redis.pipeline([RedisCommand("UNLINK", keys.outbox(id), keys.dead(id))]).first?.get()
     }
 
+    /// Whether that is a stream's name of one entry: `-` and `+` are of many, and an error is Redis's own.
+    static func isNumber(_ text: String) -> Bool {
+        let parts = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.count == 2
+            && parts.allSatisfy { part in
+                part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+                    && UInt64(Substring(part)) != nil
+            }
+    }
+
     private static func field(_ name: String, of entry: RedisReply) -> String? {
         guard let words = entry.array?.last?.array else { return nil }
         for index in stride(from: 0, to: words.count - 1, by: 2) where Text(words[index].string ?? "") == Text(name) {

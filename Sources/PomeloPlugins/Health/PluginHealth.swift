@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloJSON
 import PomeloLoop
@@ -43,6 +44,7 @@ struct ProbeCount {
     /// Whether this process is the one that asks.
     var isOurs: @Loop () -> Bool = { false }
     private let follower: PluginFollower
+    private let registry: PluginRegistry
     private let options: KeelOptions
     private let caller: any PluginCaller
     private let clock: any LoopClock
@@ -51,10 +53,13 @@ struct ProbeCount {
     private let failures: LimitedLog
     private var counts: [Instances.Place: ProbeCount] = [:]
     private var asked: [PluginID: String] = [:]
+    /// Registrations that are being ended, and when that was seen first.
+    private var leaving: [Text: UInt64] = [:]
     private var task: Task<Void, Never>?
 
-    init(_ follower: PluginFollower, _ options: KeelOptions, _ caller: any PluginCaller, _ context: ServiceContext) {
-        self.follower = follower
+    init(_ registry: PluginRegistry, _ options: KeelOptions, _ caller: any PluginCaller, _ context: ServiceContext) {
+        follower = registry.follower
+        self.registry = registry
         self.options = options
         self.caller = caller
         clock = context.clock
@@ -67,7 +72,7 @@ struct ProbeCount {
     /// Begins to ask.
     func start() {
         guard task == nil else { return }
-        counts = [:]
+        (counts, leaving) = ([:], [:])
         task = Loop.spawn { [weak self] in
             while !Task.isCancelled {
                 guard let self else { return }
@@ -105,6 +110,26 @@ struct ProbeCount {
             for task in tasks { await task.value }
         }
         await write(records)
+        await finishLeaving()
+    }
+
+    /// Ends what a process began that died before the plugin was gone: until then nobody could register it.
+    private func finishLeaving() async {
+        let records = follower.view.records.values.filter { $0.reason == PluginRegistry.leaving }
+        let known = leaving
+        let now = clock.now
+        leaving = Dictionary(
+            uniqueKeysWithValues: records.map { (Text($0.registration), known[Text($0.registration)] ?? now) })
+        for record in records {
+            guard let since = known[Text(record.registration)], isOurs(),
+                now >= since &+ PluginRegistry.leavingTime.clampedNanoseconds
+            else { continue }
+            do throws(PluginAnswer) {
+                try await registry.finish(record.id, record.registration)
+            } catch {
+                failures.write(["plugin": "\(record.id)", "plugins.reason": "\(error.msg)"])
+            }
+        }
     }
 
     private func probe(_ place: Instances.Place) async -> PluginStatus? {

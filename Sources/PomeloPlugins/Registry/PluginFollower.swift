@@ -143,7 +143,6 @@ import PomeloRedis
     /// Makes a change of what is there, again and again until nobody else was first.
     ///
     /// The body goes from the registry as it is to the changes; when it throws nothing is changed.
-    ///
     @discardableResult func change(
         _ body: @Loop (PluginView) throws(PluginAnswer) -> [PluginChange]
     ) async throws(PluginAnswer) -> PluginView {
@@ -153,7 +152,11 @@ import PomeloRedis
             let changes = try body(present)
             if changes.isEmpty { return present }
             do {
-                if try await store.change(over: present.epoch, changes) != nil { return try await current() }
+                if try await store.change(over: present.epoch, changes) != nil {
+                    // It is made, whatever becomes of this: who cannot read it now has it with the next look.
+                    await read()
+                    return view
+                }
             } catch {
                 throw Self.unavailable(error)
             }

@@ -32,17 +32,26 @@ extension PluginRegistry {
         await clock.sleep(for: Self.spread)
         let end = clock.deadline(after: Self.drain)
         while inFlight(id) > 0, clock.now < end { await clock.sleep(for: .milliseconds(50)) }
+        try await finish(id, registration)
+    }
+
+    /// Removes a plugin that is leaving, unless somebody has registered it anew meanwhile.
+    func finish(_ id: PluginID, _ registration: String) async throws(PluginAnswer) {
+        var isGone = false
         try await follower.change { (view) throws(PluginAnswer) in
-            // Somebody may have registered it anew meanwhile.
-            guard view.records[id]?.registration == registration else { return [] }
+            isGone = view.records[id]?.registration == registration
+            guard isGone else { return [] }
             return [.remove(id)] + view.leases.filter { $0.id == id }.map { .removeLease($0) }
         }
+        guard isGone else { return }
         await onGone?(id)
         log.notice("a plugin is removed", metadata: ["plugin": "\(id)"])
     }
 
     /// The reason of a plugin that is being unregistered: probes leave it alone.
     static let leaving = "being unregistered"
+    /// Who began to unregister it is done by then, or has died.
+    static let leavingTime = Duration.seconds(30)
 
     /// Adds an address of a plugin for a time, or renews it; a time of nothing removes it.
     func lease(_ id: PluginID, _ address: PluginAddress, for time: Duration) async throws(PluginAnswer) {

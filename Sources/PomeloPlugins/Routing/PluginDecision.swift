@@ -1,69 +1,98 @@
 // SPDX-License-Identifier: MIT
-import PomeloLoop
+public import PomeloLoop
 
-/// The head of a request that has arrived.
+/// The head of a request, as it came.
 public struct PluginHead: Sendable {
-    /// In capitals.
+    /// In capitals, except where the caller has another spelling.
     public let method: String
-    /// Begins with `/`; the query with it, percent-encoding as it came.
+    /// Begins with `/`; the query with it, and nothing decoded.
     public let path: String
-    /// In their order.
+    /// In their order, those of one hop with them.
     public let headers: [PluginHeader]
+    /// The caller's address, without its port.
+    public let peer: String?
+    /// Bytes of the body, 0 without one; nil when that will be seen.
+    public let bodyLength: Int?
 
     /// A head.
-    public init(_ method: String, _ path: String, headers: [PluginHeader]) {
+    public init(_ method: String, _ path: String, headers: [PluginHeader], peer: String? = nil, bodyLength: Int? = nil)
+    {
         self.method = method
         self.path = path
         self.headers = headers
+        self.peer = peer
+        self.bodyLength = bodyLength
     }
 }
 
 /// What becomes of a request.
 public enum PluginDecision: Sendable {
-    /// Answered at once.
+    /// It is answered at once. What comes of its body is dropped, up to the server's limit.
     case answer(PluginResponse)
-    /// Its whole body is read, up to so many bytes, and what the closure returns is the answer.
-    case work(limit: Int, @Loop @Sendable (PluginRequest) async -> PluginResponse)
-    /// Sent on, both bodies as they come.
+    /// Its body is read, up to a limit, and the closure has the answer, all of it within a time.
+    ///
+    /// The closure's task is cancelled when the time is over; it runs on when the caller goes away.
+    case work(limit: Int, within: Duration, @Loop @Sendable (PluginRequest) async -> PluginResponse)
+    /// Somebody else answers it; both bodies flow through.
     case forward(PluginForward)
 }
 
-/// A request that is sent on to a plugin.
+/// A request that somebody else answers.
 public struct PluginForward: Sendable {
     /// `http://host:port`, and perhaps a path before that of the request.
-    public let base: String
+    public var base: String
     /// In capitals.
-    public let method: String
-    /// With the query.
-    public let path: String
-    /// All that are sent; what the connection and the body need is added.
-    public let headers: [PluginHeader]
-    /// For all of it.
-    public let deadline: Duration
-    /// Bytes of a body, either way.
-    public let bodyLimit: Int
-    /// Dials, a second apart, as long as no byte was sent.
-    public let attempts: Int
-    /// Called once, when it is over.
-    public let finished: @Loop @Sendable (PluginOutcome) -> Void
-    /// What the caller is answered when no answer of the plugin has begun.
-    public let failure: @Sendable (PluginOutcome) -> PluginResponse
+    public var method: String
+    /// From its first `/` on, the query with it; what may not stand in a URL is escaped, and nothing else changed.
+    public var path: String
+    /// All of them; those of one hop, `Expect` and `Content-Length` are left out, and `Host` is the base's without one.
+    public var headers: [PluginHeader]
+    /// From now until the answer's last byte has come.
+    public var deadline: Duration
+    /// Bytes of the request's body.
+    public var requestLimit: Int
+    /// Bytes of the answer's body.
+    public var responseLimit: Int
+    /// How often a connection is tried, one second after the other; no request is sent twice.
+    public var attempts: Int
+    /// Told once how it ended, also when the caller went away.
+    public var finished: @Loop @Sendable (PluginOutcome) -> Void
+    /// What the caller is answered when it came to nothing; without it the server's own words.
+    public var failure: (@Sendable (PluginOutcome) -> PluginResponse)?
+
+    /// A request to be sent.
+    public init(
+        base: String, method: String, path: String, headers: [PluginHeader], deadline: Duration, requestLimit: Int,
+        responseLimit: Int, attempts: Int = 1, finished: @escaping @Loop @Sendable (PluginOutcome) -> Void,
+        failure: (@Sendable (PluginOutcome) -> PluginResponse)? = nil
+    ) {
+        self.base = base
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.deadline = deadline
+        self.requestLimit = requestLimit
+        self.responseLimit = responseLimit
+        self.attempts = attempts
+        self.finished = finished
+        self.failure = failure
+    }
 }
 
-/// How a request that was sent on has ended.
+/// How a request ended that was to be answered by somebody else, or by the work of this process.
 public enum PluginOutcome: Sendable, Hashable {
-    /// With the plugin's answer, whole.
+    /// The whole answer has come; whatever its status is.
     case answered(status: Int)
-    /// No byte of it was sent.
-    case unreachable
-    /// In the middle.
-    case broken
-    /// Not within its deadline.
+    /// No byte of the request has left; why.
+    case unreachable(String)
+    /// The request may have been executed, and there is no answer, or a part of one; why.
+    case broken(String)
+    /// The time is over.
     case timedOut
-    /// The caller's body was too large.
+    /// The request's body has more bytes than were allowed.
     case requestTooLarge
-    /// The plugin's body was too large.
+    /// The answer's body has more bytes than were allowed.
     case responseTooLarge
-    /// The caller went away.
+    /// The caller went away, or its body took longer than it may.
     case abandoned
 }

@@ -32,7 +32,7 @@ extension PluginRouter {
             return .forward(
                 try await forward(head, source, nil, to: first.id, first.path + path, isDirect: false))
         }
-        return .work(limit: options.maxBodyBytes) { request in
+        return .work(limit: options.maxBodyBytes, within: Self.workPatience) { request in
             let round = PointRound(router: self, head: head, source: source, path: path, request: request)
             switch mode {
             case .chain: return await round.chain(implementers)
@@ -128,8 +128,8 @@ extension PluginRouter {
 extension PluginCallError {
     var outcome: PluginOutcome {
         switch self {
-        case .unreachable: .unreachable
-        case .broken, .malformed: .broken
+        case .unreachable(let why): .unreachable(why)
+        case .broken(let why), .malformed(let why): .broken(why)
         case .timeout: .timedOut
         case .tooLarge: .responseTooLarge
         }

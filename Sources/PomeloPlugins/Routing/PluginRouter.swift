@@ -14,6 +14,8 @@ import PomeloLoop
     static let maxDepth = 4
     /// Time of the question who calls from outside.
     private static let checkPatience = Duration.seconds(2)
+    /// Time of what the platform does itself, its calls of plugins included.
+    static let workPatience = Duration.seconds(60)
 
     let follower: PluginFollower
     let instances: Instances
@@ -79,7 +81,7 @@ import PomeloLoop
         _ verb: String, _ query: String, _ source: CallSource,
         _ serve: (@Loop @Sendable (PlatformCall) async throws(PluginAnswer) -> PluginAnswer)?
     ) -> PluginDecision {
-        .work(limit: PluginIdentity.maxBytes) { request in
+        .work(limit: PluginIdentity.maxBytes, within: Self.workPatience) { request in
             let call = PlatformCall(verb: verb, query: query, source: source, request: request)
             do throws(PluginAnswer) {
                 guard let serve else { throw PluginAnswer(404, "nothing is served at this path") }
@@ -104,6 +106,7 @@ import PomeloLoop
     private func source(of head: PluginHead) async throws(PluginAnswer) -> CallSource {
         let given = head.headers["dapr-api-token"]
         var plugin = given.flatMap(follower.view.owner(ofSecret:)).flatMap(follower.view.plugin)
+        var isByAuthorization = false
         if plugin == nil, let needed = options.apiToken, !isSame(given ?? "", needed) {
             throw PluginAnswer(401, "dapr-api-token is missing or wrong")
         }
@@ -112,7 +115,10 @@ import PomeloLoop
         }
         // One of a user's says nothing here: whoever checks callers from outside reads it.
         if plugin == nil, let token = head.headers["authorization"] {
-            do { plugin = try await desk.plugin(of: Self.bearer(token) ?? token) } catch {}
+            do {
+                plugin = try await desk.plugin(of: Self.bearer(token) ?? token)
+                isByAuthorization = true
+            } catch {}
         }
         var depth = 0
         if plugin != nil, let text = head.headers["x-keel-depth"] {
@@ -122,7 +128,9 @@ import PomeloLoop
             depth = number
         }
         guard depth < Self.maxDepth else { throw PluginAnswer(508, "calls go round: depth \(depth)") }
-        return CallSource(caller: plugin.map { .plugin($0) } ?? .outside, depth: depth, headers: head.headers)
+        return CallSource(
+            caller: plugin.map { .plugin($0) } ?? .outside, isByAuthorization: isByAuthorization, depth: depth,
+            headers: head.headers)
     }
 
     /// A word behind `Bearer`.
@@ -190,7 +198,10 @@ import PomeloLoop
         let record = try admitted(id, source)
         let callerID = source.plugin?.id.rawValue
         let token = try await desk.delegation(to: id, caller: callerID, user: user)
-        var headers = endToEnd(head.headers) + stamped(source, callerID, record, token)
+        var headers = endToEnd(head.headers)
+        // Who is called could use it as the caller.
+        if source.isByAuthorization { headers.removeAll { $0.name.lowercased() == "authorization" } }
+        headers += stamped(source, callerID, record, token)
         if let token = options.appToken { headers.append(PluginHeader("dapr-api-token", token)) }
         let deadline = try deadline(head)
         // Last, and nothing waits behind it: from here on it counts as under way.
@@ -198,7 +209,7 @@ import PomeloLoop
         let instances = instances
         return PluginForward(
             base: place.address, method: head.method, path: path, headers: headers, deadline: deadline,
-            bodyLimit: options.maxBodyBytes, attempts: 3,
+            requestLimit: options.maxBodyBytes, responseLimit: options.maxBodyBytes, attempts: 3,
             finished: { instances.ended(place, isGood: $0.isGood) },
             failure: { Self.failure($0, id, isDirect: isDirect) })
     }
