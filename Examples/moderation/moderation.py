@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """A plugin of the chat, in Python's standard library: hides words in what guests say, before others hear it.
 
-PLUGIN_PORT               where it listens; any free port without it
+PLUGIN_PORT               where it listens; any free port of 127.0.0.1 without it
+PLUGIN_URL                where the platform finds it, when that is elsewhere: then it listens on every address
 MODERATION_WORDS          the words, with commas between them
-DAPR_HTTP_PORT            where the platform listens: 3500 without it
+DAPR_HTTP_ENDPOINT        where the platform is: 127.0.0.1 without it, at
+DAPR_HTTP_PORT            3500 without it
 POMELO_KEEL_BOOTSTRAP     admits it; without it somebody else registers it
 """
 import json, os, re, signal, sys, threading, time, urllib.error, urllib.request
@@ -60,7 +62,8 @@ class Plugin(BaseHTTPRequestHandler):
 def register(url, secret):
     """Until the platform is there; it may have started later, or be without its Redis for a while."""
     wish = json.dumps({"id": ID, "url": url, "secret": secret, "replace": True}).encode()
-    platform = "http://127.0.0.1:%s/v1.0/invoke/plugins/method/register" % os.environ.get("DAPR_HTTP_PORT", 3500)
+    platform = os.environ.get("DAPR_HTTP_ENDPOINT") or "http://127.0.0.1:%s" % os.environ.get("DAPR_HTTP_PORT", 3500)
+    platform += "/v1.0/invoke/plugins/method/register"
     while True:
         try:
             urllib.request.urlopen(urllib.request.Request(platform, wish), timeout=30).close()
@@ -72,9 +75,11 @@ def register(url, secret):
         time.sleep(1)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PLUGIN_PORT") or 0)), Plugin)
+url = os.environ.get("PLUGIN_URL")
+address = ("" if url else "127.0.0.1", int(os.environ.get("PLUGIN_PORT") or 0))
+server = ThreadingHTTPServer(address, Plugin)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-url = "http://127.0.0.1:%d" % server.server_port
+url = url or "http://127.0.0.1:%d" % server.server_port
 print("up moderation", url, flush=True)
 if secret := os.environ.get("POMELO_KEEL_BOOTSTRAP"):
     threading.Thread(target=register, args=(url, secret), daemon=True).start()

@@ -33,7 +33,7 @@ import Testing
 
     @Test func everyRowOfTheArticleHasItsTests() throws {
         let rows = Self.firstCells(try Self.text("Sources/Pomelo/Pomelo.docc/From-pomelo-to-Swift.md"))
-        #expect(rows.filter { $0 != "pomelo" } == Self.entries(rowTable).map(\.name))
+        #expect(rows.filter { $0 != "pomelo" && $0 != "tKeel, dapr" } == Self.entries(rowTable).map(\.name))
     }
 
     @Test func everyGuaranteeAndEveryBoundHasItsTests() throws {
