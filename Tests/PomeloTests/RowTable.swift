@@ -3,7 +3,7 @@
 /// For every row of "From pomelo to Swift" the tests that show it.
 ///
 /// A test is a file below Tests and a function in it; of FilterTranscripts, a title.
-let rowTable = applicationRows + connectorRows + channelRows + "\n" + syncRows
+let rowTable = applicationRows + connectorRows + channelRows + "\n" + syncRows + "\n" + pluginRows
 
 /// Up to sessions.
 private let applicationRows = """
@@ -373,35 +373,4 @@ private let channelRows = """
         StatusTests.aUserIsOnlineWhileAnySessionIs
     statusService.pushByUids(uids, route, msg)
         StatusTests.aPushFindsUsersWhereverTheyAre
-    GET /v1/identify
-        IdentityTests.everySpellingSaysTheSame
-        IdentityTests.whatIsWrongIsNamed
-    GET /v1/status
-        RoutingTests.theGateAnswersByStatus
-        HealthTests.regressionADeadPluginIsNotActive
-    POST /v1/addons/identify
-        RegistrationTests.aMainPluginIsAskedInTheSpelledWay
-        RegistrationTests.aMainPluginMayRefuse
-    POST plugins/method/register
-        RegistrationTests.onlyTheBootstrapSecretRegisters
-        RegistrationTests.aSecondRegistrationIsRefusedUnlessItReplaces
-    POST plugins/method/delete
-        RegistrationTests.unregisteringDrains
-    POST plugins/method/oauth2/token
-        RoutingTests.aRevokedPluginsTokenAndSecretAreVoid
-        HealthTests.keysAreMadeOnceAndRotated
-    keel/method/{id}/{path}
-        RoutingTests.pathsSayWhatIsWanted
-        KeelForwardTests.largeBodiesFlowThroughByteByByte
-    keel/method/addons/{point}
-        RoutingTests.severalImplementersAreAskedAsThePointSays
-    externalPreRouteCheck
-        RoutingTests.callersFromOutsideAreCheckedByWhoImplementsThat
-        RoutingTests.aCheckThatAdmitsEverybodyIsNotTaken
-    headers x-keel…, dapr-caller-…, x-tKeel-auth
-        RoutingTests.onlyThePlatformSaysWhoCalls
-    ANY /v1.0/invoke/{app-id}/method/{path}
-        RoutingTests.directInvocationsFailWithTheSidecarsCode
-    GET /v1.0/healthz, /v1.0/metadata
-        RoutingTests.pathsSayWhatIsWanted
     """
