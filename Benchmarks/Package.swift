@@ -15,7 +15,7 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "Benchmarks",
     dependencies: [
-        .package(name: "pomelo-swift", path: ".."),
+        .package(name: "pomelo-swift", path: "..", traits: [.defaults, "Keel"]),
         // For one contestant: a Redis client on another foundation.
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
@@ -27,7 +27,8 @@ let package = Package(
         .executableTarget(
             name: "BenchServer",
             dependencies: [
-                "Pomelo", "PomeloCluster", "PomeloCommand", "PomeloGlobalChannel", "PomeloRedis", "PomeloStatus",
+                "Pomelo", "PomeloCluster", "PomeloCommand", "PomeloExtensions", "PomeloGlobalChannel", "PomeloKeel",
+                "PomeloRedis", "PomeloStatus",
             ]
             .map { .product(name: $0, package: "pomelo-swift") },
             swiftSettings: strict),

@@ -203,12 +203,23 @@ import Testing
         await world.pass(.seconds(1))
         let refused = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
         #expect(refused.status == 401 && refused.json["msg"] == "who are you")
-        let before = target.requests.count
-        #expect(before == target.requests.count)
+        #expect(target.requests(of: "/x").isEmpty)
         let admitted = try await world.ask(
             "GET", "/v1.0/invoke/keel/method/acme-words/x", headers: [PluginHeader("Authorization", "Bearer ann")])
         #expect(admitted.status == 200)
         #expect(FakeTokens.read(target.requests.last?.headers["x-plugin-jwt"] ?? "")?.user == "ann")
+        let told = try #require(auth.requests(of: "/check").last)
+        #expect(told.headers["x-keel-plugin"] == "acme-words" && told.headers["x-keel-path"] == "/x")
+        // What lets somebody in by the path must not be told one and lead to another.
+        _ = try await world.ask(
+            "GET", "/v1.0/invoke/auth/method/login",
+            headers: [PluginHeader("dapr-app-id", "acme-words"), PluginHeader("X-Keel-Plugin", "auth")])
+        let other = try #require(auth.requests(of: "/check").last)
+        #expect(other.headers["x-keel-plugin"] == "acme-words")
+        #expect(other.headers["x-keel-path"] == "/v1.0/invoke/auth/method/login")
+        auth.answers["/check"] = { _ in .json(["ret": 0], 404) }
+        let odd = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
+        #expect(odd.status == 502, "an answer that is none lets nobody in")
         auth.mood = .hangs
         let closed = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x")
         #expect(closed.status == 504, "who cannot be checked does not pass")

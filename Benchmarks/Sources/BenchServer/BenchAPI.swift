@@ -9,6 +9,7 @@ enum BenchAPI {
     static let connectorLag = Call<Watch, Lag>("connector.entryHandler.stats")
     static let chatLag = Call<Watch, Lag>("chat.chatHandler.stats")
     static let send = Call<Say, Done>("chat.chatHandler.send")
+    static let asked = Call<Asked, Done>("chat.chatHandler.asked")
     static let onMessage = Push<Say>("onMessage")
     static let rawEcho = "connector.entryHandler.echo"
     static let rawEchoWaiting = "connector.entryHandler.echoWaiting"
@@ -25,6 +26,13 @@ enum BenchAPI {
     struct Say: Body {
         var ts: JSON?
         var content: JSON?
+    }
+
+    /// A line that is judged before it would be sent.
+    struct Asked: Body {
+        /// Who is asked: `nobody`, `body` or `plugin`.
+        var whom: String
+        var text: String
     }
 
     /// The body of the typed benchmark: 200 bytes as the driver sends it.

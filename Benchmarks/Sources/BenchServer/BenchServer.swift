@@ -4,7 +4,9 @@
 import Pomelo
 import PomeloCluster
 import PomeloCommand
+import PomeloExtensions
 import PomeloGlobalChannel
+import PomeloKeel
 import PomeloRedis
 import PomeloStatus
 
@@ -30,6 +32,9 @@ import PomeloStatus
             try app.handle(EntryHandler(app: app, lag: lag))
         }
         try app.configure("all", "chat") { app in
+            // Of the points that are asked, one is nobody's, one a body's in this process, one a plugin's.
+            app.extensions.implement(.beforeJoin, as: "bench") { _ in .ok }
+            if app.record.metadata["keelPort"] != nil { try app.use(Keel(redis)) }
             try app.handle(ChatHandler(app: app, lag: lag))
         }
     }

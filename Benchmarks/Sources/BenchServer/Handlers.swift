@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import Pomelo
+import PomeloExtensions
 import PomeloGlobalChannel
 
 /// What connectors answer.
@@ -47,8 +48,26 @@ struct ChatHandler: Handler {
 
     var routes: [ServedRoute] {
         on(BenchAPI.send, send)
+        on(BenchAPI.asked, asked)
         on(BenchAPI.chatLag) { query, _ in lag.answer(query) }
         on(raw: BenchAPI.forwardedEcho) { body, _ in body }
+    }
+
+    private static let nobodys = ExtensionPoint(
+        owner: "bench", name: "nobodys", mode: .chain, budget: .milliseconds(150))
+
+    func asked(_ line: BenchAPI.Asked, _ session: Session) async throws -> BenchAPI.Done {
+        let point: ExtensionPoint =
+            switch line.whom {
+            case "plugin": .beforeSend
+            case "body": .beforeJoin
+            default: Self.nobodys
+            }
+        let data: JSON = ["channel": "hall", "from": "ann", "body": .string(line.text), "meta": [:]]
+        // As many keys as clients: those of one key would wait for each other.
+        let verdict = await app.extensions.ask(point, data, key: session.id.description)
+        guard case .pass(_, tags: []) = verdict else { throw Fault(500, "\(point): \(verdict)") }
+        return BenchAPI.Done()
     }
 
     func send(_ say: BenchAPI.Say, _ session: Session) async throws -> BenchAPI.Done {

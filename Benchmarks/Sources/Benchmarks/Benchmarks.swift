@@ -2,7 +2,7 @@
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
 // Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, TransportBenchmarks,
-// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, SyncBenchmarks, RedisServers; Contestant, LoadRun, Child,
+// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, SyncBenchmarks, RedisServers, KeelBenchmarks, KeelPlace; Contestant, LoadRun, Child,
 // Workplace, Report; ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
@@ -11,11 +11,11 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis|sync]
+        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis|sync|keel]
                Benchmarks serve [--no-process-executor]
         """
 
-    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis", "sync"]
+    private static let parts = ["dispatch", "echo", "push", "transports", "loop", "memory", "redis", "sync", "keel"]
 
     static func main() {
         do {
@@ -52,7 +52,8 @@ import Foundation
         if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
         if only == nil || only == "redis" { try RedisBenchmarks(place, rounds).run() }
         if only == nil || only == "sync" { try SyncBenchmarks(place, rounds).run() }
-        if only.map({ !["memory", "dispatch", "redis", "sync"].contains($0) }) ?? true {
+        if only == nil || only == "keel" { try KeelBenchmarks(place, rounds).run() }
+        if only.map({ !["memory", "dispatch", "redis", "sync", "keel"].contains($0) }) ?? true {
             let contestants = try Contestants(place)
             if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
             if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
@@ -62,7 +63,7 @@ import Foundation
             if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")
-        if only != "redis", only != "sync" { say(report.text) }
+        if !["redis", "sync", "keel"].contains(only) { say(report.text) }
     }
 
     static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

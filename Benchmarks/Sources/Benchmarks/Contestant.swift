@@ -7,12 +7,14 @@ struct Cluster {
     let chats: [Child]
     let redis: Int
     let ports: [Int]
+    let keelPorts: [Int]
 
-    init(_ place: Workplace, _ name: String, processExecutor: Bool) throws {
+    /// With a secret, chat servers serve plugins at two ports more.
+    init(_ place: Workplace, _ name: String, processExecutor: Bool, keelSecret: String? = nil) throws {
         redis = try place.startRedis(name)
         let config = place.folder.appendingPathComponent(name)
-        let ports = try place.freePorts(7)
-        try Self.write(config, name, ports, redis: redis)
+        let ports = try place.freePorts(9)
+        try Self.write(config, name, ports, redis: redis, keelSecret)
         func start(_ ids: [String]) throws -> [Child] {
             try ids.map { id in
                 try place.start(
@@ -24,6 +26,7 @@ struct Cluster {
         chats = try start(["chat-server-1", "chat-server-2"])
         connectors = try start(["connector-server-1", "connector-server-2"])
         self.ports = Array(ports[..<2])
+        keelPorts = Array(ports[7...])
         for child in chats + connectors { try child.awaitOutput("\nup \(child.name.dropFirst(name.count + 1))") }
     }
 
@@ -33,21 +36,25 @@ struct Cluster {
         for child in all { child.stop() }
     }
 
-    private static func write(_ folder: URL, _ name: String, _ ports: [Int], redis: Int) throws {
+    private static func write(
+        _ folder: URL, _ name: String, _ ports: [Int], redis: Int, _ keelSecret: String?
+    ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let chats = [1, 2].map { number in
-            #"{"id": "chat-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 3])}"#
+            #"{"id": "chat-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 3])"#
+                + (keelSecret == nil ? "}" : #", "keelPort": \#(ports[number + 6])}"#)
         }
         let connectors = [1, 2].map { number in
             #"{"id": "connector-server-\#(number)", "host": "127.0.0.1", "port": \#(ports[number + 1]), "#
                 + #""clientPort": \#(ports[number - 1]), "bind": "127.0.0.1", "frontend": true}"#
         }
-        let files = [
+        var files = [
             "servers": #"{"connector": [\#(connectors.joined(separator: ", "))], "#
                 + #""chat": [\#(chats.joined(separator: ", "))]}"#,
             "master": #"{"name": "\#(name)", "id": "master-server-1", "host": "127.0.0.1", "port": \#(ports[6])}"#,
             "redis": #"{"host": "127.0.0.1", "port": \#(redis)}"#,
         ]
+        if let keelSecret { files["keel"] = #"{"bootstrap": "\#(keelSecret)"}"# }
         for (file, section) in files {
             try #"{"development": \#(section)}"#.write(
                 to: folder.appendingPathComponent("\(file).json"), atomically: true, encoding: .utf8)

@@ -66,7 +66,7 @@ import PomeloLoop
         case .registry(let verb, let query): return work(verb, query, source, serveRegistry)
         case .cluster(let verb, let query): return work(verb, query, source, serveCluster)
         case .plugin(let id, let path):
-            let user = try await user(of: source, head)
+            let user = try await user(of: source, head, who: id, what: path)
             let isDirect = !head.path.hasPrefix("/v1.0/invoke/keel/")
             return .forward(try await forward(head, source, user, to: id, path, isDirect: isDirect))
         case .point(let point, let path):
@@ -141,7 +141,11 @@ import PomeloLoop
     }
 
     /// For whom a caller from outside calls, as the plugin that checks them says; nil: it does not, or nobody checks.
-    private func user(of source: CallSource, _ head: PluginHead) async throws(PluginAnswer) -> String? {
+    ///
+    /// It is told what is called as the router has understood it: one place has several paths.
+    private func user(
+        of source: CallSource, _ head: PluginHead, who id: PluginID, what path: String
+    ) async throws(PluginAnswer) -> String? {
         guard case .outside = source.caller,
             let check = follower.view.implementers(of: "keel", PlatformOwner.routeCheck).first
         else { return nil }
@@ -152,12 +156,12 @@ import PomeloLoop
         var headers = endToEnd(head.headers)
         headers += [
             PluginHeader("x-keel", "True"), PluginHeader("x-keel-method", head.method),
-            PluginHeader("x-keel-path", head.path), PluginHeader("Content-Type", "application/json"),
+            PluginHeader("x-keel-plugin", id.rawValue), PluginHeader("x-keel-path", path),
+            PluginHeader("Content-Type", "application/json"),
         ]
         headers.removeAll { $0.name.lowercased() == "content-length" }
         let request = PluginRequest("POST", check.path, headers: headers, body: Bytes("{}".utf8))
         let response = try await call(record, request, within: Self.checkPatience, limit: PluginIdentity.maxBytes)
-        if response.status == 404 { return nil }
         let reply = try PluginReply(response, from: check.path)
         guard reply.ret == 0 else { throw PluginAnswer(401, reply.msg) }
         return reply.body["data"]?["user"]?.string
