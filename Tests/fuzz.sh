@@ -9,7 +9,7 @@ build_fuzz() {
     mkdir -p ".build/fuzz/$name" ".build/fuzz/$name.sources"
     for path in $(find Sources/Pomelo{Bytes,JSON,Wire} -name '*.swift') $(sed -n 's|^// with: ||p' "$source"); do
         copy=.build/fuzz/$name.sources/${path//\//-}
-        sed -E '/^(public |package )?import Pomelo[A-Za-z]*$/d' "$path" >"$copy"
+        sed -E '/^ *(public |package )?import Pomelo[A-Za-z]*$/d' "$path" >"$copy"
         sources+=("$copy")
     done
     read -ra options < <(sed -n 's|^// swiftc: ||p' "$source") || true

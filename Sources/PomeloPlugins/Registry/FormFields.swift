@@ -28,7 +28,8 @@ struct FormFields {
             switch byte {
             case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
             case UInt8(ascii: "%"):
-                guard rest.count >= 2,
+                // A number may have a sign; an escape has none.
+                guard rest.count >= 2, !rest.prefix(2).contains(UInt8(ascii: "+")),
                     let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
                 else { return nil }
                 bytes.append(value)
