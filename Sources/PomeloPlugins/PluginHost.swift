@@ -9,6 +9,7 @@ import Logging
 public import PomeloCluster
 public import PomeloCore
 public import PomeloExtensions
+import PomeloJSON
 public import PomeloLoop
 public import PomeloRedis
 

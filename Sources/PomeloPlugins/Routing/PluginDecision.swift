@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-public import PomeloLoop
+import PomeloLoop
 
 /// The head of a request, as it came.
 public struct PluginHead: Sendable {
