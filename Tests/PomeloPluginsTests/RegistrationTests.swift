@@ -241,7 +241,7 @@ import Testing
         let host = try world.host()
         Loop.spawn {
             guard
-                case .work(_, let work) = await host.decide(
+                case .work(_, _, let work) = await host.decide(
                     PluginHead("POST", "/v1.0/invoke/plugins/method/register", headers: []))
             else { return }
             let body: JSON = [
@@ -278,7 +278,7 @@ import Testing
             let host = try #require(world.hosts[id])
             Loop.spawn {
                 guard
-                    case .work(_, let work) = await host.decide(
+                    case .work(_, _, let work) = await host.decide(
                         PluginHead("POST", "/v1.0/invoke/plugins/method/register", headers: []))
                 else { return }
                 let body: JSON = [
