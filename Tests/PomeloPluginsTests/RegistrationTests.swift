@@ -215,8 +215,11 @@ import Testing
             let answer = try await world.register("acme-words", at: "http://a:1")
             world.redis.failCall(.max)
             if answer.status != 200 {
-                await world.pass(.seconds(75))
-                let kept = try await world.kept()
+                var kept = try await world.kept()
+                if kept.values.contains(where: { $0.contains("trial") }) {
+                    await world.pass(.seconds(75))
+                    kept = try await world.kept()
+                }
                 let entries = kept.keys.sorted()
                 // What was written before its answer was lost is a whole plugin, whose secret nobody has.
                 #expect(entries == ["p/main"] || entries == ["p/acme-words", "p/main"], "\(number)")
