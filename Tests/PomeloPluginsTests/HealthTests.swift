@@ -158,6 +158,15 @@ import Testing
         for _ in 0..<4 { #expect(call(false), "failures of long ago do not count") }
     }
 
+    @Test @Loop func ofTwoAddressesTheOneWithLessUnderWayIsChosen() async throws {
+        let instances = Instances(ManualClock(), RandomSource(seed: 1))
+        let chosen = (0..<10).compactMap { _ in instances.choose("a", among: ["http://a:1", "http://b:1"]) }
+        let first = chosen.filter { $0.address == "http://a:1" }
+        #expect(chosen.count == 10 && first.count == 5)
+        for place in first { instances.ended(place, isGood: true) }
+        for _ in 0..<5 { #expect(instances.choose("a", among: ["http://a:1", "http://b:1"])?.address == "http://a:1") }
+    }
+
     @Test @Loop func keysAreMadeOnceAndRotated() async throws {
         let world = try await PluginWorld.started(connectors: 2)
         #expect(try world.host().view.keys.count == 1)

@@ -239,6 +239,13 @@ import Testing
         #expect(try await world.entries().isEmpty)
     }
 
+    @Test func formsAreReadAsTheStandardSays() {
+        let form = FormFields(Bytes("a=1&a=2&b=c+d&c=%C3%A4&d=%+f&e=%f&f=%zz&g=%FF&=x&h&i=".utf8))
+        #expect(form["a"] == "1" && form["b"] == "c d" && form["c"] == "ä" && form[""] == "x" && form["i"] == "")
+        for name in ["d", "e", "f", "g", "h"] { #expect(form[name] == nil, "\(name)") }
+        #expect(FormFields.unescaped("a+b%2B") == "a+b+" && FormFields.unescaped("%FF") == nil)
+    }
+
     @Test @Loop func loopsEnd() async throws {
         let world = try await PluginWorld.started()
         let (_, secret) = try await world.join("acme-words", at: "http://a:1")
