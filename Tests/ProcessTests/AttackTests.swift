@@ -165,11 +165,6 @@ private enum Wanted {
     }
 }
 
-private enum Console {
-    /// For the one who runs the attacks; a figure is no verdict.
-    static func figure(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
-}
-
 extension Loop {
     fileprivate static func task<T: Sendable>(
         _ body: @escaping @Loop @Sendable () async throws -> T

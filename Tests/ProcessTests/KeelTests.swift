@@ -17,7 +17,7 @@
             @Test @Loop func pluginsOfOtherProcessesTakePartInTheChat() async throws {
                 let world = try await KeelWorld.start(["connector-server-1"] + KeelWorld.hosts)
                 let mortal = try await ProbedPlugins.start(world)
-                try await alongside([
+                try await KeelWorld.alongside([
                     { try await ProtocolWalk(world: world).run() },
                     { try await ModeratedChat.run(world) },
                     { try await mortal?.live() },
@@ -25,16 +25,6 @@
                 try await anotherOneProbes(world)
                 try await withoutRedis(world)
                 try await world.stop()
-            }
-
-            /// All of them to their ends; then the first error of any.
-            @Loop private func alongside(_ scenarios: [@Loop () async throws -> Void]) async throws {
-                let failures = Journal<any Error>()
-                let tasks = scenarios.map { scenario in
-                    Loop.spawn { if let error = await thrown(by: scenario) { failures.note(error) } }
-                }
-                for task in tasks { await task.value }
-                if let first = failures.entries.first { throw first }
             }
 
             /// The process that asks plugins for their status is killed: the other one does so.

@@ -37,10 +37,14 @@
         private init(_ chat: ServerProcesses) { self.chat = chat }
 
         /// The servers named, and Redis.
-        static func start(_ servers: [String], options: JSONObject = [:]) async throws -> KeelWorld {
+        static func start(
+            _ servers: [String], options: JSONObject = [:], words: [String] = []
+        ) async throws -> KeelWorld {
             let world = KeelWorld(try await ServerProcesses.prepare("Chat", config: "config"))
             world.chat.environment["POMELO_KEEL_BOOTSTRAP"] = bootstrap
             try await world.writeFiles(options)
+            let texts = JSON.array(words.map { .string($0) })
+            try world.chat.write("moderation", ["development": ["words": texts]])
             for id in servers { try world.chat.launch(id) }
             for id in servers { try await world.chat.awaitUp(id) }
             return world
@@ -66,6 +70,16 @@
             for plugin in plugins { await plugin.end(SIGKILL) }
             await caller.stop()
             try await chat.stop()
+        }
+
+        /// All of them to their ends; then the first error of any.
+        static func alongside(_ scenarios: [@Loop () async throws -> Void]) async throws {
+            let failures = Journal<any Error>()
+            let tasks = scenarios.map { scenario in
+                Loop.spawn { if let error = await thrown(by: scenario) { failures.note(error) } }
+            }
+            for task in tasks { await task.value }
+            if let first = failures.entries.first { throw first }
         }
 
         // MARK: plugins

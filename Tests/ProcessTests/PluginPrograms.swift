@@ -46,6 +46,82 @@
             server.serve_forever()
             """
 
+        /// A plugin at `before-send-callback` that does what is worst, as `/_mood` says.
+        static let rude = """
+            import json, socket, struct, sys, time
+            from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+            IDENTITY = {
+                "ret": 0, "msg": "ok", "plugin_id": "acme-rude", "version": "1.0",
+                "main_plugin": [{"id": "chat", "endpoints": [{"addons": "before-send-callback", "endpoint": "/said"}]}],
+            }
+            mood = "good"
+
+
+            class Plugin(BaseHTTPRequestHandler):
+                protocol_version = "HTTP/1.1"
+                wbufsize = -1
+
+                def do_GET(self):
+                    self.answer(IDENTITY if self.path == "/v1/identify" else {"ret": 0, "msg": "ok", "status": "ACTIVE"})
+
+                def do_POST(self):
+                    global mood
+                    body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                    if self.path == "/_mood":
+                        mood = body.decode()
+                    elif mood != "good":
+                        return getattr(self, mood)()
+                    self.answer({"ret": 0, "msg": "ok"})
+
+                def hangs(self):
+                    time.sleep(10)
+                    self.close_connection = True
+
+                def garbage(self):
+                    self.wfile.write(b"\\x00\\xff no HTTP at all\\r\\n\\r\\n")
+                    self.close_connection = True
+
+                def endless(self):
+                    self.head("Transfer-Encoding", "chunked")
+                    self.close_connection = True
+                    try:
+                        while True:
+                            self.wfile.write(b"1000\\r\\n" + b"x" * 4096 + b"\\r\\n")
+                            time.sleep(0.001)
+                    except OSError:
+                        self.wfile = open("/dev/null", "wb")
+
+                def dies(self):
+                    self.head("Content-Length", "100")
+                    self.wfile.write(b'{"ret":0,"msg":"')
+                    self.wfile.flush()
+                    # Then the end of the connection is a reset.
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.close_connection = True
+
+                def huge(self):
+                    self.answer({"ret": 0, "msg": "ok", "data": {"body": "x" * (2 << 20)}})
+
+                def head(self, name, value):
+                    self.send_response(200)
+                    self.send_header(name, value)
+                    self.end_headers()
+
+                def answer(self, value):
+                    body = json.dumps(value).encode()
+                    self.head("Content-Length", str(len(body)))
+                    self.wfile.write(body)
+
+                def log_message(self, *_):
+                    pass
+
+
+            server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Plugin)
+            print("up plugin http://127.0.0.1:%d" % server.server_port, flush=True)
+            server.serve_forever()
+            """
+
         /// A plugin written with a library that many use.
         static let flask = """
             import sys
