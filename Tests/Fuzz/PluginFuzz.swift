@@ -45,7 +45,7 @@ private func checkAnswers(_ bytes: [UInt8]) {
 
 /// A path leads to an id that there may be, and to a path below it.
 private func checkPath(_ text: String, _ app: String?) {
-    switch CallPath(text, appID: app) {
+    switch CallPath(text, appID: app, namespace: "pomelo") {
     case .plugin(let id, let path):
         precondition(PluginID.checked(id.rawValue) != nil && path.utf8.first == UInt8(ascii: "/"), "no plugin's path")
     case .point(let name, _): precondition(!name.text.isEmpty, "a point without a name")

@@ -13,39 +13,6 @@ import Testing
 
 /// Whose a request is, whether it passes, and where it goes.
 @Suite struct RoutingTests {
-    static let paths: [(String, String?, CallPath)] = [
-        ("/v1.0/healthz", nil, .health), ("/v1.0/healthz/outbound", nil, .health), ("/v1.0/metadata", nil, .metadata),
-        ("/v1.0/invoke/a/method/x/y?z=1", nil, .plugin("a", "/x/y?z=1")),
-        ("/v1.0/invoke/a.b/method/x%2Fy", nil, .plugin("a.b", "/x%2Fy")),
-        ("/v1.0/invoke/keel/method/a/x", nil, .plugin("a", "/x")),
-        ("/v1.0/invoke/keel/method/apis/a/x?q", nil, .plugin("a", "/x?q")),
-        ("/v1.0/invoke/keel/method/1.0/a/x", nil, .plugin("a", "/x")),
-        ("/v1.0/invoke/keel/method/addons/BeforeSend", nil, .point("before-send", "")),
-        ("/v1.0/invoke/keel/method/apis/addons/p/more?q", nil, .point("p", "/more?q")),
-        ("/v1.0/invoke/keel/method/plugins/register", nil, .registry("register", query: "")),
-        ("/v1.0/invoke/plugins/method/show?id=a", nil, .registry("show", query: "?id=a")),
-        ("/v1.0/invoke/rudder/method/v1/oauth2/plugin", nil, .registry("oauth2/plugin", query: "")),
-        ("/v1.0/invoke/keel/method/chat/v1/sessions/ann", nil, .cluster("sessions/ann", query: "")),
-        ("/v1.0/invoke/keel/method/dapr/subscribe", nil, .probe),
-        ("/x/y?z", "a", .plugin("a", "/x/y?z")), ("/a/x", "keel", .plugin("a", "/x")),
-    ]
-
-    @Test(arguments: paths) func pathsSayWhatIsWanted(_ path: String, _ app: String?, _ wanted: CallPath) {
-        #expect(CallPath(path, appID: app) == wanted)
-    }
-
-    @Test(arguments: [
-        "", "x", "/", "/x", "/v1.0/invoke", "/v1.0/invoke/a", "/v1.0/invoke/a/method", "/v1.0/invoke/a/method/",
-        "/v1.0/invoke/a/x/y", "/v1.0/invoke//method/x", "/v1.0/invoke/a b/method/x", "/v1.0/invoke/keel/method/a",
-        "/v1.0/invoke/keel/method/addons/", "/v1.0/invoke/keel/method//x", "/v1.0/invoke/keel/method/chat/v2/x",
-        "/v1.0/invoke/keel/method/apis/apis/a/x", "/v1.0/Invoke/a/method/x",
-    ]) func otherPathsAreNamedAsSuch(_ path: String) {
-        guard case .unknown = CallPath(path) else {
-            Issue.record("\(path): \(CallPath(path))")
-            return
-        }
-    }
-
     /// The table of what callers see, from every process.
     @Test @Loop func theGateAnswersByStatus() async throws {
         let world = try await PluginWorld.started()
@@ -159,6 +126,28 @@ import Testing
         #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bearing(token)).status == 401)
         let bySecret = [PluginHeader("dapr-api-token", secret)]
         #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bySecret).status == 403)
+        let (_, second) = try await world.join("acme-words", at: "http://a:1")
+        #expect(second != secret)
+        #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bearing(token)).status == 401)
+        #expect(try await world.ask("GET", "/v1.0/invoke/plugins/method/list", headers: bySecret).status == 403)
+    }
+
+    @Test @Loop func aTokenIsForWhoHasTheSecret() async throws {
+        let world = try await PluginWorld.started()
+        let (_, secret) = try await world.join("acme-words", at: "http://a:1")
+        let path = "/v1.0/invoke/plugins/method/oauth2/token"
+        func encoded(_ text: String) -> String { Base64.encode(Bytes(text.utf8)) }
+        for word in [encoded("acme-words:\(secret)"), "Basic " + encoded("acme-words:\(secret)")] {
+            let answer = try await world.ask("POST", path, headers: [PluginHeader("Authorization", word)])
+            #expect(answer.status == 200, "\(word): \(answer.json)")
+            let token = try #require(answer.json["access_token"]?.string)
+            #expect(FakeTokens.read(token)?.subject == "acme-words" && answer.json["expires_in"] == 600)
+        }
+        for word in ["acme-words:wrong", "acme-words:", "nobody:\(secret)", "acme-words"] {
+            let answer = try await world.ask("POST", path, headers: [PluginHeader("Authorization", encoded(word))])
+            #expect([400, 401].contains(answer.status), "\(word): \(answer.json)")
+        }
+        #expect(try await world.ask("POST", path, headers: [PluginHeader("Authorization", "?")]).status == 400)
     }
 
     @Test @Loop func theAPITokenIsAskedForWhenThereIsOne() async throws {
@@ -237,13 +226,6 @@ import Testing
         auth.answers["/check"] = { _ in .json(["ret": 0]) }
         #expect(try await world.register("auth", at: "http://auth:1").status == 409)
         #expect(try await world.entries().isEmpty)
-    }
-
-    @Test func formsAreReadAsTheStandardSays() {
-        let form = FormFields(Bytes("a=1&a=2&b=c+d&c=%C3%A4&d=%+f&e=%f&f=%zz&g=%FF&=x&h&i=".utf8))
-        #expect(form["a"] == "1" && form["b"] == "c d" && form["c"] == "ä" && form[""] == "x" && form["i"] == "")
-        for name in ["d", "e", "f", "g", "h"] { #expect(form[name] == nil, "\(name)") }
-        #expect(FormFields.unescaped("a+b%2B") == "a+b+" && FormFields.unescaped("%FF") == nil)
     }
 
     @Test @Loop func loopsEnd() async throws {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-/// What pomelo 2.2.7 and its plugins got wrong, and this code could have repeated, with the tests that show it has not.
+/// What pomelo 2.2.7, its plugins and tKeel's platform got wrong, and this code could have repeated, with the tests that show it has not.
 ///
 /// In the form of `rowTable`.
 let defectTable = """
@@ -215,4 +215,38 @@ let defectTable = """
         StatusTests.aPushFindsUsersWhereverTheyAre
     a lookup that failed was told several times, and the push never ended
         StatusTests.questionsFailWhileRedisIsAway
+    tokens of plugins were read without their signature
+        KeelTokensTests.noTokenThatWasChangedIsOne
+        RoutingTests.tokensThatAreNoneAreRefused
+    tokens of plugins identified nobody, for they were issued and read by two names
+        RoutingTests.aTokenIsForWhoHasTheSecret
+    the key of tokens was known to everybody, or came of a constant
+        HealthTests.keysAreMadeOnceAndRotated
+    any id got a token, with whatever secret
+        RoutingTests.aTokenIsForWhoHasTheSecret
+    who sent x-keel was the platform, and who sent X-Tkeel-Auth anybody
+        RoutingTests.onlyThePlatformSaysWhoCalls
+    without a plugin that checks callers from outside nobody passed
+        RoutingTests.theGateAnswersByStatus
+    a plugin that was dead stayed ACTIVE
+        HealthTests.regressionADeadPluginIsNotActive
+    a registration that failed left its entries with main plugins
+        RegistrationTests.aRegistrationIsAllOrNothing
+    a main plugin was told its own version in place of the newcomer's
+        RegistrationTests.aMainPluginIsAskedInTheSpelledWay
+    the last implementer of a point silently replaced the one before, and a leaving one took it along
+        RegistrationTests.aPointForOneIsNotTakenFromItsImplementer
+        RegistrationTests.whoLeavesTakesOnlyItsOwnAlong
+    the declared version of a main plugin was never looked at
+        RegistrationTests.whatDoesNotFitIsRefusedAndLeavesNothing
+        RegistrationTests.anUpgradeThatNoLongerServesSuspendsABinding
+    a plugin's answer other than 200 became 400 or 502 with two bodies
+        KeelForwardTests.anAnswerIsHandedOnAsItIs
+    a plugin that could not be reached ended the router
+        KeelForwardFailureTests.aPluginThatIsNotThereIsUnreachableInTheEnd
+    a sidecar's probe was answered, and then routed
+        CallPathTests.pathsSayWhatIsWanted
+    a plugin that others extend was removed, and unregistering one that is unknown succeeded
+        RegistrationTests.unregisteringDrains
+        PluginsCommandTests.pluginsAreRegisteredShownSettledAndRemoved
     """

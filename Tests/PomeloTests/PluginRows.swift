@@ -20,7 +20,7 @@ let pluginRows = """
         RoutingTests.aRevokedPluginsTokenAndSecretAreVoid
         HealthTests.keysAreMadeOnceAndRotated
     keel/method/{id}/{path}
-        RoutingTests.pathsSayWhatIsWanted
+        CallPathTests.pathsSayWhatIsWanted
         KeelForwardTests.largeBodiesFlowThroughByteByByte
     keel/method/addons/{point}
         RoutingTests.severalImplementersAreAskedAsThePointSays
@@ -32,5 +32,5 @@ let pluginRows = """
     ANY /v1.0/invoke/{app-id}/method/{path}
         RoutingTests.directInvocationsFailWithTheSidecarsCode
     GET /v1.0/healthz, /v1.0/metadata
-        RoutingTests.pathsSayWhatIsWanted
+        CallPathTests.pathsSayWhatIsWanted
     """

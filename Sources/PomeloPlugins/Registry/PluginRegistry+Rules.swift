@@ -27,6 +27,9 @@ extension PluginRegistry {
         if present == nil, view.records.count >= maxPlugins {
             throw PluginAnswer(507, "there are \(maxPlugins) plugins already")
         }
+        guard !record.id.rawValue.hasSuffix("." + namespace) else {
+            throw PluginAnswer(400, "\(record.id) ends with the namespace, and nobody could call it")
+        }
         if let made = record.identity.platform, made > Self.platform {
             throw PluginAnswer(400, "\(record.id) is for the platform \(made), this is \(Self.platform)")
         }

@@ -27,6 +27,8 @@ import PomeloLoop
     private let caller: any PluginCaller
     let clock: any LoopClock
     let log: Logger
+    /// Callers may write it behind an id.
+    let namespace: String
     private let random: RandomSource
     private var underWay = 0
     /// Called when a plugin is gone.
@@ -39,6 +41,7 @@ import PomeloLoop
         clock = context.clock
         random = context.random
         log = context.log
+        namespace = context.clusterName
     }
 
     var maxPlugins: Int { options.maxPlugins }

@@ -14,6 +14,8 @@ import PomeloExtensions
 /// | `/v1.0/invoke/keel/method/chat/v1/{verb}` | the cluster |
 /// | any path with the header `dapr-app-id: {id}` | as `/v1.0/invoke/{id}/method` and the path |
 ///
+/// Each `{id}` behind `invoke`, and the header's, may have a dot and the namespace, which is the cluster's name, behind it.
+///
 /// - Source: dapr's reference of service invocation, health and metadata; tKeel for what follows `keel/method`.
 enum CallPath: Equatable {
     case health
@@ -31,14 +33,14 @@ enum CallPath: Equatable {
     /// Another path, or one that lacks something.
     case unknown(String)
 
-    init(_ path: String, appID: String? = nil) {
+    init(_ path: String, appID: String? = nil, namespace: String) {
         guard path.hasPrefix("/") else {
             self = .unknown("a path begins with /")
             return
         }
         let (path, query) = Self.split(path)
         if let appID {
-            self = Self.invoked(appID, String(path.dropFirst()), query)
+            self = Self.invoked(Self.without(namespace, appID), String(path.dropFirst()), query)
             return
         }
         switch Text(path) {
@@ -56,8 +58,12 @@ enum CallPath: Equatable {
                 self = .unknown("the method name is missing: /v1.0/invoke/{id}/method/{path}")
                 return
             }
-            self = Self.invoked(String(app), String(target), query)
+            self = Self.invoked(Self.without(namespace, String(app)), String(target), query)
         }
+    }
+
+    private static func without(_ namespace: String, _ app: String) -> String {
+        app.hasSuffix("." + namespace) ? String(app.dropLast(namespace.count + 1)) : app
     }
 
     private static func invoked(_ app: String, _ path: String, _ query: String) -> CallPath {

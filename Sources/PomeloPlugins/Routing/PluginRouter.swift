@@ -56,7 +56,7 @@ import PomeloLoop
     }
 
     private func decided(_ head: PluginHead) async throws(PluginAnswer) -> PluginDecision {
-        let path = CallPath(head.path, appID: head.headers["dapr-app-id"])
+        let path = CallPath(head.path, appID: head.headers["dapr-app-id"], namespace: cluster)
         if path == .health { return .answer(PluginResponse(follower.isLoaded ? 204 : 500)) }
         let source = try await source(of: head)
         switch path {
