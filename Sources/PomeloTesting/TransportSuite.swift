@@ -75,7 +75,7 @@ public import PomeloLoop
 
         func outcome(
             _ server: ServerID, _ procedure: Procedure = .echo, _ payload: Bytes = [7],
-            within limit: Duration = .seconds(5)
+            within limit: Duration = .seconds(30)
         ) async -> String {
             do throws(RPCError) {
                 return "\(try await transport.call(server, procedure, payload, within: limit))"
@@ -90,14 +90,13 @@ public import PomeloLoop
             }
         }
 
-        func proof(_ server: ServerInfo) async -> String {
+        /// What becomes of a proof; the words are for who reads of a failure.
+        func proof(_ server: ServerInfo) async -> (outcome: String, words: String) {
             do {
                 try await transport.proveSecret(to: server)
-                return "proved"
-            } catch let error as PomeloError {
-                return "\(error.code)"
+                return ("proved", "")
             } catch {
-                return "\(error)"
+                return ((error as? PomeloError).map { "\($0.code)" } ?? "unknown", "\(error)")
             }
         }
     }
@@ -119,6 +118,10 @@ public import PomeloLoop
 
     private func expect<Value: Equatable>(_ what: String, _ value: Value, _ expected: Value) throws {
         if value != expected { throw SuiteFailure("\(what): \(value), not \(expected)") }
+    }
+
+    private func expect(_ what: String, _ proof: (outcome: String, words: String), _ expected: String) throws {
+        if proof.outcome != expected { throw SuiteFailure("\(what): \(proof), not \(expected)") }
     }
 
     private func pinged(_ server: Server, _ other: ServerInfo, within limit: Duration = .seconds(10)) async -> Bool {

@@ -13,7 +13,7 @@ import Testing
 /// One suite holds the transport over TCP, and the one in memory that stands in for it, to the same rules.
 @Suite struct TransportRuleTests {
     @Test(arguments: TransportSuite.Case.allCases) @Loop func overTCP(_ rule: TransportSuite.Case) async throws {
-        let world = SocketWorld()
+        let world = SocketWorld(handshakeTimeout: rule == .proofSilent ? .seconds(2) : .seconds(30))
         try await TransportSuite(world).run(rule)
         await world.stop()
     }
@@ -30,11 +30,14 @@ import Testing
     private var transports: [TCPTransport] = []
     private var listeners: [any StreamListener] = []
     private var streams: [any ByteStream] = []
+    /// All rules at once, among simulations that may have the loop for seconds, take longer than a network.
+    private let handshakeTimeout: Duration
+
+    init(handshakeTimeout: Duration) { self.handshakeTimeout = handshakeTimeout }
 
     func makeTransport(of server: ServerID) -> any RPCTransport {
         var options = RPCOptions()
-        // All rules at once, and a sanitizer perhaps, take longer than a network.
-        options.handshakeTimeout = .seconds(5)
+        options.handshakeTimeout = handshakeTimeout
         let transport = TCPTransport(options: options, logger: quiet)
         transports.append(transport)
         return transport
