@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
+import PomeloContract
+import PomeloExtensions
 import PomeloJSON
 import PomeloLoop
 import PomeloTesting
