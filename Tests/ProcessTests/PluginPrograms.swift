@@ -63,7 +63,8 @@
                 wbufsize = -1
 
                 def do_GET(self):
-                    self.answer(IDENTITY if self.path == "/v1/identify" else {"ret": 0, "msg": "ok", "status": "ACTIVE"})
+                    status = {"ret": 0, "msg": "ok", "status": "ACTIVE"}
+                    self.answer(IDENTITY if self.path == "/v1/identify" else status)
 
                 def do_POST(self):
                     global mood

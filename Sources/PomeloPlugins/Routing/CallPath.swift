@@ -14,7 +14,7 @@ import PomeloExtensions
 /// | `/v1.0/invoke/keel/method/chat/v1/{verb}` | the cluster |
 /// | any path with the header `dapr-app-id: {id}` | as `/v1.0/invoke/{id}/method` and the path |
 ///
-/// Each `{id}` behind `invoke`, and the header's, may have a dot and the namespace, which is the cluster's name, behind it.
+/// Each `{id}` behind `invoke`, and the header's, may have a dot and the namespace behind it: the cluster's name.
 ///
 /// - Source: dapr's reference of service invocation, health and metadata; tKeel for what follows `keel/method`.
 enum CallPath: Equatable {
