@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-/// What pomelo 2.2.7, its plugins and tKeel's platform got wrong, and this code could have repeated, with the tests that
-/// show it has not.
+/// What pomelo 2.2.7, its plugins and tKeel's platform got wrong, and this code could have repeated, with the tests
+/// that show it has not.
 ///
 /// In the form of `rowTable`.
 let defectTable = """

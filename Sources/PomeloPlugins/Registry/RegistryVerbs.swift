@@ -13,7 +13,7 @@ import PomeloLoop
 /// | POST `delete`, `unregister` | `{"id", "secret"?, "force"?}` | | the same, or the plugin itself |
 /// | GET `list` | | `data`: `[{"id", "version", "status", …}]` | the same, or any plugin |
 /// | GET `show` | `?id=` | `data` | the same |
-/// | POST `oauth2/token` | form `client_id`, `client_secret`, or Basic | `access_token`, `expires_in` | who has its secret |
+/// | POST `oauth2/token` | form `client_id`, `client_secret`, or Basic | `access_token`, `expires_in` | who has it |
 /// | POST, DELETE `instances` | `{"url", "seconds"?}` | | the plugin itself |
 /// | GET `keys` | | `keys`: JSON Web Keys | anybody |
 ///
