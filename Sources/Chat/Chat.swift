@@ -47,13 +47,13 @@ import PomeloStatus
             try app.handle(EntryHandler(app: app))
         }
         try app.configure("all", "chat") { app in
-            try Moderation.begin(app)
+            let closed = try Moderation.begin(app)
             #if Keel
                 // Without a secret nobody is admitted: then there is nothing to serve.
                 if try app.options(KeelOptions()).bootstrap != nil { try app.use(Keel(redis)) }
             #endif
             let book = try GuestBook.open(app, redis)
-            try app.handle(ChatHandler(app: app, book: book))
+            try app.handle(ChatHandler(app: app, book: book, closedRooms: closed))
             try app.handle(ChatRemote(app: app, book: book))
         }
     }

@@ -9,6 +9,7 @@ import PomeloStatus
 struct ChatHandler: Handler {
     let app: Application
     var book: GuestBook?
+    var closedRooms: Set<ChannelName> = []
 
     var routes: [ServedRoute] {
         on(ChatAPI.send, send)
@@ -38,11 +39,13 @@ struct ChatHandler: Handler {
 
     /// False: nobody hears of it, and who said it does not hear of that.
     private func mayBeSaid(_ line: inout SpokenLine) async throws -> Bool {
-        switch await app.extensions.ask(.beforeSend, line.data, key: line.key) {
+        let policy: FailurePolicy? = closedRooms.contains(line.guest.room) ? .closed : nil
+        switch await app.extensions.ask(.beforeSend, line.data, key: line.key, onFailure: policy) {
         case .pass(let data, let tags):
             line.said.msg = data["body"] ?? line.said.msg
             if tags.contains(.unmoderated) { line.said.unmoderated = true }
         case .drop: return false
+        case .refuse(let why, ExtensionVerdict.unansweredRet): throw Fault(503, why)
         case .refuse(let why, _): throw Fault(403, why)
         }
         guard line.said.msg.encoded().count <= ChatAPI.Say.contentLimit else { throw Fault(413) }

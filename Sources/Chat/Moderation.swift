@@ -7,6 +7,8 @@ struct ModerationOptions: FileOptions, Codable, Equatable {
     static let fileName = "moderation"
     /// Words that nobody is shown; without any nothing is changed.
     var words: [String] = []
+    /// Rooms where nothing is said that not all plugins have judged that are there; elsewhere it is said, with a mark.
+    var closed: [String] = []
 }
 
 /// Hides words in what guests say, as a plugin in another process may do: by taking part in `before-send-callback`.
@@ -21,12 +23,14 @@ struct Moderation {
     /// In lower case as far as that is ASCII, by their first bytes, the longest first.
     private var words: [UInt8: [Bytes]] = [:]
 
-    /// Has a server of rooms hide the words of its file, if there are any.
-    @Loop static func begin(_ app: Application) throws {
+    /// Has a server of rooms hide the words of its file, if there are any; its closed rooms come back.
+    @Loop static func begin(_ app: Application) throws -> Set<ChannelName> {
         let options = try app.options(ModerationOptions())
-        guard !options.words.isEmpty else { return }
-        let moderation = try Moderation(options.words)
-        app.extensions.implement(.beforeSend, as: "moderation") { event in moderation.answer(event.data) }
+        if !options.words.isEmpty {
+            let moderation = try Moderation(options.words)
+            app.extensions.implement(.beforeSend, as: "moderation") { event in moderation.answer(event.data) }
+        }
+        return Set(options.closed.map { ChannelName($0) })
     }
 
     init(_ words: [String]) throws {

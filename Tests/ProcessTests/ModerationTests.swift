@@ -87,8 +87,8 @@ import Testing
             app.route(.chat, by: "rid")
             if app.serverType == .connector { try app.handle(EntryHandler(app: app)) }
             if app.serverType == .chat {
-                try Moderation.begin(app)
-                try app.handle(ChatHandler(app: app))
+                let closed = try Moderation.begin(app)
+                try app.handle(ChatHandler(app: app, closedRooms: closed))
                 try app.handle(ChatRemote(app: app))
             }
             try setUp(app)
@@ -233,6 +233,27 @@ import Testing
         await cluster.settle()
         #expect(heard(bob) == [#"{"msg":"later","from":"ann","target":"*"}"#])
         #expect(after.entries == [true, true, nil])
+        await cluster.stopAll()
+    }
+
+    @Test @Loop func inAClosedRoomNothingIsSaidThatNobodyHasJudged() async throws {
+        let cluster = try await cluster(moderation: #"{"development": {"closed": ["hall"]}}"#) { app in
+            app.extensions.implement(.beforeSend, as: "test") { event in
+                if event.data["body"] == "hang" { await app.clock.sleep(for: .seconds(60)) }
+                return .ok
+            }
+        }
+        let (ann, bob) = try await hall(cluster)
+        let eve = try await enter("eve", cluster, room: "attic")
+        let answers = Journal<String?>()
+        for client in [ann, eve] { Loop.spawn { answers.note(await self.say("hang", client)) } }
+        await cluster.advance(by: .milliseconds(160))
+        let refusal = #"{"code":503,"message":"before-send-callback was not answered"}"#
+        #expect(answers.entries.compactMap { $0 }.sorted() == [refusal, "{}"].sorted())
+        #expect(heard(bob).isEmpty && heard(eve).count == 1)
+        #expect(await say("fine", ann) == "{}")
+        await cluster.settle()
+        #expect(heard(bob) == [#"{"msg":"fine","from":"ann","target":"*"}"#])
         await cluster.stopAll()
     }
 
