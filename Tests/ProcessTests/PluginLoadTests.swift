@@ -50,7 +50,7 @@
                 let plugin = try await world.launch("python3", ["-c", PluginPrograms.rude, "0"])
                 #expect(try await world.register("acme-rude", plugin).status == 200)
                 let talk = try await Talk.begin(world, guests: 4, hidesWords: false)
-                for mood in ["good", "hangs", "garbage", "endless", "dies", "huge"] {
+                for mood in ["good", "silent", "garbled", "endless", "torn", "huge"] {
                     func become(_ mood: String) async throws {
                         let answer = try await world.ask(plugin.base, "POST", "/_mood", body: Bytes(mood.utf8))
                         #expect(answer.status == 200)

@@ -75,11 +75,11 @@
                         return getattr(self, mood)()
                     self.answer({"ret": 0, "msg": "ok"})
 
-                def hangs(self):
+                def silent(self):
                     time.sleep(10)
                     self.close_connection = True
 
-                def garbage(self):
+                def garbled(self):
                     self.wfile.write(b"\\x00\\xff no HTTP at all\\r\\n\\r\\n")
                     self.close_connection = True
 
@@ -93,7 +93,7 @@
                     except OSError:
                         self.wfile = open("/dev/null", "wb")
 
-                def dies(self):
+                def torn(self):
                     self.head("Content-Length", "100")
                     self.wfile.write(b'{"ret":0,"msg":"')
                     self.wfile.flush()
