@@ -48,6 +48,8 @@
                 application.context, options, redis: redis, messages: redis, caller: caller, tokens: KeelTokens(),
                 election: try application.election("plugins"), extensions: application.extensions,
                 cluster: ChatDesk(application))
+            // It may be set until the start begins.
+            application.beforeStartup { [unowned application] in host.use(secret: application.secret) }
             try application.load(host)
             try application.load(
                 KeelHost(host, caller, (options.host, try Self.port(application)), application.log))

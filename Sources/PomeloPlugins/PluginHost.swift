@@ -6,6 +6,7 @@
 // +Leaving, RegistryVerbs; Routing: CallPath, CallSource, PluginRouter, +Points, Instances, TokenDesk, ClusterVerbs,
 // the seams PluginCaller, PluginTokens, PluginDecision; Health; Delivery.
 import Logging
+public import PomeloBytes
 public import PomeloCluster
 public import PomeloCore
 public import PomeloExtensions
@@ -23,6 +24,7 @@ public import PomeloRedis
     public let name = "plugins"
     private static let keyCheck = Duration.seconds(60)
 
+    private let store: PluginStore
     let follower: PluginFollower
     let registry: PluginRegistry
     private let router: PluginRouter
@@ -49,7 +51,7 @@ public import PomeloRedis
         cluster: (any PluginClusterDesk)? = nil
     ) throws {
         try options.check()
-        let store = PluginStore(redis, cluster: context.clusterName)
+        store = PluginStore(redis, cluster: context.clusterName)
         follower = PluginFollower(store, messages, context)
         instances = Instances(context.clock, context.random)
         registry = PluginRegistry(follower, options, caller, context)
@@ -107,6 +109,9 @@ public import PomeloRedis
 
     /// What is known of the registry.
     var view: PluginView { follower.view }
+
+    /// The cluster's secret, with which the keys of tokens are sealed; before the start.
+    public func use(secret: Bytes) { store.seal = KeySeal(secret: secret) }
 
     /// What becomes of a request.
     public func decide(_ head: PluginHead) async -> PluginDecision { await router.decide(head) }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloContract
 import PomeloJSON
 import PomeloLoop
@@ -42,6 +43,31 @@ extension WithRedis {
                 #expect(views.0.records == views.1.records && views.0.keys == views.1.keys)
                 #expect(Set(views.0.leases) == Set(views.1.leases))
                 #expect(!views.0.records.isEmpty)
+            }
+        }
+
+        @Test @Loop func keysAreSealedWithTheClustersSecret() async throws {
+            try await withRedis { _, client in
+                let store = PluginStore(client, cluster: "t")
+                store.seal = KeySeal(secret: Bytes("secret of the cluster".utf8))
+                let keys = ["a", "b"].map { PluginKey(id: $0, seed: [UInt8](repeating: 7, count: 32), madeAt: 5) }
+                _ = try await store.change(over: nil, keys.map { .putKey($0) })
+                let fields = try await client.send(RedisCommand("HGETALL", "pomelo:{t}:plug")).dictionary ?? [:]
+                #expect(fields.count == 2 && Set(fields.values).count == 2)
+                #expect(fields.values.allSatisfy { !$0.contains(Base64.encode(keys[0].seed).dropLast(2)) })
+                #expect(Set(try await store.load().view.keys) == Set(keys))
+
+                // Who may write Redis can put nothing of its own there: neither one in clear, nor another's.
+                let sealed = try #require(fields["k/a"])
+                for (field, value) in [
+                    ("k/c", sealed), ("k/d", #"{"seed":"\#(Base64.encode(keys[0].seed))","at":5}"#),
+                    ("k/a", sealed.replacing("\"at\":5", with: "\"at\":6")),
+                ] { _ = try await client.send(RedisCommand("HSET", "pomelo:{t}:plug", field, value)) }
+                let snapshot = try await store.load()
+                #expect(snapshot.view.keys.map(\.id) == ["b"] && snapshot.unreadable == ["k/a", "k/c", "k/d"])
+                let stranger = PluginStore(client, cluster: "t")
+                stranger.seal = KeySeal(secret: Bytes("another".utf8))
+                #expect(try await stranger.load().view.keys.isEmpty)
             }
         }
 

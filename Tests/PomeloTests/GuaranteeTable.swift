@@ -235,6 +235,7 @@ let guaranteeTable = """
         RoutingTests.tokensThatAreNoneAreRefused
         RoutingTests.aRevokedPluginsTokenAndSecretAreVoid
         KeelTokensTests.noTokenThatWasChangedIsOne
+        PluginStoreTests.keysAreSealedWithTheClustersSecret
     a call of an outside plugin
         RoutingTests.theGateAnswersByStatus
         RoutingTests.deadlinesAreTheCallersWithinOurs

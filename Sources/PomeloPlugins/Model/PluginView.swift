@@ -16,6 +16,8 @@ struct PluginView: Sendable {
     let epoch: UInt64
     let records: [PluginID: PluginRecord]
     let keys: [PluginKey]
+    /// When keys were made that another secret has sealed, by their names.
+    let foreignKeys: [Text: Int64]
     let leases: [PluginLease]
     private let implementations: [Point: [PluginImplementation]]
     private let bySecret: [Text: PluginID]
@@ -27,7 +29,11 @@ struct PluginView: Sendable {
 
     static let empty = PluginView(epoch: 0, records: [:], keys: [], leases: [])
 
-    init(epoch: UInt64, records: [PluginID: PluginRecord], keys: [PluginKey], leases: [PluginLease]) {
+    init(
+        epoch: UInt64, records: [PluginID: PluginRecord], keys: [PluginKey], foreignKeys: [Text: Int64] = [:],
+        leases: [PluginLease]
+    ) {
+        self.foreignKeys = foreignKeys
         self.epoch = epoch
         self.records = records
         self.keys = keys.sorted { ($0.madeAt, $0.id) < ($1.madeAt, $1.id) }

@@ -32,6 +32,7 @@ struct PluginSnapshot {
         name: "plugins.change", source: String(decoding: PackageResources.change_lua, as: UTF8.self))
     private let redis: any RedisPort
     private let keys: PluginKeys
+    var seal = KeySeal(secret: [])
 
     init(_ redis: any RedisPort, cluster: String) {
         self.redis = redis
@@ -56,16 +57,18 @@ struct PluginSnapshot {
             let entries = try replies[2].get().dictionary
         else { throw .protocolError("the registry of plugins is not what it should be") }
         let epoch = try replies[1].get().string.flatMap(UInt64.init) ?? 0
-        var reader = EntryReader()
+        var reader = EntryReader(seal: seal)
         for (field, value) in entries { reader.read(field.string, value) }
         return PluginSnapshot(
-            view: PluginView(epoch: epoch, records: reader.records, keys: reader.keys, leases: reader.leases),
+            view: PluginView(
+                epoch: epoch, records: reader.records, keys: reader.keys, foreignKeys: reader.foreignKeys,
+                leases: reader.leases),
             now: seconds * 1000 + micros / 1000, unreadable: reader.unreadable.sorted())
     }
 
     /// Makes the changes over that epoch, nil being any, and returns the new one; nil when another was first.
     func change(over epoch: UInt64?, _ changes: [PluginChange]) async throws(RedisError) -> UInt64? {
-        let fields = changes.flatMap { change in [change.field, change.value] }
+        let fields = changes.flatMap { change in [change.field, change.value(seal)] }
         let reply = try await redis.run(
             Self.change, keys: [keys.entries, keys.epoch, keys.hint],
             args: ([epoch.map { "\($0)" } ?? ""] + fields).map { .text($0) })
@@ -101,24 +104,23 @@ extension PluginChange {
     }
 
     /// Empty: removed.
-    fileprivate var value: String {
+    fileprivate func value(_ seal: KeySeal) -> String {
         switch self {
         case .put(let record): record.json.description
-        case .putKey(let key): PluginChange.text(key).description
+        case .putKey(let key):
+            JSON.object(["seed": .string(Base64.encode(seal.sealed(key))), "at": .int(key.madeAt)]).description
         case .putLease(let lease): "\(lease.until)"
         case .remove, .removeKey, .removeLease: ""
         }
-    }
-
-    private static func text(_ key: PluginKey) -> JSON {
-        ["seed": .string(Base64.encode(key.seed)), "at": .int(key.madeAt)]
     }
 }
 
 /// Sorts the hash's fields.
 private struct EntryReader {
+    let seal: KeySeal
     var records: [PluginID: PluginRecord] = [:]
     var keys: [PluginKey] = []
+    var foreignKeys: [Text: Int64] = [:]
     var leases: [PluginLease] = []
     var unreadable: [String] = []
 
@@ -132,10 +134,10 @@ private struct EntryReader {
             }
         case "k/":
             if let json = json(value), let seed = json["seed"]?.string.flatMap({ Base64.decode(Bytes($0.utf8).span) }),
-                seed.count == 32,
                 let madeAt = json["at"]?.int
             {
-                return keys.append(PluginKey(id: name, seed: seed, madeAt: madeAt))
+                if let key = seal.opened(seed, id: name, madeAt: madeAt) { return keys.append(key) }
+                foreignKeys[Text(name)] = madeAt
             }
         case "l/":
             let parts = name.split(separator: " ", maxSplits: 1)

@@ -65,11 +65,14 @@ import PomeloLoop
         let (seed, name) = (random.bytes(32), random.bytes(8).hexadecimal)
         try await follower.change { view in
             let now = self.follower.now
-            let old = view.keys.filter { now &- $0.madeAt > life &+ 2 * PluginClaims.life.clampedMilliseconds }
+            let isOld = { (madeAt: Int64) in now &- madeAt > life &+ 2 * PluginClaims.life.clampedMilliseconds }
+            let old =
+                view.keys.filter { isOld($0.madeAt) }.map(\.id)
+                + view.foreignKeys.filter { isOld($0.value) }.map(\.key.string)
             guard view.keys.contains(where: { now &- $0.madeAt <= life }) else {
-                return [.putKey(PluginKey(id: name, seed: seed, madeAt: now))] + old.map { .removeKey($0.id) }
+                return [.putKey(PluginKey(id: name, seed: seed, madeAt: now))] + old.map { .removeKey($0) }
             }
-            return old.map { .removeKey($0.id) }
+            return old.map { .removeKey($0) }
         }
     }
 
