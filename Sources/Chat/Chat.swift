@@ -44,6 +44,10 @@ import PomeloStatus
             app.route(.chat, by: "rid")
         }
         try app.configure("all", "connector") { app in
+            #if Keel
+                // Guests are bound here: plugins that judge who may be are asked here.
+                if try app.options(KeelOptions()).bootstrap != nil { try app.use(Keel(redis, listens: false)) }
+            #endif
             try app.handle(EntryHandler(app: app))
         }
         try app.configure("all", "chat") { app in

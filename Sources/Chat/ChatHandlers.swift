@@ -42,8 +42,11 @@ struct ChatHandler: Handler {
         let policy: FailurePolicy? = closedRooms.contains(line.guest.room) ? .closed : nil
         switch await app.extensions.ask(.beforeSend, line.data, key: line.key, onFailure: policy) {
         case .pass(let data, let tags):
+            // Data without a body is no judgement.
+            let isJudged = data["body"] != nil && !tags.contains(.unmoderated)
+            guard isJudged || policy != .closed else { throw Fault(503, "nobody has judged it") }
             line.said.msg = data["body"] ?? line.said.msg
-            if tags.contains(.unmoderated) { line.said.unmoderated = true }
+            if !isJudged { line.said.unmoderated = true }
         case .drop: return false
         case .refuse(let why, ExtensionVerdict.unansweredRet): throw Fault(503, why)
         case .refuse(let why, _): throw Fault(403, why)

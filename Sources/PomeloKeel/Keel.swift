@@ -2,8 +2,8 @@
 //
 // PomeloKeel: the HTTP rim of PomeloPlugins: a server for plugins and their callers, calls of plugins, tokens.
 // Reading order: Keel, KeelHost, ChatDesk; KeelDesk (the seam), KeelServer with ServerShare, KeelConnection, Exchange,
-// RequestCheck, RequestTarget, AnswerHead, Forwarding; KeelCaller with UpstreamPool, UpstreamCall; HeaderRules,
-// KeelThread; KeelTokens, TokenText.
+// RequestCheck, RequestTarget, AnswerHead, Forwarding; KeelCaller with UpstreamPool, UpstreamCall,
+// StatusGuard; KeelThread; KeelTokens, TokenText.
 #if Keel
     import Foundation
     import PomeloCluster
@@ -22,6 +22,9 @@
     /// try app.use(Keel(redis))       // behind Status and GlobalChannel, if plugins are to ask them
     /// ```
     ///
+    /// A plugin takes part in what a server does that uses this: users are bound at frontends, so that `before-bind` is
+    /// asked there. Those need not listen.
+    ///
     /// The server listens on loopback, at the port that `keelPort` of its entry in `servers.json` says, else at
     /// `DAPR_HTTP_PORT`, else at 3500; without a `bootstrap` secret in `keel.json` it admits no plugin.
     ///
@@ -31,11 +34,13 @@
         public let name = "keel"
         private let redis: RedisClient
         private let options: KeelOptions
+        private let listens: Bool
 
         /// What `keel.json` says stands above the options given here.
-        public init(_ redis: RedisClient, options: KeelOptions = KeelOptions()) {
+        public init(_ redis: RedisClient, options: KeelOptions = KeelOptions(), listens: Bool = true) {
             self.redis = redis
             self.options = options
+            self.listens = listens
         }
 
         /// Makes the host and loads it as components.
@@ -51,9 +56,9 @@
             // It may be set until the start begins.
             application.beforeStartup { [unowned application] in host.use(secret: application.secret) }
             try application.load(host)
-            try application.load(
-                KeelHost(host, caller, (options.host, try Self.port(application)), application.log))
-            try application.registerAdmin(PluginModule(host))
+            let address = listens ? (options.host, try Self.port(application)) : nil
+            try application.load(KeelHost(host, caller, address, application.log))
+            if listens { try application.registerAdmin(PluginModule(host)) }
         }
 
         private static func port(_ application: Application) throws -> Int {

@@ -10,13 +10,14 @@
         let name = "keel"
         private let host: PluginHost
         private let caller: KeelCaller
-        private let address: (host: String, port: Int)
+        /// Nil: nobody is served here, and plugins are called all the same.
+        private let address: (host: String, port: Int)?
         private let log: Logger
         private var server: KeelServer?
         /// The port that is listened on, once it is.
         private(set) var port: Int?
 
-        init(_ host: PluginHost, _ caller: KeelCaller, _ address: (host: String, port: Int), _ log: Logger) {
+        init(_ host: PluginHost, _ caller: KeelCaller, _ address: (host: String, port: Int)?, _ log: Logger) {
             self.host = host
             self.caller = caller
             self.address = address
@@ -24,6 +25,7 @@
         }
 
         func start() async throws {
+            guard let address else { return }
             let server = KeelServer(self, caller: caller)
             self.server = server
             port = try await server.start(host: address.host, port: address.port)

@@ -21,6 +21,9 @@
             configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Int(Int32.max)
             // A connection that cannot be made is news, and the next attempt is for who asked to decide.
             configuration.connectionPool.retryConnectionEstablishment = false
+            configuration.http1_1ConnectionDebugInitializer = { channel in
+                channel.eventLoop.makeCompletedFuture { try StatusGuard.stand(in: channel) }
+            }
             client = HTTPClient(eventLoopGroup: KeelThread.group, configuration: configuration)
         }
 

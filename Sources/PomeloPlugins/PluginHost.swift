@@ -3,8 +3,8 @@
 // PomeloPlugins: services in other processes, in any language, as plugins of the cluster; no HTTP.
 // Reading order: KeelOptions, PluginHost; Model: PluginID, PluginVersion, PluginIdentity, PluginStatus, PluginAnswer,
 // PluginRecord, PluginView; Registry: PluginStore with Scripts/change.lua, PluginFollower, PluginRegistry, +Rules,
-// +Leaving, RegistryVerbs; Routing: CallPath, CallSource, PluginRouter, +Points, Instances, TokenDesk, ClusterVerbs,
-// the seams PluginCaller, PluginTokens, PluginDecision; Health; Delivery.
+// +Leaving, KeySeal, RegistryVerbs; Routing: CallPath, CallSource, HeaderRules, PluginRouter, +Points, Instances,
+// TokenDesk, ClusterVerbs, the seams PluginCaller, PluginTokens, PluginDecision; Health; Delivery.
 import Logging
 public import PomeloBytes
 public import PomeloCluster

@@ -10,7 +10,9 @@
 // with: Sources/PomeloPlugins/Model/PluginAnswer.swift Sources/PomeloPlugins/Model/PlatformOwner.swift
 // with: Sources/PomeloPlugins/Routing/CallPath.swift Sources/PomeloPlugins/Routing/PluginCaller.swift
 // with: Sources/PomeloPlugins/Routing/PluginTokens.swift Sources/PomeloPlugins/Registry/FormFields.swift
-// with: Sources/PomeloKeel/HeaderRules.swift Sources/PomeloKeel/RequestTarget.swift Sources/PomeloKeel/TokenText.swift
+// with: Sources/PomeloPlugins/Routing/BasicCredentials.swift
+// with: Sources/PomeloPlugins/Routing/HeaderRules.swift Sources/PomeloPlugins/Model/PluginAddress.swift
+// with: Sources/PomeloKeel/RequestTarget.swift Sources/PomeloKeel/TokenText.swift
 // swiftc: -D Keel
 
 // What these files name of others.
@@ -79,6 +81,10 @@ private func checkHeaders(_ text: String) {
 /// A form's fields, and a token's head.
 private func checkForm(_ bytes: [UInt8]) {
     _ = FormFields(bytes)["client_id"]
+    _ = BasicCredentials(String(decoding: bytes, as: UTF8.self))
+    if let address = PluginAddress("http://" + String(decoding: bytes, as: UTF8.self)) {
+        precondition(PluginAddress(address.text) == address, "an address that reads otherwise")
+    }
     let text = String(decoding: bytes, as: UTF8.self)
     if let plain = FormFields.unescaped(text) {
         precondition(plain.utf8.count <= text.utf8.count, "longer than it was")

@@ -57,6 +57,20 @@
             port.release()
         }
 
+        /// The client trapped: one answer ended the process, and the probe of each that came after it.
+        @Test(arguments: ["000", "020", "099"]) @Loop func aStatusThatIsNoneIsNoAnswer(_ status: String) async throws {
+            let peer = try await Peer("HTTP/1.1 \(status) X\r\nContent-Length: 2\r\n\r\nok")
+            try await Forwards.forwarding(to: peer.base).run { host in
+                #expect(try await host.call("GET", "/").status == 502)
+                #expect(Forwards.kind(await Forwards.outcome(host)) == "broken")
+                await #expect(throws: PluginCallError.self) {
+                    _ = try await host.caller.call(
+                        peer.base, PluginRequest("GET", "/v1/status"), within: .seconds(20), limit: 1 << 20)
+                }
+            }
+            try await peer.stop()
+        }
+
         @Test(arguments: ["", "HTTP/1.1 200 OK\r\nContent-Le", "garbage\r\n\r\n"])
         @Loop func aPluginThatEndsBeforeItsHeadIsBroken(_ text: String) async throws {
             let peer = try await Peer(text, thenCloses: true)

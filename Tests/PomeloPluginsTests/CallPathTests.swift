@@ -36,7 +36,9 @@ import Testing
         "", "x", "/", "/x", "/v1.0/invoke", "/v1.0/invoke/a", "/v1.0/invoke/a/method", "/v1.0/invoke/a/method/",
         "/v1.0/invoke/a/x/y", "/v1.0/invoke//method/x", "/v1.0/invoke/a b/method/x", "/v1.0/invoke/keel/method/a",
         "/v1.0/invoke/keel/method/addons/", "/v1.0/invoke/keel/method//x", "/v1.0/invoke/keel/method/chat/v2/x",
-        "/v1.0/invoke/keel/method/apis/apis/a/x", "/v1.0/Invoke/a/method/x",
+        "/v1.0/invoke/keel/method/apis/apis/a/x", "/v1.0/Invoke/a/method/x", "/v1.0/invoke/a/method/../x",
+        "/v1.0/invoke/a/method/x/..", "/v1.0/invoke/keel/method/a/./x", "/v1.0/invoke/a/method/%2e%2E/x",
+        "/v1.0/invoke/a/method/.%2e", "/v1.0/invoke/../invoke/a/method/x",
     ]) func otherPathsAreNamedAsSuch(_ path: String) {
         guard case .unknown = CallPath(path, namespace: "pomelo") else {
             Issue.record("\(path)")

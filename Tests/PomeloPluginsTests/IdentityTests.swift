@@ -146,7 +146,9 @@ import Testing
         for text in [
             "", "https://a", "http://", "http://a:0", "http://a:65536", "http://a:x", "http://u@a", "http://a/?x",
             "http://a/#x", "http://a/../b", "http:/a", "http://a b", "http://:80", "file:///etc", "http://a:1:2",
-            "http://" + String(repeating: "a", count: 300),
+            "http://" + String(repeating: "a", count: 300), "http://a:+80", "http://a:", "http://[::1]evil:80",
+            "http://[::1", "http://[]:80", "http://[::1]:", "http://[a]:1", "http://%00:80", "http://x^:1",
+            "http://\"<x>:1",
         ] { #expect(PluginAddress(text) == nil, "\(text)") }
         #expect(PluginAddress("http://a/b/")?.text == "http://a/b")
     }

@@ -81,9 +81,37 @@ import Testing
             #expect(request.headers["dapr-caller-app-id"] == "caller")
             #expect(request.headers["authorization"] == nil)
         }
+        let basic = "Basic " + Base64.encode(Bytes("caller:\(secret)".utf8))
+        for value in ["Bearer \(token)", "Bearer \(secret)", secret, basic, "Bearer \(PluginWorld.bootstrap)"] {
+            let shown = [PluginHeader("Authorization", "Bearer other"), PluginHeader("Authorization", value)]
+            for way in [bearing(token), [PluginHeader("dapr-api-token", secret)], []] {
+                _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: way + shown)
+                let values = plugin.requests.last?.headers.filter { $0.name == "Authorization" }.map(\.value)
+                #expect(values == ["Bearer other"], "\(way)")
+            }
+        }
         let user = [PluginHeader("Authorization", "Bearer user")]
         _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: bearing(token) + user)
         #expect(plugin.requests.last?.headers["authorization"] == "Bearer user", "that one is not the platform's")
+    }
+
+    /// What a caller says of its connection took away who calls, for whom, and how deep.
+    @Test @Loop func aCallersConnectionReachesNothingOfThePlatform() async throws {
+        let world = try await PluginWorld.started()
+        let (plugin, _) = try await world.join("acme-words", at: "http://a:1")
+        let (_, secret) = try await world.join("caller", at: "http://c:1")
+        let names = "x-plugin-jwt, dapr-caller-app-id, x-keel-depth, traceparent, dapr-callee-app-id, x-mine"
+        let headers = [
+            PluginHeader("Connection", names), PluginHeader("X-Mine", "1"), PluginHeader("X-Other", "2"),
+            PluginHeader("Keep-Alive", "5"),
+        ]
+        let token = bearing(try await world.token("caller", secret))
+        _ = try await world.ask("GET", "/v1.0/invoke/keel/method/acme-words/x", headers: headers + token)
+        let request = try #require(plugin.requests.last)
+        #expect(request.headers["connection"] == nil && request.headers["keep-alive"] == nil)
+        #expect(request.headers["x-mine"] == nil && request.headers["x-other"] == "2")
+        #expect(request.headers["dapr-caller-app-id"] == "caller" && request.headers["x-keel-depth"] == "1")
+        #expect(FakeTokens.read(request.headers["x-plugin-jwt"] ?? "")?.caller == "caller")
     }
 
     @Test @Loop func tokensThatAreNoneAreRefused() async throws {
@@ -337,6 +365,8 @@ import Testing
         #expect(try await world.ask("GET", "\(chat)/channels/x/members", headers: read).status == 503)
         #expect(try await world.ask("GET", "\(chat)/nothing", headers: read).status == 404)
         #expect(try await world.ask("POST", "\(chat)/push", ["route": "r"], headers: all).status == 400)
+        let long: JSON = ["route": .string(String(repeating: "r", count: 256)), "uids": ["ann"]]
+        #expect(try await world.ask("POST", "\(chat)/push", long, headers: all).status == 400, "it fits no message")
         #expect(desk.asked == [#"push onNews {"a":1} to ["ann", "bob"]"#, "kick ann plugin"])
 
         await world.pass(.seconds(2))

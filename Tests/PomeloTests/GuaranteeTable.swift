@@ -225,6 +225,8 @@ let guaranteeTable = """
         RegistrationTests.aRegistrationIsAllOrNothing
         RegistrationTests.aProcessThatDiesInTheMiddleLeavesNothing
         RegistrationTests.ofTwoAtOnceOneIsRegistered
+        RegistrationRaceTests.ofSeveralThatReplaceOneIsMade
+        RegistrationRaceTests.whatWasRefusedIsTakenBackWhenRedisIsThereAgain
         RegistrationTests.aChangeThatIsMadeIsNotSaidToHaveFailed
         RegistrationTests.unregisteringDrains
         RegistrationTests.registrationsAreRefusedWhileRedisIsAway
@@ -232,6 +234,7 @@ let guaranteeTable = """
     who calls an outside plugin
         RoutingTests.onlyThePlatformSaysWhoCalls
         RoutingTests.aTokenInAuthorizationStaysWithThePlatform
+        RoutingTests.aCallersConnectionReachesNothingOfThePlatform
         RoutingTests.tokensThatAreNoneAreRefused
         RoutingTests.aRevokedPluginsTokenAndSecretAreVoid
         KeelTokensTests.noTokenThatWasChangedIsOne

@@ -8,10 +8,14 @@ enum PlatformOwner: String {
     /// Those of the router.
     case keel
 
-    /// The router asks here who calls from outside; made for the plugin `auth`.
+    var id: PluginID { PluginID(rawValue) }
+
+    /// The router asks here who calls from outside.
     ///
     /// - Source: tKeel's point of that name.
     static let routeCheck = PointName("externalPreRouteCheck")
+    /// Who alone may implement it.
+    static let checker: PluginID = "auth"
     static let version = PluginRegistry.platform
 
     var points: [PluginPoint] {

@@ -33,6 +33,15 @@ extension PluginRegistry {
         if let made = record.identity.platform, made > Self.platform {
             throw PluginAnswer(400, "\(record.id) is for the platform \(made), this is \(Self.platform)")
         }
+        // Whoever had that place would admit everybody by not asking.
+        let checks = record.identity.bindings.contains { binding in
+            binding.owner == PlatformOwner.keel.id
+                && binding.endpoints.contains { $0.point == PlatformOwner.routeCheck }
+        }
+        guard checks == (record.id == PlatformOwner.checker) else {
+            throw PluginAnswer(
+                409, "\(PlatformOwner.routeCheck) is for \(PlatformOwner.checker), and that id for who implements it")
+        }
         for binding in record.identity.bindings { try check(binding, of: record, view) }
         return isOurs || present?.trial != nil ? nil : present
     }

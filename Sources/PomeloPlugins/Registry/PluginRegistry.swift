@@ -76,7 +76,7 @@ import PomeloLoop
             try await examine(&record)
             (record.status, record.reason) = (try await status(of: record), "")
             record.trial = nil
-            try await complete(record)
+            try await complete(record, over: former)
         } catch {
             await forget(record, former)
             throw error
@@ -180,30 +180,41 @@ import PomeloLoop
     }
 
     /// Over the registry as it is now: meanwhile another may have taken a point, or a main plugin may be gone.
-    private func complete(_ record: PluginRecord) async throws(PluginAnswer) {
+    private func complete(_ record: PluginRecord, over former: PluginRecord?) async throws(PluginAnswer) {
         try await follower.change { (view) throws(PluginAnswer) in
-            let present = view.records[record.id]
-            guard present == nil || present?.trial == nil || present?.registration == record.registration else {
-                throw PluginAnswer(409, "\(record.id) is being registered by somebody else")
+            let present = view.records[record.id]?.registration
+            guard present == former?.registration || former == nil && present == record.registration else {
+                throw PluginAnswer(409, "\(record.id) was registered by somebody else meanwhile")
             }
             _ = try self.check(record, view, replaces: true)
             return [.put(record)] + Self.rebound(to: record, view)
         }
     }
 
-    /// Takes back what `begin` wrote; when Redis is away the trial ends by itself.
+    /// Takes back what `begin` wrote, as soon as Redis does it; should this process end before, the trial ends by itself.
     private func forget(_ record: PluginRecord, _ former: PluginRecord?) async {
-        guard former == nil else { return }
+        guard former == nil, await !isForgotten(record) else { return }
+        Loop.spawn {
+            let end = self.clock.deadline(after: Self.trialTime)
+            repeat {
+                await self.clock.sleep(for: .seconds(1))
+            } while await !self.isForgotten(record) && self.clock.now < end
+        }
+    }
+
+    private func isForgotten(_ record: PluginRecord) async -> Bool {
         do throws(PluginAnswer) {
             try await follower.change { (view) throws(PluginAnswer) in
                 let present = view.records[record.id]
                 return present?.trial != nil && present?.registration == record.registration
                     ? [.remove(record.id)] : []
             }
+            return true
         } catch {
-            log.warning(
-                "a plugin that was refused is on trial until that ends",
+            log.info(
+                "a plugin that was refused is still on trial",
                 metadata: ["plugin": "\(record.id)", "plugin.reason": "\(error.msg)"])
+            return false
         }
     }
 

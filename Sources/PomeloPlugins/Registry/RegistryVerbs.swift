@@ -93,7 +93,7 @@ import PomeloLoop
     private func token(_ call: PlatformCall) async throws(PluginAnswer) -> PluginAnswer {
         try call.need("POST")
         let form = FormFields(call.request.body)
-        let shown = call.credentials
+        let shown = call.source.headers["authorization"].flatMap(BasicCredentials.init)
         guard let id = form["client_id"] ?? shown?.id, let secret = form["client_secret"] ?? shown?.secret else {
             throw PluginAnswer(400, "a form with client_id and client_secret is needed, or both in Authorization")
         }
@@ -149,15 +149,6 @@ extension PlatformCall {
     /// The word behind `Bearer` in `Authorization`.
     fileprivate var bearer: String? { source.headers["authorization"].flatMap { PluginRouter.bearer($0) } }
 
-    /// Id and secret as Base64 in `Authorization`, with `Basic` before it or not, as plugins of tKeel send it.
-    fileprivate var credentials: (id: String, secret: String)? {
-        guard var word = source.headers["authorization"]?.trimmingSpaces else { return nil }
-        if word.prefix(6).lowercased() == "basic " { word = String(word.dropFirst(6)).trimmingSpaces }
-        guard let bytes = Base64.decode(Bytes(word.utf8).span), let text = String(validating: bytes, as: UTF8.self),
-            let colon = text.utf8.firstIndex(of: UInt8(ascii: ":"))
-        else { return nil }
-        return (String(text[..<colon]), String(text[text.utf8.index(after: colon)...]))
-    }
 }
 
 extension PluginRecord {

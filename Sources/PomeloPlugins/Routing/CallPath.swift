@@ -39,6 +39,11 @@ enum CallPath: Equatable {
             return
         }
         let (path, query) = Self.split(path)
+        // What a plugin's server might make of them leads out of its path.
+        guard !Self.hasDots(path) else {
+            self = .unknown("a path has no segments . and ..")
+            return
+        }
         if let appID {
             self = Self.invoked(Self.without(namespace, appID), String(path.dropFirst()), query)
             return
@@ -59,6 +64,12 @@ enum CallPath: Equatable {
                 return
             }
             self = Self.invoked(Self.without(namespace, String(app)), String(target), query)
+        }
+    }
+
+    private static func hasDots(_ path: String) -> Bool {
+        path.split(separator: "/").contains { part in
+            part.count <= 6 && [".", ".."].contains(part.lowercased().replacing("%2e", with: "."))
         }
     }
 

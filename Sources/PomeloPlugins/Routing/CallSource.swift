@@ -11,8 +11,6 @@ struct CallSource: Sendable {
     }
 
     let caller: Caller
-    /// It has shown its token in `Authorization`, which otherwise is for the plugin that is called.
-    let isByAuthorization: Bool
     /// How many calls this one is a part of.
     let depth: Int
     let headers: [PluginHeader]

@@ -31,7 +31,8 @@ public import PomeloLoop
 /// Each plugin has so many of them a second.
 @Loop final class ClusterVerbs {
     private static let maxUsers = 1000
-    private static let maxRouteBytes = 256
+    /// What a message to clients has room for.
+    private static let maxRouteBytes = 255
 
     private let desk: any PluginClusterDesk
     private let servers: ServerDirectory

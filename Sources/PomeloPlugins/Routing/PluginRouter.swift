@@ -106,7 +106,6 @@ import PomeloLoop
     private func source(of head: PluginHead) async throws(PluginAnswer) -> CallSource {
         let given = head.headers["dapr-api-token"]
         var plugin = given.flatMap(follower.view.owner(ofSecret:)).flatMap(follower.view.plugin)
-        var isByAuthorization = false
         if plugin == nil, let needed = options.apiToken, !isSame(given ?? "", needed) {
             throw PluginAnswer(401, "dapr-api-token is missing or wrong")
         }
@@ -115,10 +114,7 @@ import PomeloLoop
         }
         // One of a user's says nothing here: whoever checks callers from outside reads it.
         if plugin == nil, let token = head.headers["authorization"] {
-            do {
-                plugin = try await desk.plugin(of: Self.bearer(token) ?? token)
-                isByAuthorization = true
-            } catch {}
+            do { plugin = try await desk.plugin(of: Self.bearer(token) ?? token) } catch {}
         }
         var depth = 0
         if plugin != nil, let text = head.headers["x-keel-depth"] {
@@ -129,8 +125,7 @@ import PomeloLoop
         }
         guard depth < Self.maxDepth else { throw PluginAnswer(508, "calls go round: depth \(depth)") }
         return CallSource(
-            caller: plugin.map { .plugin($0) } ?? .outside, isByAuthorization: isByAuthorization, depth: depth,
-            headers: head.headers)
+            caller: plugin.map { .plugin($0) } ?? .outside, depth: depth, headers: head.headers)
     }
 
     /// A word behind `Bearer`.
@@ -153,7 +148,7 @@ import PomeloLoop
         if PluginGate.refusal(record.status) != nil {
             throw PluginAnswer(503, "who calls from outside cannot be checked now")
         }
-        var headers = endToEnd(head.headers)
+        var headers = await handedOn(head.headers)
         headers += [
             PluginHeader("x-keel", "True"), PluginHeader("x-keel-method", head.method),
             PluginHeader("x-keel-plugin", id.rawValue), PluginHeader("x-keel-path", path),
@@ -202,9 +197,7 @@ import PomeloLoop
         let record = try admitted(id, source)
         let callerID = source.plugin?.id.rawValue
         let token = try await desk.delegation(to: id, caller: callerID, user: user)
-        var headers = endToEnd(head.headers)
-        // Who is called could use it as the caller.
-        if source.isByAuthorization { headers.removeAll { $0.name.lowercased() == "authorization" } }
+        var headers = await handedOn(head.headers)
         headers += stamped(source, callerID, record, token)
         if let token = options.appToken { headers.append(PluginHeader("dapr-api-token", token)) }
         let deadline = try deadline(head)
@@ -239,12 +232,32 @@ import PomeloLoop
 
     // MARK: headers
 
-    /// What a caller says that is for the plugin: all but what the platform alone says.
-    func endToEnd(_ headers: [PluginHeader]) -> [PluginHeader] {
-        headers.filter { header in
+    /// What a caller says that is for the plugin: all but what the platform alone says, and what shows the platform who
+    /// somebody is: who is called could call as the caller.
+    ///
+    /// What the caller says of its own connection is done here: later it would reach what the platform says.
+    func handedOn(_ headers: [PluginHeader]) async -> [PluginHeader] {
+        var kept: [PluginHeader] = []
+        for header in HeaderRules.endToEnd(headers) {
             let name = header.name.lowercased()
-            return !Self.ours.contains(Text(name)) && !Self.prefixes.contains { name.hasPrefix($0) }
+            if Self.ours.contains(Text(name)) || Self.prefixes.contains(where: name.hasPrefix) { continue }
+            if name == "authorization", await isCredential(header.value) { continue }
+            kept.append(header)
         }
+        return kept
+    }
+
+    /// Whether that is a token or a secret of the platform's, or of a plugin of its own.
+    private func isCredential(_ value: String) async -> Bool {
+        let word = (Self.bearer(value) ?? value).trimmingSpaces
+        for secret in [word, BasicCredentials(value)?.secret].compactMap({ $0 }) {
+            if follower.view.owner(ofSecret: secret) != nil { return true }
+            if let bootstrap = options.bootstrap, isSame(bootstrap, secret) { return true }
+        }
+        do {
+            _ = try await desk.plugin(of: word)
+            return true
+        } catch { return false }
     }
 
     private static let ours: Set<Text> = [
@@ -307,14 +320,5 @@ extension PluginOutcome {
         case .unreachable, .broken, .timedOut, .responseTooLarge: false
         case .requestTooLarge, .abandoned: nil
         }
-    }
-}
-
-extension String {
-    var trimmingSpaces: String {
-        var part = Substring(self)
-        while part.first == " " { part.removeFirst() }
-        while part.last == " " { part.removeLast() }
-        return String(part)
     }
 }
