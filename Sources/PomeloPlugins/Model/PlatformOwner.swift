@@ -15,7 +15,7 @@ enum PlatformOwner: String {
     /// - Source: tKeel's point of that name.
     static let routeCheck = PointName("externalPreRouteCheck")
     /// Who alone may implement it.
-    static let checker: PluginID = "auth"
+    static let checker = PluginID("auth")
     static let version = PluginRegistry.platform
 
     var points: [PluginPoint] {
