@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloContract
 import PomeloExtensions
 
 /// Whose points are there without a plugin.
