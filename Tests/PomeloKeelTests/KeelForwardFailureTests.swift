@@ -61,7 +61,8 @@
         @Test(arguments: ["000", "020", "099"]) @Loop func aStatusThatIsNoneIsNoAnswer(_ status: String) async throws {
             let peer = try await Peer("HTTP/1.1 \(status) X\r\nContent-Length: 2\r\n\r\nok")
             try await Forwards.forwarding(to: peer.base).run { host in
-                #expect(try await host.call("GET", "/").status == 502)
+                let answer = try await host.call("GET", "/")
+                #expect(answer.status == 502)
                 #expect(Forwards.kind(await Forwards.outcome(host)) == "broken")
                 await #expect(throws: PluginCallError.self) {
                     _ = try await host.caller.call(
