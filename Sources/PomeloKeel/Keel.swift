@@ -23,7 +23,7 @@
     /// ```
     ///
     /// A plugin takes part in what a server does that uses this: users are bound at frontends, so that `before-bind` is
-    /// asked there. Those need not listen.
+    /// asked there. Those need not listen, and those that do not leave probes and deliveries to the others.
     ///
     /// The server listens on loopback, at the port that `keelPort` of its entry in `servers.json` says, else at
     /// `DAPR_HTTP_PORT`, else at 3500; without a `bootstrap` secret in `keel.json` it admits no plugin.
@@ -52,7 +52,7 @@
             let host = try PluginHost(
                 application.context, options, redis: redis, messages: redis, caller: caller, tokens: KeelTokens(),
                 election: try application.election("plugins"), extensions: application.extensions,
-                cluster: ChatDesk(application))
+                cluster: ChatDesk(application), isCandidate: listens)
             // It may be set until the start begins.
             application.beforeStartup { [unowned application] in host.use(secret: application.secret) }
             try application.load(host)

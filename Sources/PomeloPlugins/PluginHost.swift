@@ -40,6 +40,8 @@ public import PomeloRedis
     private let implementers: PluginImplementers
     let options: KeelOptions
     private let extensions: ExtensionService
+    /// Whether it may be the one that does for all what one does.
+    private let isCandidate: Bool
     private var keeping: Task<Void, Never>?
 
     /// A host for the points of `extensions`; `use` of an application loads it as a component.
@@ -48,7 +50,7 @@ public import PomeloRedis
     public init(
         _ context: ServiceContext, _ options: KeelOptions, redis: any RedisPort, messages: (any RedisMessages)? = nil,
         caller: any PluginCaller, tokens: any PluginTokens, election: Election, extensions: ExtensionService,
-        cluster: (any PluginClusterDesk)? = nil
+        cluster: (any PluginClusterDesk)? = nil, isCandidate: Bool = true
     ) throws {
         try options.check()
         store = PluginStore(redis, cluster: context.clusterName)
@@ -64,6 +66,7 @@ public import PomeloRedis
         implementers = PluginImplementers(router, outbox)
         self.election = election
         self.extensions = extensions
+        self.isCandidate = isCandidate
         self.options = options
         clock = context.clock
         log = context.log
@@ -120,7 +123,7 @@ public import PomeloRedis
     public func start() async throws {
         await follower.start()
         await renewKeys()
-        election.stand()
+        if isCandidate { election.stand() }
         health.start()
         delivery.start()
         keeping = Loop.spawn { [weak self, clock] in
