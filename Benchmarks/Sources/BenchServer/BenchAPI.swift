@@ -9,7 +9,7 @@ enum BenchAPI {
     static let connectorLag = Call<Watch, Lag>("connector.entryHandler.stats")
     static let chatLag = Call<Watch, Lag>("chat.chatHandler.stats")
     static let send = Call<Say, Done>("chat.chatHandler.send")
-    static let asked = Call<Asked, Done>("chat.chatHandler.asked")
+    static let asked = Call<Asked, Asked>("chat.chatHandler.asked")
     static let onMessage = Push<Say>("onMessage")
     static let rawEcho = "connector.entryHandler.echo"
     static let rawEchoWaiting = "connector.entryHandler.echoWaiting"

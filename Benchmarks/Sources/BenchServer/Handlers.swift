@@ -56,7 +56,7 @@ struct ChatHandler: Handler {
     private static let nobodys = ExtensionPoint(
         owner: "bench", name: "nobodys", mode: .chain, budget: .milliseconds(150))
 
-    func asked(_ line: BenchAPI.Asked, _ session: Session) async throws -> BenchAPI.Done {
+    func asked(_ line: BenchAPI.Asked, _ session: Session) async throws -> BenchAPI.Asked {
         let point: ExtensionPoint =
             switch line.whom {
             case "plugin": .beforeSend
@@ -67,7 +67,7 @@ struct ChatHandler: Handler {
         // As many keys as clients: those of one key would wait for each other.
         let verdict = await app.extensions.ask(point, data, key: session.id.description)
         guard case .pass(_, tags: []) = verdict else { throw Fault(500, "\(point): \(verdict)") }
-        return BenchAPI.Done()
+        return line
     }
 
     func send(_ say: BenchAPI.Say, _ session: Session) async throws -> BenchAPI.Done {
