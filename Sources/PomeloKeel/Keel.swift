@@ -36,7 +36,7 @@
         private let options: KeelOptions
         private let listens: Bool
 
-        /// What `keel.json` says stands above the options given here.
+        /// What `keel.json` says stands above the options given here; a cluster secret of one's own is set before.
         public init(_ redis: RedisClient, options: KeelOptions = KeelOptions(), listens: Bool = true) {
             self.redis = redis
             self.options = options
@@ -52,9 +52,7 @@
             let host = try PluginHost(
                 application.context, options, redis: redis, messages: redis, caller: caller, tokens: KeelTokens(),
                 election: try application.election("plugins"), extensions: application.extensions,
-                cluster: ChatDesk(application), isCandidate: listens)
-            // It may be set until the start begins.
-            application.beforeStartup { [unowned application] in host.use(secret: application.secret) }
+                cluster: ChatDesk(application), secret: application.secret, isCandidate: listens)
             try application.load(host)
             let address = listens ? (options.host, try Self.port(application)) : nil
             try application.load(KeelHost(host, caller, address, application.log))

@@ -24,7 +24,6 @@ public import PomeloRedis
     public let name = "plugins"
     private static let keyCheck = Duration.seconds(60)
 
-    private let store: PluginStore
     let follower: PluginFollower
     let registry: PluginRegistry
     private let router: PluginRouter
@@ -44,16 +43,17 @@ public import PomeloRedis
     private let isCandidate: Bool
     private var keeping: Task<Void, Never>?
 
-    /// A host for the points of `extensions`; `use` of an application loads it as a component.
+    /// A host for the points of `extensions`, whose keys of tokens are sealed with the cluster's secret; `use` of an
+    /// application loads it as a component.
     ///
     /// - Throws: `PomeloError` `.configuration` for options that cannot be.
     public init(
         _ context: ServiceContext, _ options: KeelOptions, redis: any RedisPort, messages: (any RedisMessages)? = nil,
         caller: any PluginCaller, tokens: any PluginTokens, election: Election, extensions: ExtensionService,
-        cluster: (any PluginClusterDesk)? = nil, isCandidate: Bool = true
+        cluster: (any PluginClusterDesk)? = nil, secret: Bytes = [], isCandidate: Bool = true
     ) throws {
         try options.check()
-        store = PluginStore(redis, cluster: context.clusterName)
+        let store = PluginStore(redis, cluster: context.clusterName, seal: KeySeal(secret: secret))
         follower = PluginFollower(store, messages, context)
         instances = Instances(context.clock, context.random)
         registry = PluginRegistry(follower, options, caller, context)
@@ -112,9 +112,6 @@ public import PomeloRedis
 
     /// What is known of the registry.
     var view: PluginView { follower.view }
-
-    /// The cluster's secret, with which the keys of tokens are sealed; before the start.
-    public func use(secret: Bytes) { store.seal = KeySeal(secret: secret) }
 
     /// What becomes of a request.
     public func decide(_ head: PluginHead) async -> PluginDecision { await router.decide(head) }

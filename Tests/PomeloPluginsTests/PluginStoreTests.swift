@@ -48,8 +48,8 @@ extension WithRedis {
 
         @Test @Loop func keysAreSealedWithTheClustersSecret() async throws {
             try await withRedis { _, client in
-                let store = PluginStore(client, cluster: "t")
-                store.seal = KeySeal(secret: Bytes("secret of the cluster".utf8))
+                let seal = KeySeal(secret: Bytes("secret of the cluster".utf8))
+                let store = PluginStore(client, cluster: "t", seal: seal)
                 let keys = ["a", "b"].map { PluginKey(id: $0, seed: [UInt8](repeating: 7, count: 32), madeAt: 5) }
                 _ = try await store.change(over: nil, keys.map { .putKey($0) })
                 let fields = try await client.send(RedisCommand("HGETALL", "pomelo:{t}:plug")).dictionary ?? [:]
@@ -65,8 +65,7 @@ extension WithRedis {
                 ] { _ = try await client.send(RedisCommand("HSET", "pomelo:{t}:plug", field, value)) }
                 let snapshot = try await store.load()
                 #expect(snapshot.view.keys.map(\.id) == ["b"] && snapshot.unreadable == ["k/a", "k/c", "k/d"])
-                let stranger = PluginStore(client, cluster: "t")
-                stranger.seal = KeySeal(secret: Bytes("another".utf8))
+                let stranger = PluginStore(client, cluster: "t", seal: KeySeal(secret: Bytes("another".utf8)))
                 #expect(try await stranger.load().view.keys.isEmpty)
             }
         }

@@ -191,7 +191,7 @@ import PomeloLoop
         }
     }
 
-    /// Takes back what `begin` wrote, as soon as Redis does it; should this process end before, the trial ends by itself.
+    /// Takes back what `begin` wrote, as soon as Redis does it; should this process end before, the trial ends itself.
     private func forget(_ record: PluginRecord, _ former: PluginRecord?) async {
         guard former == nil, await !isForgotten(record) else { return }
         Loop.spawn {

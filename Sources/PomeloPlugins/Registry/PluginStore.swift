@@ -32,10 +32,11 @@ struct PluginSnapshot {
         name: "plugins.change", source: String(decoding: PackageResources.change_lua, as: UTF8.self))
     private let redis: any RedisPort
     private let keys: PluginKeys
-    var seal = KeySeal(secret: [])
+    private let seal: KeySeal
 
-    init(_ redis: any RedisPort, cluster: String) {
+    init(_ redis: any RedisPort, cluster: String, seal: KeySeal = KeySeal(secret: [])) {
         self.redis = redis
+        self.seal = seal
         keys = PluginKeys(cluster: cluster)
     }
 
