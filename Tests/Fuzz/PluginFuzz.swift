@@ -16,7 +16,7 @@
 // swiftc: -D Keel
 
 // What these files name of others.
-@globalActor actor Loop { static let shared = Loop() }
+@globalActor public actor Loop { public static let shared = Loop() }
 enum PluginRegistry { static let platform = PluginVersion(1, 0) }
 
 /// What a plugin says is refused with a reason, or reads the same when it is written and read again.
