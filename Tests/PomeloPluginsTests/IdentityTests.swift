@@ -151,5 +151,6 @@ import Testing
             "http://\"<x>:1",
         ] { #expect(PluginAddress(text) == nil, "\(text)") }
         #expect(PluginAddress("http://a/b/")?.text == "http://a/b")
+        #expect(PluginAddress("http://a//")?.text == "http://a", "read again it is the same")
     }
 }

@@ -21,7 +21,9 @@ struct PluginAddress: Hashable, Sendable {
         if isBracketed, rest.popFirst() == nil { return nil }
         let isHost = isBracketed ? Self.isIPv6(host.dropFirst()) : Self.isName(host)
         guard isHost, rest.isEmpty || Self.isPort(rest) else { return nil }
-        self.text = text.hasSuffix("/") ? String(text.dropLast()) : text
+        var end = Substring(text)
+        while end.last == "/" { end.removeLast() }
+        self.text = String(end)
     }
 
     private static func isName(_ host: Substring) -> Bool {
