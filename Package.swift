@@ -30,7 +30,7 @@ let core: [Target.Dependency] = ["PomeloCore", "PomeloContract", "PomeloConfigur
 /// What `Pomelo` brings along, for the same reason.
 let brought = [
     "PomeloCore", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloRPC", "PomeloConnectors", "PomeloBytes",
-    "PomeloJSON", "PomeloWire", "PomeloLoop",
+    "PomeloJSON", "PomeloWire", "PomeloLoop", "PomeloTLS",
 ]
 let whole: [Target.Dependency] = ["Pomelo"] + brought.map { .target(name: $0) }
 
@@ -49,6 +49,7 @@ let http: [Target.Dependency] = [
     .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Keel"])),
     .product(name: "NIOPosix", package: "swift-nio", condition: .when(traits: ["Keel"])),
 ]
+let libssl = Target.Dependency.target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
 let lua: [Resource] = [.embedInCode("Scripts")]
 let example: [Target.Dependency] =
     whole + [
@@ -101,6 +102,7 @@ let package = Package(
     traits: [
         .trait(name: "Postgres", description: "PomeloSyncPostgres, and libpq with it."),
         .trait(name: "Keel", description: "PomeloKeel, and an HTTP server and client with it."),
+        .trait(name: "TLS", description: "TLS for clients and Redis, and OpenSSL with it."),
         .trait(name: "CommandLine", description: "PomeloCommand, and swift-argument-parser with it."),
         .default(enabledTraits: ["CommandLine"]),
     ],
@@ -121,6 +123,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
         .systemLibrary(name: "CLibpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
         room("PomeloLibc", []),
         // L1
@@ -132,6 +135,7 @@ let package = Package(
         // L2
         room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
         room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloTLS", ["PomeloLibc", "PomeloLoop", collections, libssl]),
         room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
         room(
             "PomeloCore",
@@ -143,13 +147,14 @@ let package = Package(
         room(
             "PomeloRedis",
             [
-                "PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "CHiredis", "CPomelo", log, metrics, crypto,
+                "PomeloLibc", "PomeloBytes", "PomeloLoop", "PomeloUV", "PomeloTLS", "CHiredis", "CPomelo", log, metrics,
+                crypto,
                 collections,
             ]),
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloExtensions", core + text + ["PomeloLoop", log, metrics]),
-        room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
+        room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", "PomeloTLS", log, crypto, collections]),
         room("PomeloSupervision", ["PomeloLibc", "PomeloBytes", "PomeloContract", "PomeloLoop", "PomeloUV"]),
         room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
         // L4
@@ -198,7 +203,8 @@ let package = Package(
             name: "TestHelpers",
             dependencies: [
                 "PomeloTesting", "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloCore", "PomeloRedis",
-                "PomeloBytes", "PomeloLoop", "PomeloLibc", "PomeloUV", "PomeloSupervision", "CLibuv", log,
+                "PomeloBytes", "PomeloLoop", "PomeloLibc", "PomeloUV", "PomeloTLS", "PomeloSupervision",
+                "CLibuv", log,
             ],
             path: "Tests/TestHelpers", swiftSettings: strict),
         .executableTarget(
@@ -209,6 +215,8 @@ let package = Package(
             ],
             path: "Tests/SyncServer", exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
+        // Little without the trait.
+        tests("PomeloTLSTests", bench + ["PomeloTLS"]),
         tests("PomeloWireTests", text + ["PomeloWire"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
@@ -216,7 +224,7 @@ let package = Package(
             "PomeloSupervisionTests", ["TestHelpers", "PomeloSupervision", "PomeloContract", "PomeloUV", "PomeloLoop"]),
         tests("PomeloOperationsTests", bench + ["PomeloOperations"]),
         tests("PomeloCoreTests", bench + counted),
-        tests("PomeloRedisTests", bench + counted + ["CHiredis", "CPomelo"]),
+        tests("PomeloRedisTests", bench + counted + ["PomeloTLS", "CHiredis", "CPomelo"]),
         tests("PomeloExtensionsTests", bench + ["PomeloExtensions"]),
         tests("PomeloPluginsTests", bench + ["PomeloExtensions", "PomeloPlugins", "PomeloCluster"]),
         // Empty without the trait.
@@ -228,7 +236,9 @@ let package = Package(
         // Empty without the trait.
         tests("PomeloSyncPostgresTests", bench + ["PomeloSync", "PomeloSyncPostgres"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
-        tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
+        tests(
+            "PomeloConnectorsTests", bench + ["PomeloConnectors", "PomeloTLS", "PipeChat"],
+            exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),

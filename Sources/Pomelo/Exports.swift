@@ -7,4 +7,5 @@
 @_exported public import PomeloJSON
 @_exported public import PomeloLoop
 @_exported public import PomeloRPC
+@_exported public import PomeloTLS
 @_exported public import PomeloWire

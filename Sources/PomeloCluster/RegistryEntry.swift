@@ -61,6 +61,7 @@ public enum RegistryEntry {
         fields["type"] = client.type.map(JSON.string)
         fields["host"] = client.host.map(JSON.string)
         fields["port"] = .int(Int64(client.port))
+        fields["tls"] = client.tls.map(JSON.bool)
         return .object(fields)
     }
 
@@ -165,7 +166,9 @@ private struct Fields {
             guard type.map(RegistryEntry.isName) ?? true, let port = try fields.number("port", in: 1...65_535) else {
                 throw wrong("clients")
             }
-            entries.append(ServerRecord.ClientEntry(type: type, host: try fields.host("host"), port: port))
+            entries.append(
+                ServerRecord.ClientEntry(
+                    type: type, host: try fields.host("host"), port: port, tls: try fields.bool("tls")))
         }
         return entries
     }
@@ -174,6 +177,12 @@ private struct Fields {
         guard let value = json[key] else { return nil }
         guard let text = value.string else { throw wrong(key) }
         return text
+    }
+
+    private func bool(_ key: String) throws(RegistryEntry.Unreadable) -> Bool? {
+        guard let value = json[key] else { return nil }
+        guard let bool = value.bool else { throw wrong(key) }
+        return bool
     }
 
     private func host(_ key: String) throws(RegistryEntry.Unreadable) -> String? {

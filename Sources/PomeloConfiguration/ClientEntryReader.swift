@@ -29,18 +29,15 @@ struct ClientEntryReader {
         guard let port = try reader.int("port", in: 1...65535) else {
             throw PomeloError(.configuration, "\(place): port is missing")
         }
-        let entry = ServerRecord.ClientEntry(type: type, host: try reader.host("host"), port: port)
-        if try reader.bool("tls") ?? false {
-            throw PomeloError(
-                .configuration, "\(place): tls is not offered yet: let a proxy in front of the port end TLS")
-        }
+        let entry = ServerRecord.ClientEntry(
+            type: type, host: try reader.host("host"), port: port, tls: try reader.bool("tls"))
         try reader.finish()
         return entry
     }
 
     /// Writes what `read` reads to the same entries.
     static func put(_ entries: [ServerRecord.ClientEntry], in fields: inout JSONObject) {
-        if entries.count == 1, let only = entries.first, only.type == nil, only.host == nil {
+        if entries.count == 1, let only = entries.first, only.type == nil, only.host == nil, only.tls == nil {
             fields["clientPort"] = JSON(only.port)
         } else if !entries.isEmpty {
             fields["clients"] = .array(entries.map(json))
@@ -52,6 +49,7 @@ struct ClientEntryReader {
         fields["type"] = entry.type.map(JSON.string)
         fields["host"] = entry.host.map(JSON.string)
         fields["port"] = JSON(entry.port)
+        fields["tls"] = entry.tls.map(JSON.bool)
         return .object(fields)
     }
 }

@@ -176,6 +176,13 @@ public struct OptionReader {
     /// An object, nil when absent or null.
     public mutating func object(_ key: String) throws -> JSONObject? { try value(key, "an object") { $0.object } }
 
+    /// The keys of an object, nil when absent or null; their reading is ended by itself.
+    ///
+    /// No environment variable sets one of them alone.
+    public mutating func nested(_ key: String) throws -> OptionReader? {
+        try object(key).map { try OptionReader(.object($0), file: "\(place): \(key)") }
+    }
+
     mutating func list(_ key: String) throws -> [JSON]? { try value(key, "a list") { $0.array } }
 
     /// Keys that were not asked for, with their values.

@@ -42,12 +42,15 @@ public struct ServerRecord: Sendable, Equatable {
         public var host: String?
         /// Where it listens; connectors that can may share one.
         public var port: Int
+        /// Whether clients must speak TLS there; nil where nothing is said, which is no.
+        public var tls: Bool?
 
         /// Puts the parts together.
-        public init(type: String? = nil, host: String? = nil, port: Int) {
+        public init(type: String? = nil, host: String? = nil, port: Int, tls: Bool? = nil) {
             self.type = type
             self.host = host
             self.port = port
+            self.tls = tls
         }
     }
 

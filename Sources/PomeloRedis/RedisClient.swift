@@ -54,7 +54,7 @@ public import PomeloUV
             return connection
         }
         let patience = configuration.connectTimeout
-        let locator = configuration.topology.locator(within: patience, resolver, logger)
+        let locator = configuration.topology.locator(within: patience, resolver, logger, tls: configuration.tls)
         sentinels = locator as? SentinelLocator
         watch = sentinels.map {
             SentinelWatch(

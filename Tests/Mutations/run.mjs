@@ -127,7 +127,7 @@ function write(name, bytes) {
 
 /** Null when it builds, else the errors. */
 function build() {
-  const { status, stdout, stderr } = spawnSync('swift', ['build', '--build-tests', '--traits', 'default,Postgres,Keel'], {
+  const { status, stdout, stderr } = spawnSync('swift', ['build', '--build-tests', '--traits', 'default,Postgres,Keel,TLS'], {
     cwd: copy, encoding: 'utf8', maxBuffer: 1 << 28,
   });
   if (status === 0) return null;

@@ -4,6 +4,7 @@ import PomeloBytes
 import PomeloCore
 import PomeloJSON
 import PomeloLoop
+import PomeloTLS
 import PomeloTesting
 import PomeloUV
 import PomeloWire
@@ -12,25 +13,34 @@ import PomeloWire
 @testable import PomeloConnectors
 
 /// Where suites run connectors: on the kernel's sockets, or on a network in memory.
-@Loop func suiteContext(_ network: any Network) -> ConnectorContext {
+@Loop func suiteContext(_ network: any Network, tls: Bool? = nil) -> ConnectorContext {
     ConnectorContext(
         network: network, clock: SystemClock.shared, random: RandomSource(seed: 1),
-        address: SocketAddress(host: "127.0.0.1", port: 0))
+        address: SocketAddress(host: "127.0.0.1", port: 0), tls: tls)
 }
 
 /// The hybrid connector, spoken to over TCP or WebSocket.
 @Loop final class HybridWorld: ConnectorWorld {
     let context: ConnectorContext
     private let transport: TestClient.Transport
+    private let tls: TLSServerOptions?
+    /// Whatever the certificate's files go with.
+    private let keeper: AnyObject?
 
-    init(_ transport: TestClient.Transport, _ network: any Network = UVNetwork()) {
+    init(
+        _ transport: TestClient.Transport, _ network: any Network = UVNetwork(), tls: TLSServerOptions? = nil,
+        keeping keeper: AnyObject? = nil
+    ) {
         self.transport = transport
-        context = suiteContext(network)
+        self.tls = tls
+        self.keeper = keeper
+        context = suiteContext(network, tls: tls.map { _ in true })
     }
 
     func makeConnector(maxOutboundBytes: Int) -> any Connector {
         var options = HybridOptions(heartbeat: nil)
         options.limits.maxOutboundBytes = maxOutboundBytes
+        options.tls = tls
         // Another test of the process may hold the loop for long.
         options.limits.handshakeTimeout = .seconds(60)
         return HybridConnector(options)

@@ -156,6 +156,24 @@ import Testing
         #expect(counted.map(\.clientPort) == [3010, 3011])
     }
 
+    @Test @Loop func whatCannotEncryptDoesNotListenInTheClear() throws {
+        let entries = try servers(
+            #"{"id":"c-1","port":1,"frontend":true,"clients":[{"type":"a","port":2,"tls":true}]}"#)
+        #expect(entries.first?.clients.first?.tls == true)
+        let error = #expect(throws: PomeloError.self) {
+            try ClientPlan([Stub("a")], try #require(entries.first), file: "servers.json")
+        }
+        #expect("\(error as Any)".contains("servers.json: c-1 wants tls, which its connector a cannot"))
+    }
+
+    @Test @Loop func entriesOfOnePortAgreeAboutTLS() throws {
+        let entries: [ServerRecord.ClientEntry] = [
+            .init(type: "a", port: 2, tls: false), .init(type: "b", port: 2),
+        ]
+        let error = #expect(throws: PomeloError.self) { try plan(["a", "b"], entries) }
+        #expect("\(error as Any)".contains("two entries for the port 2, and tls is not the same in both"))
+    }
+
     @Test(arguments: [
         (#""clients":[]"#, "clients is empty"), (#""clients":{}"#, "clients must be a list"),
         (#""clients":[7]"#, "clients[0] must hold an object"),
@@ -163,7 +181,7 @@ import Testing
         (#""clients":[{"type":"a"}]"#, "clients[0]: port is missing"),
         (#""clients":[{"type":"a","port":70000}]"#, "clients[0]: port must be"),
         (#""clients":[{"type":"a","port":1,"prot":2}]"#, "clients[0]: unknown key prot"),
-        (#""clients":[{"type":"a","port":1,"tls":true}]"#, "clients[0]: tls is not offered yet"),
+        (#""clients":[{"type":"a","port":1,"tls":"yes"}]"#, "clients[0]: tls must be true or false"),
         (
             #""clientPort":2,"clients":[{"type":"a","port":1}]"#,
             "clientPort is the port of clients[0], 1, or is left out"

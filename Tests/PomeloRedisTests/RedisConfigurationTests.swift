@@ -2,6 +2,7 @@
 import Foundation
 import PomeloLoop
 import PomeloRedis
+import PomeloTLS
 import TestHelpers
 import Testing
 
@@ -142,7 +143,7 @@ import Testing
         (#"{"cluster":["h"],"db":1}"#, "db"), (#"{"url":"redis+cluster://h","db":1}"#, "db"),
         (#"{"keyPrefix":"{a}"}"#, "keyPrefix"), (#"{"keyPrefix":"a*"}"#, "keyPrefix"),
         (#"{"clientName":"a b"}"#, "clientName"), (#"{"clientName":""}"#, "clientName"),
-        (#"{"tls":true}"#, "tls"), (#"{"tls":{}}"#, "tls"), (#"{"url":"REDISS://u:s@x"}"#, "url"),
+        (#"{"tls":1}"#, "tls"), (#"{"url":"rediss://x","tls":false}"#, "tls"),
     ]
 
     @Test(arguments: bad) func refusesAndNamesTheKey(_ json: String, _ key: String) {
@@ -187,15 +188,38 @@ import Testing
         #expect(context.debugDescription == "\"\(key)\": \(reason)")
     }
 
-    @Test func anEncryptedAddressIsRefusedByItsReason() throws {
+    @Test(arguments: [
+        (#"{"tls":true}"#, TLSClientOptions()),
+        (#"{"url":"rediss://u:secret@x"}"#, TLSClientOptions()),
+        (#"{"url":"REDISS+cluster://x?ca=%2Fca.pem&verify=none&server_name=redis.example"}"#, known(verifies: false)),
+        (#"{"tls":{"ca":"/ca.pem","serverName":"redis.example"}}"#, known(verifies: true)),
+        // What the file says counts, as long as it is encrypted.
+        (#"{"url":"rediss://x?ca=other","tls":{"ca":"/ca.pem","serverName":"redis.example"}}"#, known(verifies: true)),
+    ])
+    func anEncryptedPlaceSaysWhatIsBelieved(_ json: String, _ options: TLSClientOptions) throws {
+        let read = try JSONDecoder().decode(RedisConfiguration.self, from: Data(json.utf8))
+        #expect(read.tls == options)
+    }
+
+    private static func known(verifies: Bool) -> TLSClientOptions {
+        var options = TLSClientOptions()
+        (options.authorityFile, options.serverName, options.verifiesServer) = ("/ca.pem", "redis.example", verifies)
+        return options
+    }
+
+    @Test(arguments: [
+        (#"{"url":"redis://u:secret@x?ca=a"}"#, "the parameter \"ca\" is for rediss:// only"),
+        (#"{"url":"rediss://u:secret@x?verify=maybe"}"#, "the parameter \"verify\" must be full or none"),
+    ])
+    func aWrongEncryptedAddressIsRefusedByItsPart(_ json: String, _ reason: String) throws {
         let error = #expect(throws: DecodingError.self) {
-            try JSONDecoder().decode(RedisConfiguration.self, from: Data(#"{"url":"rediss://u:secret@x"}"#.utf8))
+            try JSONDecoder().decode(RedisConfiguration.self, from: Data(json.utf8))
         }
         guard case .dataCorrupted(let context)? = error else {
             Issue.record("another kind of error")
             return
         }
-        #expect(context.debugDescription.hasSuffix("TLS, and encrypted connections are not supported yet"))
+        #expect(context.debugDescription.hasSuffix(reason))
         #expect(!context.debugDescription.contains("secret"))
     }
 

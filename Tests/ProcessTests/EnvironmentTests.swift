@@ -127,8 +127,8 @@ import Testing
             #"POMELO_REDIS_PATH: "path" must be absent when "cluster" is given"#
         ),
         (
-            ["REDIS_URL": "rediss://:secret@h"],
-            "host:port/db: the scheme asks for TLS, and encrypted connections are not supported yet"
+            ["REDIS_URL": "rediss://:secret@h?verify=maybe"],
+            "host:port/db: the parameter \"verify\" must be full or none"
         ),
         (
             ["REDIS_URL": "redis://:secret@h", "POMELO_REDIS_HOST": "x"],

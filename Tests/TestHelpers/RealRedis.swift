@@ -101,7 +101,7 @@ extension RedisSentinels {
 }
 
 /// Does the last thing also after an error.
-@Loop private func finally(_ last: @Loop () async -> Void, _ body: @Loop () async throws -> Void) async throws {
+@Loop package func finally(_ last: @Loop () async -> Void, _ body: @Loop () async throws -> Void) async throws {
     let result: Result<Void, any Error>
     do {
         result = .success(try await body())

@@ -3,6 +3,7 @@ public import Logging
 public import PomeloBytes
 public import PomeloCore
 import PomeloLoop
+public import PomeloTLS
 import PomeloWire
 
 /// Serves clients of a codec of one's own over TCP and WebSocket: the form on the wire is new, the sockets are ours.
@@ -22,6 +23,8 @@ public final class CodecConnector: PortConnector {
         public var path = ""
         /// As with every connector; what `slowReaders` leaves out is counted in ``CodecConnector/clients``.
         public var limits = ClientLimits()
+        /// What is shown to clients, where an entry of servers.json says `tls`.
+        public var tls: TLSServerOptions?
         /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes` and `slowReaders` are
         /// those of the limits.
         public var custom = CustomOptions<Bytes>()
@@ -45,7 +48,7 @@ public final class CodecConnector: PortConnector {
     ) {
         let logger = logger.lineSafe
         self.options = options
-        super.init(type, options.limits, logger) { host, context in
+        super.init(type, options.limits, tls: options.tls, logger) { host, context in
             try options.check(type)
             var custom = options.custom
             custom.maxOutboundBytes = options.limits.maxOutboundBytes

@@ -16,7 +16,7 @@ public final class HybridConnector: PortConnector {
     ) {
         let logger = logger.lineSafe
         self.options = options
-        super.init(HybridProtocol.type, options.limits, logger) { _, context in
+        super.init(HybridProtocol.type, options.limits, tls: options.tls, logger) { _, context in
             do {
                 return try HybridProtocol(options, clock: context.clock, logger: logger)
             } catch {

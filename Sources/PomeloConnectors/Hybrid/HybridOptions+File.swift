@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 public import PomeloCore
+import PomeloTLS
 
 extension HybridOptions: FileOptions {
     /// `connector.json`.
@@ -16,6 +17,7 @@ extension HybridOptions: FileOptions {
         timeout = try reader.seconds("timeoutSeconds") ?? timeout
         resetOnData = try reader.bool("resetOnData") ?? resetOnData
         try limits.read(&reader)
+        tls = try TLSServerOptions.read(&reader) ?? tls
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages
     }
 }

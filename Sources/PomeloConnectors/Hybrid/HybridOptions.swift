@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloJSON
 import PomeloLoop
+public import PomeloTLS
 
 /// How the hybrid connector treats its clients; the defaults are safe on the open internet.
 ///
@@ -17,6 +18,8 @@ public struct HybridOptions: Sendable {
     public var resetOnData = false
     /// What clients may cost.
     public var limits = ClientLimits()
+    /// What is shown to clients, where an entry of servers.json says `tls`: over TCP and WebSocket.
+    public var tls: TLSServerOptions?
     /// Packages out of place (data before the acknowledgement, a second handshake) before the client is
     /// closed.
     public var maxIgnoredPackages = 16

@@ -10,6 +10,7 @@
 import Logging
 import PomeloCore
 import PomeloLoop
+import PomeloTLS
 
 /// A port that clients connect to: its connections, the protocols that serve them, and the limits they share.
 @Loop final class ClientPort {
@@ -31,6 +32,7 @@ import PomeloLoop
     private let room: ConnectionRoom
     private let pending: PendingConnections
     private var listener: (any StreamListener)?
+    private let tls: TLSServer?
     private var acceptsPaused = false
     private let faultLog: LimitedLog
     private let crowdLog: LimitedLog
@@ -43,10 +45,11 @@ import PomeloLoop
 
     init(
         _ limits: ClientLimits, _ protocols: [any PortProtocol], host: any ConnectorHost, clock: any LoopClock,
-        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil)
+        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil), tls: TLSServer? = nil
     ) {
         let limit = room.limit
         self.room = room
+        self.tls = tls
         pending = PendingConnections(
             limit: min(limits.maxPending, max(limit / 2, min(limit, 8))), perAddress: limits.maxPendingPerAddress)
         // Once in a burst: what somebody does to the server is told, and does not fill the log.
@@ -72,6 +75,7 @@ import PomeloLoop
     func start(on network: any Network, _ address: SocketAddress) async throws(PomeloError) {
         do throws(NetworkError) {
             listens(on: try await network.listen(on: address) { self.accept($0) })
+            watchCertificate()
         } catch {
             throw PomeloError(.network, "cannot listen for clients on \(address): \(error.reason)", cause: error)
         }
@@ -114,9 +118,10 @@ import PomeloLoop
         watchRoom()
     }
 
-    func accept(_ stream: any ByteStream) {
-        if stopping { return stream.close() }
+    func accept(_ raw: any ByteStream) {
+        if stopping { return raw.close() }
         statistics.accepted += 1
+        guard let stream = encrypted(raw) else { return }
         let connection = StreamConnection(self, stream)
         connections[ObjectIdentifier(connection)] = connection
         room.enter()
@@ -127,6 +132,25 @@ import PomeloLoop
         }
         statistics.pending = pending.count
         connection.start()
+    }
+
+    /// The stream as clients' protocols see it; nil when there is no memory for that.
+    private func encrypted(_ raw: any ByteStream) -> (any ByteStream)? {
+        guard let tls else { return raw }
+        do throws(TLSError) {
+            return try tls.accept(raw)
+        } catch {
+            memoryLog.write(["pomelo.remote": "\(raw.remoteAddress)", "error": "\(error)"])
+            raw.close()
+            return nil
+        }
+    }
+
+    private func watchCertificate() {
+        tls?.watch { [logger] error in
+            guard let error else { return logger.notice("clients are shown a new certificate") }
+            logger.error("the new certificate is not used: the old one stays", metadata: ["error": "\(error)"])
+        }
     }
 
     /// The connection's handshake is done, or will never be.
@@ -159,6 +183,7 @@ import PomeloLoop
         stopping = true
         listener?.close()
         listener = nil
+        tls?.stop()
         for one in protocols { await one.stop() }
         for connection in connections.values { connection.stop() }
         let timer = clock.schedule(after: deadline) { self.cutOff() }

@@ -3,6 +3,7 @@ import Logging
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
+import PomeloTLS
 
 /// A connector that listens on a port, alone or together with others of its kind.
 ///
@@ -19,6 +20,7 @@ public import PomeloLoop
     /// What `clients` of servers.json calls it.
     public nonisolated let type: String
     private let limits: ClientLimits
+    private let tls: TLSServerOptions?
     private let logger: Logger
     private let makeProtocol: MakeProtocol
     /// Holds the application, so only while it serves.
@@ -29,16 +31,21 @@ public import PomeloLoop
     private var finalStatistics = ConnectorStatistics()
 
     nonisolated init(
-        _ type: String, _ limits: ClientLimits, _ logger: Logger, _ makeProtocol: @escaping MakeProtocol
+        _ type: String, _ limits: ClientLimits, tls: TLSServerOptions? = nil, _ logger: Logger,
+        _ makeProtocol: @escaping MakeProtocol
     ) {
         self.type = type
         self.limits = limits
+        self.tls = tls
         self.logger = logger
         self.makeProtocol = makeProtocol
     }
 
     /// The address clients reach, once started.
     public var localAddress: SocketAddress? { port?.localAddress }
+
+    /// True.
+    public var speaksTLS: Bool { true }
 
     /// What has happened on its port since the start.
     public var statistics: ConnectorStatistics { port?.statistics ?? finalStatistics }
@@ -69,15 +76,44 @@ public import PomeloLoop
                 "\(all[twin].type) and \(all[place].type) both take the path \"\(service.path)\" of port "
                     + "\(context.address.port)")
         }
+        let tls = try Self.tls(of: all, context)
         // A path is asked for before what it begins with, which the empty one is of all.
         let port = ClientPort(
             limits, services.sorted { $0.path.utf8.count > $1.path.utf8.count }, host: host, clock: context.clock,
-            logger: logger, room: context.room)
+            logger: logger, room: context.room, tls: tls)
         try await port.start(on: context.network, context.address)
         isListener = true
         for (one, service) in zip(all, services) {
             one.port = port
             one.service = service
+        }
+    }
+
+    /// What one port shows to all its clients; nil for one that is not encrypted.
+    ///
+    /// - Throws: `PomeloError` `.configuration` when what is said of it does not fit together, or a file is of no use.
+    private static func tls(of connectors: [PortConnector], _ context: ConnectorContext) throws -> TLSServer? {
+        let given = connectors.compactMap(\.tls)
+        let port = "the port \(context.address.port) of \(connectors.map(\.type).joined(separator: ", "))"
+        guard let options = given.first else {
+            guard context.tls != true else {
+                throw PomeloError(.configuration, "\(port) is to speak TLS, and has no certificate: give it \"tls\"")
+            }
+            return nil
+        }
+        guard let isWanted = context.tls else {
+            throw PomeloError(
+                .configuration,
+                "\(port) has a certificate: say in its entry of clients whether \"tls\" is true or false")
+        }
+        guard isWanted else { return nil }
+        guard given.allSatisfy({ $0 == options }) else {
+            throw PomeloError(.configuration, "\(port) has two certificates, and can show one")
+        }
+        do throws(TLSError) {
+            return try TLSServer(options, clock: context.clock)
+        } catch {
+            throw PomeloError(.configuration, "\(port): TLS: \(error)", cause: error)
         }
     }
 

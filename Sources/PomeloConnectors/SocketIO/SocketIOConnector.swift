@@ -19,7 +19,7 @@ public final class SocketIOConnector: PortConnector {
     ) {
         let logger = logger.lineSafe
         self.options = options
-        super.init(SocketIOProtocol.type, options.limits, logger) { host, context in
+        super.init(SocketIOProtocol.type, options.limits, tls: options.tls, logger) { host, context in
             try SocketIOProtocol(options, host: host, context, logger)
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
 public import PomeloCore
+public import PomeloTLS
 import PomeloWire
 
 /// How the socket.io connector treats its clients.
@@ -33,6 +34,8 @@ public struct SocketIOOptions: Sendable {
     public var maxPollingBytes = 256 * 1024 * 1024
     /// What clients may cost.
     public var limits = ClientLimits()
+    /// What is shown to clients, where an entry of servers.json says `tls`.
+    public var tls: TLSServerOptions?
 
     /// Everything at its default.
     public init() {}
@@ -67,6 +70,7 @@ extension SocketIOOptions: FileOptions {
             try reader.int("maxPollingSessionsPerAddress", in: count) ?? maxPollingSessionsPerAddress
         maxPollingBytes = try reader.int("maxPollingBytes", in: 64...1 << 40) ?? maxPollingBytes
         try limits.read(&reader)
+        tls = try TLSServerOptions.read(&reader) ?? tls
     }
 
     private static let times = 0.001...1e9

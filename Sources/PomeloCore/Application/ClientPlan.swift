@@ -9,6 +9,8 @@ import PomeloLoop
         let address: SocketAddress
         /// The one that listens, for the others too.
         let connector: any Connector
+        /// Whether clients must speak TLS there, as the file says.
+        let tls: Bool?
         fileprivate(set) var sharing: [any Connector] = []
     }
 
@@ -26,7 +28,7 @@ import PomeloLoop
         var left = record.clients
         for connector in connectors {
             guard connector.takesPort else {
-                ports.append(Port(address: SocketAddress(host: host, port: 0), connector: connector))
+                ports.append(Port(address: SocketAddress(host: host, port: 0), connector: connector, tls: nil))
                 continue
             }
             let type = Text(connector.type)
@@ -37,11 +39,22 @@ import PomeloLoop
                 throw PomeloError(.configuration, "\(file): \(record.id) has no \(missing)\(hint)")
             }
             let address = SocketAddress(host: host, port: left[index].port)
+            let tls = left[index].tls
+            if tls == true, !connector.speaksTLS {
+                throw PomeloError(
+                    .configuration, "\(file): \(record.id) wants tls, which its connector \(connector.type) cannot")
+            }
             if standsForAll { left = [] } else if !isForAll { left.remove(at: index) }
             if let shared = ports.firstIndex(where: { $0.connector.takesPort && $0.address == address }) {
+                guard ports[shared].tls == tls else {
+                    throw PomeloError(
+                        .configuration,
+                        "\(file): \(record.id) has two entries for the port \(address.port), and tls is "
+                            + "not the same in both")
+                }
                 ports[shared].sharing.append(connector)
             } else {
-                ports.append(Port(address: address, connector: connector))
+                ports.append(Port(address: address, connector: connector, tls: tls))
             }
         }
         guard let entry = left.first, !isForAll, !connectors.isEmpty else { return }

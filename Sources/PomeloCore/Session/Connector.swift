@@ -21,6 +21,8 @@ public import PomeloLoop
     var type: String { get }
     /// Whether it listens on a port of servers.json; one of pipes or memory does not.
     var takesPort: Bool { get }
+    /// Whether it can encrypt: an entry of `clients` that says `tls` is refused otherwise.
+    var speaksTLS: Bool { get }
     /// The address clients reach, once started.
     var localAddress: SocketAddress? { get }
     /// Begins to listen; returns when the port is bound.
@@ -40,6 +42,8 @@ extension Connector {
     public var type: String { String(describing: Self.self) }
     /// True.
     public var takesPort: Bool { true }
+    /// False.
+    public var speaksTLS: Bool { false }
 
     /// Throws: it cannot share a port.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext, with others: [any Connector]) async throws
@@ -61,23 +65,29 @@ extension Connector {
     public let address: SocketAddress
     /// How many connections there may be at once, over all connectors of the server.
     public let room: ConnectionRoom
+    /// What the entry of servers.json says of TLS; nil where it says nothing.
+    public let tls: Bool?
 
     /// Puts the parts together; without a limit of connections there is none.
     public init(
         network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress,
-        maxConnections: Int? = nil
+        maxConnections: Int? = nil, tls: Bool? = nil
     ) {
         self.init(
-            network: network, clock: clock, random: random, address: address, room: ConnectionRoom(maxConnections))
+            network: network, clock: clock, random: random, address: address, room: ConnectionRoom(maxConnections),
+            tls: tls)
     }
 
-    init(network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress, room: ConnectionRoom)
-    {
+    init(
+        network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress, room: ConnectionRoom,
+        tls: Bool?
+    ) {
         self.network = network
         self.clock = clock
         self.random = random
         self.address = address
         self.room = room
+        self.tls = tls
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import PomeloTLS
 
 // What a file is refused for is refused of a program too: when it starts.
 
@@ -42,7 +43,14 @@ extension RedisConfiguration {
             ?? placeObjection(check)
     }
 
+    /// Trying again would not help.
+    private var absence: RedisError? {
+        guard tls != nil, let error = TLSError.ofAbsence else { return nil }
+        return .reply("redis\(sourceNote): \(error)")
+    }
+
     private func placeObjection(_ check: (String, String, Bool) -> RedisError?) -> RedisError? {
+        if let absence { return absence }
         let form = "a list of places with a host, and a port from 1 to 65535"
         func areValid(_ places: [SocketAddress]) -> Bool {
             !places.isEmpty && places.allSatisfy { !$0.host.isEmpty && Self.isPort($0.port) }
@@ -52,6 +60,7 @@ extension RedisConfiguration {
             let isPath = place.port == 0 && Self.isPath(place.host)
             return check("host", "a host name or address, without a port", !place.host.isEmpty)
                 ?? check("port", Self.portForm, isPath || Self.isPort(place.port))
+                ?? check("tls", "absent for the path of a Unix-domain socket", tls == nil || !isPath)
         case .sentinel(let address): return check("sentinels", form, areValid(address.places))
         case .cluster(let seeds):
             return check("cluster", form, areValid(seeds))

@@ -78,9 +78,8 @@ extension RedisConfiguration: Decodable {
         keyPrefix = try read("keyPrefix", Self.keyPrefixForm, Self.isKeyPrefix) ?? keyPrefix
         clientName = try read("clientName", Self.clientNameForm, Self.isClientName)
         try readBounds(read)
-        // Ignoring this one would send a password in the clear.
-        let _: Bool? = try read("tls", "false: encrypted connections are not supported") { !$0 }
         try readPlace(read)
+        try readTLS(read)
     }
 
     private mutating func readServer(_ read: Reader) throws {
@@ -103,6 +102,14 @@ extension RedisConfiguration: Decodable {
             try number("maxPendingCommands", from: Self.leastPending.commands) ?? maxPendingCommands
         maxPendingBytes = try number("maxPendingBytes", from: Self.leastPending.bytes) ?? maxPendingBytes
         maxReplyBytes = try number("maxReplyBytes", from: Self.leastReplyBytes) ?? maxReplyBytes
+    }
+
+    /// Behind the place, whose `rediss` says so too.
+    private mutating func readTLS(_ read: Reader) throws {
+        let form =
+            "true, or {\"ca\", \"certificate\", \"key\", \"serverName\", \"verify\"}; false only where no rediss is"
+        guard let entry: TLSEntry = try read("tls", form, { tls == nil || $0.options != nil }) else { return }
+        tls = entry.options
     }
 
     // MARK: the place

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+public import PomeloTLS
 
 /// Where Redis is, how keys are told apart from others', and how patient the client is; the keys of `redis.json`.
 public struct RedisConfiguration: Sendable, Hashable {
@@ -11,6 +12,8 @@ public struct RedisConfiguration: Sendable, Hashable {
     public var username: String?
     /// Key `password` or `auth_pass`.
     public var password: String?
+    /// Set for connections that are encrypted: to servers, and to sentinels.
+    public var tls: TLSClientOptions?
     /// What the names that `CLIENT LIST` shows begin with; without one, `pomelo`.
     public var clientName: String?
     /// What stands before every key and every channel in Redis and nowhere else; without braces and wildcards.
@@ -41,7 +44,8 @@ public struct RedisConfiguration: Sendable, Hashable {
         topology = .standalone(SocketAddress(host: host, port: port))
     }
 
-    /// What an address says: `redis://`, `redis+unix://`, `redis+sentinel://` or `redis+cluster://`.
+    /// What an address says: `redis://`, `redis+unix://`, `redis+sentinel://` or `redis+cluster://`, and `rediss` for those that
+    /// are encrypted.
     ///
     /// - Throws: `RedisURLError` naming the part that is wrong.
     public init(url: String) throws(RedisURLError) { apply(try RedisURL(url)) }
@@ -75,6 +79,7 @@ public struct RedisConfiguration: Sendable, Hashable {
         password = url.password ?? password
         clientName = url.clientName ?? clientName
         keyPrefix = url.keyPrefix ?? keyPrefix
+        tls = url.tls ?? tls
     }
 
     // MARK: what is valid

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
 import PomeloLoop
+import PomeloTLS
 
 /// What is wrong with an address of Redis: the part, and a sentence without any of its text, for that may hold a
 /// password.
@@ -22,6 +23,7 @@ public struct RedisURLError: Error, Sendable, Hashable, CustomStringConvertible 
 ///     redis+unix://user:password@/path?db=1                            unix:// is the same
 ///     redis+sentinel://user:password@host:port,host:port/primary/db?sentinel_user=…&sentinel_password=…
 ///     redis+cluster://user:password@host:port,host:port
+///     rediss://…, rediss+sentinel://…, rediss+cluster://…    encrypted: ?ca=FILE&cert=FILE&key=FILE&server_name=…&verify=…
 ///
 /// - Source: https://www.iana.org/assignments/uri-schemes/prov/redis; RFC 3986, section 2.1 (percent-encoding).
 struct RedisURL: Equatable {
@@ -34,12 +36,14 @@ struct RedisURL: Equatable {
     var password: String?
     var clientName: String?
     var keyPrefix: String?
+    /// Nil for an address that is not encrypted.
+    var tls: TLSClientOptions?
 
     private typealias Part = ArraySlice<UInt8>
     private enum Scheme { case tcp, unix, sentinel, cluster }
 
     init(_ text: String) throws(RedisURLError) {
-        let (scheme, rest) = try Self.scheme(of: Array(text.utf8)[...])
+        let (scheme, isEncrypted, rest) = try Self.scheme(of: Array(text.utf8)[...])
         let end = rest.firstIndex(of: UInt8(ascii: "?")) ?? rest.endIndex
         let head = rest[..<end]
         var parameters = try RedisURLParameters(rest[end...].dropFirst())
@@ -57,22 +61,25 @@ struct RedisURL: Equatable {
         case .sentinel: try readSentinels(place, &parameters)
         case .cluster: try readNodes(place)
         }
+        if isEncrypted { tls = try Self.tls(&parameters) }
         try readParameters(&parameters)
     }
 
-    private static func scheme(of text: Part) throws(RedisURLError) -> (Scheme, Part) {
-        let known = "must be redis://, redis+unix://, redis+sentinel:// or redis+cluster://"
+    private static func scheme(of text: Part) throws(RedisURLError) -> (Scheme, isEncrypted: Bool, Part) {
+        let known =
+            "must be redis://, redis+unix://, redis+sentinel:// or redis+cluster://, or rediss for an encrypted one"
         guard let colon = text.firstIndex(of: UInt8(ascii: ":")), text[colon...].starts(with: "://".utf8) else {
             throw RedisURLError("scheme", known)
         }
         let rest = text[(colon + 3)...]
         switch String(decoding: text[..<colon], as: UTF8.self).lowercased() {
-        case "redis": return (.tcp, rest)
-        case "redis+unix", "unix": return (.unix, rest)
-        case "redis+sentinel": return (.sentinel, rest)
-        case "redis+cluster": return (.cluster, rest)
-        case "rediss", "rediss+sentinel", "rediss+cluster":
-            throw RedisURLError("scheme", "asks for TLS, and encrypted connections are not supported yet")
+        case "redis": return (.tcp, false, rest)
+        case "redis+unix", "unix": return (.unix, false, rest)
+        case "redis+sentinel": return (.sentinel, false, rest)
+        case "redis+cluster": return (.cluster, false, rest)
+        case "rediss": return (.tcp, true, rest)
+        case "rediss+sentinel": return (.sentinel, true, rest)
+        case "rediss+cluster": return (.cluster, true, rest)
         default: throw RedisURLError("scheme", known)
         }
     }
@@ -127,6 +134,20 @@ struct RedisURL: Equatable {
         topology = .cluster(seeds: try Self.places(list, port: Self.redisPort))
         db = try Self.database(path)
         guard db ?? 0 == 0 else { throw RedisURLError("db", "must be 0: a cluster has no other") }
+    }
+
+    private static func tls(_ parameters: inout RedisURLParameters) throws(RedisURLError) -> TLSClientOptions {
+        var options = TLSClientOptions()
+        options.authorityFile = parameters.take("ca")
+        options.certificateFile = parameters.take("cert")
+        options.keyFile = parameters.take("key")
+        options.serverName = parameters.take("server_name")
+        switch parameters.take("verify") {
+        case nil, "full": break
+        case "none": options.verifiesServer = false
+        default: throw RedisURLError(RedisURLParameters.title("verify"), "must be full or none")
+        }
+        return options
     }
 
     private mutating func readParameters(_ parameters: inout RedisURLParameters) throws(RedisURLError) {
@@ -221,7 +242,9 @@ struct RedisURL: Equatable {
 /// What stands behind the `?` of an address.
 struct RedisURLParameters {
     /// Those that any address may have, and those of sentinels.
-    private static let known = ["db", "client_name", "key_prefix", "sentinel_user", "sentinel_password"]
+    private static let known = ["db", "client_name", "key_prefix"] + ofSentinels + ofTLS
+    private static let ofSentinels = ["sentinel_user", "sentinel_password"]
+    private static let ofTLS = ["ca", "cert", "key", "server_name", "verify"]
 
     private var values: [Text: String] = [:]
 
@@ -249,6 +272,7 @@ struct RedisURLParameters {
     /// Whatever is left is not for this kind of address.
     func end() throws(RedisURLError) {
         guard let name = values.keys.min() else { return }
-        throw RedisURLError(Self.title(name.string), "is for redis+sentinel:// only")
+        let scheme = Self.ofTLS.contains(name.string) ? "rediss" : "redis+sentinel"
+        throw RedisURLError(Self.title(name.string), "is for \(scheme):// only")
     }
 }

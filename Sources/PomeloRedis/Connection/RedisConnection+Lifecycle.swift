@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
+import PomeloTLS
 import PomeloUV
 
 // connect ─► shake hands ─► up ─► lost ─► wait, longer each time ─► connect …; stop ends it from anywhere.
@@ -224,8 +225,10 @@ extension RedisConnection {
         self.dial = dial
         defer { self.dial = nil }
         do throws(NetworkError) {
+            let engine = try await TLSEngine.load(configuration.tls, to: address)
             let connected = try await dial.run(within: configuration.connectTimeout)
-            socket = try RedisSocket(connected, maxReplyBytes: configuration.maxReplyBytes, owner: self)
+            socket = try RedisSocket(
+                connected, maxReplyBytes: configuration.maxReplyBytes, tls: engine, owner: self)
             return connected.address
         } catch {
             throw .connection("cannot connect to \(place): \(error.reason)")

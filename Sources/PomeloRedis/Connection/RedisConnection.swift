@@ -74,7 +74,8 @@ public import PomeloUV
     ) {
         self.init(
             configuration,
-            locator: configuration.topology.locator(within: configuration.connectTimeout, resolver, logger),
+            locator: configuration.topology.locator(
+                within: configuration.connectTimeout, resolver, logger, tls: configuration.tls),
             name: name, resolver: resolver, random: random, logger: logger, clock: SystemClock.shared)
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
+import PomeloTLS
 import PomeloUV
 
 /// Says which server a connection is to be made to; asked before every attempt.
@@ -86,12 +87,12 @@ extension RedisTopology {
     /// Says where one connection goes, when no more than one is wanted.
     @Loop func locator(
         within patience: Duration = .seconds(2), _ resolver: Resolver = Resolver(),
-        _ logger: Logger = Logger(label: "pomelo.redis")
+        _ logger: Logger = Logger(label: "pomelo.redis"), tls: TLSClientOptions? = nil
     ) -> any RedisLocator {
         switch self {
         case .standalone(let place): FixedLocator(place)
         case .sentinel(let address):
-            SentinelLocator(address, within: patience, resolver: resolver, logger: logger)
+            SentinelLocator(address, within: patience, resolver: resolver, logger: logger, tls: tls)
         case .cluster: FixedLocator(firstPlace, .clusterPrimary)
         }
     }

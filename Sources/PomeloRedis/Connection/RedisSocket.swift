@@ -2,6 +2,7 @@
 import CHiredis
 import PomeloLibc
 import PomeloLoop
+import PomeloTLS
 import PomeloUV
 
 /// How one socket ended.
@@ -46,6 +47,8 @@ struct SocketEnd: Sendable, Equatable {
     private static let writeEarly = 8192
     private let maxReplyBytes: Int
     private let replies: ReplyReader
+    /// Between the commands and the socket, where the connection is encrypted.
+    private let sealed: SealedBytes?
     /// One for all sockets: what is read is copied on at once.
     private static let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 64)
 
@@ -53,10 +56,11 @@ struct SocketEnd: Sendable, Equatable {
     ///
     /// The context is told nothing of how the connection was made; hiredis' own way knows one address only.
     init(
-        _ connected: ConnectedSocket, maxReplyBytes: Int, owner: any RedisSocketOwner
+        _ connected: ConnectedSocket, maxReplyBytes: Int, tls: TLSEngine? = nil, owner: any RedisSocketOwner
     ) throws(NetworkError) {
         self.owner = owner
         self.maxReplyBytes = maxReplyBytes
+        sealed = tls.map { SealedBytes($0) }
         guard let replies = ReplyReader(), let context = unsafe redisConnectFd(connected.descriptor) else {
             PomeloLibc.close(connected.descriptor)
             throw NetworkError(code: "ENOMEM", description: "no memory for a connection")
@@ -74,6 +78,8 @@ struct SocketEnd: Sendable, Equatable {
         }
         unsafe self.context = context
         poll?.watch(wanted)
+        // A handshake begins with what the client says.
+        if sealed != nil { unsafe write(context) }
     }
 
     /// Whether it has not ended.
@@ -84,7 +90,8 @@ struct SocketEnd: Sendable, Equatable {
     func send(_ commands: [RedisCommand], size: Int) {
         guard let context = unsafe context else { return }
         let status = unsafe RedisCommand.withEncoded(commands, size: size) { bytes in
-            unsafe redisAppendFormattedCommand(
+            if let sealed { return unsafe sealed.add(bytes) }
+            return unsafe redisAppendFormattedCommand(
                 context, UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self), bytes.count)
         }
         if status != REDIS_OK { return end(.network, unsafe Self.errorText(context)) }
@@ -106,11 +113,18 @@ struct SocketEnd: Sendable, Equatable {
 
     private func write(_ context: UnsafeMutablePointer<redisContext>) {
         queued = 0
+        if let sealed { return unsafe write(sealed, to: context.pointee.fd) }
         var done: Int32 = 0
         guard unsafe redisBufferWrite(context, &done) == REDIS_OK else {
             return end(.network, unsafe Self.errorText(context))
         }
         wanted = done != 0 ? .readable : [.readable, .writable]
+        poll?.watch(wanted)
+    }
+
+    private func write(_ sealed: SealedBytes, to descriptor: Int32) {
+        if let failure = sealed.write(to: descriptor) { return end(.network, failure) }
+        wanted = sealed.isEmpty ? .readable : [.readable, .writable]
         poll?.watch(wanted)
     }
 
@@ -129,7 +143,16 @@ struct SocketEnd: Sendable, Equatable {
             if [EAGAIN, EWOULDBLOCK, EINTR].contains(errno) { return }
             return end(.network, unsafe String(cString: strerror(errno)))
         }
-        unsafe replies.feed(UnsafeRawBufferPointer(rebasing: Self.input[..<count]))
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: Self.input[..<count])
+        if let sealed {
+            let failure = unsafe sealed.take(bytes) { unsafe replies.feed($0) }
+            // What the handshake wants said, or an alert.
+            unsafe write(sealed, to: context.pointee.fd)
+            if let failure { return end(.network, failure) }
+            guard isOpen else { return }
+        } else {
+            unsafe replies.feed(bytes)
+        }
         // May end this socket.
         owner?.socketDidRead(replies)
         if replies.unfinished > maxReplyBytes { end(.malformed, "a reply of more than \(maxReplyBytes) bytes") }

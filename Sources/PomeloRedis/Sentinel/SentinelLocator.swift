@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Logging
 import PomeloLoop
+import PomeloTLS
 import PomeloUV
 
 /// Asks sentinels where the primary is: one question for all connections of a client that want to know.
@@ -29,6 +30,7 @@ import PomeloUV
     private(set) var places: [SocketAddress]
 
     let address: RedisSentinelAddress
+    private let tls: TLSClientOptions?
     private let patience: Duration
     private let resolver: Resolver
     private let clock: any LoopClock
@@ -44,9 +46,10 @@ import PomeloUV
 
     init(
         _ address: RedisSentinelAddress, within patience: Duration, resolver: Resolver, logger: Logger,
-        clock: any LoopClock = SystemClock.shared
+        clock: any LoopClock = SystemClock.shared, tls: TLSClientOptions? = nil
     ) {
         self.address = address
+        self.tls = tls
         self.patience = patience
         self.resolver = resolver
         self.logger = logger
@@ -127,7 +130,7 @@ import PomeloUV
             let left = clock.left(until: deadline)
             guard !isStopped else { throw .closed }
             guard left > .zero else { break }
-            let question = SentinelQuestion(place, address, resolver, clock)
+            let question = SentinelQuestion(place, address, resolver, clock, tls)
             self.question = question
             do throws(RedisError) {
                 let answer = try await question.answer(within: min(share, left))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
 import PomeloLoop
+import PomeloTLS
 import PomeloUV
 
 /// What one sentinel says of a primary, asked over a connection of its own.
@@ -17,11 +18,16 @@ import PomeloUV
     private let place: SocketAddress
     private let address: RedisSentinelAddress
     private let clock: any LoopClock
+    private let tls: TLSClientOptions?
     private let dial: Dial
     private var replies: [RedisReply] = []
     private let outcome = FirstOutcome<Result<[RedisReply], RedisError>>()
 
-    init(_ place: SocketAddress, _ address: RedisSentinelAddress, _ resolver: Resolver, _ clock: any LoopClock) {
+    init(
+        _ place: SocketAddress, _ address: RedisSentinelAddress, _ resolver: Resolver, _ clock: any LoopClock,
+        _ tls: TLSClientOptions?
+    ) {
+        self.tls = tls
         self.place = place
         self.address = address
         self.clock = clock
@@ -70,7 +76,9 @@ import PomeloUV
     private func exchange(within limit: Duration) async throws(RedisError) -> [RedisReply] {
         let socket: RedisSocket
         do throws(NetworkError) {
-            socket = try RedisSocket(try await dial.run(within: limit), maxReplyBytes: 1 << 20, owner: self)
+            let engine = try await TLSEngine.load(tls, to: place)
+            socket = try RedisSocket(
+                try await dial.run(within: limit), maxReplyBytes: 1 << 20, tls: engine, owner: self)
         } catch {
             throw .connection("cannot be reached: \(error.description)")
         }

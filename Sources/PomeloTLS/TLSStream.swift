@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+public import PomeloLoop
+
+/// What is said over another stream, encrypted: between that one and its user, who sees plain bytes.
+///
+/// What is written before the handshake is done waits for it, and counts as queued.
+///
+/// - Guarantee: what the user reads comes from a peer that has the keys, whole and in order; a stream that is changed
+///   on the way ends with `.failed`, and so does one whose peer is not believed.
+@Loop public final class TLSStream: ByteStream, Flushable {
+    /// How long the last bytes of a stream that failed, or that the peer has ended, may take.
+    private static let lastBytes = Duration.seconds(1)
+
+    private let lower: any ByteStream
+    private let engine: TLSEngine
+    private let shares: HandshakeShares?
+    private var plain: [[UInt8]] = []
+    private var plainBytes = 0
+    /// What was read and waits: for its user, or for its turn to shake hands. No more than one read of the stream below.
+    private var held: [UInt8] = []
+    private var (paused, waits, dirty, goesOn) = (false, false, false, false)
+    /// Whether the peer has proved that it has the keys.
+    public private(set) var isOpen = false
+    private var isEnding = false
+    private var end: StreamEnd?
+    /// Told once, when the peer has proved that it has the keys.
+    var onOpen: (@Loop () -> Void)?
+
+    /// Held strongly until the end; setting it begins to read.
+    public var delegate: (any ByteStreamDelegate)? {
+        didSet { if delegate != nil, lower.delegate == nil { lower.delegate = self } }
+    }
+
+    init(_ lower: any ByteStream, _ engine: TLSEngine, _ shares: HandshakeShares? = nil) {
+        self.lower = lower
+        self.engine = engine
+        self.shares = shares
+    }
+
+    /// The peer's end, of the stream below.
+    public var remoteAddress: SocketAddress { lower.remoteAddress }
+    /// This side's end, of the stream below.
+    public var localAddress: SocketAddress { lower.localAddress }
+    /// Bytes that are not encrypted yet, and those that the stream below has.
+    public var queuedBytes: Int { plainBytes + lower.queuedBytes }
+    /// As the stream below knows.
+    public var peerHasHungUp: Bool { lower.peerHasHungUp }
+    /// The version that is spoken, as `TLSv1.3`; `unknown` tells nothing before the handshake is done.
+    public var version: String { engine.version }
+    /// Whether the handshake was shortened, by a ticket of an earlier one.
+    public var isResumed: Bool { engine.isResumed }
+
+    // MARK: out
+
+    /// Queues bytes until the end of the turn: what one turn writes shares records.
+    public func write(_ bytes: [UInt8]) {
+        guard !isEnding, !bytes.isEmpty else { return }
+        plain.append(bytes)
+        plainBytes += bytes.count
+        guard engine.isOpen, !dirty else { return }
+        dirty = true
+        EventLoop.shared.flushList.append(self)
+    }
+
+    /// Encrypts what the turn has written.
+    public func flushTurn() {
+        dirty = false
+        seal()
+    }
+
+    /// Encrypts what there is, and offers it to the kernel.
+    public func flushEarly() {
+        seal()
+        lower.flushEarly()
+    }
+
+    private func seal() {
+        guard engine.isOpen, !plain.isEmpty else { return }
+        let pieces = plain
+        plain = []
+        plainBytes = 0
+        do throws(TLSError) {
+            // Several short ones are one record; what is as long as one need not be copied.
+            var record: [UInt8] = []
+            for piece in pieces {
+                if !record.isEmpty, record.count + piece.count > TLSEngine.recordBytes {
+                    try engine.seal(record)
+                    record = []
+                }
+                if record.isEmpty { record = piece } else { record += piece }
+            }
+            try engine.seal(record)
+        } catch {
+            return fail(error)
+        }
+        send()
+    }
+
+    private func send() {
+        let sealed = engine.takeOutput()
+        if !sealed.isEmpty { lower.write(sealed) }
+    }
+
+    // MARK: in
+
+    /// Reads nothing more, but for what is needed to come to that.
+    public func pauseReading() {
+        paused = true
+        lower.pauseReading()
+    }
+
+    /// Reads on; what was held comes first.
+    public func resumeReading() {
+        guard paused else { return }
+        paused = false
+        if held.isEmpty { return readOn() }
+        guard !goesOn else { return }
+        goesOn = true
+        Loop.enqueueSynchronous {
+            self.goesOn = false
+            if !self.paused { self.takeHeld() }
+        }
+    }
+
+    private func readOn() { if !paused, !waits, !isEnding { lower.resumeReading() } }
+
+    /// Its turn to shake hands has come.
+    func goOn() {
+        waits = false
+        guard !isEnding else { return }
+        takeHeld()
+    }
+
+    private func takeHeld() {
+        let bytes = held
+        held = []
+        take(bytes.span)
+        if held.isEmpty { readOn() }
+    }
+
+    private func take(_ bytes: borrowing Span<UInt8>) {
+        do throws(TLSError) {
+            let taken = try engine.take(bytes) { text in
+                noteOpen()
+                delegate?.stream(self, didRead: text)
+                return !paused && !isEnding
+            }
+            noteOpen()
+            send()
+            if taken < bytes.count, !isEnding { hold(bytes.extracting(taken..<bytes.count)) }
+            if engine.peerHasEnded { peerEnded() }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func hold(_ bytes: borrowing Span<UInt8>) {
+        for index in bytes.indices { held.append(bytes[index]) }
+        lower.pauseReading()
+    }
+
+    /// What was written in the meantime leaves behind the handshake.
+    private func noteOpen() {
+        guard engine.isOpen, !isOpen else { return }
+        isOpen = true
+        send()
+        seal()
+        let told = onOpen
+        onOpen = nil
+        told?()
+    }
+
+    // MARK: the end
+
+    private func fail(_ error: TLSError) {
+        // An alert, which tells the peer what we did not like.
+        send()
+        finish(.failed("TLS: \(error)"))
+    }
+
+    private func peerEnded() {
+        engine.end()
+        seal()
+        send()
+        finish(.peerClosed)
+    }
+
+    private func finish(_ reason: StreamEnd) {
+        guard !isEnding else { return }
+        isEnding = true
+        end = reason
+        held = []
+        lower.closeAfterFlush(within: Self.lastBytes)
+    }
+
+    /// Writes what is queued, then says that nothing more comes; before the handshake is done there is nobody to say
+    /// it to.
+    public func closeAfterFlush(within deadline: Duration) {
+        guard !isEnding else { return }
+        seal()
+        engine.end()
+        send()
+        isEnding = true
+        held = []
+        lower.closeAfterFlush(within: deadline)
+    }
+
+    /// Closes at once.
+    public func close() {
+        isEnding = true
+        (plain, plainBytes, held) = ([], 0, [])
+        lower.close()
+    }
+}
+
+extension TLSStream: ByteStreamDelegate {
+    /// What the stream below has read.
+    public func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
+        guard !isEnding else { return }
+        if engine.isOpen, !paused, held.isEmpty { return take(bytes) }
+        if !paused, !waits, held.isEmpty, shares?.take() ?? true { return take(bytes) }
+        hold(bytes)
+        guard !engine.isOpen, !waits, let shares else { return }
+        waits = true
+        shares.wait(self)
+    }
+
+    /// The stream below has handed everything to the kernel.
+    public func streamDidDrain(_ stream: any ByteStream) {
+        if engine.isOpen, plain.isEmpty { delegate?.streamDidDrain(self) }
+    }
+
+    /// The stream below has ended.
+    public func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
+        isEnding = true
+        (plain, plainBytes, held, onOpen) = ([], 0, [], nil)
+        let last = delegate
+        delegate = nil
+        last?.stream(self, didEnd: end ?? reason)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#if TLS
+    import Foundation
+    import PomeloLoop
+    import PomeloTesting
+    import TestHelpers
+    import Testing
+
+    @testable import PomeloTLS
+
+    /// Certificates are exchanged while clients are connected, and nobody who shakes hands keeps the others waiting.
+    @Loop @Suite struct TLSServerTests {
+        @Test func aNewCertificateIsShownToWhoConnectsFromThenOn() async throws {
+            let (old, new) = (try await TestAuthority.make(), try await TestAuthority.make())
+            var options = try await old.issue()
+            options.reloadInterval = .milliseconds(20)
+            let server = try TLSServer(options, clock: SystemClock.shared)
+            defer { server.stop() }
+            var told: [TLSError?] = []
+            server.watch { told.append($0) }
+            let before = try await connect(to: server, old.clientOptions)
+            #expect(await before.isOpened)
+
+            try old.replace(options, by: try await new.issue())
+            await until("it is read") { server.loads == 2 && told.count == 1 }
+            #expect(told == [nil])
+            #expect(try await connect(to: server, new.clientOptions).isOpened)
+            #expect(try await !connect(to: server, old.clientOptions).isOpened)
+            // Who is connected stays so.
+            before.client.stream.write([2])
+            await until("it is still heard") { before.server.received == [1, 2] }
+        }
+
+        @Test func filesThatAreOfNoUseAreToldOfOnceAndTheOldOnesStay() async throws {
+            let authority = try await TestAuthority.make()
+            var options = try await authority.issue()
+            options.reloadInterval = .milliseconds(10)
+            let server = try TLSServer(options, clock: SystemClock.shared)
+            defer { server.stop() }
+            var told: [TLSError?] = []
+            server.watch { told.append($0) }
+            try Data("no key".utf8).write(to: URL(fileURLWithPath: options.keyFile))
+            await until("it is told") { told.count == 1 }
+            let error = try #require(told[0])
+            #expect(error.description.hasPrefix("the key \(options.keyFile) cannot be used"))
+            #expect(try await connect(to: server, authority.clientOptions).isOpened)
+            try authority.replace(options, by: try await authority.issue())
+            await until("the next ones are read") { told.count == 2 }
+            #expect(told[1] == nil && server.loads == 2)
+        }
+
+        @Test func aTurnHasRoomForSoManyStepsOfHandshakes() {
+            let shares = HandshakeShares()
+            for _ in 0..<HandshakeShares.ofAll { #expect(shares.take()) }
+            #expect(!shares.take())
+        }
+
+        @Test func manyHandshakesAtOnceAllEndWell() async throws {
+            let authority = try await TestAuthority.make()
+            let server = try TLSServer(try await authority.issue(), clock: SystemClock.shared)
+            var pairs: [Accepted] = []
+            for _ in 0..<40 { pairs.append(try await connect(to: server, authority.clientOptions)) }
+            for pair in pairs { #expect(await pair.isOpened) }
+        }
+
+        @Loop struct Accepted {
+            let client: Recorder
+            let server: Recorder
+
+            var isOpened: Bool {
+                get async {
+                    await until("it is decided") { !server.received.isEmpty || !client.ends.isEmpty }
+                    return server.received == [1]
+                }
+            }
+        }
+
+        private func connect(to server: TLSServer, _ options: TLSClientOptions) async throws -> Accepted {
+            let network = MemoryNetwork(clock: SystemClock.shared)
+            var accepted: Recorder?
+            let listener = try await network.endpoint("server").listen(on: SocketAddress(host: "server", port: 0)) {
+                raw in
+                do {
+                    accepted = Recorder(try server.accept(raw))
+                } catch {
+                    raw.close()
+                }
+            }
+            let raw = try await network.endpoint("client").connect(to: listener.localAddress, within: .seconds(5))
+            let client = Recorder(try TLSClient(options).connect(raw, to: "localhost"))
+            client.stream.write([1])
+            try await eventually("the connection is accepted") { accepted != nil }
+            guard let accepted else { throw Unmet(description: "nobody came") }
+            return Accepted(client: client, server: accepted)
+        }
+    }
+#endif
