@@ -5,8 +5,8 @@
 
     /// One side of a TLS connection without a socket: what the peer sent goes in, what it is to be sent comes out.
     ///
-    /// OpenSSL reads and writes through functions of ours instead of memory of its own, which would stay as large as the
-    /// handshake needed it.
+    /// OpenSSL reads and writes through functions of ours instead of memory of its own, which would stay as large as
+    /// the handshake needed it.
     @safe @Loop package final class TLSEngine {
         /// Who this side is.
         package enum Side {

@@ -23,7 +23,7 @@ public struct TLSServerOptions: Sendable, Hashable {
     public var clientAuthorityFile: String?
     /// TLS 1.2 is from 2008, and every client that is still in use speaks it.
     public var minimumVersion = TLSVersion.v1_2
-    /// How often the files are looked at: new ones are shown to who connects from then on. Zero never looks.
+    /// How often the files are looked at: new ones are shown to who connects from then on; zero never looks.
     public var reloadInterval = Duration.seconds(60)
 
     /// A certificate and its key, and the defaults.

@@ -16,7 +16,7 @@ public import PomeloLoop
     private let shares: HandshakeShares?
     private var plain: [[UInt8]] = []
     private var plainBytes = 0
-    /// What was read and waits: for its user, or for its turn to shake hands. No more than one read of the stream below.
+    /// What was read and waits: for its user, or for its turn to shake hands; one read of the stream below at most.
     private var held: [UInt8] = []
     private var (paused, waits, dirty, goesOn) = (false, false, false, false)
     /// Whether the peer has proved that it has the keys.

@@ -12,7 +12,7 @@
         let server: Recorder
         let client: Recorder
 
-        /// - Parameter plain: whether the client's side is left as it is.
+        /// A plain client's side is left as it is.
         static func make(
             _ options: TLSServerOptions, _ client: TLSClientOptions, name: String = "localhost", maxChunk: Int? = nil,
             plain: Bool = false

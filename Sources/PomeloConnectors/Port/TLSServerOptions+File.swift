@@ -3,8 +3,8 @@ import PomeloCore
 import PomeloTLS
 
 extension TLSServerOptions {
-    /// Reads `"tls": {"certificate", "key", "clientAuthority"?, "minimumVersion"?, "reloadSeconds"?}`: names of files, from
-    /// the folder in which the program was started.
+    /// Reads `"tls": {"certificate", "key", "clientAuthority"?, "minimumVersion"?, "reloadSeconds"?}`: names of files,
+    /// from the folder in which the program was started.
     ///
     /// - Returns: nil when there is no such key.
     /// - Throws: `PomeloError` `.configuration` naming the file and the key.

@@ -44,8 +44,8 @@ public struct RedisConfiguration: Sendable, Hashable {
         topology = .standalone(SocketAddress(host: host, port: port))
     }
 
-    /// What an address says: `redis://`, `redis+unix://`, `redis+sentinel://` or `redis+cluster://`, and `rediss` for those that
-    /// are encrypted.
+    /// What an address says: `redis://`, `redis+unix://`, `redis+sentinel://` or `redis+cluster://`, and `rediss`
+    /// for those that are encrypted.
     ///
     /// - Throws: `RedisURLError` naming the part that is wrong.
     public init(url: String) throws(RedisURLError) { apply(try RedisURL(url)) }

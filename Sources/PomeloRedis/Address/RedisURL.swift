@@ -23,7 +23,7 @@ public struct RedisURLError: Error, Sendable, Hashable, CustomStringConvertible 
 ///     redis+unix://user:password@/path?db=1                            unix:// is the same
 ///     redis+sentinel://user:password@host:port,host:port/primary/db?sentinel_user=…&sentinel_password=…
 ///     redis+cluster://user:password@host:port,host:port
-///     rediss://…, rediss+sentinel://…, rediss+cluster://…    encrypted: ?ca=FILE&cert=FILE&key=FILE&server_name=…&verify=…
+///     rediss://…, rediss+sentinel://…, rediss+cluster://…    ?ca=FILE&cert=FILE&key=FILE&server_name=…&verify=none
 ///
 /// - Source: https://www.iana.org/assignments/uri-schemes/prov/redis; RFC 3986, section 2.1 (percent-encoding).
 struct RedisURL: Equatable {

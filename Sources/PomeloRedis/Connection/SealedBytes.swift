@@ -68,8 +68,9 @@ import PomeloTLS
 }
 
 extension TLSEngine {
-    /// One for a connection to a place; nil where none is wanted. Files are read each time, off the loop: so new ones
-    /// count from the next connection on.
+    /// One for a connection to a place; nil where none is wanted.
+    ///
+    /// Files are read each time, off the loop: so new ones count from the next connection on.
     static func load(_ options: TLSClientOptions?, to place: SocketAddress) async throws(NetworkError) -> TLSEngine? {
         guard let options else { return nil }
         do throws(TLSError) {
