@@ -66,6 +66,11 @@ let boundTable = """
         SocketIOHTTPTests.headsAreBounded
         SocketIOHTTPTests.lengthsThatCannotBeAreRefused
         SocketIOHTTPTests.aBodyThatNeverEndsEndsItsConnectionOnly
+    handshakes of TLS
+        TLSServerTests.aTurnHasRoomForSoManyStepsOfHandshakes
+        EncryptedPortTests.whoStopsInTheMiddleOfAHandshakeIsClosedInTime
+    what an encrypted stream holds
+        TLSStreamTests.aPausedUserGetsNothingUntilItReadsOn
     connections of a connector
         PendingTests.whoComesBeyondTheLimitWaitsUntilThereIsRoom
         AttackTests.aSilentFloodLeavesDescriptorsForRedis

@@ -11,6 +11,10 @@ let connectorRows = """
     connectorConfig {useDict}
         HandshakeTests.theDictionaryIsSentToThoseWithoutIt
         HandshakeTests.codesAreReadAndWritten
+    connectorConfig {ssl}
+        EncryptedPortTests.aPomeloClientDoesAllItDoes
+        EncryptedPortTests.opensslSpeaksEachVersion
+        EncryptedPortTests.aCertificateIsExchangedUnderLoadAndNobodyIsLost
     connectorConfig {checkClient, handshake}
         TimingTests.aHookThatTakesTooLongIsAnswered500
     pomelo.connectors.sioconnector

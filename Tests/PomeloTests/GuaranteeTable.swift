@@ -21,6 +21,10 @@ let guaranteeTable = """
         SealTests.betweenHostsEverythingIsSealed
         SealTests.recordsOfOneConnectionAreOfNoUseOnTheNext
         NoiseTests.thePublicVectorIsReproduced
+    encrypted clients, and Redis
+        TLSServerTests.aNewCertificateIsShownToWhoConnectsFromThenOn
+        TLSStreamTests.aByteChangedOnTheWayEndsIt
+        RedisTLSTests.whoIsNotBelievedIsNamedInOneLine
     request
         DispatchTests.aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce
         DispatchTests.aServerThatDiesIsAnsweredForAtOnce
