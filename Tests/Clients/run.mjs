@@ -19,6 +19,7 @@ import { tests as lookTests } from './page_look.mjs';
 import { tests as originTests } from './page_origin.mjs';
 import { tests as useTests } from './page_use.mjs';
 import { tests as pythonTests } from './pypomelo_client.mjs';
+import { tests as tlsTests } from './tls_client.mjs';
 import { tests as socketTests } from './socketio_client.mjs';
 import { Cluster } from './support/cluster.mjs';
 import { Skip } from './support/people.mjs';
@@ -35,6 +36,7 @@ const suites = {
   'the page’s connector': connectorTests,
   'pages of other origins': originTests,
   'the public demo’s page': demoTests,
+  'encrypted ports': tlsTests,
 };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');

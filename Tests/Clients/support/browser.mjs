@@ -24,12 +24,15 @@ export class Browser {
   #pages = new Map();
   #kill = () => this.#child.kill('SIGKILL');
 
-  constructor(command) {
+  /** `env` stands above this process's own environment. */
+  constructor(command, env = {}) {
     const flags = [
       '--headless=new', '--remote-debugging-pipe', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
       '--no-first-run', '--disable-extensions', '--hide-scrollbars', `--user-data-dir=${this.#profile}`,
     ];
-    this.#child = spawn(command, flags, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(command, flags, {
+      env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    });
     this.#child.stdio[4].setEncoding('utf8').on('data', (text) => this.#receive(text));
     this.#child.on('exit', () => {
       for (const { reject } of this.#waiting.values()) reject(new Error('the browser ended'));

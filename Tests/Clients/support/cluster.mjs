@@ -16,7 +16,7 @@ export class Cluster {
   #servers = {};
 
   constructor(root, bin, {
-    program = 'Chat', config = 'config', folder = program, env = {}, ports = {}, guests = false,
+    program = 'Chat', config = 'config', folder = program, env = {}, ports = {}, guests = false, tls = null,
   } = {}) {
     this.root = root;
     this.bin = bin;
@@ -27,6 +27,8 @@ export class Cluster {
     this.ports = ports;
     /** Whether guests are remembered. */
     this.guests = guests;
+    /** What is shown to clients, whose ports are encrypted then: `{ certificate, key }`. */
+    this.tls = tls;
     this.folder = join(root, '.build', 'clients', folder);
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
@@ -116,12 +118,23 @@ export class Cluster {
     }
     redis.host = '127.0.0.1';
     redis.port = await freePort();
+    if (this.tls !== null) this.#encrypt(servers, write);
     write('servers.json', servers);
     write('master.json', master);
     write('redis.json', redis);
     if (this.guests) write('guests.json', { file: join(this.folder, 'guests.sqlite') });
-    copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
+    if (this.tls === null) copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
     return { servers, master, redisPort: redis.port };
+  }
+
+  /** Each connector of a port has an entry that says so, and a certificate in its own file. */
+  #encrypt(servers, write) {
+    for (const server of Object.values(servers).flat()) {
+      if (server.clientPort === undefined) continue;
+      server.clients = ['hybrid', 'socketio'].map((type) => ({ type, port: server.clientPort, tls: true }));
+    }
+    write('connector.json', { tls: this.tls });
+    write('socketio.json', { tls: this.tls });
   }
 
   #run(name, command, words, sign) {

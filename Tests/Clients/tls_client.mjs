@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+//
+// Encrypted ports: a browser that believes an authority of its own, and Node's TLS for packages without a WebSocket.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { Browser, findChromium } from './support/browser.mjs';
+import { Cluster } from './support/cluster.mjs';
+import { serve } from './support/folder.mjs';
+import { Skip } from './support/people.mjs';
+
+export const tests = {
+  'a browser that believes the authority reaches wss, another does not': (world) =>
+    withLesson(world, async ({ lesson, authority }) => {
+      const place = `localhost:${lesson.gate.port}`;
+      const page = await serve({ page: '<!DOCTYPE html><title>page</title>' });
+      const inside = new Browser(findChromium(), { HOME: homeThatBelieves(authority) });
+      const outside = new Browser(findChromium());
+      try {
+        const knowing = await inside.open(`${page.origin}/`);
+        assert.deepEqual(await knowing.run(login, `wss://${place}/`), { code: 200 });
+        // Socket.io, on the same port.
+        assert.equal(await knowing.run(open, `wss://${place}/socket.io/?EIO=4&transport=websocket`), 'open');
+        const unknowing = await outside.open(`${page.origin}/`);
+        assert.equal(await unknowing.run(open, `wss://${place}/`), 'refused');
+      } finally {
+        await inside.close();
+        await outside.close();
+        page.close();
+      }
+    }),
+
+  'packages over TLS, before and after a restart': (world) =>
+    withLesson(world, async ({ lesson, authority }) => {
+      for (const round of [1, 2]) {
+        const socket = connect({
+          host: '127.0.0.1', port: lesson.gate.port, servername: 'localhost', ca: readFileSync(join(authority, 'ca.pem')),
+        });
+        const [handshake, heartbeat, answer] = await talk(socket);
+        assert.equal(JSON.parse(handshake.body).code, 200);
+        assert.equal(heartbeat.type, 3);
+        assert.equal(answer.type, 4, `round ${round}`);
+        assert.equal(JSON.parse(answer.body.subarray(2)).code, 200);
+        const ended = new Promise((resolve) => socket.once('close', resolve));
+        if (round === 1) await lesson.restart();
+        else socket.destroy();
+        await ended;
+      }
+    }),
+};
+
+async function withLesson({ root, bin }, check) {
+  for (const tool of ['openssl', 'certutil']) {
+    if (spawnSync(tool, ['version']).error !== undefined) throw new Skip(`no ${tool}`);
+  }
+  const authority = mkdtempSync(join(tmpdir(), 'lesson-tls-'));
+  makeCertificate(authority);
+  const tls = { certificate: join(authority, 'server.pem'), key: join(authority, 'server.key') };
+  const env = { POMELO_CONNECTOR_HEARTBEAT_SECONDS: '3' };
+  const lesson = new Cluster(root, bin, { program: 'LessonChat', config: 'config/lesson', folder: 'tls', env, tls });
+  try {
+    await lesson.start();
+    await check({ lesson, authority });
+  } finally {
+    await lesson.stop();
+    rmSync(authority, { recursive: true, force: true });
+  }
+}
+
+function run(folder, command, ...words) {
+  const { status, stderr } = spawnSync(command, words, { cwd: folder, encoding: 'utf8' });
+  assert.equal(status, 0, `${command}: ${stderr}`);
+}
+
+function makeCertificate(folder) {
+  const key = (file) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file];
+  run(folder, 'openssl', 'req', '-x509', '-days', '30', '-subj', '/CN=Lesson authority', ...key('ca.key'), '-out', 'ca.pem');
+  run(
+    folder, 'openssl', 'req', '-x509', '-days', '30', '-subj', '/CN=localhost', '-CA', 'ca.pem', '-CAkey', 'ca.key',
+    '-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE', ...key('server.key'),
+    '-out', 'server.pem');
+}
+
+/** A home in which Chromium finds the authority among those that it believes. */
+function homeThatBelieves(authority) {
+  const home = join(authority, 'home');
+  const base = join(home, '.pki', 'nssdb');
+  mkdirSync(base, { recursive: true });
+  run(home, 'certutil', '-N', '-d', `sql:${base}`, '--empty-password');
+  run(home, 'certutil', '-A', '-d', `sql:${base}`, '-t', 'C,,', '-n', 'lesson', '-i', join(authority, 'ca.pem'));
+  return home;
+}
+
+function packet(type, body = '') {
+  const bytes = Buffer.from(body);
+  return Buffer.concat([Buffer.from([type, bytes.length >> 16, (bytes.length >> 8) & 255, bytes.length & 255]), bytes]);
+}
+
+function loginRequest() {
+  const route = 'connector.handler.login';
+  return `\x00\x01${String.fromCharCode(route.length)}${route}{"token":"teacher"}`;
+}
+
+/** Says all that a client says before its first answer, and resolves with the first three packages. */
+function talk(socket) {
+  return new Promise((resolve, reject) => {
+    let input = Buffer.alloc(0);
+    const packages = [];
+    socket.once('error', reject);
+    socket.setTimeout(15_000, () => reject(new Error('no answer in time')));
+    socket.on('secureConnect', () => {
+      socket.write(packet(1, '{"sys":{"type":"js-websocket","version":"0.0.1"}}'));
+      socket.write(packet(2));
+      socket.write(packet(4, loginRequest()));
+    });
+    socket.on('data', (bytes) => {
+      input = Buffer.concat([input, bytes]);
+      while (input.length >= 4 && input.length >= 4 + input.readUIntBE(1, 3)) {
+        const end = 4 + input.readUIntBE(1, 3);
+        packages.push({ type: input[0], body: input.subarray(4, end) });
+        input = input.subarray(end);
+      }
+      if (packages.length >= 3) resolve(packages);
+    });
+  });
+}
+
+/** In the page: whether a WebSocket opens. */
+function open(address) {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(address);
+    socket.onopen = () => resolve('open');
+    socket.onerror = () => resolve('refused');
+  });
+}
+
+/** In the page: what the server answers to a login. */
+function login(address) {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(address);
+    socket.binaryType = 'arraybuffer';
+    const text = new TextEncoder();
+    const send = (type, body) => {
+      const bytes = text.encode(body);
+      socket.send(new Uint8Array([type, 0, bytes.length >> 8, bytes.length & 255, ...bytes]));
+    };
+    socket.onerror = () => reject(new Error('refused'));
+    socket.onopen = () => send(1, '{"sys":{"type":"js-websocket","version":"0.0.1"}}');
+    socket.onmessage = ({ data }) => {
+      const bytes = new Uint8Array(data);
+      if (bytes[0] === 1) {
+        const route = 'connector.handler.login';
+        send(2, '');
+        send(4, `\x00\x01${String.fromCharCode(route.length)}${route}{"token":"teacher"}`);
+      }
+      if (bytes[0] === 4) {
+        const { code } = JSON.parse(new TextDecoder().decode(bytes.subarray(6)));
+        resolve({ code });
+      }
+    };
+  });
+}
