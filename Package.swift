@@ -131,7 +131,7 @@ let package = Package(
         room("PomeloContract", text),
         // L2
         room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
-        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo", collections]),
         room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
         room(
             "PomeloCore",
