@@ -29,7 +29,7 @@ import PomeloLoop
 
     /// Who comes when it is full waits in the kernel.
     private let room: ConnectionRoom
-    private let pending: PendingConnections
+    private let pending: PendingConnections<StreamConnection>
     private var listener: (any StreamListener)?
     private var acceptsPaused = false
     private let faultLog: LimitedLog
