@@ -43,6 +43,9 @@ public struct ServerRecord: Sendable, Equatable {
         /// Where it listens; connectors that can may share one.
         public var port: Int
 
+        /// Whether the port is one of UDP, as connectors of the type `udp` have it.
+        package var isDatagrams: Bool { type.map { Text($0) } == "udp" }
+
         /// Puts the parts together.
         public init(type: String? = nil, host: String? = nil, port: Int) {
             self.type = type

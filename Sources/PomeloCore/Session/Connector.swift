@@ -21,6 +21,8 @@ public import PomeloLoop
     var type: String { get }
     /// Whether it listens on a port of servers.json; one of pipes or memory does not.
     var takesPort: Bool { get }
+    /// Whether its port is one of UDP, which may have the number of one of TCP.
+    var takesDatagrams: Bool { get }
     /// The address clients reach, once started.
     var localAddress: SocketAddress? { get }
     /// Begins to listen; returns when the port is bound.
@@ -40,6 +42,8 @@ extension Connector {
     public var type: String { String(describing: Self.self) }
     /// True.
     public var takesPort: Bool { true }
+    /// False: streams.
+    public var takesDatagrams: Bool { false }
 
     /// Throws: it cannot share a port.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext, with others: [any Connector]) async throws
