@@ -54,7 +54,8 @@ struct PortClaims {
         let place = SocketAddress(host: server.host, port: port)
         let isHere = place.isLoopback || Self.wild.contains(server.host)
         let machine = SocketAddress(host: isHere ? "localhost" : server.host, port: port)
-        let claim = Claim(server: server.id, key: key, address: address, isDatagrams: client?.isDatagrams ?? false,
+        let claim = Claim(
+            server: server.id, key: key, address: address, isDatagrams: client?.isDatagrams ?? false,
             place: place)
         if let other = claims[machine]?.first(where: claim.excludes) {
             let both = "\(other.key) of \(other.server) and \(claim.key) of \(claim.server)"

@@ -132,7 +132,8 @@ import PomeloLoop
             let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 1)
             unsafe copy.copyBytes(from: bytes)
             unsafe request.pointee.data = copy.baseAddress
-            var buffer = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(copy)[..<bytes.count]).asBuffer()
+            var buffer = unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(copy)[..<bytes.count])
+                .asBuffer()
             inFlight = bytes.count
             let status = unsafe withKernelAddress(peer) { kernel, _ in
                 unsafe uv_udp_send(request, handle, &buffer, 1, kernel, datagramSent)

@@ -89,9 +89,7 @@ import PomeloWire
         guard held + size <= port.options.maxBacklogBytes,
             port.counts.heldBytes + size <= port.options.maxHeldBytes
         else { return port.counts.overflowed += 1 }
-        var bytes = Bytes()
-        bytes.put(rest)
-        backlog.append((bytes, arrival))
+        backlog.append((rest.copied(), arrival))
         hold(size)
         goOnSoon()
     }
@@ -115,8 +113,7 @@ import PomeloWire
             arrival = next.arrival
             let taken = decode(next.bytes.span)
             guard taken < next.bytes.count, !finished else { continue }
-            var rest = Bytes()
-            rest.put(next.bytes.span.extracting(taken..<next.bytes.count))
+            let rest = next.bytes.span.extracting(taken..<next.bytes.count).copied()
             hold(rest.count + DatagramOptions.overhead)
             backlog.prepend((rest, next.arrival))
         }
