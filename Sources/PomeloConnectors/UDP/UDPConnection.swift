@@ -53,7 +53,9 @@ import PomeloWire
     /// Its handshake came before it.
     func noLongerPending() {}
 
-    /// Shows the client to the core; false when it is not wanted. What it says next is its acknowledgement.
+    /// Shows the client to the core; false when it is not wanted.
+    ///
+    /// What it says next is its acknowledgement.
     func serve() -> Bool {
         user = HybridClient(port.shared, self)
         user?.expectAck()

@@ -11,7 +11,9 @@ public struct UDPOptions: Sendable {
     /// The longest body that a package of one datagram can have, in bytes.
     public static let longestMessage = 65_503
 
-    /// How often clients say that they live; nil turns heartbeats off. Clients are told whole seconds, rounded up.
+    /// How often clients say that they live; nil turns heartbeats off.
+    ///
+    /// Clients are told whole seconds, rounded up.
     public var heartbeat: Duration? = .seconds(20)
     /// How long a client may keep silent; the only way in which the end of one shows that says nothing.
     public var timeout: Duration = .seconds(100)
