@@ -134,7 +134,7 @@ let package = Package(
         room("PomeloContract", text),
         // L2
         room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
-        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo", collections]),
         room("PomeloTLS", ["PomeloLibc", "PomeloLoop", collections, libssl]),
         room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
         room(

@@ -11,12 +11,14 @@ struct PortClaims {
         let server: ServerID
         let key: String
         let address: String
+        /// Ports of UDP and of TCP have nothing to do with each other.
+        let isDatagrams: Bool
         /// As the file says it.
         let place: SocketAddress
 
         /// Whether both cannot be had; machine and port are the same.
         func excludes(_ other: Claim) -> Bool {
-            if server == other.server, key == other.key { return false }
+            if server == other.server && key == other.key || isDatagrams != other.isDatagrams { return false }
             return address == other.address || isWild || other.isWild || isEither(other) || other.isEither(self)
         }
 
@@ -39,19 +41,22 @@ struct PortClaims {
         for server in servers {
             try claims.add(server, "port", at: server.host, server.port, file)
             for client in server.clients {
-                try claims.add(server, server.clientKey, at: server.bind ?? server.host, client.port, file)
+                try claims.add(server, server.clientKey, at: server.bind ?? server.host, client.port, file, client)
             }
         }
     }
 
     private mutating func add(
-        _ server: ServerRecord, _ key: String, at address: String, _ port: Int, _ file: String
+        _ server: ServerRecord, _ key: String, at address: String, _ port: Int, _ file: String,
+        _ client: ServerRecord.ClientEntry? = nil
     ) throws {
         guard port != 0 else { return }
         let place = SocketAddress(host: server.host, port: port)
         let isHere = place.isLoopback || Self.wild.contains(server.host)
         let machine = SocketAddress(host: isHere ? "localhost" : server.host, port: port)
-        let claim = Claim(server: server.id, key: key, address: address, place: place)
+        let claim = Claim(
+            server: server.id, key: key, address: address, isDatagrams: client?.isDatagrams ?? false,
+            place: place)
         if let other = claims[machine]?.first(where: claim.excludes) {
             let both = "\(other.key) of \(other.server) and \(claim.key) of \(claim.server)"
             let same = "both \(place)"

@@ -45,6 +45,9 @@ public struct ServerRecord: Sendable, Equatable {
         /// Whether clients must speak TLS there; nil where nothing is said, which is no.
         public var tls: Bool?
 
+        /// Whether the port is one of UDP, as connectors of the type `udp` have it.
+        package var isDatagrams: Bool { type.map { Text($0) } == "udp" }
+
         /// Puts the parts together.
         public init(type: String? = nil, host: String? = nil, port: Int, tls: Bool? = nil) {
             self.type = type

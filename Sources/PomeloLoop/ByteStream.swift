@@ -122,6 +122,15 @@ extension ByteStream {
     ///
     /// - Throws: `NetworkError` naming the path: `ENOENT` or `ECONNREFUSED` when nobody listens on it.
     func connect(toPath path: String) async throws(NetworkError) -> any ByteStream
+
+    /// Binds a socket for datagrams to a host name or address; port 0 takes a free one.
+    ///
+    /// Its ports have nothing to do with those of streams: both may have one of the same number.
+    ///
+    /// - Throws: `NetworkError` naming the address: `EADDRINUSE`; `ENOTSUP` where there are no datagrams.
+    func bindDatagrams(
+        on address: SocketAddress, _ options: DatagramOptions
+    ) async throws(NetworkError) -> any DatagramSocket
 }
 
 extension Network {
@@ -134,6 +143,12 @@ extension Network {
     /// There are no Unix-domain sockets.
     public func connect(toPath path: String) async throws(NetworkError) -> any ByteStream {
         throw NetworkError(code: "ENOTSUP", description: "cannot connect to \(path): no Unix-domain sockets here")
+    }
+    /// There are no datagrams.
+    public func bindDatagrams(
+        on address: SocketAddress, _ options: DatagramOptions
+    ) async throws(NetworkError) -> any DatagramSocket {
+        throw NetworkError(code: "ENOTSUP", description: "cannot bind \(address): no datagrams here")
     }
 
     /// No limit, as with every network in memory.

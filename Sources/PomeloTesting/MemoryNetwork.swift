@@ -15,6 +15,10 @@ public import PomeloLoop
     public var maxChunk: Int?
     /// Bytes a receiver's kernel would hold; more waits at the sender.
     public var window = 256 * 1024
+    /// What happens to datagrams, and only to them.
+    public var datagramFaults = DatagramFaults()
+    /// Told of every datagram that is sent, before anything happens to it.
+    public var onDatagram: (@Loop (SentDatagram) -> Void)?
 
     let random: RandomSource
     private var listeners: [SocketAddress: MemoryListener] = [:]
@@ -22,6 +26,7 @@ public import PomeloLoop
     private var delays: [Link: Duration] = [:]
     private var blocked: Set<Link> = []
     private var dials: [ObjectIdentifier: MemoryDial] = [:]
+    private var datagramSockets: [SocketAddress: MemoryDatagramSocket] = [:]
     private var lastPort = 49_151
 
     /// A pair of hosts, in one direction.
@@ -80,6 +85,7 @@ public import PomeloLoop
     /// free.
     public func crash(_ host: String) {
         for (address, listener) in listeners where listener.host == host { listeners[address] = nil }
+        for socket in datagramSockets.values where socket.host == host { socket.close() }
         for stream in sortedStreams() where stream.host == host { stream.vanish() }
     }
 
@@ -114,17 +120,41 @@ public import PomeloLoop
     func remove(_ dial: MemoryDial) { dials[ObjectIdentifier(dial)] = nil }
 
     func listen(_ listener: MemoryListener, on wanted: SocketAddress) throws(NetworkError) -> SocketAddress {
-        var address = Self.normalised(wanted)
-        if address.port == 0, !address.host.hasPrefix("/") {
-            repeat { lastPort += 1 } while listeners.keys.contains { $0.port == lastPort }
-            address.port = lastPort
-        }
-        guard listeners[address] == nil else {
-            let code = "EADDRINUSE"
-            throw NetworkError(code: code, description: "cannot listen on \(address): \(code)", reason: code)
-        }
+        let address = try free(wanted, of: listeners.keys, "cannot listen on")
         listeners[address] = listener
         return address
+    }
+
+    /// The address, with a port that nobody has for port 0.
+    private func free(
+        _ wanted: SocketAddress, of taken: some Collection<SocketAddress>, _ what: String
+    ) throws(NetworkError) -> SocketAddress {
+        var address = Self.normalised(wanted)
+        if address.port == 0, !address.host.hasPrefix("/") {
+            repeat { lastPort += 1 } while taken.contains { $0.port == lastPort }
+            address.port = lastPort
+        }
+        guard !taken.contains(address) else {
+            let code = "EADDRINUSE"
+            throw NetworkError(code: code, description: "\(what) \(address): \(code)", reason: code)
+        }
+        return address
+    }
+
+    func bind(_ socket: MemoryDatagramSocket, on wanted: SocketAddress) throws(NetworkError) -> SocketAddress {
+        let address = try free(wanted, of: datagramSockets.keys, "cannot bind")
+        datagramSockets[address] = socket
+        return address
+    }
+
+    func close(_ socket: MemoryDatagramSocket) {
+        if datagramSockets[socket.localAddress] === socket { datagramSockets[socket.localAddress] = nil }
+    }
+
+    /// Who is bound there, or to all addresses.
+    func datagramSocket(at wanted: SocketAddress) -> MemoryDatagramSocket? {
+        let address = Self.normalised(wanted)
+        return datagramSockets[address] ?? datagramSockets[SocketAddress(host: "0.0.0.0", port: address.port)]
     }
 
     func close(_ listener: MemoryListener) {
@@ -166,6 +196,12 @@ public import PomeloLoop
         -> any ByteStream
     {
         try await MemoryDial(from: host, to: address, network).run(within: deadline).get()
+    }
+
+    func bindDatagrams(
+        on address: SocketAddress, _ options: DatagramOptions
+    ) async throws(NetworkError) -> any DatagramSocket {
+        try MemoryDatagramSocket(host: host, network: network, on: address, options)
     }
 
     /// A path is a place on this host alone; it is no file, and has no rights.

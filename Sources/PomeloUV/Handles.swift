@@ -24,3 +24,11 @@ func giveReadBuffer(
     let slab = unsafe driver.readSlab
     unsafe buffer.pointee = uv_buf_init(slab.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(slab.count))
 }
+
+extension UnsafeRawBufferPointer {
+    /// libuv never writes through the buffers it is given to send.
+    func asBuffer() -> uv_buf_t {
+        let base = unsafe UnsafeMutableRawPointer(mutating: baseAddress)
+        return unsafe uv_buf_init(base?.assumingMemoryBound(to: CChar.self), UInt32(count))
+    }
+}

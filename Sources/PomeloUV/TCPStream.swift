@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
-// Reading order: TCPStream, TCPListener, UnixSocket, KernelAddress, UVNetwork, Dial, Descriptors, Resolver,
-// SignalWatcher, ChildProcess, UVError.
+// Reading order: TCPStream, TCPListener, UnixSocket, UDPSocket, DatagramQueue, KernelAddress, UVNetwork, Dial,
+// Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
 import PomeloLibc
 public import PomeloLoop
@@ -323,14 +323,6 @@ public import PomeloLoop
     nonisolated fileprivate static func from(_ data: UnsafeMutableRawPointer?) -> TCPStream? {
         guard let data = unsafe data else { return nil }
         return unsafe Unmanaged<TCPStream>.fromOpaque(data).takeUnretainedValue()
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// libuv never writes through the buffers it is given to send.
-    fileprivate func asBuffer() -> uv_buf_t {
-        let base = unsafe UnsafeMutableRawPointer(mutating: baseAddress)
-        return unsafe uv_buf_init(base?.assumingMemoryBound(to: CChar.self), UInt32(count))
     }
 }
 

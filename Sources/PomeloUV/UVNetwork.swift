@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 public import PomeloLoop
 
-/// The kernel's TCP, and its Unix-domain sockets.
+/// The kernel's TCP and UDP, and its Unix-domain sockets.
 @Loop public final class UVNetwork: Network {
     /// Answers for the names given to `listen` and `connect`.
     public let resolver = Resolver()
@@ -61,5 +61,15 @@ public import PomeloLoop
     /// - Throws: `NetworkError` naming the path; `ENOSYS` under the manual driver.
     public func connect(toPath path: String) async throws(NetworkError) -> any ByteStream {
         try UnixSocket.connect(driver: requireDriver(), path)
+    }
+
+    /// Resolves the name and binds a socket of UDP.
+    ///
+    /// - Throws: `NetworkError` naming the host or address; `ENOSYS` under the manual driver.
+    public func bindDatagrams(
+        on address: SocketAddress, _ options: DatagramOptions
+    ) async throws(NetworkError) -> any DatagramSocket {
+        let numeric = try await resolver.resolve(address)
+        return try UDPSocket(driver: requireDriver(), numeric, options)
     }
 }

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test @Loop func manyThatComeAndGoLeaveNothingBehind() throws {
-        let line = PendingConnections(limit: 10, perAddress: 10)
+        let line = PendingConnections<StreamConnection>(limit: 10, perAddress: 10)
         let wired = try Wired()
         weak var first: StreamConnection?
         let stays = StreamConnection(wired.port, ScriptedStream())

@@ -36,33 +36,12 @@ extension HybridClient {
 
     // MARK: handshake
 
-    /// - Source: pomelo 2.2.7, lib/connectors/commands/handshake.js.
     private func judge(_ body: Span<UInt8>) {
-        guard let request = HandshakeRequest.decode(body) else {
-            return refuse(HandshakeReply.badRequest, .handshakeRefused)
-        }
-        if let check = options.checkClient, !check(request.type, request.version) {
-            return refuse(HandshakeReply.rejected, .clientRejected)
-        }
-        guard let hook = options.handshake else { return welcome(request, user: nil) }
-        Loop.spawn { [self] in
-            do {
-                welcome(request, user: try await hook(request.message))
-            } catch {
-                shared.failedHandshakes.write(["error": "\(error)"])
-                refuse(HandshakeReply.badRequest, .handshakeRefused)
+        shared.judge(body, port.unsendable) { [self] verdict in
+            switch verdict {
+            case .welcome(let reply): if state.answered(accepted: true) { _ = connection.send(message: reply) }
+            case .refusal(let reply, let fault): refuse(reply, fault)
             }
-        }
-    }
-
-    private func welcome(_ request: HandshakeRequest, user: JSON?) {
-        guard state.phase == .handshaking else { return }
-        do throws(WireError) {
-            let reply = try shared.welcome(request, user: user)
-            if state.answered(accepted: true) { _ = connection.send(message: reply) }
-        } catch {
-            port.unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
-            refuse(HandshakeReply.badRequest, .handshakeRefused)
         }
     }
 
@@ -98,8 +77,6 @@ extension HybridClient {
     /// A message nobody can be given; a request is answered, so that its sender does not wait for ever.
     private func drop(id: UInt32) {
         port.statistics.droppedMessages += 1
-        if id > 0 { respond(id: id, body: Self.failure) }
+        if id > 0 { respond(id: id, body: HybridProtocol.failure) }
     }
-
-    static let failure = Bytes("{\"code\":500}".utf8)
 }

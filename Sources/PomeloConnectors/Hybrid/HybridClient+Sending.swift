@@ -7,25 +7,27 @@ import PomeloWire
 
 /// What the core may ask of a client's connection.
 extension HybridClient: ClientSocket {
-    var connectorType: String? { HybridProtocol.type }
-    var remoteAddress: SocketAddress { connection.stream.remoteAddress }
-    var queuedBytes: Int { connection.stream.queuedBytes }
-    var hasHungUp: Bool { connection.stream.peerHasHungUp }
+    var connectorType: String? { connection.connectorType }
+    var remoteAddress: SocketAddress { connection.remoteAddress }
+    var queuedBytes: Int { connection.queuedBytes }
+    var hasHungUp: Bool { connection.peerHasHungUp }
 
     func respond(id: UInt32, body: Bytes) {
         guard state.phase == .working else { return }
         do throws(WireError) {
-            _ = connection.send(message: try Message.responsePacket(id: id, body: body))
+            let packet = try Message.responsePacket(id: id, body: body)
+            if connection.takes(packet.count) { return _ = connection.send(message: packet) }
         } catch {
             port.unsendable.write(["pomelo.message": "response", "error": "\(error)"])
-            if body.count > Self.failure.count { respond(id: id, body: Self.failure) }
         }
+        let failure = HybridProtocol.failure
+        if body.count > failure.count { respond(id: id, body: failure) }
     }
 
     @discardableResult
     func push(_ message: PushMessage) -> Bool {
         guard state.phase == .working else { return false }
-        let framing = connection.kind == .webSocket ? shared.frames : shared.packets
+        let framing = connection.carrier == .webSocket ? shared.frames : shared.packets
         let bytes = message.encoded(for: ObjectIdentifier(framing)) { encode(message) }
         return !bytes.isEmpty && connection.send(push: bytes, route: message.route)
     }
@@ -36,7 +38,7 @@ extension HybridClient: ClientSocket {
         do throws(WireError) {
             let code = shared.codes?.dictionary.code(for: message.route)
             let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
-            return connection.kind == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
+            return connection.carrier == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
         } catch {
             port.unsendable.write([
                 "pomelo.message": "push", "pomelo.route": "\(message.route.forLog)", "error": "\(error)",

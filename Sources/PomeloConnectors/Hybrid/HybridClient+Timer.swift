@@ -24,7 +24,7 @@ extension HybridClient {
     ///   server.
     func startWorking() {
         connection.lastActivity = port.clock.now
-        port.noLongerPending(connection)
+        connection.noLongerPending()
         if shared.heartbeatTimeout == nil { connection.expectTraffic() } else { heartbeat() }
     }
 
@@ -48,6 +48,6 @@ extension HybridClient {
     }
 
     func drained() {
-        if shared.tracksActivity, connection.kind == .tcp { connection.lastActivity = port.clock.now }
+        if shared.tracksActivity, connection.carrier == .stream { connection.lastActivity = port.clock.now }
     }
 }

@@ -4,21 +4,21 @@ import PomeloCore
 import PomeloLoop
 import PomeloWire
 
-/// One client that speaks pomelo's packages, over TCP or WebSocket.
-@Loop final class HybridClient {
+/// One client that speaks pomelo's packages, over TCP, WebSocket or datagrams.
+@Loop final class HybridClient<Connection: PackageConnection> {
     let shared: HybridProtocol
-    let connection: StreamConnection
+    let connection: Connection
     var state = HybridState()
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
-    /// Over TCP; nil while it is at work further up the stack, and over WebSocket.
+    /// Over TCP; nil while it is at work further up the stack, and where packages come whole.
     private var decoder: PacketDecoder?
 
     /// Shows the connection to the core; nil when it is not wanted.
-    init?(_ shared: HybridProtocol, _ connection: StreamConnection) {
+    init?(_ shared: HybridProtocol, _ connection: Connection) {
         self.shared = shared
         self.connection = connection
-        if connection.kind == .tcp {
+        if connection.carrier == .stream {
             decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }
         session = connection.port.host.opened(self)
@@ -28,7 +28,13 @@ import PomeloWire
         }
     }
 
-    var port: ClientPort { connection.port }
+    /// Its handshake came another way, and was accepted.
+    func expectAck() {
+        _ = state.receive(.handshake, limit: 0)
+        _ = state.answered(accepted: true)
+    }
+
+    var port: Connection.Port { connection.port }
     var options: HybridOptions { shared.options }
 }
 
@@ -56,15 +62,18 @@ extension HybridClient: StreamUser {
     }
 
     func read(_ message: Bytes, isText: Bool, from start: Int) -> Int {
+        start + read(packages: message.span.extracting(start..<message.count))
+    }
+
+    /// Reads whole packages; returns how many bytes it took: all, unless it must wait.
+    func read(packages: Span<UInt8>) -> Int {
         do throws(WireError) {
-            let rest = message.span.extracting(start..<message.count)
-            return start
-                + (try PacketDecoder.decodeFrame(rest, maxBodyBytes: maxBodyBytes) { type, body, limit in
-                    receive(type, body, &limit)
-                })
+            return try PacketDecoder.decodeFrame(packages, maxBodyBytes: maxBodyBytes) { type, body, limit in
+                receive(type, body, &limit)
+            }
         } catch {
             connection.fail(Self.fault(error))
-            return message.count
+            return packages.count
         }
     }
 

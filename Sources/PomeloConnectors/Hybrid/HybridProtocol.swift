@@ -9,6 +9,8 @@ import PomeloWire
 /// What the clients of one hybrid connector share: its options, the route dictionary, the answers made once.
 @Loop final class HybridProtocol: PortProtocol {
     nonisolated static let type = "hybrid"
+    /// The answer to a request that nobody can be given.
+    nonisolated static let failure = Bytes("{\"code\":500}".utf8)
 
     /// Stands for one way to frame a push, as its key in `PushMessage`.
     final class Framing: Sendable {}
@@ -23,6 +25,9 @@ import PomeloWire
     let tracksActivity: Bool
     let failedHandshakes: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
+
+    /// Of an answer without a user part, in bytes.
+    var longestWelcome: Int { welcome.withDictionary.count }
 
     let limits: SharedLimits
     let servesBytes = true
@@ -60,6 +65,42 @@ import PomeloWire
         return try HandshakeReply.success(
             heartbeatSeconds: options.heartbeatSeconds,
             dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
+    }
+
+    /// What becomes of a handshake: the answer, and the fault where the client is not let in.
+    enum Verdict {
+        case welcome(Bytes)
+        case refusal(Bytes, ConnectionFault)
+    }
+
+    /// Judges a handshake, and tells at once, unless the application has a hook.
+    ///
+    /// - Source: pomelo 2.2.7, lib/connectors/commands/handshake.js.
+    func judge(_ body: Span<UInt8>, _ unsendable: LimitedLog, _ tell: @escaping @Loop (Verdict) -> Void) {
+        guard let request = HandshakeRequest.decode(body) else {
+            return tell(.refusal(HandshakeReply.badRequest, .handshakeRefused))
+        }
+        if let check = options.checkClient, !check(request.type, request.version) {
+            return tell(.refusal(HandshakeReply.rejected, .clientRejected))
+        }
+        guard let hook = options.handshake else { return tell(verdict(request, user: nil, unsendable)) }
+        Loop.spawn { [self] in
+            do {
+                tell(verdict(request, user: try await hook(request.message), unsendable))
+            } catch {
+                failedHandshakes.write(["error": "\(error)"])
+                tell(.refusal(HandshakeReply.badRequest, .handshakeRefused))
+            }
+        }
+    }
+
+    private func verdict(_ request: HandshakeRequest, user: JSON?, _ unsendable: LimitedLog) -> Verdict {
+        do throws(WireError) {
+            return .welcome(try welcome(request, user: user))
+        } catch {
+            unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
+            return .refusal(HandshakeReply.badRequest, .handshakeRefused)
+        }
     }
 
     func stop() {}

@@ -30,7 +30,7 @@ import PomeloTLS
 
     /// Who comes when it is full waits in the kernel.
     private let room: ConnectionRoom
-    private let pending: PendingConnections
+    private let pending: PendingConnections<StreamConnection>
     private var listener: (any StreamListener)?
     private let tls: TLSServer?
     private var acceptsPaused = false

@@ -42,6 +42,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var openWebSocket = 0
     /// Connections open now that bring HTTP requests: polling clients.
     public internal(set) var openHTTP = 0
+    /// Clients now that send datagrams.
+    public internal(set) var openUDP = 0
     /// Connections open now that have not shown what they speak.
     public internal(set) var undetected = 0
     /// Connections open now whose client is not known yet: its handshake is not acknowledged.
@@ -69,7 +71,7 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public init() {}
 
     /// Connections open now.
-    public var open: Int { openTCP + openWebSocket + openHTTP + undetected }
+    public var open: Int { openTCP + openWebSocket + openHTTP + openUDP + undetected }
     /// Clients closed because they did not read.
     public var slowConsumers: Int { faults[.slowConsumer] ?? 0 }
 }

@@ -2,10 +2,16 @@
 import DequeModule
 import PomeloLoop
 
-/// Connections whose handshake is not done yet, oldest first: so many at most, and so many from one address.
+/// Somebody whose handshake is not done yet.
+@Loop protocol PendingClient: AnyObject {
+    var isPending: Bool { get set }
+    var remoteAddress: SocketAddress { get }
+}
+
+/// Clients whose handshake is not done yet, oldest first: so many at most, and so many from one address.
 ///
 /// Nobody needs long for a handshake, so who has taken longest is the likeliest to want nothing but the place.
-@Loop final class PendingConnections {
+@Loop final class PendingConnections<Client: PendingClient> {
     private let limit: Int
     private let perAddress: Int
     private var all = Line()
@@ -17,14 +23,15 @@ import PomeloLoop
     }
 
     var count: Int { all.count }
+    var oldest: Client? { all.oldest }
 
     /// Adds one; returns those that must make room for it, which are pending no more.
-    func add(_ connection: StreamConnection) -> [StreamConnection] {
-        let origin = Origin(connection.stream.remoteAddress)
+    func add(_ connection: Client) -> [Client] {
+        let origin = Origin(connection.remoteAddress)
         connection.isPending = true
         all.append(connection)
         byOrigin[origin, default: Line()].append(connection)
-        var leaving: [StreamConnection] = []
+        var leaving: [Client] = []
         if let line = byOrigin[origin], line.count > perAddress, let oldest = line.oldest {
             remove(oldest)
             leaving.append(oldest)
@@ -36,23 +43,23 @@ import PomeloLoop
         return leaving
     }
 
-    func remove(_ connection: StreamConnection) {
+    func remove(_ connection: Client) {
         guard connection.isPending else { return }
         connection.isPending = false
         all.noteRemoval()
-        let origin = Origin(connection.stream.remoteAddress)
+        let origin = Origin(connection.remoteAddress)
         byOrigin[origin]?.noteRemoval()
         if byOrigin[origin]?.count == 0 { byOrigin[origin] = nil }
     }
 
     /// Oldest first; those that are pending no more leave their places when the front or half of them is idle.
     @Loop private struct Line {
-        private var connections: Deque<StreamConnection> = []
+        private var connections: Deque<Client> = []
         private(set) var count = 0
 
-        var oldest: StreamConnection? { connections.first { $0.isPending } }
+        var oldest: Client? { connections.first { $0.isPending } }
 
-        mutating func append(_ connection: StreamConnection) {
+        mutating func append(_ connection: Client) {
             connections.append(connection)
             count += 1
         }

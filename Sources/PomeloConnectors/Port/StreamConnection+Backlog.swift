@@ -26,30 +26,19 @@ import PomeloLoop
 /// Gives each client its share of a turn, and no more than the core wants to have in flight.
 ///
 /// What comes too fast stays as bytes: undecoded here, or unread in the socket, where TCP makes the sender wait.
-extension StreamConnection: TurnTaker {
+extension StreamConnection: TurnSharer {
     /// So many bytes count as one package, for some packages are only fragments: 16 KiB are a turn's share.
     static let bytesPerPackage = 128
     /// Bytes are decoded in slices of this size, for a decoder tells of packages only.
     private static let slice = 16 * 1024
+
+    var shares: TurnShares { port.shares }
 
     /// Whether silence proves nothing, because this side does not read.
     var isHeldBack: Bool { paused || throttled }
 
     /// Whether the next package may be decoded now.
     var mayGoOn: Bool { !finished && !paused && port.shares.allows(more: share) }
-
-    func charge(_ packages: Int) {
-        renewShare()
-        share += packages
-        port.shares.charge(packages)
-    }
-
-    private func renewShare() {
-        let turn = EventLoop.turn
-        if turn == shareTurn { return }
-        shareTurn = turn
-        share = 0
-    }
 
     // MARK: in
 

@@ -6,9 +6,19 @@ import PomeloWire
 ///
 /// A later deadline only changes a number; the timer is set anew when it fires. So a client that says it
 /// lives costs the timer heap nothing.
-extension StreamConnection {
+@Loop protocol TimedConnection: AnyObject {
+    var clock: any LoopClock { get }
+    var finished: Bool { get }
+    var timer: TimerID? { get set }
+    var firesAt: UInt64 { get set }
+    var deadline: UInt64 { get set }
+    /// The deadline has passed.
+    func overdue()
+}
+
+extension TimedConnection {
     func expect(within delay: UInt64) {
-        let (sum, overflow) = port.clock.now.addingReportingOverflow(delay)
+        let (sum, overflow) = clock.now.addingReportingOverflow(delay)
         deadline = overflow ? .max : sum
         if timer != nil {
             if firesAt <= deadline { return }
@@ -20,18 +30,25 @@ extension StreamConnection {
     private func arm() {
         firesAt = deadline
         // A strong reference, cheaper than a weak one: the timer is cancelled when the connection ends.
-        timer = port.clock.schedule(at: deadline) { self.fire() }
+        timer = clock.schedule(at: deadline) { self.fire() }
     }
 
     func cancelTimer() {
-        if let timer { port.clock.cancel(timer) }
+        if let timer { clock.cancel(timer) }
         timer = nil
     }
 
     private func fire() {
         timer = nil
         guard !finished else { return }
-        if deadline > port.clock.now { return arm() }
+        if deadline > clock.now { arm() } else { overdue() }
+    }
+}
+
+extension StreamConnection: TimedConnection {
+    var clock: any LoopClock { port.clock }
+
+    func overdue() {
         if let user { user.overdue() } else { fail(kind == .http ? .idleTimeout : .handshakeTimeout) }
     }
 

@@ -7,7 +7,7 @@ import PomeloWire
 /// One accepted connection: finds out what it speaks, and gives what it says to who serves that.
 ///
 /// Kept small, for there are many: no task, no buffer while nothing is half read, one timer.
-@Loop final class StreamConnection: ByteStreamDelegate {
+@Loop final class StreamConnection: ByteStreamDelegate, PendingClient {
     /// What the next bytes are read as.
     enum Wire {
         /// The first bytes, too few to tell.

@@ -8,6 +8,29 @@ import PomeloLoop
     func goOn()
 }
 
+/// A connection that counts what it has used of the turn.
+@Loop protocol TurnSharer: TurnTaker {
+    var shares: TurnShares { get }
+    /// What it has used of the turn `shareTurn`.
+    var share: Int { get set }
+    var shareTurn: Int { get set }
+}
+
+extension TurnSharer {
+    func charge(_ packages: Int) {
+        renewShare()
+        share += packages
+        shares.charge(packages)
+    }
+
+    func renewShare() {
+        let turn = EventLoop.turn
+        if turn == shareTurn { return }
+        shareTurn = turn
+        share = 0
+    }
+}
+
 /// Divides a turn of the loop among the clients of a connector, by packages.
 ///
 /// Whoever sends little is served at once, however much the others send. Who sends more than the turn has room for

@@ -110,7 +110,7 @@ extension SocketIOClient: TurnTaker {
     /// A message nobody can be given; a request is answered, so that its sender does not wait for ever.
     private func drop(_ id: UInt32) {
         port.statistics.droppedMessages += 1
-        if id > 0 { respond(id: id, body: HybridClient.failure) }
+        if id > 0 { respond(id: id, body: HybridProtocol.failure) }
     }
 
     // MARK: what the core wants

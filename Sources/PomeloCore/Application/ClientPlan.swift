@@ -5,13 +5,18 @@ import PomeloLoop
 /// Which connector of a frontend listens where: those of one port listen together.
 @Loop struct ClientPlan {
     /// One address, and who listens there.
-    struct Port {
+    @Loop struct Port {
         let address: SocketAddress
         /// The one that listens, for the others too.
         let connector: any Connector
         /// Whether clients must speak TLS there, as the file says.
         let tls: Bool?
         fileprivate(set) var sharing: [any Connector] = []
+
+        /// A port of TCP and one of UDP are two, also of the same number.
+        fileprivate func isShared(with other: any Connector, at place: SocketAddress) -> Bool {
+            connector.takesPort && address == place && connector.takesDatagrams == other.takesDatagrams
+        }
     }
 
     private(set) var ports: [Port] = []
@@ -45,7 +50,7 @@ import PomeloLoop
                     .configuration, "\(file): \(record.id) wants tls, which its connector \(connector.type) cannot")
             }
             if standsForAll { left = [] } else if !isForAll { left.remove(at: index) }
-            if let shared = ports.firstIndex(where: { $0.connector.takesPort && $0.address == address }) {
+            if let shared = ports.firstIndex(where: { $0.isShared(with: connector, at: address) }) {
                 guard ports[shared].tls == tls else {
                     throw PomeloError(
                         .configuration,

@@ -23,6 +23,8 @@ public import PomeloLoop
     var takesPort: Bool { get }
     /// Whether it can encrypt: an entry of `clients` that says `tls` is refused otherwise.
     var speaksTLS: Bool { get }
+    /// Whether its port is one of UDP, which may have the number of one of TCP.
+    var takesDatagrams: Bool { get }
     /// The address clients reach, once started.
     var localAddress: SocketAddress? { get }
     /// Begins to listen; returns when the port is bound.
@@ -44,6 +46,8 @@ extension Connector {
     public var takesPort: Bool { true }
     /// False.
     public var speaksTLS: Bool { false }
+    /// False: streams.
+    public var takesDatagrams: Bool { false }
 
     /// Throws: it cannot share a port.
     public func start(_ host: any ConnectorHost, _ context: ConnectorContext, with others: [any Connector]) async throws

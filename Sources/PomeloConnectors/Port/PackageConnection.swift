@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloBytes
+import PomeloCore
+import PomeloLoop
+import PomeloWire
+
+/// What carries packages.
+enum PackageCarrier { case stream, webSocket, datagrams }
+
+/// A connection as who speaks packages over it sees it: one of a stream, or one of datagrams.
+@Loop protocol PackageConnection: AnyObject {
+    associatedtype Port: PackagePort
+
+    var port: Port { get }
+    /// What `clients` of servers.json calls its connector.
+    var connectorType: String { get }
+    var carrier: PackageCarrier { get }
+    var limits: SharedLimits { get }
+    var remoteAddress: SocketAddress { get }
+    var queuedBytes: Int { get }
+    var peerHasHungUp: Bool { get }
+    var finished: Bool { get }
+    /// When what is being decoded was read.
+    var arrival: UInt64 { get }
+    var lastActivity: UInt64 { get set }
+
+    // MARK: its share
+    /// Whether the next package may be decoded now.
+    var mayGoOn: Bool { get }
+    /// Whether silence proves nothing, because this side does not read.
+    var isHeldBack: Bool { get }
+    /// Nothing more is wanted until `resumeReading`.
+    var paused: Bool { get }
+    func charge(_ packages: Int)
+    func pauseReading()
+    func resumeReading()
+
+    // MARK: sending
+    /// Whether a package of so many bytes can be sent at all; it counts those that cannot.
+    func takes(_ count: Int) -> Bool
+    /// Sends one package; false when the connection has ended, or ends of it.
+    func send(message: Bytes) -> Bool
+    /// Sends a push, as `carrier` has it; false when it is left out.
+    func send(push: Bytes, route: String) -> Bool
+
+    // MARK: time and the end
+    func expect(within delay: UInt64)
+    /// Closes the connection when nothing is read or written for too long.
+    func expectTraffic()
+    /// The deadline of `expectTraffic` has passed.
+    func idle()
+    /// Its client is known.
+    func noLongerPending()
+    /// Ends the connection because the client did wrong.
+    func fail(_ fault: ConnectionFault)
+    /// Ends the connection: what is queued leaves first.
+    func finish(_ end: SessionEnd)
+}
+
+/// A port as its connections see it.
+@Loop protocol PackagePort: AnyObject {
+    var host: any ConnectorHost { get }
+    var clock: any LoopClock { get }
+    var statistics: ConnectorStatistics { get set }
+    var unsendable: LimitedLog { get }
+}
+
+extension ClientPort: PackagePort {}
+
+extension StreamConnection: PackageConnection {
+    var connectorType: String { HybridProtocol.type }
+    var carrier: PackageCarrier { kind == .webSocket ? .webSocket : .stream }
+    var remoteAddress: SocketAddress { stream.remoteAddress }
+    var queuedBytes: Int { stream.queuedBytes }
+    var peerHasHungUp: Bool { stream.peerHasHungUp }
+
+    func takes(_ count: Int) -> Bool { true }
+    func send(message: Bytes) -> Bool { send(message: message, .binary) }
+    func noLongerPending() { port.noLongerPending(self) }
+    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: 1000) }
+    func finish(_ end: SessionEnd) { finish(end, fault: nil) }
+}
