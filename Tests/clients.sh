@@ -16,6 +16,9 @@ socketio_clients() {
     venv socketio-09 socketIO-client==0.5.7.2 websocket-client==0.59.0
 }
 
+# One of MQTT.
+mqtt_client() { venv paho paho-mqtt==2.1.0; }
+
 # What plugins in other processes are written with.
 plugin_libraries() {
     venv flask flask==3.1.3

@@ -24,10 +24,11 @@ import PomeloStatus
         try app.use(Extensions())
 
         try app.configure("all", "gate|connector") { app in
-            // Clients of both kinds on one port.
+            // Clients of three kinds on one port.
             app.connectors = [
                 HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(3)))),
                 SocketIOConnector(try app.options(SocketIOOptions())),
+                MQTTConnector(try app.options(MQTTOptions())),
             ]
         }
         try app.configure("all", "gate") { app in

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { tests as browserTests } from './browser_chat.mjs';
 import { tests as jsClientTests } from './js_client.mjs';
 import { tests as pageTests } from './page_client.mjs';
+import { tests as mqttTests } from './mqtt_client.mjs';
 import { tests as connectorTests } from './page_connector.mjs';
 import { tests as demoTests } from './page_demo.mjs';
 import { tests as logTests } from './page_log.mjs';
@@ -29,6 +30,7 @@ const suites = {
   'pypomelo over TCP': pythonTests,
   'JavaScript pomelo client': jsClientTests,
   'socket.io': socketTests,
+  'paho-mqtt': mqttTests,
   'Chromium': browserTests,
   'the page’s look': lookTests,
   'the page’s log': logTests,

@@ -33,6 +33,17 @@ import Testing
         try await ConnectorSuite(SocketIOWorld(.webSocket, UVNetwork())).run(name)
     }
 
+    @Test(arguments: ConnectorSuite.Case.allCases) func theMQTTConnector(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(MQTTWorld()).run(name)
+    }
+
+    @Test(arguments: ConnectorSuite.Case.allCases)
+    func theMQTTConnectorInMemory(_ name: ConnectorSuite.Case) async throws {
+        let network = MemoryNetwork(clock: SystemClock.shared)
+        network.maxChunk = 700
+        try await ConnectorSuite(MQTTWorld(network.endpoint("here"))).run(name)
+    }
+
     /// But for the number of connections: a polling client has two of them.
     @Test(arguments: ConnectorSuite.Case.allCases.filter { $0 != .maxConnections })
     func theSocketIOConnectorByPolling(_ name: ConnectorSuite.Case) async throws {

@@ -14,6 +14,7 @@ struct CorpusTests {
 
     private static let names = [
         "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling",
+        "mqtt",
     ]
 
     @Test(arguments: names)
@@ -27,6 +28,7 @@ struct CorpusTests {
             #expect(packets([bytes]) == packets(single), "\(file.lastPathComponent)")
             #expect(frames([bytes]) == frames(single), "\(file.lastPathComponent)")
             #expect(webSocket([bytes]) == webSocket(single), "\(file.lastPathComponent)")
+            #expect(mqtt([bytes]) == mqtt(single), "\(file.lastPathComponent)")
             #expect(head([bytes]) == head(single), "\(file.lastPathComponent)")
             readWhole(bytes)
         }
@@ -95,6 +97,11 @@ struct CorpusTests {
             outcome.error = "\(error)"
         }
         return outcome
+    }
+
+    private func mqtt(_ pieces: [Bytes]) -> Outcome<MQTTPacket> {
+        let (packets, error) = MQTTPacketTests.read(pieces, limit: 4096)
+        return Outcome(elements: packets, error: error.map { "\($0)" })
     }
 
     private func head(_ pieces: [Bytes]) -> Outcome<UpgradeRequest> {

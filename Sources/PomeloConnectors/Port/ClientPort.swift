@@ -6,7 +6,8 @@
 // ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
-// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending.
+// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,
+// MQTTJSON, MQTTLedger, MQTTClient, +Receiving, +Sending.
 import Logging
 import PomeloCore
 import PomeloLoop

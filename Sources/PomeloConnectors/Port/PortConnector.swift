@@ -8,9 +8,9 @@ import PomeloTLS
 /// A connector that listens on a port, alone or together with others of its kind.
 ///
 /// Those of one port are told apart by the first bytes of a connection and the path of its request: the longest that
-/// it begins with counts, and what is no HTTP is for the shortest, a hybrid connector's, which is empty. Each keeps its
-/// limits, but for `maxHeldBytes` and what concerns connections whose client is not known yet: there those of the first
-/// in `Application.connectors` count.
+/// it begins with counts, and what is no HTTP is for the shortest, a hybrid connector's, which is empty, unless its
+/// first byte is that of an MQTT client. Each keeps its limits, but for `maxHeldBytes` and what concerns connections
+/// whose client is not known yet: there those of the first in `Application.connectors` count.
 @Loop public class PortConnector: Connector {
     typealias MakeProtocol = @Loop @Sendable (any ConnectorHost, ConnectorContext) throws -> any PortProtocol
 

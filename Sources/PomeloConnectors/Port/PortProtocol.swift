@@ -10,6 +10,8 @@ import PomeloWire
     var limits: SharedLimits { get }
     /// Whether it serves connections whose first bytes are no HTTP.
     var servesBytes: Bool { get }
+    /// What connections begin with that it serves before all others; nil when it claims none.
+    var firstByte: UInt8? { get }
     /// How the paths of its requests begin; empty takes every path that is nobody else's.
     var path: String { get }
     /// Ends what is served without a connection, or wants a word before its connection ends, because the port stops.
@@ -27,6 +29,7 @@ import PomeloWire
 }
 
 extension PortProtocol {
+    var firstByte: UInt8? { nil }
     var answersRequests: Bool { false }
     func answer(_ exchange: HTTPExchange) {}
     func refusal(of request: UpgradeRequest) -> HTTPResponse? { nil }

@@ -162,7 +162,10 @@ import PomeloWire
             wire = .undetected(start)
             return bytes.count
         } else {
-            guard let one = port.protocols.last(where: \.servesBytes) else {
+            guard
+                let one = port.protocols.first(where: { $0.firstByte == start.first })
+                    ?? port.protocols.last(where: \.servesBytes)
+            else {
                 fail(.notSpoken)
                 return bytes.count
             }

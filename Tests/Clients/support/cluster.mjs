@@ -67,6 +67,11 @@ export class Cluster {
     return Object.values(this.#servers).flat().find((server) => server.clientPort === clientPort)?.id;
   }
 
+  /** The port of a server's clients. */
+  portOf(id) {
+    return Object.values(this.#servers).flat().find((server) => server.id === id)?.clientPort;
+  }
+
   /** Ends a server as a crash does; resolves when it is gone. */
   kill(id) {
     const child = this.#processes.get(id);
