@@ -122,6 +122,7 @@ let package = Package(
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .systemLibrary(name: "CLibpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
@@ -135,6 +136,7 @@ let package = Package(
         // L2
         room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
         room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo", collections]),
+        room("PomeloDeflate", ["PomeloBytes", "CZlib"]),
         room("PomeloTLS", ["PomeloLibc", "PomeloLoop", collections, libssl]),
         room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
         room(
@@ -154,7 +156,9 @@ let package = Package(
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloExtensions", core + text + ["PomeloLoop", log, metrics]),
-        room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", "PomeloTLS", log, crypto, collections]),
+        room(
+            "PomeloConnectors",
+            core + text + ["PomeloDeflate", "PomeloTLS", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         room("PomeloSupervision", ["PomeloLibc", "PomeloBytes", "PomeloContract", "PomeloLoop", "PomeloUV"]),
         room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
         // L4
@@ -218,6 +222,7 @@ let package = Package(
         // Little without the trait.
         tests("PomeloTLSTests", bench + ["PomeloTLS"]),
         tests("PomeloWireTests", text + ["PomeloWire"]),
+        tests("PomeloDeflateTests", ["PomeloDeflate", "PomeloBytes"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests(
@@ -237,7 +242,7 @@ let package = Package(
         tests("PomeloSyncPostgresTests", bench + ["PomeloSync", "PomeloSyncPostgres"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
         tests(
-            "PomeloConnectorsTests", bench + ["PomeloConnectors", "PomeloTLS", "PipeChat"],
+            "PomeloConnectorsTests", bench + ["PomeloConnectors", "PomeloDeflate", "PomeloTLS", "PipeChat"],
             exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),

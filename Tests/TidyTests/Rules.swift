@@ -8,7 +8,8 @@ import Testing
 enum Rules {
     /// Where memory may be touched by hand.
     static let unsafeTargets: Set = [
-        "PomeloLoop", "PomeloUV", "PomeloTLS", "PomeloRedis", "PomeloSyncSQLite", "PomeloSyncPostgres",
+        "PomeloLoop", "PomeloUV", "PomeloDeflate", "PomeloTLS", "PomeloRedis", "PomeloSyncSQLite",
+        "PomeloSyncPostgres",
     ]
 
     static func lengths(_ file: SourceFile) -> [String] {
