@@ -64,6 +64,7 @@ enum PackageCarrier { case stream, webSocket, datagrams }
     var clock: any LoopClock { get }
     var statistics: ConnectorStatistics { get set }
     var unsendable: LimitedLog { get }
+    var compression: PortCompression { get }
 }
 
 extension ClientPort: PackagePort {}
@@ -78,6 +79,6 @@ extension StreamConnection: PackageConnection {
     func takes(_ count: Int) -> Bool { true }
     func send(message: Bytes) -> Bool { send(message: message, .binary) }
     func noLongerPending() { port.noLongerPending(self) }
-    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: 1000) }
+    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: fault == .tooLarge ? 1009 : 1000) }
     func finish(_ end: SessionEnd) { finish(end, fault: nil) }
 }

@@ -13,6 +13,7 @@ import PomeloWire
     let random: RandomSource
     let shared: HybridProtocol
     let shares = TurnShares()
+    let compression = PortCompression()
     let room: ConnectionRoom
     var statistics = ConnectorStatistics()
     var counts = UDPStatistics()
