@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloBytes
 import PomeloWire
-import TestHelpers
 import Testing
 
 /// Packets of MQTT by the examples and the tables of the specification.
