@@ -23,7 +23,7 @@ public final class MQTTConnector: PortConnector {
     ) {
         let logger = logger.lineSafe
         self.options = options
-        super.init(MQTTProtocol.type, options.limits, logger) { _, _ in try MQTTProtocol(options) }
+        super.init(MQTTProtocol.type, options.limits, tls: options.tls, logger) { _, _ in try MQTTProtocol(options) }
     }
 
     /// What has happened to its clients since the start.
