@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +30,21 @@ for (const [level, title] of [[4, 'MQTT 3.1.1'], [3, 'MQTT 3.1']]) {
     world, ['mqtt_routes.py', String(level), String(chat.portOf(connectors[0]))], ['publish, subscribe, unsubscribe']));
 }
 
+tests['the README’s lines of Python hear the answer'] = (world) => withChat(world, {}, async (chat) => {
+  const readme = readFileSync(join(world.root, 'README.md'), 'utf8');
+  const script = readme.match(/```python\n([^`]*paho[^]*?)```/)[1].replace('3050', chat.portOf(connectors[0]));
+  // They go on until they are ended.
+  const child = spawn(pythonOf(world.root), ['-u', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const impatience = setTimeout(() => child.kill(), patienceSeconds * 1000);
+  let heard = '';
+  for await (const text of child.stdout) {
+    heard += text;
+    if (heard.endsWith('\n')) child.kill();
+  }
+  clearTimeout(impatience);
+  assert.equal(heard, "answer/1 {'users': ['ann']}\n");
+});
+
 async function withChat({ root, bin }, options, test) {
   const chat = new Cluster(root, bin, { folder: 'ChatMQTT', ...options });
   await chat.start();
@@ -44,10 +60,11 @@ async function restart(chat) {
   await Promise.all(connectors.map((id) => chat.startServer(id)));
 }
 
+const pythonOf = (root) => join(root, '.build', 'venvs', 'paho', 'bin', 'python');
+
 /** Runs a program; what it wishes for is granted, what it has done is noted. */
 async function run({ root }, [program, ...words], wanted, grant) {
-  const python = join(root, '.build', 'venvs', 'paho', 'bin', 'python');
-  const child = spawn(python, [fileURLToPath(new URL(program, import.meta.url)), ...words]);
+  const child = spawn(pythonOf(root), [fileURLToPath(new URL(program, import.meta.url)), ...words]);
   const impatience = setTimeout(() => child.kill('SIGKILL'), patienceSeconds * 1000);
   const seen = [];
   let output = '';

@@ -60,6 +60,12 @@ let boundTable = """
         SocketIOSessionTests.inZeroNineTheNextPollReplacesTheLast
         SocketIOLimitTests.whoSaysMoreBeforeItIsHeardEnds
         SocketIOLimitTests.aPostIsAnsweredWhenItIsHeard
+    packets of MQTT that are not done, of a client
+        MQTTLimitTests.whoNeverAcknowledgesIsSentQoS0
+        MQTTLimitTests.unreleasedMessagesAreBounded
+        MQTTLimitTests.unansweredSubscribesAreBounded
+    topics of a SUBSCRIBE or UNSUBSCRIBE of MQTT
+        MQTTLimitTests.topicsOfASubscribeAreBounded
     requests of a connection
         SocketIOHTTPTests.pipelinedRequestsAreAnsweredOneAfterTheOther
     a request of HTTP

@@ -25,6 +25,21 @@ let connectorRows = """
         SocketIOOptionsTests.numbersBelowAThousandAreSeconds
         SocketIOOptionsTests.transportsOfWhichNoneIsOfferedDoNotStart
         SocketIOOptionsTests.whatIsNotOfferedIsWarnedOfOnce
+    pomelo.connectors.mqttconnector
+        ConnectorSuiteTests.theMQTTConnector
+        MQTTPacketTests.areReadAndWritten
+        MQTTMessageTests.aMessageOfQoS2IsHandedOnOnce
+        MQTTMessageTests.aPushIsAMessageOnItsRouteOrAsItsBodySays
+        MQTTMessageTests.aKickIsToldAndThenTheConnectionIsClosed
+    connectorConfig {publishRoute, subscribeRoute}
+        MQTTMessageTests.whatIsPublishedReachesTheRoute
+        MQTTMessageTests.answersThatAreMessagesArePublishedAndOthersAreNot
+        MQTTMessageTests.theHandlerIsAskedAndAnswersWhatItGrants
+        MQTTMessageTests.withoutARouteTopicsAreRoutes
+        MQTTMessageTests.withoutARouteEverythingIsGranted
+    connectorConfig {timeout, disconnectOnTimeout}
+        MQTTLimitTests.withoutAKeepAliveTheIdleTimeoutCounts
+        MQTTLimitTests.silenceEndsTheConnection
     connectorConfig {connector: FooConnector}
         CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
     connectorConfig {connector: new FooConnector(…)}

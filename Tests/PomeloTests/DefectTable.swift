@@ -14,6 +14,17 @@ let defectTable = """
         ServerFileTests.frontendAsBooleanOrTextIsAFrontendAndTheMasterIsNeither
     a null in a clusterCount record crashed
         ServerFileTests.regressionAFieldOfAShorthandRecordMayBeNull
+    an answer that was no MQTT message destroyed its client's connection
+        MQTTMessageTests.answersThatAreMessagesArePublishedAndOthersAreNot
+    two MQTT clients with the same message id got each other's answers
+        MQTTMessageTests.twoClientsMayHaveTheSameIDs
+    a second CONNECT of MQTT was a second session on the same connection
+        MQTTLimitTests.endsTheConnection
+    MQTT messages of QoS 2 were never confirmed, and an UNSUBSCRIBE was not answered
+        MQTTMessageTests.aMessageOfQoS2IsHandedOnOnce
+        MQTTMessageTests.withoutARouteEverythingIsGranted
+    an MQTT client's keep-alive was ignored
+        MQTTLimitTests.silenceEndsTheConnection
     a component could be loaded under another name than its own
         PluginTests.aDuplicateComponentIsRefusedBeforeItIsMade
     the factory of a duplicate component had run before it was refused

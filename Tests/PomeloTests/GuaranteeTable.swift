@@ -38,6 +38,14 @@ let guaranteeTable = """
         CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
         CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
         ConnectorSuiteTests.thePipeConnector
+    a message of a client of MQTT
+        MQTTMessageTests.aConversationAtEverySplit
+        MQTTMessageTests.aMessageOfQoS2IsHandedOnOnce
+        MQTTMessageTests.twoClientsMayHaveTheSameIDs
+    push to a client of MQTT
+        MQTTMessageTests.aPushIsWrittenOnce
+        MQTTLimitTests.whoNeverAcknowledgesIsSentQoS0
+        MQTTLimitTests.whereMessagesMayBeLeftOutThereIsNoQoS1
     push to a client of socket.io
         SocketIOSimulationTests.everyPushComesOnceAndInOrder
         SocketIOHTTPTests.aConnectionThatClosesAfterEachAnswerIsToldEverythingOnce

@@ -7,7 +7,7 @@ import PomeloLoop
 ///
 /// A push is a PUBLISH: with the topic, payload, QoS and retain flag that its body `{topic, payload, …}` names, else
 /// on its route, with its body. The first byte tells a client from those of pomelo's packages, so the hybrid connector
-/// can share the port.
+/// can share the port; a codec of one's own whose messages may begin with the byte 16 cannot.
 ///
 /// Sessions end with their connection: no CONNACK says that one is present, wills are not published, nothing is sent
 /// again. A kick is the push `onKick`, then the connection is closed, for this protocol has no other farewell.
@@ -23,7 +23,7 @@ public final class MQTTConnector: PortConnector {
     ) {
         let logger = logger.lineSafe
         self.options = options
-        super.init(MQTTProtocol.type, options.limits, logger) { _, _ in try MQTTProtocol(options) }
+        super.init(MQTTProtocol.type, options.limits, tls: options.tls, logger) { _, _ in try MQTTProtocol(options) }
     }
 
     /// What has happened to its clients since the start.

@@ -2,6 +2,7 @@
 public import PomeloBytes
 public import PomeloCore
 import PomeloLoop
+public import PomeloTLS
 
 /// How the MQTT connector treats its clients; the defaults are safe on the open internet.
 ///
@@ -32,6 +33,8 @@ public struct MQTTOptions: Sendable {
     ///
     /// A client's name says nothing about whose it is: two clients may have the same.
     public var checkClient: (@Loop @Sendable (_ clientID: String, _ user: String?, _ password: Bytes?) -> Bool)?
+    /// What is shown to clients, where an entry of servers.json says `tls`.
+    public var tls: TLSServerOptions?
     /// What clients may cost.
     public var limits = ClientLimits()
 
@@ -51,6 +54,7 @@ extension MQTTOptions: FileOptions {
         subscribeRoute = try reader.string("subscribeRoute") ?? subscribeRoute
         maxInFlight = try reader.int("maxInFlight", in: 1...1 << 14) ?? maxInFlight
         maxTopics = try reader.int("maxTopics", in: 1...1 << 16) ?? maxTopics
+        tls = try TLSServerOptions.read(&reader) ?? tls
         try limits.read(&reader)
     }
 }

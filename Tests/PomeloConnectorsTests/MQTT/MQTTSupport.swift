@@ -3,6 +3,7 @@ import Logging
 import PomeloBytes
 import PomeloJSON
 import PomeloLoop
+import PomeloTLS
 import PomeloTesting
 import PomeloUV
 import PomeloWire
@@ -90,12 +91,20 @@ struct MQTTPackets {
 /// The MQTT connector for the suite: topics are routes, a request is a message of QoS 1.
 @Loop final class MQTTWorld: ConnectorWorld {
     let context: ConnectorContext
+    private let tls: TLSServerOptions?
+    /// Whatever the certificate's files go with.
+    private let keeper: AnyObject?
 
-    init(_ network: any Network = UVNetwork()) { context = suiteContext(network) }
+    init(_ network: any Network = UVNetwork(), tls: TLSServerOptions? = nil, keeping keeper: AnyObject? = nil) {
+        self.tls = tls
+        self.keeper = keeper
+        context = suiteContext(network, tls: tls.map { _ in true })
+    }
 
     func makeConnector(maxOutboundBytes: Int) -> any Connector {
         var options = MQTTOptions()
         options.limits.maxOutboundBytes = maxOutboundBytes
+        options.tls = tls
         // Another test of the process may hold the loop for long.
         options.limits.handshakeTimeout = .seconds(60)
         return MQTTConnector(options)

@@ -19,6 +19,13 @@
             try await ConnectorSuite(try await world(.webSocket)).run(name)
         }
 
+        @Test(arguments: ConnectorSuite.Case.allCases) func overMQTT(_ name: ConnectorSuite.Case) async throws {
+            let authority = try await TestAuthority.make()
+            let network = TLSNetwork(UVNetwork(), try TLSClient(authority.clientOptions))
+            let world = MQTTWorld(network, tls: try await authority.issue(), keeping: authority)
+            try await ConnectorSuite(world).run(name)
+        }
+
         private func world(_ transport: TestClient.Transport) async throws -> HybridWorld {
             let authority = try await TestAuthority.make()
             let network = TLSNetwork(UVNetwork(), try TLSClient(authority.clientOptions))
