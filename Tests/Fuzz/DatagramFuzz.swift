@@ -27,7 +27,9 @@ private struct Talk {
     var peer: UnprovedPeer
     let answer: Bytes
     let proof: Bytes
-    var (received, sent, judging) = (0, 0, 0)
+    var received = 0
+    var sent = 0
+    var judging = 0
     var state: HybridState?
 
     mutating func receive(_ datagram: Bytes, judgesAt turn: Int) {
