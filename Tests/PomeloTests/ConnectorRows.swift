@@ -25,6 +25,12 @@ let connectorRows = """
         SocketIOOptionsTests.numbersBelowAThousandAreSeconds
         SocketIOOptionsTests.transportsOfWhichNoneIsOfferedDoNotStart
         SocketIOOptionsTests.whatIsNotOfferedIsWarnedOfOnce
+    pomelo.connectors.udpconnector
+        UDPConnectorTests.aClientAsTheOriginalsShakesHandsAndTalks
+        UDPSuiteTests.overTheKernel
+        UDPServerTests.aClientInPythonTalksIsKickedAndFindsTheNextServer
+    connectorConfig {udpType}
+        DatagramSocketTests.aSocketOnAllAddressesHearsBothFamilies
     connectorConfig {connector: FooConnector}
         CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
     connectorConfig {connector: new FooConnector(…)}

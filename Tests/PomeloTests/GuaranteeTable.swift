@@ -38,6 +38,13 @@ let guaranteeTable = """
         CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
         CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient
         ConnectorSuiteTests.thePipeConnector
+    a client of datagrams
+        UDPConnectorTests.aClientAsTheOriginalsShakesHandsAndTalks
+        UDPConnectorTests.silenceEndsAClientAndItIsTold
+        UDPAbuseTests.whateverComesNobodyIsSentMoreThanCameInItsName
+        UDPAbuseTests.garbageEndsNobody
+        UDPAbuseTests.aDatagramIsTakenWholeOrNotAtAll
+        UDPNetworkTests.aBadNetworkIsTalkedOver
     push to a client of socket.io
         SocketIOSimulationTests.everyPushComesOnceAndInOrder
         SocketIOHTTPTests.aConnectionThatClosesAfterEachAnswerIsToldEverythingOnce
