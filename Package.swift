@@ -218,6 +218,9 @@ let package = Package(
                 log,
             ],
             path: "Tests/SyncServer", exclude: ["config"], swiftSettings: strict),
+        .executableTarget(
+            name: "UDPServer", dependencies: whole + ["PomeloCommand", "PomeloRedis"], path: "Tests/UDPServer",
+            exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
         // Little without the trait.
         tests("PomeloTLSTests", bench + ["PomeloTLS"]),
@@ -254,8 +257,9 @@ let package = Package(
         tests(
             "ProcessTests",
             bench + [
-                "Chat", "LessonChat", "PipeChat", "RedisVisits", "SyncServer", "PomeloGlobalChannel", "PomeloStatus",
-                "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres", "PomeloExtensions", "PomeloPlugins",
+                "Chat", "LessonChat", "PipeChat", "RedisVisits", "SyncServer", "UDPServer", "PomeloGlobalChannel",
+                "PomeloStatus", "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres", "PomeloExtensions",
+                "PomeloPlugins",
                 "PomeloKeel",
             ]),
     ]

@@ -12,6 +12,7 @@ import Testing
     @Loop private final class Stub: Connector {
         let type: String
         let takesPort: Bool
+        var takesDatagrams: Bool { type == "udp" }
         var localAddress: SocketAddress?
         private(set) var shared: [String]?
 
@@ -71,6 +72,15 @@ import Testing
         let ports = try ClientPlan([pipe, Stub("hybrid")], record([.init(port: 3010)]), file: "f").ports
         #expect(ports.map(\.connector.type) == ["pipe", "hybrid"])
         #expect(try ClientPlan([pipe], record([]), file: "f").ports.count == 1)
+    }
+
+    @Test @Loop func aPortOfUDPIsNoneOfTCP() throws {
+        let entries: [ServerRecord.ClientEntry] = [
+            .init(type: "hybrid", port: 1), .init(type: "udp", port: 1), .init(type: "socketio", port: 1),
+        ]
+        #expect(
+            try plan(["hybrid", "udp", "socketio"], entries) == ["hybrid+socketio 10.0.0.1:1", "udp 10.0.0.1:1"])
+        #expect(try plan(["udp", "hybrid"], [.init(port: 7)]) == ["udp 10.0.0.1:7", "hybrid 10.0.0.1:7"])
     }
 
     /// A cluster in a test's process is made of the files that the servers have.

@@ -96,6 +96,11 @@ import Testing
             #"{"c":[{"id":"a","port":1,"clients":[{"type":"x","port":2},{"type":"y","port":1}],"frontend":true}]}"#,
             "port of a and clients of a are both 127.0.0.1:1"
         ),
+        (
+            #"{"c":[{"id":"a","port":1,"clients":[{"type":"udp","port":2}],"frontend":true},"#
+                + #"{"id":"b","port":3,"clients":[{"type":"x","port":3000},{"type":"udp","port":2}],"frontend":true}]}"#,
+            "clients of a and clients of b are both 127.0.0.1:2"
+        ),
         (#"{"chat":[{"id":"a","host":"10.0.0.9","port":3005}]}"#, "port of a and port of m are both 10.0.0.9:3005"),
     ]
 
@@ -105,6 +110,14 @@ import Testing
         #expect(error.message.hasSuffix("config/servers.json: \(clash.words)"), "\(error.message)")
         let onCommandLine = try configuration(#"{"chat":[{"id":"a","port":1},{"id":"b","port":2}]}"#)
         #expect(throws: PomeloError.self) { try onCommandLine.applying(try ProcessArguments(["id=b", "port=1"])) }
+    }
+
+    /// TCP and UDP number their ports apart.
+    @Test func aPortOfUDPMayHaveTheNumberOfAnother() throws {
+        let both = #"[{"type":"hybrid","port":2},{"type":"udp","port":2}]"#
+        let a = #"{"id":"a","port":1,"clients":\#(both),"frontend":true}"#
+        let b = #"{"id":"b","port":3,"clients":[{"type":"udp","port":1}],"frontend":true}"#
+        #expect(try configuration("{\"c\":[\(a),\(b)]}").servers("c").count == 2)
     }
 
     static let names = [

@@ -36,6 +36,22 @@ let boundTable = """
         PendingTests.beyondTheLimitTheOldestMakesRoom
         PendingTests.oneAddressHasItsOwnLimit
         PendingTests.atMostHalfOfAllMayBePending
+    peers of UDP without a handshake
+        UDPAbuseTests.aFloodInManyNamesLeavesNothingAndHindersNobody
+        UDPAbuseTests.oneAddressHasItsShareOfThePlaces
+        UDPAbuseTests.whateverComesNobodyIsSentMoreThanCameInItsName
+        UDPAbuseTests.onlySoManyHooksRun
+        UDPConnectorTests.whoNeverAcknowledgesIsForgotten
+    clients of UDP
+        UDPAbuseTests.clientsHaveABoundOfTheirOwn
+    what a client of UDP said and waits for its turn
+        UDPAbuseTests.aPausedClientMaySayOnlySoMuch
+        UDPAbuseTests.allThatWaitHaveOneBound
+    a datagram that is sent
+        UDPAbuseTests.whatIsLongerThanADatagramIsNotSent
+    datagrams that wait for the kernel
+        UDPSocketTests.aFullQueueDropsByItsPolicy
+        UDPSocketTests.emptyDatagramsTakeRoomToo
     sessions of socket.io without a WebSocket
         SocketIOLimitTests.oneConnectionHasAPartOfItsAddressOnly
         SocketIOLimitTests.whoIsGoneMakesRoomBeforeNewcomers

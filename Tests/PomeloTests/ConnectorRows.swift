@@ -40,6 +40,12 @@ let connectorRows = """
     connectorConfig {timeout, disconnectOnTimeout}
         MQTTLimitTests.withoutAKeepAliveTheIdleTimeoutCounts
         MQTTLimitTests.silenceEndsTheConnection
+    pomelo.connectors.udpconnector
+        UDPConnectorTests.aClientAsTheOriginalsShakesHandsAndTalks
+        UDPSuiteTests.overTheKernel
+        UDPServerTests.aClientInPythonTalksIsKickedAndFindsTheNextServer
+    connectorConfig {udpType}
+        DatagramSocketTests.aSocketOnAllAddressesHearsBothFamilies
     connectorConfig {connector: FooConnector}
         CustomConnectorTests.itIsMadeOfHostClientPortAndOptions
     connectorConfig {connector: new FooConnector(…)}

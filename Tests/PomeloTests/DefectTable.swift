@@ -29,6 +29,14 @@ let defectTable = """
         PluginTests.aDuplicateComponentIsRefusedBeforeItIsMade
     the factory of a duplicate component had run before it was refused
         PluginTests.aDuplicateComponentIsRefusedBeforeItIsMade
+    the heartbeats of udpconnector were milliseconds taken for seconds
+        UDPConnectorTests.silenceEndsAClientAndItIsTold
+    peers of udpconnector that never acknowledged stayed for ever
+        UDPConnectorTests.whoNeverAcknowledgesIsForgotten
+    a compressed route crashed udpconnector
+        UDPConnectorTests.routesTravelAsCodes
+    two packages in one datagram ended the client
+        UDPConnectorTests.oneDatagramHoldsSeveralPackages
     a plugin used without options crashed (0.8)
         PluginTests.optionsAreOptional
     a plugin used twice heard every event twice

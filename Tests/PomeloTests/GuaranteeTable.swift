@@ -46,6 +46,13 @@ let guaranteeTable = """
         MQTTMessageTests.aPushIsWrittenOnce
         MQTTLimitTests.whoNeverAcknowledgesIsSentQoS0
         MQTTLimitTests.whereMessagesMayBeLeftOutThereIsNoQoS1
+    a client of datagrams
+        UDPConnectorTests.aClientAsTheOriginalsShakesHandsAndTalks
+        UDPConnectorTests.silenceEndsAClientAndItIsTold
+        UDPAbuseTests.whateverComesNobodyIsSentMoreThanCameInItsName
+        UDPAbuseTests.garbageEndsNobody
+        UDPAbuseTests.aDatagramIsTakenWholeOrNotAtAll
+        UDPNetworkTests.aBadNetworkIsTalkedOver
     push to a client of socket.io
         SocketIOSimulationTests.everyPushComesOnceAndInOrder
         SocketIOHTTPTests.aConnectionThatClosesAfterEachAnswerIsToldEverythingOnce

@@ -2,12 +2,13 @@
 //
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PendingConnections, TurnShares, PortCompression, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
-// ConnectorStatistics;
+// PackageConnection, PendingConnections, TurnShares, PortCompression, StreamConnection, HTTPExchange, +WebSocket,
+// +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
 // OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,
-// MQTTJSON, MQTTLedger, MQTTClient, +Receiving, +Sending.
+// MQTTJSON, MQTTLedger, MQTTClient, +Receiving, +Sending; UDP/: UDPOptions, DatagramHead, UnprovedPeer, UDPConnector,
+// UDPPort, +Handshake, UDPConnection, UDPStatistics.
 import Logging
 import PomeloCore
 import PomeloLoop

@@ -54,6 +54,8 @@ public struct UDPOptions: Sendable {
     /// Pomelo's own acknowledgement is empty, so somebody who never saw the answer can send one in another's name: who
     /// is then served is somebody who asked for nothing. No pomelo client does that by itself.
     public var requiresProof = false
+    /// Whether bodies that clients have compressed are inflated, to `maxMessageBytes`: as `HybridOptions.inflatesBodies`.
+    public var inflatesBodies = true
     /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
     ///
     /// The answer to a handshake has it in one datagram: it must fit `maxDatagramBytes`.
@@ -79,6 +81,7 @@ public struct UDPOptions: Sendable {
         hybrid.limits.maxMessageBytes = min(maxMessageBytes, Self.longestMessage)
         // A datagram may come twice: what is out of place says nothing about who sent it.
         hybrid.maxIgnoredPackages = .max
+        hybrid.inflatesBodies = inflatesBodies
         hybrid.dictionary = dictionary
         hybrid.checkClient = checkClient
         hybrid.handshake = handshake
@@ -111,5 +114,6 @@ extension UDPOptions: FileOptions {
         overflow = try reader.choice("overflow") ?? overflow
         joinsPackages = try reader.bool("joinsPackages") ?? joinsPackages
         requiresProof = try reader.bool("requiresProof") ?? requiresProof
+        inflatesBodies = try reader.bool("inflatesBodies") ?? inflatesBodies
     }
 }

@@ -85,6 +85,30 @@ import Testing
         #expect(bench.connector.statistics.openUDP == 0 && bench.clock.pendingTimers == 0)
     }
 
+    @Test @Loop func onlySoManyHooksRun() async throws {
+        let gate = FirstOutcome<Void>()
+        let begun = Journal<String>()
+        var options = UDPOptions()
+        options.maxPending = 5
+        options.handshake = { _ in
+            begun.note("")
+            await gate.wait()
+            return nil
+        }
+        let bench = try await UDPBench.start(options)
+        for number in 0..<50 { bench.feed(UDPBench.handshake, from: UDPBench.peer(number)) }
+        for _ in 0..<20 { await Loop.yield() }
+        #expect(begun.entries.count == 5 && bench.connector.statistics.faults[.crowdedOut] == 45)
+        // Who has waited too long for one is forgotten, and not answered when it returns after all.
+        bench.clock.advance(by: .seconds(11))
+        gate.end()
+        for _ in 0..<20 { await Loop.yield() }
+        #expect(bench.taken().isEmpty && bench.connector.statistics.pending == 0)
+        bench.feed(UDPBench.handshake)
+        for _ in 0..<20 { await Loop.yield() }
+        #expect(bench.taken() == [UDPBench.welcome], "there is room again")
+    }
+
     // MARK: answers
 
     @Test @Loop func anAnswerIsNeverLongerThanWhatWasSent() async throws {

@@ -281,6 +281,7 @@ import Testing
             "maxPending": 10, "maxPendingPerAddress": 5, "maxClients": 6, "maxBytesBeforeAck": 100,
             "maxMessageBytes": 1000, "maxDatagramBytes": 500, "maxBacklogBytes": 2000, "maxHeldBytes": 3000,
             "maxOutboundBytes": 4000, "overflow": "dropOldest", "joinsPackages": true, "requiresProof": true,
+            "inflatesBodies": false,
         ]
         var reader = try OptionReader(keys, file: "udp.json")
         var options = UDPOptions()
@@ -289,6 +290,7 @@ import Testing
         #expect(options.heartbeat == nil && options.timeout == .seconds(7) && options.resetOnData)
         #expect(options.maxPending == 10 && options.maxClients == 6 && options.maxDatagramBytes == 500)
         #expect(options.overflow == .dropOldest && options.joinsPackages && options.requiresProof)
+        #expect(!options.inflatesBodies)
         var long = try OptionReader(["maxDatagramBytes": 65_508], file: "udp.json")
         #expect(throws: PomeloError.self) { try options.read(&long) }
     }
