@@ -12,7 +12,7 @@ struct InitCommand: AsyncParsableCommand {
     @Argument(help: "The project's folder, whose name is the program's.")
     var path = "."
 
-    @Option(help: "What clients speak: hybrid (pomelo's own protocol, TCP and WebSocket) or socketio.")
+    @Option(help: "What clients speak: \(ConnectorKind.helpOfAll).")
     var connector: ConnectorKind?
 
     @Option(help: "Where the package pomelo-swift is: a folder, or the address of a Git repository.")
@@ -76,23 +76,15 @@ struct InitCommand: AsyncParsableCommand {
     private func askForConnector() -> ConnectorKind {
         guard !yes else { return .hybrid }
         while true {
-            ask("Connector: 1 hybrid (pomelo's own protocol), 2 socketio: [1] ")
-            switch (readLine() ?? "").trimmingCharacters(in: .whitespaces) {
-            case "", "1", "hybrid": return .hybrid
-            case "2", "socketio": return .socketio
-            default: say("1 or 2, please")
-            }
+            ask("Connector: \(ConnectorKind.question): [1] ")
+            let answer = (readLine() ?? "").trimmingCharacters(in: .whitespaces)
+            if let kind = ConnectorKind.chosen(answer) { return kind }
+            say("1 to \(ConnectorKind.allCases.count), please")
         }
     }
 
     private func ask(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
     private func say(_ text: String) { FileHandle.standardOutput.write(Data("\(text)\n".utf8)) }
-}
-
-/// What the clients of a new project speak.
-enum ConnectorKind: String, ExpressibleByArgument, CaseIterable {
-    case hybrid
-    case socketio
 }
 
 /// Why no project is made, or no program found, for people.

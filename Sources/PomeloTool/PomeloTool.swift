@@ -27,7 +27,7 @@ struct ToolCommand: AsyncParsableCommand {
         commandName: "pomelo",
         abstract: "Makes a project of Pomelo for Swift, and gives every other command to the project's own program.",
         usage: """
-            pomelo init [<path>] [--connector hybrid|socketio] [--package <path or url>] [--yes]
+            pomelo init [<path>] [--connector hybrid|socketio|wss|udp|mqtt] [--package <path or url>] [--yes]
             pomelo [--program <path>] start | list | stop | restart | … as the program has them
             """,
         subcommands: [InitCommand.self])

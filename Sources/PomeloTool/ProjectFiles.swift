@@ -39,7 +39,7 @@ struct ProjectFiles {
     /// Path and text of each.
     var all: [(path: String, text: String)] {
         let resources = PackageResources.self
-        let client = connector == .hybrid ? resources.hybrid_js_txt : resources.socketio_js_txt
+        let client = connector == .socketio ? resources.socketio_js_txt : resources.hybrid_js_txt
         var files: [(String, [UInt8])] = [
             ("Package.swift", resources.Package_swift_txt),
             ("Sources/\(name)/\(name)API.swift", resources.API_swift_txt),
@@ -53,6 +53,11 @@ struct ProjectFiles {
             (".gitignore", resources.gitignore_txt), (".dockerignore", [UInt8](".build/\nlogs/\n".utf8)),
         ]
         if connector == .socketio { files.append(("config/socketio.json", resources.socketio_json_txt)) }
+        if connector == .wss {
+            files.append(("config/connector.json", resources.connector_json_txt))
+            files.append(("certs/make.sh", resources.certificate_sh_txt))
+            files.append(("certs/.gitignore", [UInt8]("*.key\n*.pem\n*.srl\n".utf8)))
+        }
         return files.map { ($0, filled(String(decoding: $1, as: UTF8.self))) }
     }
 
@@ -60,26 +65,21 @@ struct ProjectFiles {
         text.replacingOccurrences(of: "$Name", with: name)
             .replacingOccurrences(of: "$package", with: name.lowercased())
             .replacingOccurrences(of: "$dependency", with: dependency)
-            .replacingOccurrences(of: "$connector", with: call)
-            .replacingOccurrences(of: "$protocol", with: connector == .hybrid ? "pomelo's protocol" : "socket.io")
-            .replacingOccurrences(of: "$options", with: options)
+            .replacingOccurrences(of: "$connector", with: connector.assignment)
+            .replacingOccurrences(of: "$clientPort", with: connector.clientPort)
+            .replacingOccurrences(of: "$scheme", with: connector.scheme)
+            .replacingOccurrences(of: "$protocol", with: connector.protocolName)
+            .replacingOccurrences(of: "$options", with: connector.options)
+            .replacingOccurrences(of: "${certs}", with: connector == .wss ? "COPY certs certs\n" : "")
+            .replacingOccurrences(of: "$note", with: connector.note)
+            .replacingOccurrences(of: "$buildPackages", with: connector.packages.build)
+            .replacingOccurrences(of: "$runPackages", with: connector.packages.run)
     }
 
     private var dependency: String {
         let isAddress = package.contains("://") || package.hasPrefix("git@")
-        if isAddress { return ".package(url: \"\(package)\", branch: \"main\")" }
-        return ".package(name: \"pomelo-swift\", path: \"\(URL(fileURLWithPath: package).path)\")"
-    }
-
-    private var call: String {
-        switch connector {
-        case .hybrid: "HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(30))))"
-        case .socketio: "SocketIOConnector(try app.options(SocketIOOptions()))"
-        }
-    }
-
-    private var options: String {
-        connector == .hybrid
-            ? "and what a file for options of your own may say" : "which pages may connect (`socketio.json`)"
+        if isAddress { return ".package(url: \"\(package)\", branch: \"main\"\(connector.traits))" }
+        let path = URL(fileURLWithPath: package).path
+        return ".package(name: \"pomelo-swift\", path: \"\(path)\"\(connector.traits))"
     }
 }

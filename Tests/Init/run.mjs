@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Browser, findChromium } from '../Clients/support/browser.mjs';
 import { freePort } from '../Clients/support/cluster.mjs';
+import { answersDatagrams, answersMQTT, homeThatBelieves } from './connectors.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const { values: options } = parseArgs({
@@ -54,6 +55,7 @@ async function movePorts() {
   for (const file of ['config/servers.json', 'config/master.json', 'config/redis.json', 'page/index.html']) {
     change(file, (text) => text.replace(/\b(3150|3010|4001|4002|3005|6379)\b/g, (port) => ports[port]));
   }
+  return Number(ports[3010]);
 }
 
 /** Starts the whole cluster; resolves when it says that it is up. */
@@ -88,8 +90,8 @@ async function enter(browser, name) {
   return page;
 }
 
-async function chat(picture) {
-  const browser = new Browser(findChromium());
+async function chat(picture, env) {
+  const browser = new Browser(findChromium(), env);
   const ann = await enter(browser, 'ann');
   const bob = await enter(browser, 'bob');
   await ann.until(`document.querySelector('#people').textContent === 'Here: ann, bob'`);
@@ -119,17 +121,20 @@ async function main() {
   rmSync(app, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   refuses();
-  for (const connector of ['hybrid', 'socketio']) {
+  for (const connector of ['hybrid', 'socketio', 'wss', 'udp', 'mqtt']) {
     rmSync(app, { recursive: true, force: true });
     const made = tool(['init', 'lobby', '--yes', '--connector', connector]);
     assert.equal(made.status, 0, made.complaint);
-    await movePorts();
+    const port = await movePorts();
+    const env = connector === 'wss' ? { HOME: homeThatBelieves(join(app, 'certs')) } : {};
     swift('build', '--build-tests');
     swift('test', '--skip-build', '--disable-xctest');
     const child = await start();
     const list = tool(['--program', join(scratch, 'debug', 'Lobby'), 'list', '--config', join(app, 'config')]);
     assert.equal(list.said.trim().split('\n').length, 5, list.complaint);
-    await chat(`lobby-${connector}.png`);
+    await chat(`lobby-${connector}.png`, env);
+    if (connector === 'udp') await answersDatagrams(port);
+    if (connector === 'mqtt') await answersMQTT(port);
     await stop(child);
     console.log(`ok       pomelo init --connector ${connector}: builds, passes its test, chats`);
   }
