@@ -120,6 +120,7 @@ let package = Package(
         .systemLibrary(name: "CLibuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .systemLibrary(name: "CLibpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(name: "CPomelo", linkerSettings: [.linkedLibrary("uv")]),
         room("PomeloLibc", []),
@@ -132,6 +133,7 @@ let package = Package(
         // L2
         room("PomeloConfiguration", text + ["PomeloContract", "PomeloLoop"]),
         room("PomeloUV", ["PomeloLibc", "PomeloLoop", "CLibuv", "CPomelo"]),
+        room("PomeloDeflate", ["PomeloBytes", "CZlib"]),
         room("PomeloCron", ["PomeloConfiguration", "PomeloContract", "PomeloJSON", "PomeloLoop", log, metrics]),
         room(
             "PomeloCore",
@@ -149,7 +151,8 @@ let package = Package(
         room("PomeloRPC", core + text + ["PomeloWire", "PomeloLoop", log, crypto]),
         room("PomeloPublication", core + ["PomeloLoop", log]),
         room("PomeloExtensions", core + text + ["PomeloLoop", log, metrics]),
-        room("PomeloConnectors", core + text + ["PomeloWire", "PomeloLoop", log, crypto, collections]),
+        room(
+            "PomeloConnectors", core + text + ["PomeloDeflate", "PomeloWire", "PomeloLoop", log, crypto, collections]),
         room("PomeloSupervision", ["PomeloLibc", "PomeloBytes", "PomeloContract", "PomeloLoop", "PomeloUV"]),
         room("PomeloOperations", core + text + ["PomeloLoop", log, metrics, crypto, cryptoExtras]),
         // L4
@@ -210,6 +213,7 @@ let package = Package(
             path: "Tests/SyncServer", exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
         tests("PomeloWireTests", text + ["PomeloWire"]),
+        tests("PomeloDeflateTests", ["PomeloDeflate", "PomeloBytes"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests(
@@ -228,7 +232,9 @@ let package = Package(
         // Empty without the trait.
         tests("PomeloSyncPostgresTests", bench + ["PomeloSync", "PomeloSyncPostgres"]),
         tests("PomeloRPCTests", bench + ["PomeloRPC", crypto], exclude: ["Vectors"]),
-        tests("PomeloConnectorsTests", bench + ["PomeloConnectors", "PipeChat"], exclude: ["SocketIO/Transcripts"]),
+        tests(
+            "PomeloConnectorsTests", bench + ["PomeloConnectors", "PomeloDeflate", "PipeChat"],
+            exclude: ["SocketIO/Transcripts"]),
         tests("PomeloGlobalChannelTests", bench + ["PomeloGlobalChannel", "PomeloCluster"]),
         tests("PomeloStatusTests", bench + ["PomeloStatus", "PomeloCluster"]),
         tests("PomeloClusterTests", bench + ["PomeloCluster"]),

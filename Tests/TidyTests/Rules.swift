@@ -8,7 +8,7 @@ import Testing
 enum Rules {
     /// Where memory may be touched by hand.
     static let unsafeTargets: Set = [
-        "PomeloLoop", "PomeloUV", "PomeloRedis", "PomeloSyncSQLite", "PomeloSyncPostgres",
+        "PomeloLoop", "PomeloUV", "PomeloRedis", "PomeloDeflate", "PomeloSyncSQLite", "PomeloSyncPostgres",
     ]
 
     static func lengths(_ file: SourceFile) -> [String] {

@@ -83,11 +83,29 @@ extension HybridClient {
         }
         // A push from a client acts as a notify, as in the original.
         guard head.kind != .response else { return drop(id: 0) }
-        guard !head.compressedBody, let route = route(head, message) else { return drop(id: head.id) }
-        guard let session else { return }
+        guard let route = route(head, message) else { return drop(id: head.id) }
+        guard let session, let body = body(head, message) else { return }
         port.host.received(
-            ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: connection.arrival),
-            from: session)
+            ClientMessage(id: head.id, route: route, body: body, arrival: connection.arrival), from: session)
+    }
+
+    /// The body as the client meant it; nil when the message is dropped, or the client closed, for it.
+    private func body(_ head: MessageHead, _ message: Span<UInt8>) -> Bytes? {
+        guard head.compressedBody else { return head.body(in: message) }
+        guard options.inflatesBodies else {
+            drop(id: head.id)
+            return nil
+        }
+        do throws(WireError) {
+            let body = message.extracting(head.bodyStart..<message.count)
+            let inflated = try port.compression.inflate(body: body, limit: shared.limits.maxMessageBytes)
+            port.statistics.inflated += 1
+            connection.charge(inflated.count / StreamConnection.bytesPerPackage)
+            return inflated
+        } catch {
+            if case .tooLarge = error { connection.fail(.tooLarge, closeCode: 1009) } else { drop(id: head.id) }
+            return nil
+        }
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {

@@ -15,6 +15,7 @@ extension HybridOptions: FileOptions {
         heartbeat = try reader.seconds("heartbeatSeconds", orZero: true) ?? heartbeat
         timeout = try reader.seconds("timeoutSeconds") ?? timeout
         resetOnData = try reader.bool("resetOnData") ?? resetOnData
+        inflatesBodies = try reader.bool("inflatesBodies") ?? inflatesBodies
         try limits.read(&reader)
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages
     }

@@ -20,6 +20,13 @@ public struct HybridOptions: Sendable {
     /// Packages out of place (data before the acknowledgement, a second handshake) before the client is
     /// closed.
     public var maxIgnoredPackages = 16
+    /// Whether bodies that clients have compressed, as zlib or gzip, are inflated: to `ClientLimits.maxMessageBytes`.
+    ///
+    /// Otherwise they are dropped, and requests answered 500. Pushes and answers never have compressed bodies, which
+    /// most clients cannot read.
+    ///
+    /// - Source: pitaya; pomelo's messages have the bit for it, and pomelo itself hands such bodies on as they are.
+    public var inflatesBodies = true
     /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
     public var dictionary: (handlers: [String], extra: [String])?
     /// Says which clients are served, by the type and version they name; others are answered 501.

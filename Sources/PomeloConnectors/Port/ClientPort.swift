@@ -2,7 +2,7 @@
 //
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PendingConnections, TurnShares, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
+// PendingConnections, TurnShares, PortCompression, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
 // ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
@@ -20,6 +20,7 @@ import PomeloLoop
     /// Asked in order who serves a request, and the other way round who serves what is none.
     let protocols: [any PortProtocol]
     let shares = TurnShares()
+    let compression = PortCompression()
     /// Of who is not known yet.
     let firstLimits: SharedLimits
     /// The longest body that any of the protocols takes.

@@ -60,8 +60,11 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var ignoredPackages = 0
     /// Pushes left out for clients that read too slowly, as the policy says.
     public internal(set) var droppedPushes = 0
-    /// Messages dropped: unknown route code, unreadable route, unknown kind, compressed body.
+    /// Messages dropped: unknown route code, unreadable route, unknown kind, a compressed body that cannot be inflated,
+    /// or is not to be.
     public internal(set) var droppedMessages = 0
+    /// Messages of clients, or their bodies, that were inflated.
+    public internal(set) var inflated = 0
     /// Connections closed by the connector, by reason.
     public internal(set) var faults: [ConnectionFault: Int] = [:]
 
