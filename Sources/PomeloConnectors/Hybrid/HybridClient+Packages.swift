@@ -59,7 +59,7 @@ extension HybridClient {
         guard state.phase == .handshaking else { return }
         do throws(WireError) {
             let reply = try shared.welcome(request, user: user)
-            if state.answered(accepted: true) { _ = connection.send(message: reply) }
+            if state.answered(accepted: true) { _ = connection.send(message: reply, compressed: false) }
         } catch {
             port.unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
             refuse(HandshakeReply.badRequest, .handshakeRefused)
@@ -68,7 +68,7 @@ extension HybridClient {
 
     func refuse(_ reply: Bytes, _ fault: ConnectionFault) {
         guard state.answered(accepted: false) else { return }
-        if connection.send(message: reply) { connection.fail(fault) }
+        if connection.send(message: reply, compressed: false) { connection.fail(fault) }
     }
 
     // MARK: messages

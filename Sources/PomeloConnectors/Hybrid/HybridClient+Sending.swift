@@ -25,7 +25,7 @@ extension HybridClient: ClientSocket {
     @discardableResult
     func push(_ message: PushMessage) -> Bool {
         guard state.phase == .working else { return false }
-        let framing = connection.kind == .webSocket ? shared.frames : shared.packets
+        let framing = connection.kind == .webSocket ? shared.frames(connection.compression) : shared.packets
         let bytes = message.encoded(for: ObjectIdentifier(framing)) { encode(message) }
         return !bytes.isEmpty && connection.send(push: bytes, route: message.route)
     }
@@ -36,7 +36,7 @@ extension HybridClient: ClientSocket {
         do throws(WireError) {
             let code = shared.codes?.dictionary.code(for: message.route)
             let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
-            return connection.kind == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
+            return connection.kind == .webSocket ? connection.frame(.binary, packet) : packet
         } catch {
             port.unsendable.write([
                 "pomelo.message": "push", "pomelo.route": "\(message.route.forLog)", "error": "\(error)",

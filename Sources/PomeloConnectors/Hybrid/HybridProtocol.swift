@@ -10,13 +10,10 @@ import PomeloWire
 @Loop final class HybridProtocol: PortProtocol {
     nonisolated static let type = "hybrid"
 
-    /// Stands for one way to frame a push, as its key in `PushMessage`.
-    final class Framing: Sendable {}
-
     let options: HybridOptions
     let codes: RouteCodes?
-    let packets = Framing()
-    let frames = Framing()
+    let packets = PushFraming()
+    private let frames = PushFramings()
     /// In nanoseconds; nil without heartbeats.
     let heartbeatTimeout: UInt64?
     /// Whether connections must note when something was read.
@@ -61,6 +58,9 @@ import PomeloWire
             heartbeatSeconds: options.heartbeatSeconds,
             dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
     }
+
+    /// Frames are the same for all who have agreed on the same.
+    func frames(_ compression: AgreedCompression?) -> PushFraming { frames[compression] }
 
     func stop() {}
 
