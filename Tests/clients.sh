@@ -16,6 +16,12 @@ socketio_clients() {
     venv socketio-09 socketIO-client==0.5.7.2 websocket-client==0.59.0
 }
 
+# WebSocket clients that nobody here wrote, for the frames alone.
+websocket_clients() {
+    venv websockets websockets==17.4
+    venv autobahn autobahn==26.10.2
+}
+
 # What plugins in other processes are written with.
 plugin_libraries() {
     venv flask flask==3.1.3
