@@ -18,6 +18,11 @@ socketio_clients() {
 
 # One of MQTT.
 mqtt_client() { venv paho paho-mqtt==2.1.0; }
+# WebSocket clients that nobody here wrote, for the frames alone.
+websocket_clients() {
+    venv websockets websockets==17.4
+    venv autobahn autobahn==26.10.2
+}
 
 # What plugins in other processes are written with.
 plugin_libraries() {

@@ -9,8 +9,8 @@ public import PomeloBytes
 /// - Isolation: whoever owns it; it is not to be shared between threads.
 /// - Source: RFC 1951; RFC 7692 §7.2.1.
 @safe public final class Deflater {
-    /// The fastest: on a loop that serves everybody, a message of 64 KiB takes 0.5 ms, and would take 2 to 5 ms at zlib's
-    /// usual level, for a fifth less to send.
+    /// The fastest: on a loop that serves everybody, a message of 64 KiB takes 0.5 ms, and would take 2 to 5 ms at
+    /// zlib's usual level, for a fifth less to send.
     private static let level: Int32 = 1
     /// Hash tables of 16 KiB, which are cleared for each message: with zlib's usual 64 KiB that took longer than what
     /// follows, and short messages are no shorter for it.

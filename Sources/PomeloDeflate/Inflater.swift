@@ -15,14 +15,18 @@ public import PomeloBytes
 @safe public final class Inflater {
     /// What stands around the compressed bytes.
     public enum Format: Sendable, CaseIterable {
-        /// Nothing; a message may end behind any block, as those of WebSockets do.
+        /// Nothing: blocks, without the four bytes that a flush ends with, as WebSockets have them.
         case raw
         /// The head and the checksum of zlib or of gzip, whichever the first bytes say; both must be there.
         case zlibOrGzip
     }
 
-    /// So much is inflated at once, and more than the bound is never held but for the first byte that breaks it.
-    static let chunk = 16 * 1024
+    /// So much is inflated at once.
+    private static let chunk = 16 * 1024
+    /// What a raw message leaves out: a block of nothing, whose first bits are the last ones of the message.
+    private static let tail: Bytes = [0, 0, 0xFF, 0xFF]
+    /// zlib says of its data, among other things, that it stands between two blocks.
+    private static let betweenBlocks: Int32 = 128
 
     private let stream: UnsafeMutablePointer<z_stream>
     private let format: Format
@@ -62,7 +66,7 @@ public import PomeloBytes
     /// No more than `limit` bytes are ever allocated for it, and no more than one byte beyond them is inflated.
     ///
     /// - Parameters:
-    ///   - message: as it is compressed; a raw one with the four bytes at its end that WebSockets leave out.
+    ///   - message: as it is compressed.
     ///   - limit: the longest that may come of it, in bytes.
     /// - Returns: what it was before.
     /// - Throws: `WireError` `.malformed` for bytes that are nothing compressed, cut short, or followed by others;
@@ -70,40 +74,52 @@ public import PomeloBytes
     /// - Source: RFC 7692 §7.2.2.
     public func inflate(_ message: Span<UInt8>, limit: Int) throws(WireError) -> Bytes {
         if !keepsContext { unsafe inflateReset(stream) }
+        var output = Bytes()
+        if format == .raw, message.isEmpty { return output }
+        var hasEnded = try inflate(message, into: &output, limit)
+        if format == .raw, !hasEnded {
+            hasEnded = try inflate(Self.tail.span, into: &output, limit)
+            if unsafe stream.pointee.data_type & Self.betweenBlocks != 0 { hasEnded = true }
+        }
+        guard hasEnded else { throw .malformed("the compressed bytes are cut short") }
+        return output
+    }
+
+    /// Inflates a part of a message; true when it ends with a last block.
+    private func inflate(
+        _ part: Span<UInt8>, into output: inout Bytes, _ limit: Int
+    ) throws(WireError) -> Bool {
         // What zlib is to forget: it must not look at memory that is not there any more.
         defer { unsafe (stream.pointee.next_in, stream.pointee.avail_in) = (nil, 0) }
-        var output = Bytes()
-        var hasEnded = false
-        let fault: WireError? = unsafe message.withUnsafeBufferPointer { input in
-            guard input.count <= Int(UInt32.max) else { return .tooLarge(limit: Int(UInt32.max)) }
-            guard let start = input.baseAddress else { return nil }
+        let result: Result<Bool, WireError> = unsafe part.withUnsafeBufferPointer { input in
+            guard input.count <= Int(UInt32.max) else { return .failure(.tooLarge(limit: Int(UInt32.max))) }
+            guard let start = input.baseAddress else { return .success(false) }
             unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: start)
             unsafe stream.pointee.avail_in = UInt32(input.count)
-            return run(into: &output, max(0, limit), &hasEnded)
+            return run(into: &output, max(0, limit))
         }
-        if let fault { throw fault }
-        if format == .zlibOrGzip, !hasEnded { throw .malformed("the compressed bytes are cut short") }
-        return output
+        return try result.get()
     }
 
     private enum Step { case goesOn, ended, starved, failed }
 
-    /// Inflates until all input is taken and all output has come; what went wrong, or nil.
-    private func run(into output: inout Bytes, _ limit: Int, _ hasEnded: inout Bool) -> WireError? {
+    /// Inflates until all input is taken and all output has come; whether the last of it was the end.
+    private func run(into output: inout Bytes, _ limit: Int) -> Result<Bool, WireError> {
         while true {
             let step = step(into: &output, limit)
-            if output.count > limit { return .tooLarge(limit: limit) }
+            if output.count > limit { return .failure(.tooLarge(limit: limit)) }
             switch step {
             case .goesOn: continue
-            case .starved: return nil
-            case .failed: return .malformed("nothing that was compressed")
+            case .starved: return .success(false)
+            case .failed: return .failure(.malformed("nothing that was compressed"))
             case .ended:
-                hasEnded = true
                 let isWhole = unsafe stream.pointee.avail_in == 0
-                if isWhole { return nil }
-                if format == .zlibOrGzip { return .malformed("something follows the compressed bytes") }
-                // A last block, and others behind it, which may refer to what was before.
+                guard format == .raw else {
+                    return isWhole ? .success(true) : .failure(.malformed("something follows the compressed bytes"))
+                }
+                // Others may come behind a last block, in this message or the next, and refer to what was before.
                 unsafe pomelo_inflate_next(stream)
+                if isWhole { return .success(true) }
             }
         }
     }

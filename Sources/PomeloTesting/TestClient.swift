@@ -221,6 +221,7 @@ public import PomeloWire
         do {
             try frames.decode(bytes) { event, _ in
                 switch event {
+                case .compressed: break
                 case .message(_, let payload):
                     received += payload
                     readPackets(payload.span)

@@ -3,7 +3,7 @@ public import PomeloBytes
 
 /// What to answer to a request head.
 public enum UpgradeVerdict: Equatable, Sendable {
-    /// A WebSocket may begin: answer with ``UpgradeReply/accept(key:protocol:sha1:)``.
+    /// A WebSocket may begin: answer with ``UpgradeReply/accept(key:protocol:extensions:sha1:)``.
     case accept(key: String, subprotocol: String?)
     /// A plain HTTP request.
     case upgradeRequired
@@ -49,7 +49,7 @@ extension UpgradeRequest {
 
 /// The server's answers to an HTTP request, as whole heads without a body.
 ///
-/// All but ``accept(key:protocol:sha1:)`` announce that the connection closes.
+/// All but ``accept(key:protocol:extensions:sha1:)`` announce that the connection closes.
 public enum UpgradeReply {
     /// Asks a plain HTTP client to speak WebSocket: 426.
     public static let upgradeRequired = head(
@@ -74,17 +74,19 @@ public enum UpgradeReply {
     /// - Parameters:
     ///   - key: the client's `Sec-WebSocket-Key`.
     ///   - subprotocol: the one chosen from the client's offer.
+    ///   - extensions: what was agreed on, as ``DeflateAgreement/answer`` spells it.
     ///   - sha1: the SHA-1 hash.
     /// - Returns: the whole head.
     /// - Source: RFC 6455 §4.2.2.
     public static func accept(
-        key: String, protocol subprotocol: String?, sha1: (Bytes) -> Bytes
+        key: String, protocol subprotocol: String?, extensions: String? = nil, sha1: (Bytes) -> Bytes
     ) -> Bytes {
         var lines = [
             "Upgrade: websocket", "Connection: Upgrade",
             "Sec-WebSocket-Accept: \(acceptKey(for: key, sha1: sha1))",
         ]
         if let subprotocol { lines.append("Sec-WebSocket-Protocol: \(subprotocol)") }
+        if let extensions { lines.append("Sec-WebSocket-Extensions: \(extensions)") }
         return head("HTTP/1.1 101 Switching Protocols", lines)
     }
 

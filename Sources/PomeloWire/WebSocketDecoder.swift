@@ -5,6 +5,8 @@ public import PomeloBytes
 public enum WebSocketEvent: Equatable, Sendable {
     /// A whole message, its fragments joined; text has been checked to be UTF-8.
     case message(text: Bool, Bytes)
+    /// A whole message as the peer has compressed it, its fragments joined: to be inflated, then checked if it is text.
+    case compressed(text: Bool, Bytes)
     /// A ping; it wants a pong with the same payload.
     case ping(Bytes)
     /// A pong.
@@ -30,15 +32,20 @@ public struct WebSocketDecoder: Sendable {
     /// The longest message accepted from the next frame on, all fragments together, in bytes.
     public var maxMessageBytes: Int
     private let expectsMask: Bool
+    private let allowsCompressed: Bool
     private var carry = Carry()
     private var fragments: Bytes = []
     private var fragmentedOpcode: WebSocketOpcode?
+    private var fragmentsAreCompressed = false
     private var isClosed = false
 
     /// Creates a decoder; a client passes `expectsMask: false`, because servers do not mask.
-    public init(maxMessageBytes: Int, expectsMask: Bool = true) {
+    ///
+    /// `allowsCompressed` is for who has agreed on permessage-deflate.
+    public init(maxMessageBytes: Int, expectsMask: Bool = true, allowsCompressed: Bool = false) {
         self.maxMessageBytes = maxMessageBytes
         self.expectsMask = expectsMask
+        self.allowsCompressed = allowsCompressed
     }
 
     /// The memory that the parts of a frame and of a message read so far take, in bytes.
@@ -83,7 +90,8 @@ public struct WebSocketDecoder: Sendable {
 
     private func readHead(_ bytes: Span<UInt8>, at offset: Int) throws(WebSocketError) -> WebSocketHead? {
         let head = try WebSocketHead.read(
-            bytes, at: offset, expectsMask: expectsMask, room: maxMessageBytes &- fragments.count)
+            bytes, at: offset, expectsMask: expectsMask, allowsCompressed: allowsCompressed,
+            room: maxMessageBytes &- fragments.count)
         guard let head, !head.opcode.isControl else { return head }
         if (head.opcode == .continuation) != (fragmentedOpcode != nil) {
             throw .protocolError(
@@ -112,11 +120,12 @@ public struct WebSocketDecoder: Sendable {
         _ head: WebSocketHead, _ masked: Span<UInt8>, _ each: Each
     ) throws(WebSocketError) -> Bool {
         if head.isFinal, fragmentedOpcode == nil {
-            return try deliver(payload(head, masked), head.opcode, each)
+            return try deliver(payload(head, masked), head.opcode, head.isCompressed, each)
         }
         fragments.add(masked.count) { output in
             expectsMask ? output.put(masked, unmaskedWith: head.maskKey) : output.put(masked)
         }
+        if fragmentedOpcode == nil { fragmentsAreCompressed = head.isCompressed }
         let opcode = fragmentedOpcode ?? head.opcode
         guard head.isFinal else {
             fragmentedOpcode = opcode
@@ -125,12 +134,13 @@ public struct WebSocketDecoder: Sendable {
         let message = fragments
         fragments = []
         fragmentedOpcode = nil
-        return try deliver(message, opcode, each)
+        return try deliver(message, opcode, fragmentsAreCompressed, each)
     }
 
     private mutating func deliver(
-        _ message: Bytes, _ opcode: WebSocketOpcode, _ each: Each
+        _ message: Bytes, _ opcode: WebSocketOpcode, _ isCompressed: Bool, _ each: Each
     ) throws(WebSocketError) -> Bool {
+        if isCompressed { return each(.compressed(text: opcode == .text, message), &maxMessageBytes) }
         if opcode == .text, !Self.isUTF8(message.span) { throw .notUTF8 }
         return each(.message(text: opcode == .text, message), &maxMessageBytes)
     }

@@ -31,8 +31,8 @@ public struct WebSocketError: Error, Equatable, Sendable {
     static func protocolError(_ reason: String) -> WebSocketError {
         WebSocketError(closeCode: 1002, reason: reason)
     }
-    static let notUTF8 = WebSocketError(closeCode: 1007, reason: "text is not UTF-8")
-    static let tooLarge = WebSocketError(closeCode: 1009, reason: "message too large")
+    package static let notUTF8 = WebSocketError(closeCode: 1007, reason: "text is not UTF-8")
+    package static let tooLarge = WebSocketError(closeCode: 1009, reason: "message too large")
 }
 
 /// Writes WebSocket frames.
@@ -40,21 +40,24 @@ public struct WebSocketError: Error, Equatable, Sendable {
 /// ```
 ///  0               1               2 … 3 or 2 … 9        4 bytes, clients only
 ///  +-+---+-------+-+-------------+---------------------+-----------+--------- - -
-///  |F|000|opcode |M| length 0-125| 16 bits when 126,   | mask key  | payload
-///  |I|rsv|       |A| 126 or 127  | 64 bits when 127    |           | (masked)
+///  |F|C00|opcode |M| length 0-125| 16 bits when 126,   | mask key  | payload
+///  |I|   |       |A| 126 or 127  | 64 bits when 127    |           | (masked)
 ///  +-+---+-------+-+-------------+---------------------+-----------+--------- - -
 /// ```
 ///
-/// A frame from a server has no mask, so one frame serves every receiver.
+/// A frame from a server has no mask, so one frame serves every receiver. `C` says that the message is compressed, in
+/// its first frame, where that was agreed on.
 ///
-/// - Source: RFC 6455 §5.2, §5.3.
+/// - Source: RFC 6455 §5.2, §5.3; RFC 7692 §6.
 public enum WebSocketFrame {
-    /// Returns a whole frame; `maskKey` masks it, as only clients do.
+    /// Returns a whole frame; `maskKey` masks it, as only clients do, and `compressed` says what its payload is.
     public static func encode(
-        _ opcode: WebSocketOpcode, _ payload: Bytes, maskKey: UInt32? = nil, final: Bool = true
+        _ opcode: WebSocketOpcode, _ payload: Bytes, maskKey: UInt32? = nil, final: Bool = true,
+        compressed: Bool = false
     ) -> Bytes {
         Bytes(reserving: 14 &+ payload.count) { output in
-            putHeader(opcode, payload.count, masked: maskKey != nil, final: final, into: &output)
+            let first = first(opcode, final: final, compressed: compressed)
+            putHeader(first, payload.count, masked: maskKey != nil, into: &output)
             if let maskKey {
                 output.putBigEndian(maskKey)
                 output.put(payload.span, unmaskedWith: maskKey)
@@ -65,10 +68,14 @@ public enum WebSocketFrame {
     }
 
     /// Returns the head of an unmasked final frame, for a payload of `length` bytes that follows by itself.
-    public static func header(_ opcode: WebSocketOpcode, length: Int) -> Bytes {
+    public static func header(_ opcode: WebSocketOpcode, length: Int, compressed: Bool = false) -> Bytes {
         Bytes(reserving: 10) { output in
-            putHeader(opcode, length, masked: false, final: true, into: &output)
+            putHeader(first(opcode, final: true, compressed: compressed), length, masked: false, into: &output)
         }
+    }
+
+    private static func first(_ opcode: WebSocketOpcode, final: Bool, compressed: Bool) -> UInt8 {
+        (final ? 0x80 : 0) | (compressed ? 0x40 : 0) | opcode.rawValue
     }
 
     /// Returns a close frame; the reason is cut at a character boundary to fit 123 bytes.
@@ -87,11 +94,10 @@ public enum WebSocketFrame {
 
     @inline(__always)
     private static func putHeader(
-        _ opcode: WebSocketOpcode, _ length: Int, masked: Bool, final: Bool,
-        into output: inout OutputSpan<UInt8>
+        _ first: UInt8, _ length: Int, masked: Bool, into output: inout OutputSpan<UInt8>
     ) {
         let maskBit: UInt8 = masked ? 0x80 : 0
-        output.append((final ? 0x80 : 0) | opcode.rawValue)
+        output.append(first)
         switch length {
         case ...125:
             output.append(maskBit | UInt8(truncatingIfNeeded: length))
@@ -111,6 +117,7 @@ struct WebSocketHead {
 
     let opcode: WebSocketOpcode
     let isFinal: Bool
+    let isCompressed: Bool
     let maskKey: UInt32
     /// Where the payload begins, counted from the head's first byte.
     let headLength: Int
@@ -121,14 +128,18 @@ struct WebSocketHead {
     ///
     /// Every byte that is there is checked, so a fault shows as early as it can.
     static func read(
-        _ input: Span<UInt8>, at offset: Int, expectsMask: Bool, room: Int
+        _ input: Span<UInt8>, at offset: Int, expectsMask: Bool, allowsCompressed: Bool, room: Int
     ) throws(WebSocketError) -> WebSocketHead? {
         let available = input.count &- offset
         guard available >= 1 else { return nil }
         let first = input[offset]
-        guard first & 0x70 == 0 else { throw .protocolError("reserved bit set") }
+        guard first & (allowsCompressed ? 0x30 : 0x70) == 0 else { throw .protocolError("reserved bit set") }
         guard let opcode = WebSocketOpcode(rawValue: first & 0xF) else {
             throw .protocolError("unknown opcode")
+        }
+        let isCompressed = first & 0x40 != 0
+        guard !isCompressed || opcode == .text || opcode == .binary else {
+            throw .protocolError("only the first frame of a message says that it is compressed")
         }
         let isFinal = first & 0x80 != 0
         guard isFinal || !opcode.isControl else { throw .protocolError("fragmented control frame") }
@@ -163,8 +174,8 @@ struct WebSocketHead {
             maskKey = input.bigEndian(UInt32.self, at: offset &+ headLength &- 4)
         }
         return WebSocketHead(
-            opcode: opcode, isFinal: isFinal, maskKey: maskKey, headLength: headLength,
-            payloadLength: Int(length))
+            opcode: opcode, isFinal: isFinal, isCompressed: isCompressed, maskKey: maskKey,
+            headLength: headLength, payloadLength: Int(length))
     }
 }
 

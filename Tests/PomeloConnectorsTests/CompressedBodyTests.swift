@@ -58,7 +58,7 @@ import Testing
             options.limits.maxMessageBytes = 100_000
             let wired = try Wired(options)
             if inFrames { wired.workInFrames() } else { wired.work() }
-            let package = Self.package(try CompressedBody.begun(with: Bytes(repeating: 0, count: 5_000_000)))
+            let package = Self.package(try CompressedBody.begun(with: Bytes(repeating: 0, count: 2_000_000)))
             wired.stream.feed(inFrames ? Sample.frame(package) : package)
             #expect(wired.fault(.tooLarge) == 1 && wired.host.messages.isEmpty)
             if inFrames { #expect(wired.stream.taken().starts(with: [0x88, 2, 0x03, 0xF1]), "1009") }

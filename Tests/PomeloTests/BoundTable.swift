@@ -25,6 +25,17 @@ let boundTable = """
         HeldBytesTests.thoseThatHoldMostMakeRoom
         HeldBytesTests.whatIsDecodedIsHeldNoMore
         HeldBytesTests.whatWaitsForItsTurnIsHeld
+    what a client has compressed, a message or a body
+        CompressionTests.aBombIsCutAtTheLimit
+        CompressionTests.theLimitOfWhoIsNotKnownYetIsItsOwn
+        CompressedBodyTests.aBombClosesItsClient
+        CompressedBodyTests.theLimitIsThatOfAMessage
+        InflaterTests.aBombIsCutAtTheLimit
+        InflaterTests.anOutputHasNoMoreRoomThanTheLimit
+    states of zlib
+        CompressionTests.aPushIsCompressedOnceForAllThatAgreedOnTheSame
+        CompressionTests.theSameBytesAreCompressedOnce
+        CompressionTests.theClientMayReferToEarlierMessagesWhereThatIsAllowed
     a client's share of a turn
         BacklogTests.aMessageOfManyNotifiesIsWorkedOffInSharesOfATurn
         BacklogTests.tinyFragmentsUseUpTheShareToo

@@ -17,6 +17,14 @@ let connectorRows = """
         EncryptedPortTests.aCertificateIsExchangedUnderLoadAndNobodyIsLost
     connectorConfig {checkClient, handshake}
         TimingTests.aHookThatTakesTooLongIsAnswered500
+    a body that the client has compressed
+        CompressedBodyTests.zlibAndGzipAreInflated
+        CompressedBodyTests.whatCannotBeInflatedIsAnsweredOrDropped
+        CompressedBodyTests.whoTurnsItOffDropsThem
+    permessage-deflate of the WebSocket library
+        CompressionTests.isAgreedToWhereItIsOffered
+        DeflateAgreementTests.isJudged
+        WebSocketCaseTests.publishedClientsAreUnderstood
     pomelo.connectors.sioconnector
         SocketIOSharingTests.requestsGoToWhoseTheyAre
         SocketIOSharingTests.onOnePortAndOnTwo

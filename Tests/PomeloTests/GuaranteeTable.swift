@@ -59,6 +59,12 @@ let guaranteeTable = """
         SocketIOHTTPTests.anAnswerThatDidNotLeaveIsGivenToTheNextPoll
         SocketIOSessionTests.anUpgradeLosesNothing
         SocketIOSharingTests.aPushIsEncodedOncePerKindAndReachesAll
+    a compressed WebSocket message
+        WebSocketCaseTests.everyCasePasses
+        CompressionTests.fragmentsWithControlFramesBetweenThemAreOneMessage
+        CompressionTests.aPushIsCompressedOnceForAllThatAgreedOnTheSame
+        CompressionTests.answersAreCompressedIfTheyGetSmaller
+        CompressionTests.isOffByDefault
     a session of socket.io
         SocketIOSessionTests.lastWordsAreHeard
         SocketIOSessionTests.aKickIsFetched

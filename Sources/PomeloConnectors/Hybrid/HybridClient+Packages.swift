@@ -39,7 +39,8 @@ extension HybridClient {
     private func judge(_ body: Span<UInt8>) {
         shared.judge(body, port.unsendable) { [self] verdict in
             switch verdict {
-            case .welcome(let reply): if state.answered(accepted: true) { _ = connection.send(message: reply) }
+            case .welcome(let reply):
+                if state.answered(accepted: true) { _ = connection.send(message: reply, compressed: false) }
             case .refusal(let reply, let fault): refuse(reply, fault)
             }
         }
@@ -47,7 +48,7 @@ extension HybridClient {
 
     func refuse(_ reply: Bytes, _ fault: ConnectionFault) {
         guard state.answered(accepted: false) else { return }
-        if connection.send(message: reply) { connection.fail(fault) }
+        if connection.send(message: reply, compressed: false) { connection.fail(fault) }
     }
 
     // MARK: messages

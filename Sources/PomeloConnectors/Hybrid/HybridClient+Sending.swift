@@ -27,7 +27,7 @@ extension HybridClient: ClientSocket {
     @discardableResult
     func push(_ message: PushMessage) -> Bool {
         guard state.phase == .working else { return false }
-        let framing = connection.carrier == .webSocket ? shared.frames : shared.packets
+        let framing = connection.carrier == .webSocket ? shared.frames(connection.agreed) : shared.packets
         let bytes = message.encoded(for: ObjectIdentifier(framing)) { encode(message) }
         return !bytes.isEmpty && connection.send(push: bytes, route: message.route)
     }
@@ -38,7 +38,7 @@ extension HybridClient: ClientSocket {
         do throws(WireError) {
             let code = shared.codes?.dictionary.code(for: message.route)
             let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
-            return connection.carrier == .webSocket ? WebSocketFrame.encode(.binary, packet) : packet
+            return connection.framed(packet)
         } catch {
             port.unsendable.write([
                 "pomelo.message": "push", "pomelo.route": "\(message.route.forLog)", "error": "\(error)",

@@ -12,13 +12,10 @@ import PomeloWire
     /// The answer to a request that nobody can be given.
     nonisolated static let failure = Bytes("{\"code\":500}".utf8)
 
-    /// Stands for one way to frame a push, as its key in `PushMessage`.
-    final class Framing: Sendable {}
-
     let options: HybridOptions
     let codes: RouteCodes?
-    let packets = Framing()
-    let frames = Framing()
+    let packets = PushFraming()
+    private let frames = PushFramings()
     /// In nanoseconds; nil without heartbeats.
     let heartbeatTimeout: UInt64?
     /// Whether connections must note when something was read.
@@ -102,6 +99,8 @@ import PomeloWire
             return .refusal(HandshakeReply.badRequest, .handshakeRefused)
         }
     }
+    /// Frames are the same for all who have agreed on the same.
+    func frames(_ compression: AgreedCompression?) -> PushFraming { frames[compression] }
 
     func stop() {}
 

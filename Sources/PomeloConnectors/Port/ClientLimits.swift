@@ -36,6 +36,8 @@ public struct ClientLimits: Sendable {
     /// A TCP client is closed when nothing was read or written for so long. A WebSocket client is asked with
     /// a ping after half of it, which every WebSocket client answers by itself, so only a dead one is closed.
     public var idleTimeout: Duration = .seconds(90)
+    /// Whether messages over WebSocket are compressed; off.
+    public var compression = CompressionOptions()
 
     /// Everything at its default.
     public init() {}
@@ -54,6 +56,7 @@ public struct ClientLimits: Sendable {
         maxOutboundBytes = try reader.int("maxOutboundBytes", in: bytes) ?? maxOutboundBytes
         slowReaders = try reader.choice("slowReaders") ?? slowReaders
         idleTimeout = try reader.seconds("idleTimeoutSeconds") ?? idleTimeout
+        try compression.read(&reader)
     }
 }
 
@@ -77,6 +80,7 @@ final class SharedLimits: Sendable {
     let slowReaders: SlowReaderPolicy
     /// In nanoseconds.
     let idleTimeout: UInt64
+    let compression: CompressionOptions
 
     init(_ limits: ClientLimits) {
         maxBytesBeforeAck = limits.maxBytesBeforeAck
@@ -84,5 +88,6 @@ final class SharedLimits: Sendable {
         maxOutboundBytes = limits.maxOutboundBytes
         slowReaders = limits.slowReaders
         idleTimeout = limits.idleTimeout.clampedNanoseconds
+        compression = limits.compression
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PackageConnection, PendingConnections, TurnShares, PortCompression, StreamConnection, HTTPExchange, +WebSocket,
-// +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
+// Reading order: Port/ (what every connector stands on): ClientLimits, CompressionOptions, PortConnector,
+// ClientPort, PortProtocol, PackageConnection, PendingConnections, TurnShares, StreamConnection, HTTPExchange,
+// +WebSocket, +Compression, PortCompression, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
 // OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,

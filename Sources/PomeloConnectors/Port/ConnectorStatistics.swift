@@ -65,6 +65,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     /// Messages dropped: unknown route code, unreadable route, unknown kind, a compressed body that cannot be inflated,
     /// or is not to be.
     public internal(set) var droppedMessages = 0
+    /// Messages that were deflated, or found to get no smaller, each once for all that it was sent to.
+    public internal(set) var deflated = 0
     /// Messages of clients, or their bodies, that were inflated.
     public internal(set) var inflated = 0
     /// Connections closed by the connector, by reason.

@@ -39,8 +39,12 @@ enum PackageCarrier { case stream, webSocket, datagrams }
     // MARK: sending
     /// Whether a package of so many bytes can be sent at all; it counts those that cannot.
     func takes(_ count: Int) -> Bool
-    /// Sends one package; false when the connection has ended, or ends of it.
-    func send(message: Bytes) -> Bool
+    /// Sends one package, compressed where that is agreed; false when the connection has ended, or ends of it.
+    func send(message: Bytes, compressed: Bool) -> Bool
+    /// What its messages are compressed by; nil for none.
+    var agreed: AgreedCompression? { get }
+    /// A package as it travels to all whose `carrier` and `agreed` are the same.
+    func framed(_ package: Bytes) -> Bytes
     /// Sends a push, as `carrier` has it; false when it is left out.
     func send(push: Bytes, route: String) -> Bool
 
@@ -56,6 +60,10 @@ enum PackageCarrier { case stream, webSocket, datagrams }
     func fail(_ fault: ConnectionFault)
     /// Ends the connection: what is queued leaves first.
     func finish(_ end: SessionEnd)
+}
+
+extension PackageConnection {
+    func send(message: Bytes) -> Bool { send(message: message, compressed: true) }
 }
 
 /// A port as its connections see it.
@@ -77,7 +85,9 @@ extension StreamConnection: PackageConnection {
     var peerHasHungUp: Bool { stream.peerHasHungUp }
 
     func takes(_ count: Int) -> Bool { true }
-    func send(message: Bytes) -> Bool { send(message: message, .binary) }
+    var agreed: AgreedCompression? { compression }
+    func framed(_ package: Bytes) -> Bytes { kind == .webSocket ? frame(.binary, package) : package }
+    func send(message: Bytes, compressed: Bool) -> Bool { send(message: message, .binary, compressed: compressed) }
     func noLongerPending() { port.noLongerPending(self) }
     func fail(_ fault: ConnectionFault) { fail(fault, closeCode: fault == .tooLarge ? 1009 : 1000) }
     func finish(_ end: SessionEnd) { finish(end, fault: nil) }

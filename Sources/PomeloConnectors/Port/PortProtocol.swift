@@ -47,6 +47,8 @@ extension PortProtocol {
     ///
     /// What waited counts as binary when it comes again.
     func read(_ message: Bytes, isText: Bool, from start: Int) -> Int
+    /// Whether an empty text is a message to it; by default it is a sign of life and nothing else.
+    var takesEmptyTexts: Bool { get }
     /// Everything written has been handed to the kernel.
     func drained()
     /// The deadline has passed that it set with `expect`.
@@ -55,4 +57,8 @@ extension PortProtocol {
     func ending()
     /// The last call, once.
     func ended(_ end: SessionEnd)
+}
+
+extension StreamUser {
+    var takesEmptyTexts: Bool { false }
 }

@@ -7,10 +7,17 @@ import PomeloWire
 /// What is sent, and what happens to a client that does not read it.
 extension StreamConnection {
     /// Sends one message, in a frame of its own over WebSocket; false when the client is too slow for it.
-    func send(message: Bytes, _ opcode: WebSocketOpcode = .binary) -> Bool {
+    ///
+    /// Who is not known yet is sent nothing compressed: that costs more than to ask for it.
+    func send(message: Bytes, _ opcode: WebSocketOpcode = .binary, compressed: Bool = true) -> Bool {
         guard kind == .webSocket else { return send(frame: message) }
-        if outbox != nil { return send(frame: WebSocketFrame.encode(opcode, message)) }
-        return send(WebSocketFrame.header(opcode, length: message.count), message)
+        let deflated = compressed ? deflate(message) : nil
+        let payload = deflated ?? message
+        if outbox != nil {
+            return send(frame: WebSocketFrame.encode(opcode, payload, compressed: deflated != nil))
+        }
+        return send(
+            WebSocketFrame.header(opcode, length: payload.count, compressed: deflated != nil), payload)
     }
 
     /// Sends a message between what frames it: the same memory to all clients.

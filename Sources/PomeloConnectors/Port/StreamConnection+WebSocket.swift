@@ -13,11 +13,23 @@ extension StreamConnection {
             stream.write(refusal.encoded(keepsAlive: false))
             return fail(.notSpoken)
         }
-        stream.write(UpgradeReply.accept(key: key, protocol: subprotocol) { Bytes(Insecure.SHA1.hash(data: $0)) })
+        let extensions: String?
+        do throws(WireError) {
+            extensions = try agree(to: request, service.limits.compression)
+        } catch {
+            stream.write(UpgradeReply.badRequest)
+            return fail(.notAnUpgrade)
+        }
+        stream.write(
+            UpgradeReply.accept(key: key, protocol: subprotocol, extensions: extensions) {
+                Bytes(Insecure.SHA1.hash(data: $0))
+            })
         guard let user = serve(as: .webSocket, by: service, { service.serveWebSocket(of: self, request) }) else {
             return finish(.disconnected("refused"), closeCode: 1013, "try again later")
         }
-        put(back: .webSocket(WebSocketDecoder(maxMessageBytes: user.maxMessageBytes)), holding: 0)
+        let decoder = WebSocketDecoder(
+            maxMessageBytes: user.maxMessageBytes, allowsCompressed: compression != nil)
+        put(back: .webSocket(decoder), holding: 0)
     }
 
     /// Answers a request that nobody here serves.
@@ -52,10 +64,11 @@ extension StreamConnection {
 
     private func receive(_ event: WebSocketEvent) {
         switch event {
-        case .message(text: true, let message) where message.isEmpty:
-            charge(1)
         case .message(let isText, let message):
-            receiveMessage(message, isText: isText, from: 0)
+            receiveWhole(message, isText: isText)
+        case .compressed(let isText, let message):
+            guard let inflated = inflate(message, isText: isText) else { return }
+            receiveWhole(inflated, isText: isText)
         case .ping(let payload):
             charge(1)
             _ = send(frame: WebSocketFrame.encode(.pong, payload))
@@ -64,6 +77,11 @@ extension StreamConnection {
         case .close(let code, _):
             finish(.disconnected("client closed the WebSocket"), closeCode: code)
         }
+    }
+
+    private func receiveWhole(_ message: Bytes, isText: Bool) {
+        if isText, message.isEmpty, user?.takesEmptyTexts != true { return charge(1) }
+        receiveMessage(message, isText: isText, from: 0)
     }
 
     func receiveMessage(_ message: Bytes, isText: Bool, from start: Int) {

@@ -50,6 +50,9 @@ import PomeloWire
     /// Whether its client is not known yet.
     var isPending = false
 
+    /// Over a WebSocket that may compress.
+    var compression: AgreedCompression?
+
     // +Backlog
     /// Nothing more is wanted until `resumeReading`.
     var paused = false

@@ -19,8 +19,8 @@ extension SocketIOClient: ClientSocket {
     func push(_ message: PushMessage) -> Bool {
         guard session != nil else { return false }
         guard let webSocket else { return wait(packet(message), route: Text(message.route)) }
-        let frame = message.encoded(for: shared.encodings.key(state.revision, framed: true)) {
-            WebSocketFrame.encode(.text, packet(message))
+        let frame = message.encoded(for: shared.encodings.frame(state.revision, webSocket.compression)) {
+            webSocket.frame(.text, packet(message))
         }
         return webSocket.send(push: frame, route: message.route)
     }
@@ -28,7 +28,7 @@ extension SocketIOClient: ClientSocket {
     /// The push as polls fetch it, and as it stands in frames.
     private func packet(_ message: PushMessage) -> Bytes {
         let revision = state.revision
-        return message.encoded(for: shared.encodings.key(revision, framed: false)) {
+        return message.encoded(for: shared.encodings.packet(revision)) {
             SocketIOMessage.push(route: message.route, body: message.body).packet(revision)
         }
     }

@@ -155,10 +155,15 @@ import PomeloWire
 final class SocketIOEncodings: Sendable {
     private final class Key: Sendable {}
     private let packets = [Key(), Key()]
-    private let frames = [Key(), Key()]
+    private let frames = [PushFramings(), PushFramings()]
 
     /// Revisions 4 and 5 have one form.
-    func key(_ revision: SocketIORevision, framed: Bool) -> ObjectIdentifier {
-        ObjectIdentifier((framed ? frames : packets)[revision == .one ? 0 : 1])
+    func packet(_ revision: SocketIORevision) -> ObjectIdentifier {
+        ObjectIdentifier(packets[revision == .one ? 0 : 1])
+    }
+
+    /// The same in a frame of who has agreed on so much.
+    @Loop func frame(_ revision: SocketIORevision, _ compression: AgreedCompression?) -> ObjectIdentifier {
+        ObjectIdentifier(frames[revision == .one ? 0 : 1][compression])
     }
 }

@@ -135,7 +135,10 @@ import PomeloWire
 
     func takes(_ count: Int) -> Bool { port.takes(count, remoteAddress) }
 
-    func send(message: Bytes) -> Bool {
+    var agreed: AgreedCompression? { nil }
+    func framed(_ package: Bytes) -> Bytes { package }
+
+    func send(message: Bytes, compressed: Bool) -> Bool {
         _ = put(message)
         return !finished
     }

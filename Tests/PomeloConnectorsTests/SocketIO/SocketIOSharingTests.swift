@@ -42,14 +42,14 @@ import Testing
         // Nothing is left to encode.
         let keys = wired.service.encodings
         for revision in SocketIORevision.allCases {
-            for framed in [false, true] {
-                _ = message.encoded(for: keys.key(revision, framed: framed)) {
+            for key in [keys.packet(revision), keys.frame(revision, nil)] {
+                _ = message.encoded(for: key) {
                     Issue.record("revision \(revision) was not encoded")
                     return []
                 }
             }
         }
-        #expect(keys.key(.four, framed: false) == keys.key(.five, framed: false))
+        #expect(keys.packet(.four) == keys.packet(.five))
         let package = try Message.pushPacket(route: "onAll", code: nil, body: message.body)
         for line in tcp { #expect(line.stream.taken() == package) }
         for line in frames { #expect(line.stream.taken() == WebSocketFrame.encode(.binary, package)) }
