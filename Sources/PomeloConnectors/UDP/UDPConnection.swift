@@ -82,8 +82,9 @@ import PomeloWire
     /// Returns how far it came: to the end, unless the share is used up or nothing more is wanted.
     private func decode(_ bytes: Span<UInt8>) -> Int {
         guard mayGoOn, let user else { return 0 }
-        charge(bytes.count / Self.bytesPerPackage)
-        return user.read(packages: bytes)
+        let taken = user.read(packages: bytes)
+        charge(taken / Self.bytesPerPackage)
+        return taken
     }
 
     private func keep(_ rest: Span<UInt8>) {

@@ -11,8 +11,8 @@ public import PomeloLoop
 /// port changes is another client. It listens on no port of TCP, as the original does beside.
 ///
 /// Who has not acknowledged the answer to its handshake is no client: it has no session, is forgotten after
-/// `UDPOptions.handshakeTimeout`, and is never sent more bytes than it has sent. See `UDPOptions.requiresProof` for what
-/// an acknowledgement is worth.
+/// `UDPOptions.handshakeTimeout`, and is never sent more bytes than it has sent. What an acknowledgement is worth is
+/// said at `UDPOptions.requiresProof`.
 ///
 /// - Isolation: the loop; a client costs two objects and a timer, no task.
 /// - Source: pomelo 2.2.7, lib/connectors/udpconnector.js and lib/connectors/udpsocket.js.

@@ -54,7 +54,8 @@ public struct UDPOptions: Sendable {
     /// Pomelo's own acknowledgement is empty, so somebody who never saw the answer can send one in another's name: who
     /// is then served is somebody who asked for nothing. No pomelo client does that by itself.
     public var requiresProof = false
-    /// Whether bodies that clients have compressed are inflated, to `maxMessageBytes`: as `HybridOptions.inflatesBodies`.
+    /// Whether bodies that clients have compressed are inflated, to `maxMessageBytes`; see
+    /// `HybridOptions.inflatesBodies`.
     public var inflatesBodies = true
     /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
     ///

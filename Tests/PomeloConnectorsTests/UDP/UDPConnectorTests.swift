@@ -111,10 +111,10 @@ import Testing
     }
 
     @Test @Loop func aHookHasTheLastWordWhileOthersWait() async throws {
-        let gate = FirstOutcome<Void>()
+        let gate = Door()
         var options = UDPOptions()
         options.handshake = { message in
-            await gate.wait()
+            await gate.pass()
             if message["user"]?["name"]?.string == "eve" { throw Fault(403) }
             return ["welcome": true]
         }
@@ -131,7 +131,7 @@ import Testing
         bench.feed(eve, from: UDPBench.other)
         bench.feed(Sample.ack)
         #expect(bench.taken().isEmpty && bench.host.sessions.isEmpty, "an acknowledgement of nothing is none")
-        gate.end()
+        gate.open()
         for _ in 0..<20 { await Loop.yield() }
         let answers = bench.taken(by: UDPBench.one)
         #expect(answers.count == 1)

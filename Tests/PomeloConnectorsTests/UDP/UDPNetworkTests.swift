@@ -74,6 +74,30 @@ import Testing
         #expect(talks.allSatisfy { $0.client.kicks == ["server stopped"] })
     }
 
+    /// A host with a raw socket names others as senders; who listens on the way counts what they are sent for it.
+    @Test @Loop func whoIsNamedAsSenderIsSentNoMoreThanWasSaid() async throws {
+        let network = MemoryNetwork(clock: ManualClock())
+        let host = FakeHost()
+        let connector = UDPConnector()
+        try await connector.start(
+            host,
+            ConnectorContext(
+                network: network.endpoint("server"), clock: network.clock, random: RandomSource(seed: 1),
+                address: SocketAddress(host: "127.0.0.1", port: 0)))
+        let address = try #require(connector.localAddress)
+        var (there, back) = (0, 0)
+        network.onDatagram = { datagram in
+            if datagram.to == address { there += datagram.bytes.count } else { back += datagram.bytes.count }
+        }
+        for number in 0..<1000 {
+            network.sendDatagram(UDPBench.handshake, from: UDPBench.peer(number % 300), to: address)
+        }
+        for _ in 0..<20 { await Loop.yield() }
+        #expect(there == 1000 * UDPBench.handshake.count && back == 1000 * UDPBench.welcome.count && back < there)
+        #expect(host.sessions.isEmpty && connector.statistics.pending == 300)
+        await connector.stop()
+    }
+
     /// A client with a plan: shake hands, then ten requests, one after the other, each until it is answered.
     @Loop private final class Talk {
         let client: DatagramClient

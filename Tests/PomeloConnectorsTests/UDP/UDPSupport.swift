@@ -117,6 +117,24 @@ import TestHelpers
     }
 }
 
+/// Where any number wait until it opens.
+@Loop final class Door {
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+    private var isOpen = false
+
+    func pass() async {
+        await withCheckedContinuation { waiter in
+            if isOpen { waiter.resume() } else { waiters.append(waiter) }
+        }
+    }
+
+    func open() {
+        isOpen = true
+        for waiter in waiters { waiter.resume() }
+        waiters = []
+    }
+}
+
 /// A pomelo client over datagrams, which repeats what is not answered.
 @Loop final class DatagramClient {
     let recorder: DatagramRecorder
