@@ -32,7 +32,7 @@ extension ConnectorSuite {
     private func context(of server: Server, at address: SocketAddress?) -> ConnectorContext {
         ConnectorContext(
             network: server.context.network, clock: server.context.clock, random: server.context.random,
-            address: address ?? server.context.address)
+            address: address ?? server.context.address, tls: server.context.tls)
     }
 
     private func afterStop(of server: Server, at address: SocketAddress?) async throws -> Server {

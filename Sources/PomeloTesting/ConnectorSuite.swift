@@ -153,7 +153,7 @@ public enum ConnectorClientEvent: Sendable, Equatable {
                 world,
                 ConnectorContext(
                     network: given.network, clock: given.clock, random: given.random, address: address ?? given.address,
-                    maxConnections: maxConnections))
+                    maxConnections: maxConnections, tls: given.tls))
             try await server.connector.start(server.host, server.context)
             return server
         }
