@@ -156,13 +156,10 @@ public import PomeloBytes
     private func advance() -> Step {
         let status = unsafe CZlib.inflate(stream, Z_SYNC_FLUSH)
         let isFull = unsafe stream.pointee.avail_out == 0
-        switch status {
-        case Z_STREAM_END: return .ended
-        case Z_OK: return isFull ? .goesOn : .starved
+        if status == Z_STREAM_END { return .ended }
+        if status == Z_OK { return isFull ? .goesOn : .starved }
         // No progress: nothing is left to read, and nothing to tell.
-        case Z_BUF_ERROR: return .starved
-        default: return .failed
-        }
+        return status == Z_BUF_ERROR ? .starved : .failed
     }
 
     /// Makes room by halves of what is there, so that copying costs little, and never for more than the limit.

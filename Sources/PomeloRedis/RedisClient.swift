@@ -53,8 +53,7 @@ public import PomeloUV
             connection.tellsOfStart = false
             return connection
         }
-        let patience = configuration.connectTimeout
-        let locator = configuration.topology.locator(within: patience, resolver, logger, tls: configuration.tls)
+        let locator = configuration.locator(resolver, logger)
         sentinels = locator as? SentinelLocator
         watch = sentinels.map {
             SentinelWatch(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #if TLS
     import COpenSSL
+    import PomeloLibc
 
     /// What all connections of one server or client share: keys, authorities, versions; one `SSL_CTX`.
     ///
@@ -69,12 +70,19 @@
             }
         }
 
+        /// What marks a number of `errno` among OpenSSL's own, `ERR_SYSTEM_FLAG` of openssl/err.h.
+        private static let ofSystem: UInt = 1 << 31
+
         /// What was tried, and what OpenSSL says first, which is nearest to the cause; its queue is empty afterwards.
         static func reason(_ what: String) -> String {
             var text = ""
             while case let code = ERR_get_error(), code != 0 {
-                guard text.isEmpty, let reason = unsafe ERR_reason_error_string(code) else { continue }
-                text = unsafe String(cString: reason)
+                guard text.isEmpty else { continue }
+                if code & Self.ofSystem != 0 {
+                    text = unsafe String(cString: strerror(Int32(truncatingIfNeeded: code & ~Self.ofSystem)))
+                } else if let reason = unsafe ERR_reason_error_string(code) {
+                    text = unsafe String(cString: reason)
+                }
             }
             return text.isEmpty ? what : "\(what): \(text)"
         }

@@ -115,18 +115,16 @@
 
         /// More must come first, the peer has ended, or there is no use in going on.
         private func judge(_ status: Int32) throws(TLSError) {
-            switch unsafe SSL_get_error(ssl, status) {
-            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
-            case SSL_ERROR_ZERO_RETURN: peerHasEnded = true
-            default:
-                let verdict = unsafe SSL_get_verify_result(ssl)
-                guard verdict == X509_V_OK else {
-                    ERR_clear_error()
-                    let text = unsafe String(cString: X509_verify_cert_error_string(verdict))
-                    throw TLSError("the certificate is not believed: \(text)")
-                }
-                throw TLSError(TLSContext.reason(isOpen ? "broken TLS" : "no TLS handshake"))
+            let kind = unsafe SSL_get_error(ssl, status)
+            if [SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE].contains(kind) { return }
+            if kind == SSL_ERROR_ZERO_RETURN { return peerHasEnded = true }
+            let verdict = unsafe SSL_get_verify_result(ssl)
+            guard verdict == X509_V_OK else {
+                ERR_clear_error()
+                let text = unsafe String(cString: X509_verify_cert_error_string(verdict))
+                throw TLSError("the certificate is not believed: \(text)")
             }
+            throw TLSError(TLSContext.reason(isOpen ? "broken TLS" : "no TLS handshake"))
         }
 
         /// Seals what is to be sent; nothing before the handshake is done.
@@ -203,6 +201,7 @@
         }
 
         private nonisolated func keep(_ bytes: UnsafePointer<CChar>?, _ count: Int32) -> Int32 {
+            // SAFETY: as above.
             nonisolated(unsafe) let bytes = unsafe bytes
             return Loop.assumeIsolated {
                 unsafe output.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: Int(max(0, count))))

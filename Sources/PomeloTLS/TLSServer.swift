@@ -64,13 +64,14 @@ public import PomeloLoop
 
     private func look(_ told: @Loop @Sendable (TLSError?) -> Void) async {
         let options = options
-        // Too busy now: next time.
-        guard let now = try? await offLoop({ FileStamp(options) }), now != stamp else { return }
-        do throws(TLSError) {
+        do {
+            guard try await offLoop({ FileStamp(options) }) != stamp else { return }
             try await reload()
             told(nil)
-        } catch {
+        } catch let error as TLSError {
             told(error)
+        } catch {
+            told(TLSError("the files of TLS cannot be read now: \(error)"))
         }
     }
 

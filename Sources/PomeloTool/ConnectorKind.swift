@@ -86,8 +86,8 @@ enum ConnectorKind: String, ExpressibleByArgument, CaseIterable {
             """
 
             Clients are encrypted: `sh certs/make.sh` makes an authority of your own and a certificate for `localhost`,
-            before the first start. A browser must believe `certs/ca.pem`. In production the files of `certs` are others,
-            and a new certificate is read while the servers run.
+            before the first start. A browser must believe `certs/ca.pem`. In production the files of `certs` are
+            others, and a new certificate is read while the servers run.
 
             """
         case .udp:

@@ -98,7 +98,8 @@ import Testing
         ),
         (
             #"{"c":[{"id":"a","port":1,"clients":[{"type":"udp","port":2}],"frontend":true},"#
-                + #"{"id":"b","port":3,"clients":[{"type":"x","port":4},{"type":"udp","port":2}],"frontend":true}]}"#,
+                + #"{"id":"b","port":3,"frontend":true,"#
+                + #""clients":[{"type":"x","port":4},{"type":"udp","port":2}]}]}"#,
             "clients of a and clients of b are both 127.0.0.1:2"
         ),
         (#"{"chat":[{"id":"a","host":"10.0.0.9","port":3005}]}"#, "port of a and port of m are both 10.0.0.9:3005"),

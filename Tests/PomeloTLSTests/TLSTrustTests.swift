@@ -84,7 +84,7 @@
             let good = try await authority.issue()
             let other = try await authority.issue()
             let missing = TLSServerOptions(certificateFile: "/nowhere.pem", keyFile: good.keyFile)
-            #expect(throws: TLSError("the certificate /nowhere.pem cannot be used: no such file")) {
+            #expect(throws: TLSError("the certificate /nowhere.pem cannot be used: No such file or directory")) {
                 try TLSServer(missing, clock: SystemClock.shared)
             }
             let wrong = TLSServerOptions(certificateFile: good.certificateFile, keyFile: other.keyFile)

@@ -60,14 +60,14 @@ import Testing
     }
 
     @Test @Loop func closedSocketsLeaveNothing() async throws {
-        let before = try openDescriptors()
+        weak var last: (any DatagramSocket)?
         for _ in 0..<50 {
             let socket = try await UVNetwork().bindDatagrams(on: .init(host: "127.0.0.1", port: 0), DatagramOptions())
             for _ in 0..<10 { socket.send([1, 2, 3], to: socket.localAddress) }
             socket.close()
+            last = socket
         }
-        await turns(3)
-        let after = try openDescriptors()
-        #expect(after <= before + 5, "\(before) descriptors before, \(after) after")
+        // The handle holds its socket until libuv has let go of it: other tests of the process have sockets too.
+        await until("the last is gone") { last == nil }
     }
 }

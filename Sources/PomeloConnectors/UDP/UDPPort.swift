@@ -33,7 +33,7 @@ import PomeloWire
     var peers: [SocketAddress: PendingPeer] = [:]
     /// Hooks that have not returned.
     var judging = 0
-    private(set) lazy var sweep = DeadlineSweep(clock) { [unowned self] now in forget(until: now) }
+    private(set) lazy var sweep = DeadlineSweep(clock) { [weak self] now in self?.forget(until: now) }
 
     /// - Throws: `PomeloError` `.configuration` for a dictionary that does not fit a datagram.
     init(

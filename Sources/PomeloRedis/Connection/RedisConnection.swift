@@ -72,11 +72,10 @@ public import PomeloUV
         _ configuration: RedisConfiguration, name: String = "pomelo", resolver: Resolver = Resolver(),
         random: RandomSource = RandomSource(), logger: Logger = Logger(label: "pomelo.redis")
     ) {
+        let locator = configuration.locator(resolver, logger)
         self.init(
-            configuration,
-            locator: configuration.topology.locator(
-                within: configuration.connectTimeout, resolver, logger, tls: configuration.tls),
-            name: name, resolver: resolver, random: random, logger: logger, clock: SystemClock.shared)
+            configuration, locator: locator, name: name, resolver: resolver, random: random, logger: logger,
+            clock: SystemClock.shared)
     }
 
     init(

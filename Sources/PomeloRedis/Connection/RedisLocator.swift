@@ -83,6 +83,13 @@ extension RedisLocator {
     }
 }
 
+extension RedisConfiguration {
+    /// Says where one connection goes, when no more than one is wanted.
+    @Loop func locator(_ resolver: Resolver, _ logger: Logger) -> any RedisLocator {
+        topology.locator(within: connectTimeout, resolver, logger, tls: tls)
+    }
+}
+
 extension RedisTopology {
     /// Says where one connection goes, when no more than one is wanted.
     @Loop func locator(

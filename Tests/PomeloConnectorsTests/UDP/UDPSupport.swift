@@ -151,7 +151,7 @@ import TestHelpers
     init(_ socket: any DatagramSocket, to server: SocketAddress) {
         recorder = DatagramRecorder(socket)
         self.server = server
-        recorder.onDatagram = { [unowned self] bytes, _ in take(bytes) }
+        recorder.onDatagram = { [weak self] bytes, _ in self?.take(bytes) }
     }
 
     static func make(_ network: any Network, to server: SocketAddress) async throws -> DatagramClient {
