@@ -15,6 +15,7 @@ import PomeloLoop
     /// The connector's.
     let type: String
     let clock: any LoopClock
+    let rates: SharedRates?
     var statistics = CustomStatistics()
     let faultLog: LimitedLog
     let decodeLog: LimitedLog
@@ -41,6 +42,7 @@ import PomeloLoop
         self.encode = encode
         self.host = host
         clock = context.clock
+        rates = SharedRates(options.rate)
         room = context.room
         fullLog = LimitedLog(
             logger, clock, "no room for more clients: accepting pauses", lines: 1, per: .seconds(10))

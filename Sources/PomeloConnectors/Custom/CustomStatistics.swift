@@ -28,6 +28,10 @@ public struct CustomStatistics: Sendable, Equatable {
     public internal(set) var slowConsumers = 0
     /// Clients disconnected because too much of theirs waited to be decoded or served.
     public internal(set) var heldTooMuch = 0
+    /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
+    public internal(set) var overRate = 0
+    /// Clients disconnected because they went on saying too much.
+    public internal(set) var saidTooMuch = 0
     /// Clients disconnected because too much to them waited for the codec.
     public internal(set) var unencodedTooMuch = 0
 

@@ -85,9 +85,9 @@ extension HybridClient {
         guard head.kind != .response else { return drop(id: 0) }
         guard !head.compressedBody, let route = route(head, message) else { return drop(id: head.id) }
         guard let session else { return }
-        port.host.received(
-            ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: connection.arrival),
-            from: session)
+        let arrival = connection.arrival
+        let heard = ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: arrival)
+        if mayPass(heard, at: arrival) { port.host.received(heard, from: session) }
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {

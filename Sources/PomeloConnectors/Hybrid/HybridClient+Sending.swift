@@ -6,7 +6,7 @@ import PomeloLoop
 import PomeloWire
 
 /// What the core may ask of a client's connection.
-extension HybridClient: ClientSocket {
+extension HybridClient: RatedClient {
     var connectorType: String? { HybridProtocol.type }
     var remoteAddress: SocketAddress { connection.stream.remoteAddress }
     var queuedBytes: Int { connection.stream.queuedBytes }
@@ -57,6 +57,9 @@ extension HybridClient: ClientSocket {
         }
         connection.finish(.kicked(reason))
     }
+
+    func noteOverRate() { port.statistics.overRate += 1 }
+    func endOverRate() { connection.fail(.overRate, closeCode: 1008, "too many messages") }
 
     func pauseReading() { connection.pauseReading() }
 

@@ -11,6 +11,7 @@ import PomeloWire
     var state = HybridState()
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
+    let rate: ClientRate?
     /// Over TCP; nil while it is at work further up the stack, and over WebSocket.
     private var decoder: PacketDecoder?
 
@@ -18,6 +19,7 @@ import PomeloWire
     init?(_ shared: HybridProtocol, _ connection: StreamConnection) {
         self.shared = shared
         self.connection = connection
+        rate = ClientRate(shared.limits.rates)
         if connection.kind == .tcp {
             decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }

@@ -36,6 +36,8 @@ public struct ClientLimits: Sendable {
     /// A TCP client is closed when nothing was read or written for so long. A WebSocket client is asked with
     /// a ping after half of it, which every WebSocket client answers by itself, so only a dead one is closed.
     public var idleTimeout: Duration = .seconds(90)
+    /// How much one client may say in a time; nothing is limited by default.
+    public var rate = RateLimits()
 
     /// Everything at its default.
     public init() {}
@@ -54,6 +56,7 @@ public struct ClientLimits: Sendable {
         maxOutboundBytes = try reader.int("maxOutboundBytes", in: bytes) ?? maxOutboundBytes
         slowReaders = try reader.choice("slowReaders") ?? slowReaders
         idleTimeout = try reader.seconds("idleTimeoutSeconds") ?? idleTimeout
+        try rate.read(&reader)
     }
 }
 
@@ -77,6 +80,8 @@ final class SharedLimits: Sendable {
     let slowReaders: SlowReaderPolicy
     /// In nanoseconds.
     let idleTimeout: UInt64
+    /// Nil where nothing is limited.
+    let rates: SharedRates?
 
     init(_ limits: ClientLimits) {
         maxBytesBeforeAck = limits.maxBytesBeforeAck
@@ -84,5 +89,6 @@ final class SharedLimits: Sendable {
         maxOutboundBytes = limits.maxOutboundBytes
         slowReaders = limits.slowReaders
         idleTimeout = limits.idleTimeout.clampedNanoseconds
+        rates = SharedRates(limits.rate)
     }
 }

@@ -32,6 +32,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case crowdedOut
     /// Holding the most while all clients together held more than they may.
     case heldTooMuch
+    /// Saying more than it may in a time, after it was told so.
+    case overRate
 }
 
 /// What a connector has seen since it started.
@@ -62,6 +64,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var droppedPushes = 0
     /// Messages dropped: unknown route code, unreadable route, unknown kind, compressed body.
     public internal(set) var droppedMessages = 0
+    /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
+    public internal(set) var overRate = 0
     /// Connections closed by the connector, by reason.
     public internal(set) var faults: [ConnectionFault: Int] = [:]
 
