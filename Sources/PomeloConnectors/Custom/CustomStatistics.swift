@@ -10,6 +10,8 @@ public struct CustomStatistics: Sendable, Equatable {
     public internal(set) var accepted = 0
     /// Connections that were not wanted, for their number or because the server stops.
     public internal(set) var refused = 0
+    /// Connections of addresses on the server's blacklist.
+    public internal(set) var blocked = 0
     /// Times that accepting was paused because as many were connected as may be.
     public internal(set) var acceptPauses = 0
     /// Messages that the codec did not take, or whose route is none.

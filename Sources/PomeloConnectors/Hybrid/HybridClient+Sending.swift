@@ -8,7 +8,7 @@ import PomeloWire
 /// What the core may ask of a client's connection.
 extension HybridClient: RatedClient {
     var connectorType: String? { HybridProtocol.type }
-    var remoteAddress: SocketAddress { connection.stream.remoteAddress }
+    var remoteAddress: SocketAddress { connection.remoteAddress }
     var queuedBytes: Int { connection.stream.queuedBytes }
     var hasHungUp: Bool { connection.stream.peerHasHungUp }
 

@@ -38,6 +38,8 @@ public struct ClientLimits: Sendable {
     public var idleTimeout: Duration = .seconds(90)
     /// How much one client may say in a time; nothing is limited by default.
     public var rate = RateLimits()
+    /// Who may connect, and which proxies are believed.
+    public var access = AccessRules()
 
     /// Everything at its default.
     public init() {}
@@ -57,6 +59,7 @@ public struct ClientLimits: Sendable {
         slowReaders = try reader.choice("slowReaders") ?? slowReaders
         idleTimeout = try reader.seconds("idleTimeoutSeconds") ?? idleTimeout
         try rate.read(&reader)
+        try access.read(&reader)
     }
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
-// PendingConnections, TurnShares, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
+// Reading order: Port/ (what every connector stands on): ClientLimits, ClientRate, PortConnector, ClientPort,
+// PortProtocol, Doorkeeper, ProxyPreface, PendingConnections, TurnShares, StreamConnection, +Access, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
 // ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
 // OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending.
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 
@@ -24,6 +25,8 @@ import PomeloLoop
     let firstLimits: SharedLimits
     /// The longest body that any of the protocols takes.
     let maxBodyBytes: Int
+    /// Who may come in.
+    let door: Doorkeeper
     var statistics = ConnectorStatistics()
     let unsendable: LimitedLog
 
@@ -37,16 +40,19 @@ import PomeloLoop
     private let fullLog: LimitedLog
     private let memoryLog: LimitedLog
     private let acceptLog: LimitedLog
+    private let blockedLog: LimitedLog
+    private let filterLog: LimitedLog
     private var connections: [ObjectIdentifier: StreamConnection] = [:]
     private var stopping = false
     private var emptied: CheckedContinuation<Void, Never>?
 
     init(
         _ limits: ClientLimits, _ protocols: [any PortProtocol], host: any ConnectorHost, clock: any LoopClock,
-        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil)
+        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil), door: Doorkeeper = Doorkeeper()
     ) {
         let limit = room.limit
         self.room = room
+        self.door = door
         pending = PendingConnections(
             limit: min(limits.maxPending, max(limit / 2, min(limit, 8))), perAddress: limits.maxPendingPerAddress)
         // Once in a burst: what somebody does to the server is told, and does not fill the log.
@@ -55,6 +61,9 @@ import PomeloLoop
         fullLog = LimitedLog(logger, clock, "no room for more clients: accepting pauses", lines: 1, per: burst)
         memoryLog = LimitedLog(logger, clock, "clients that send too much at once make room", lines: 1, per: burst)
         acceptLog = LimitedLog(logger, clock, "clients cannot be accepted", lines: 1, per: burst)
+        blockedLog = LimitedLog(logger, clock, "blocked clients are closed", level: .info, lines: 1, per: burst)
+        filterLog = LimitedLog(
+            logger, clock, "nobody says whether a client is blocked: it is served", lines: 1, per: burst)
         faultLog = LimitedLog(logger, clock, "client closed for a fault", level: .debug, lines: 100)
         unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
         self.limits = limits
@@ -91,15 +100,26 @@ import PomeloLoop
         for largest in connections.values.filter({ $0.held > 0 }).sorted(by: { $0.held > $1.held }) {
             if statistics.heldBytes <= bound - bound / 8 { break }
             memoryLog.write([
-                "pomelo.remote": "\(largest.stream.remoteAddress)", "pomelo.bytes": "\(largest.held)",
+                "pomelo.remote": "\(largest.remoteAddress)", "pomelo.bytes": "\(largest.held)",
             ])
             largest.fail(.heldTooMuch, closeCode: 1013, "try again later")
         }
     }
 
     func noteFault(_ fault: ConnectionFault, of connection: StreamConnection) {
+        if fault == .blocked { return noteBlocked(connection.remoteAddress) }
         statistics.faults[fault, default: 0] += 1
-        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.stream.remoteAddress)"])
+        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.remoteAddress)"])
+    }
+
+    private func noteBlocked(_ address: SocketAddress) {
+        statistics.faults[.blocked, default: 0] += 1
+        blockedLog.write(["pomelo.remote": "\(address)", "pomelo.blocked": "\(statistics.faults[.blocked] ?? 0)"])
+    }
+
+    func noteFailedFilter(_ address: SocketAddress, _ error: any Error) {
+        statistics.failedFilters += 1
+        filterLog.write(["pomelo.remote": "\(address)", "error": "\("\(error)".forLog)"])
     }
 
     // MARK: connections
@@ -114,19 +134,36 @@ import PomeloLoop
         watchRoom()
     }
 
-    func accept(_ stream: any ByteStream) {
-        if stopping { return stream.close() }
+    func accept(_ socket: any ByteStream) {
+        if stopping { return socket.close() }
         statistics.accepted += 1
-        let connection = StreamConnection(self, stream)
+        let peer = socket.remoteAddress
+        if door.blocks(peer) {
+            noteBlocked(peer)
+            return socket.close()
+        }
+        let isProxy = door.trusts(peer)
+        let preface =
+            isProxy && door.proxyProtocol != .off
+            ? ProxyPreface(socket, isRequired: door.proxyProtocol == .required) : nil
+        let connection = StreamConnection(self, preface ?? socket)
+        preface?.owner = connection
         connections[ObjectIdentifier(connection)] = connection
         room.enter()
         statistics.undetected += 1
-        for oldest in pending.add(connection) {
-            crowdLog.write(["pomelo.remote": "\(oldest.stream.remoteAddress)", "pomelo.pending": "\(pending.count)"])
+        crowdOut(pending.add(connection, isPlaced: !isProxy))
+        connection.start()
+    }
+
+    /// The connection's client is known: it counts at that address.
+    func place(_ connection: StreamConnection) { crowdOut(pending.place(connection)) }
+
+    private func crowdOut(_ leaving: [StreamConnection]) {
+        for oldest in leaving {
+            crowdLog.write(["pomelo.remote": "\(oldest.remoteAddress)", "pomelo.pending": "\(pending.count)"])
             oldest.cut(.crowdedOut)
         }
         statistics.pending = pending.count
-        connection.start()
     }
 
     /// The connection's handshake is done, or will never be.

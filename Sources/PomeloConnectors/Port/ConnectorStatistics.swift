@@ -10,7 +10,7 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case badMessage
     /// Against the WebSocket protocol.
     case badFrame
-    /// Bytes, or a path, that nothing on the port speaks.
+    /// Bytes, or a path, that nothing on the port speaks; a proxy's header of who is none that is trusted.
     case notSpoken
     /// A plain or broken HTTP request.
     case notAnUpgrade
@@ -32,6 +32,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case crowdedOut
     /// Holding the most while all clients together held more than they may.
     case heldTooMuch
+    /// On a blacklist, or blocked by the hook.
+    case blocked
     /// Saying more than it may in a time, after it was told so.
     case overRate
 }
@@ -56,6 +58,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var acceptPauses = 0
     /// Connections accepted.
     public internal(set) var accepted = 0
+    /// Times that the hook threw which says who is blocked; the client was served.
+    public internal(set) var failedFilters = 0
     /// Connections the core did not want, for their number.
     public internal(set) var refused = 0
     /// Packages ignored because they were out of place.

@@ -70,9 +70,10 @@ public import PomeloLoop
                     + "\(context.address.port)")
         }
         // A path is asked for before what it begins with, which the empty one is of all.
+        let door = try Doorkeeper(limits.access, context.blacklist)
         let port = ClientPort(
             limits, services.sorted { $0.path.utf8.count > $1.path.utf8.count }, host: host, clock: context.clock,
-            logger: logger, room: context.room)
+            logger: logger, room: context.room, door: door)
         try await port.start(on: context.network, context.address)
         isListener = true
         for (one, service) in zip(all, services) {

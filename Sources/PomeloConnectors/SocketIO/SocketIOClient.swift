@@ -58,7 +58,7 @@ import PomeloWire
         self.shared = shared
         self.sid = sid
         port = connection.port
-        remoteAddress = connection.stream.remoteAddress
+        remoteAddress = connection.remoteAddress
         opener = connection.number
         rate = ClientRate(shared.limits.rates)
         awaySince = shared.clock.now

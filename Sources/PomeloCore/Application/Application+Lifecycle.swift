@@ -145,7 +145,8 @@ extension Application {
         let room = ConnectionRoom([record.maxConnections, network.connectionLimit].compactMap { $0 }.min())
         for port in try ClientPlan(connectors, record, file: configuration.path("servers")).ports {
             let context = ConnectorContext(
-                network: network, clock: clock, random: random, address: port.address, room: room)
+                network: network, clock: clock, random: random, address: port.address, room: room,
+                blacklist: blacklist)
             let keys = [record.bind == nil ? "host" : bindKey, record.clientKey]
             try await listening(by: keys) {
                 if port.sharing.isEmpty {

@@ -61,23 +61,29 @@ extension Connector {
     public let address: SocketAddress
     /// How many connections there may be at once, over all connectors of the server.
     public let room: ConnectionRoom
+    /// Whom no connector of the server serves.
+    public let blacklist: Blacklist
 
     /// Puts the parts together; without a limit of connections there is none.
     public init(
         network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress,
-        maxConnections: Int? = nil
+        maxConnections: Int? = nil, blacklist: Blacklist = Blacklist()
     ) {
         self.init(
-            network: network, clock: clock, random: random, address: address, room: ConnectionRoom(maxConnections))
+            network: network, clock: clock, random: random, address: address, room: ConnectionRoom(maxConnections),
+            blacklist: blacklist)
     }
 
-    init(network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress, room: ConnectionRoom)
-    {
+    init(
+        network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress, room: ConnectionRoom,
+        blacklist: Blacklist
+    ) {
         self.network = network
         self.clock = clock
         self.random = random
         self.address = address
         self.room = room
+        self.blacklist = blacklist
     }
 }
 
