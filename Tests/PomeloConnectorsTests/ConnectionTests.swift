@@ -128,7 +128,7 @@ import Testing
     }
 
     static let refusals = [
-        Refusal(testDescription: "plain GET", request: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
+        Refusal(testDescription: "plain GET", request: "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
         Refusal(testDescription: "POST", request: "POST /a HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
         Refusal(
             testDescription: "old WebSocket",

@@ -15,6 +15,8 @@ extension HybridOptions: FileOptions {
         heartbeat = try reader.seconds("heartbeatSeconds", orZero: true) ?? heartbeat
         timeout = try reader.seconds("timeoutSeconds") ?? timeout
         resetOnData = try reader.bool("resetOnData") ?? resetOnData
+        let listed = try reader.strings("origins")
+        origins = listed.isEmpty ? origins : listed
         try limits.read(&reader)
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages
     }

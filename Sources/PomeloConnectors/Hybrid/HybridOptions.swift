@@ -15,6 +15,10 @@ public struct HybridOptions: Sendable {
     public var timeout: Duration?
     /// Whether any package counts as a sign of life; pomelo counts heartbeats only.
     public var resetOnData = false
+    /// The origins of web pages that may open a WebSocket, `https://game.example` for instance, or `*` for any.
+    ///
+    /// With others than `*` a page of the same host and port may always, and so may programs, which name no origin.
+    public var origins = ["*"]
     /// What clients may cost.
     public var limits = ClientLimits()
     /// Packages out of place (data before the acknowledgement, a second handshake) before the client is

@@ -24,12 +24,17 @@ import PomeloWire
     let failedHandshakes: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
 
+    private let origins: OriginRules
+
     let limits: SharedLimits
     let servesBytes = true
     let path = ""
 
-    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package.
-    init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws(WireError) {
+    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package; `PomeloError`
+    ///   `.configuration` for an origin that is none.
+    init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws {
+        origins = try OriginRules(
+            options.origins, place: "origins of connector.json, or of the program's HybridOptions")
         failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
         self.options = options
         limits = SharedLimits(options.limits)
@@ -67,6 +72,32 @@ import PomeloWire
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? {
         HybridClient(self, connection)
     }
+
+    // MARK: web pages and health checkers
+
+    func refusal(of request: UpgradeRequest) -> HTTPResponse? {
+        origins.allow(request) ? nil : HTTPResponse(status: 403)
+    }
+
+    /// `GET /` and `HEAD /` are what a load balancer asks; whoever wants a WebSocket says so.
+    func plainAnswer(to request: UpgradeRequest) -> HTTPResponse? {
+        guard request.path == "/" || request.path.hasPrefix("/?"), request.values("upgrade").isEmpty else { return nil }
+        switch request.method {
+        case "GET", "HEAD":
+            return HTTPResponse(
+                contentType: "text/plain; charset=UTF-8",
+                headers: [UpgradeRequest.Header(name: "Cache-Control", value: "no-store")]
+                    + origins.headers(for: request), body: Bytes("OK\n".utf8))
+        case "OPTIONS":
+            guard origins.allow(request) else { return HTTPResponse(status: 403) }
+            var answer = origins.preflight(request, methods: Self.methods)
+            answer.headers.append(UpgradeRequest.Header(name: "Allow", value: Self.methods))
+            return answer
+        default: return nil
+        }
+    }
+
+    private static let methods = "GET, HEAD, OPTIONS"
 
     func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
         HybridClient(self, connection)

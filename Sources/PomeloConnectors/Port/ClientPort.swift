@@ -2,11 +2,11 @@
 //
 // PomeloConnectors: the client side of a frontend server.
 // Reading order: Port/ (what every connector stands on): ClientLimits, ClientRate, PortConnector, ClientPort,
-// PortProtocol, Doorkeeper, ProxyPreface, PendingConnections, TurnShares, StreamConnection, +Access, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
-// ConnectorStatistics;
+// PortProtocol, Doorkeeper, ProxyPreface, PendingConnections, TurnShares, StreamConnection, +Access, HTTPExchange,
+// OriginRules, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
 // +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
-// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending.
+// PollingSessions, SocketIOClient, +Receiving, +Sending.
 import Logging
 import PomeloBytes
 import PomeloCore

@@ -58,6 +58,10 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var acceptPauses = 0
     /// Connections accepted.
     public internal(set) var accepted = 0
+    /// WebSockets that were refused to a web page, for its origin.
+    public internal(set) var refusedOrigins = 0
+    /// Requests of health checkers and the like that were answered.
+    public internal(set) var plainAnswers = 0
     /// Times that the hook threw which says who is blocked; the client was served.
     public internal(set) var failedFilters = 0
     /// Connections the core did not want, for their number.
