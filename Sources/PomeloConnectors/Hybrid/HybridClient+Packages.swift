@@ -44,6 +44,10 @@ extension HybridClient {
         if let check = options.checkClient, !check(request.type, request.version) {
             return refuse(HandshakeReply.rejected, .clientRejected)
         }
+        if options.useCrypto {
+            key = ClientKey(request.message["sys"]?["rsa"])
+            guard key != nil else { return refuse(HandshakeReply.badRequest, .handshakeRefused) }
+        }
         guard let hook = options.handshake else { return welcome(request, user: nil) }
         Loop.spawn { [self] in
             do {
@@ -87,7 +91,10 @@ extension HybridClient {
         guard let session else { return }
         let arrival = connection.arrival
         let heard = ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: arrival)
-        if mayPass(heard, at: arrival) { port.host.received(heard, from: session) }
+        guard mayPass(heard, at: arrival) else { return }
+        guard options.useCrypto else { return port.host.received(heard, from: session) }
+        guard let body = verified(heard.body) else { return drop(id: head.id) }
+        port.host.received(ClientMessage(id: head.id, route: route, body: body, arrival: arrival), from: session)
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {

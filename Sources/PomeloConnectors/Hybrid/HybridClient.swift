@@ -12,6 +12,8 @@ import PomeloWire
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
     let rate: ClientRate?
+    /// What its messages are signed with, where they must be.
+    var key: ClientKey?
     /// Over TCP; nil while it is at work further up the stack, and over WebSocket.
     private var decoder: PacketDecoder?
 

@@ -17,6 +17,7 @@ extension HybridOptions: FileOptions {
         resetOnData = try reader.bool("resetOnData") ?? resetOnData
         let listed = try reader.strings("origins")
         origins = listed.isEmpty ? origins : listed
+        useCrypto = try reader.bool("useCrypto") ?? useCrypto
         try limits.read(&reader)
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages
     }

@@ -26,6 +26,12 @@ public struct HybridOptions: Sendable {
     public var maxIgnoredPackages = 16
     /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
     public var dictionary: (handlers: [String], extra: [String])?
+    /// Whether every message must be signed with the key that its client has shown in the handshake, as clients of
+    /// pomelo do with `encrypt`; only for bodies of JSON.
+    ///
+    /// It shows that a message was not changed on its way by who had not changed the handshake too: it is no substitute
+    /// for TLS.
+    public var useCrypto = false
     /// Says which clients are served, by the type and version they name; others are answered 501.
     public var checkClient: (@Loop @Sendable (_ type: String?, _ version: String?) -> Bool)?
     /// Has the last word on a handshake: gets the client's whole message and returns the `user` part of the

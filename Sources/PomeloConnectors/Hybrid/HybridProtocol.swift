@@ -22,6 +22,7 @@ import PomeloWire
     /// Whether connections must note when something was read.
     let tracksActivity: Bool
     let failedHandshakes: LimitedLog
+    let badSignatures: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
 
     private let origins: OriginRules
@@ -36,6 +37,8 @@ import PomeloWire
         origins = try OriginRules(
             options.origins, place: "origins of connector.json, or of the program's HybridOptions")
         failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
+        badSignatures = LimitedLog(
+            logger, clock, "a message is not signed by its client", lines: 1, per: .seconds(10))
         self.options = options
         limits = SharedLimits(options.limits)
         heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds

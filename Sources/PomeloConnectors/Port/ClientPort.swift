@@ -5,7 +5,7 @@
 // PortProtocol, Doorkeeper, ProxyPreface, PendingConnections, TurnShares, StreamConnection, +Access, HTTPExchange,
 // OriginRules, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
+// +Packages, +Sending, +Timer, ClientKey, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
 // PollingSessions, SocketIOClient, +Receiving, +Sending.
 import Logging
 import PomeloBytes

@@ -5,8 +5,8 @@ import PomeloLoop
 
 /// How much one client may say in a time, its requests, notifies and their bytes; nothing is limited by default.
 ///
-/// Nobody but the application knows what its clients send when all is well, and a client that says much costs the others
-/// nothing: it has a share of each turn. Who wants a limit takes a few times of what a busy client needs.
+/// Nobody but the application knows what its clients send when all is well, and a client that says much costs the
+/// others nothing: it has a share of each turn. Who wants a limit takes a few times of what a busy client needs.
 ///
 /// Both are buckets that fill up with time: a client that was quiet may say a burst at once.
 ///

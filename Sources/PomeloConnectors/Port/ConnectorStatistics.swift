@@ -72,6 +72,8 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var droppedPushes = 0
     /// Messages dropped: unknown route code, unreadable route, unknown kind, compressed body.
     public internal(set) var droppedMessages = 0
+    /// Messages whose signature was missing or wrong; they count among those dropped.
+    public internal(set) var badSignatures = 0
     /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
     public internal(set) var overRate = 0
     /// Connections closed by the connector, by reason.
