@@ -93,8 +93,8 @@ extension UpgradeRequest {
         return text
     }
 
-    /// `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; nil for other names, `unknown` and
-    /// `_hidden` among them.
+    /// `192.0.2.7`, `192.0.2.7:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; nil for other names, `unknown`
+    /// and `_hidden` among them.
     private static func node(_ name: Substring.UTF8View) -> (address: IPAddress, port: UInt16)? {
         let colon = UInt8(ascii: ":")
         var (host, port) = (name, name[name.endIndex...])

@@ -7,8 +7,8 @@ import PomeloJSON
 /// A client signs the text without the signature, so that text is what is to be verified: the member is cut out of what
 /// came, and nothing else of it is touched.
 ///
-/// - Source: pomelo-jsclient-websocket (`useCrypto`), which signs what `JSON.stringify` gives and then puts the signature
-///   behind it; pomelo 2.2.7, lib/connectors/common/coder.js, which writes the rest anew.
+/// - Source: pomelo-jsclient-websocket (`useCrypto`), which signs what `JSON.stringify` gives and then puts the
+///   signature behind it; pomelo 2.2.7, lib/connectors/common/coder.js, which writes the rest anew.
 public struct SignedBody: Equatable, Sendable {
     /// The text that the client has signed.
     public let text: Bytes
@@ -80,8 +80,8 @@ public struct SignedBody: Equatable, Sendable {
 }
 
 extension Bytes {
-    /// Reads hexadecimal digits, of which an odd number has a zero in front; nil for none, for more than `most`, and for
-    /// anything else.
+    /// Reads hexadecimal digits, of which an odd number has a zero in front; nil for none, for more than `most`, and
+    /// for anything else.
     package init?(hexadecimal text: String, most: Int) {
         let digits = text.utf8
         guard !digits.isEmpty, digits.count <= most else { return nil }

@@ -13,7 +13,7 @@ struct CorpusTests {
         .deletingLastPathComponent().appendingPathComponent("Fuzz/Corpus")
 
     private static let names = [
-        "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling",
+        "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling", "proxy",
     ]
 
     @Test(arguments: names)

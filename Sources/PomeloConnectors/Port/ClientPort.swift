@@ -5,8 +5,8 @@
 // PortProtocol, Doorkeeper, ProxyPreface, PendingConnections, TurnShares, StreamConnection, +Access, HTTPExchange,
 // OriginRules, +WebSocket, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Sending, +Timer, ClientKey, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
-// PollingSessions, SocketIOClient, +Receiving, +Sending.
+// +Packages, +Sending, +Timer, ClientKey, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector,
+// SocketIOProtocol, +Requests, PollingSessions, SocketIOClient, +Receiving, +Sending.
 import Logging
 import PomeloBytes
 import PomeloCore

@@ -8,8 +8,8 @@ import PomeloWire
 /// Who is connected stays; who connects is closed before a byte of it is read, or as soon as a trusted proxy has said
 /// whom it speaks for. It is empty at each start; what is to stay is in `blacklist` of `connector.json`.
 ///
-/// - Source: pomelo 2.2.7, lib/components/connector.js (`blacklist`), whose entries were regular expressions that matched
-///   anywhere in an address: `1.1.1.1` also closed `11.1.1.10`.
+/// - Source: pomelo 2.2.7, lib/components/connector.js (`blacklist`), whose entries were regular expressions that
+///   matched anywhere in an address: `1.1.1.1` also closed `11.1.1.10`.
 @Loop public final class Blacklist {
     /// As many as there may be.
     public nonisolated static let maxEntries = 65_536
@@ -19,7 +19,8 @@ import PomeloWire
     /// Empty.
     public nonisolated init() {}
 
-    /// Adds addresses (`192.0.2.7`, `2001:db8::7`) and networks (`192.0.2.0/24`), all or none; returns how many are new.
+    /// Adds addresses (`192.0.2.7`, `2001:db8::7`) and networks (`192.0.2.0/24`), all or none; returns how many are
+    /// new.
     ///
     /// - Throws: `Fault` 400 naming the first that is neither, or when there would be more than `maxEntries`.
     @discardableResult
