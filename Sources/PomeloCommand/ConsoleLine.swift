@@ -26,6 +26,8 @@ enum ConsoleLine: Equatable {
                                              profiler {"seconds": 5}, or one of the program's own; JSON
         addCron id=… time="…" action=…       removeCron <id>
         kick <uid> [<reason>]                ends the sessions of a user
+        blacklist [[add] <address> ...]      shows whom frontends do not serve, or adds addresses and networks
+        blacklist remove <address> ...       serves them again
         help, quit
         """
 
@@ -56,11 +58,24 @@ enum ConsoleLine: Equatable {
         case ("disable", 2) where rest[0] == "module": self = .ask(["disableModule": .string(rest[1])])
         case ("kick", 1): self = .ask(["kick": .string(rest[0])])
         case ("kick", 2): self = .ask(["kick": .string(rest[0]), "reason": .string(rest[1])])
+        case ("blacklist", 0),
+            ("blacklist", 1) where rest == ["list"]:
+            self = .ask(["blacklist": "list"])
+        case ("blacklist", 1...): self = .ask(try Self.blacklist(rest))
         case ("addCron", 1...): self = .ask(["addCron": try Self.fields(rest)])
         default:
             let shown = line.escapedForLog(maxBytes: 128)
             throw PomeloError(.configuration, "\"\(shown)\" is no line of the console; see help")
         }
+    }
+
+    private static func blacklist(_ words: [String]) throws -> JSON {
+        let isNamed = words[0] == "add" || words[0] == "remove"
+        let addresses = isNamed ? words.dropFirst() : words[...]
+        guard !addresses.isEmpty else { throw PomeloError(.configuration, "blacklist \(words[0]) takes addresses") }
+        return [
+            "blacklist": .string(isNamed ? words[0] : "add"), "addresses": .array(addresses.map { .string($0) }),
+        ]
     }
 
     private static func fields(_ words: [String]) throws -> JSON {

@@ -14,16 +14,23 @@ import Testing
 @Loop final class Wired {
     let host = FakeHost()
     let clock = ManualClock()
-    let stream = ScriptedStream()
+    let stream: ScriptedStream
+    let blacklist = Blacklist()
     let shared: HybridProtocol
     let port: ClientPort
 
-    init(_ options: HybridOptions = HybridOptions(), maxConnections: Int? = nil) throws {
+    /// `peer` is who connects.
+    init(
+        _ options: HybridOptions = HybridOptions(), maxConnections: Int? = nil, peer: String = "192.0.2.1",
+        accepts: Bool = true
+    ) throws {
+        stream = ScriptedStream(from: peer)
         let logger = Logger(label: "test")
         shared = try HybridProtocol(options, clock: clock, logger: logger)
         port = ClientPort(
-            options.limits, [shared], host: host, clock: clock, logger: logger, room: ConnectionRoom(maxConnections))
-        port.accept(stream)
+            options.limits, [shared], host: host, clock: clock, logger: logger, room: ConnectionRoom(maxConnections),
+            door: try Doorkeeper(options.limits.access, blacklist))
+        if accepts { port.accept(stream) }
     }
 
     /// Everything up to the acknowledgement, over TCP.
@@ -121,7 +128,7 @@ import Testing
     }
 
     static let refusals = [
-        Refusal(testDescription: "plain GET", request: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
+        Refusal(testDescription: "plain GET", request: "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
         Refusal(testDescription: "POST", request: "POST /a HTTP/1.1\r\nHost: x\r\n\r\n", status: "426"),
         Refusal(
             testDescription: "old WebSocket",

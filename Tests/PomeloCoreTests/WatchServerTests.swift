@@ -24,6 +24,26 @@ import Testing
         #expect(logins.count == 1000 && logins.first?["uid"] == "u3" && logins.last?["uid"] == "u1002")
     }
 
+    @Test @Loop func theBlacklistOfItsServer() async throws {
+        let app = try TestCluster(TestCluster.records(connectors: 1, chats: 0)).make("connector-1") { _ in }
+        let watch = WatchServer(app)
+        let added: JSON = ["blacklist": "add", "addresses": ["192.0.2.0/24", "2001:db8::/32", "192.0.2.0/24"]]
+        #expect(try await watch.monitorHandler(added) == ["added": 2, "entries": 2])
+        #expect(
+            try await watch.monitorHandler(["blacklist": "list"]) == [
+                "addresses": ["192.0.2.0/24", "2001:db8::/32"], "entries": 2,
+            ])
+        let removed: JSON = ["blacklist": "remove", "addresses": ["2001:db8::/32", "10.0.0.1"]]
+        #expect(try await watch.monitorHandler(removed) == ["removed": 1, "entries": 1])
+        #expect(app.blacklist.contains(SocketAddress(host: "192.0.2.77", port: 1)))
+        for wrong: JSON in [["blacklist": "clear"], ["blacklist": "add", "addresses": ["1.1.1"]]] {
+            await #expect(throws: Fault.self) { try await watch.monitorHandler(wrong) }
+        }
+        let many = (0..<1200).map { JSON.string("10.0.\($0 >> 8).\($0 & 255)") }
+        #expect(try await watch.monitorHandler(["blacklist": "add", "addresses": .array(many)])["entries"] == 1201)
+        #expect(try await watch.monitorHandler(["blacklist": "list"])["addresses"]?.array?.count == 1000)
+    }
+
     @Test @Loop func modulesAndWhetherTheyAnswer() async throws {
         let cluster = TestCluster(TestCluster.records(connectors: 1, chats: 0))
         let app = try cluster.make("connector-1") {

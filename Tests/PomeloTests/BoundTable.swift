@@ -39,6 +39,17 @@ let boundTable = """
     a client's share of a turn
         BacklogTests.aMessageOfManyNotifiesIsWorkedOffInSharesOfATurn
         BacklogTests.tinyFragmentsUseUpTheShareToo
+    what a client says in a time
+        RateTests.aRequestTooManyIsToldWhenToComeBack
+        RateTests.whoGoesOnIsClosedWithAFaultOfItsOwn
+        RateTests.othersAreAnsweredAsBeforeWhileSomeFlood
+        RateTests.clientsOfSocketIOAreCountedToo
+        RateTests.clientsOfACustomConnectorAreCountedToo
+    a proxy's header
+        ProxyHeaderTests.aHeaderIsTheSameAtEverySplit
+        ProxyTests.aHeaderThatDoesNotComeIsWaitedForAsLongAsAHandshake
+    entries of a server's blacklist
+        BlacklistTests.theListHasABound
     all clients' share of a turn
         TurnSharesTests.aTurnIsNoLongerWhenMoreAreBusy
         TurnSharesTests.nobodyInTheRowIsPassedOver
@@ -63,6 +74,7 @@ let boundTable = """
     datagrams that wait for the kernel
         UDPSocketTests.aFullQueueDropsByItsPolicy
         UDPSocketTests.emptyDatagramsTakeRoomToo
+        HostileInternetTests.tenThousandThatSayNothingTakeNobodysPlace
     sessions of socket.io without a WebSocket
         SocketIOLimitTests.oneConnectionHasAPartOfItsAddressOnly
         SocketIOLimitTests.whoIsGoneMakesRoomBeforeNewcomers

@@ -34,6 +34,16 @@ let guaranteeTable = """
         ForwardingTests.aSessionStaysWithTheServerThatHasItsRequestsWhenOnlyTheChoicesChange
         ForwardingTests.aForwardedRequestOutlivesItsClient
         ArrivalTests.whatWasHeldBackIsAnsweredAtItsDeadlineFromArrival
+    the address of a client
+        ProxyTests.theSessionHasTheAddressOfTheClient
+        ProxyTests.whoIsNoProxyIsNotBelieved
+        ProxyTests.aRequestOfATrustedProxyNamesItsClient
+        ProxyTests.whoHasNoHandshakeCountsAtTheClientsAddress
+        HostileInternetTests.madeUpAddressesAreWorthNothing
+    a client on a blacklist
+        BlacklistTests.whoIsListedIsClosedUnheard
+        BlacklistTests.whomAProxySpeaksForIsBlockedToo
+        BlacklistTests.whoIsAskedAboutWaits
     a client of a custom connector
         CustomConnectorTests.eachClientEndsOnceHoweverOftenItIsSaid
         CustomCodecTests.aCodecThatAnswersLateKeepsTheOrderOfEachClient

@@ -14,7 +14,7 @@ struct CorpusTests {
 
     private static let names = [
         "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling",
-        "mqtt", "datagram",
+        "mqtt", "datagram", "proxy",
     ]
 
     @Test(arguments: names)

@@ -125,6 +125,17 @@ extension WholeClusters {
                 "servers: {\"chat-server-1\":{\"error\":\"*the admin module onlineUser is disabled*\"}}"),
             Row("console --use chat-server-1 -c show_modules", 0, "*{\"id\":\"onlineUser\",\"enabled\":false}*"),
             Row("console --use chat-server-1 -c enable_module_onlineUser", 0, "chat-server-1: {}"),
+            Row(
+                "console --use chat-server-1 -c blacklist_192.0.2.7_2001:db8::/32", 0,
+                "chat-server-1: {\"added\":2,\"entries\":2}"),
+            Row(
+                "console --use chat-server-1 -c blacklist", 0,
+                "chat-server-1: {\"addresses\":[\"192.0.2.7\",\"2001:db8::/32\"],\"entries\":2}"),
+            Row(
+                "console --use chat-server-1 -c blacklist_remove_192.0.2.7", 0,
+                "chat-server-1: {\"removed\":1,\"entries\":1}"),
+            Row("console --use chat-server-1 -c blacklist_1.1.1", 1, "*is no address and no network*"),
+            Row("console -c blacklist_remove", 1, "error: blacklist remove takes addresses"),
             Row("console --use chat-server-1 -c disable_module_watchServer", 1, "*watchServer cannot be disabled*"),
         ]
 

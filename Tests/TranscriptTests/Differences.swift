@@ -227,13 +227,15 @@ extension Difference {
 // MARK: HTTP
 
 extension Difference {
-    private static let upgradeRequired = Bytes(
+    private static let healthy = Bytes(
         """
-        HTTP/1.1 426 Upgrade Required\r
-        Upgrade: websocket\r
-        Connection: close, Upgrade\r
-        Content-Length: 0\r
+        HTTP/1.1 200 OK\r
+        Content-Type: text/plain; charset=UTF-8\r
+        Cache-Control: no-store\r
+        Content-Length: 3\r
+        Connection: close\r
         \r
+        OK
 
         """.utf8)
 
@@ -241,19 +243,19 @@ extension Difference {
         Difference(
             "plain-bad_http_plain_get-tcp",
             original: "does not answer a plain HTTP request",
-            ours: "answers 426 and closes",
-            why: "browsers and health checks should learn at once that this is no web server"
+            ours: "answers 200 and closes",
+            why: "a health check should learn that the server serves"
         ) { transcript in
-            transcript.answers(0, upgradeRequired)
+            transcript.answers(0, healthy)
             transcript.closes(in: 0)
         },
         Difference(
             "plain-bad_http_split_get-tcp",
             original: "takes the first letter of a method that comes in pieces for a bad package, and closes",
-            ours: "waits for the method's other letters, then answers 426 and closes",
+            ours: "waits for the method's other letters, then answers 200 and closes",
             why: "TCP cuts where it likes: a WebSocket must open however its request arrives"
         ) { transcript in
-            transcript.answers(1, upgradeRequired)
+            transcript.answers(1, healthy)
             transcript.closes(in: 1)
         },
     ]

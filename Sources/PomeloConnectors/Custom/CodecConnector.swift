@@ -25,8 +25,8 @@ public final class CodecConnector: PortConnector {
         public var limits = ClientLimits()
         /// What is shown to clients, where an entry of servers.json says `tls`.
         public var tls: TLSServerOptions?
-        /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes` and `slowReaders` are
-        /// those of the limits.
+        /// What waits for the codec; its own codec is not looked at, and its `maxOutboundBytes`, `slowReaders` and
+        /// `rate` are those of the limits.
         public var custom = CustomOptions<Bytes>()
         /// What a client is told when the server ends the connection, also when that stops, as the codec's clients
         /// understand it.
@@ -53,6 +53,7 @@ public final class CodecConnector: PortConnector {
             var custom = options.custom
             custom.maxOutboundBytes = options.limits.maxOutboundBytes
             custom.slowReaders = options.limits.slowReaders
+            custom.rate = options.limits.rate
             // The port counts connections.
             let unlimited = ConnectorContext(
                 network: context.network, clock: context.clock, random: context.random, address: context.address)

@@ -5,7 +5,7 @@ import PomeloCore
 import PomeloLoop
 
 /// What the core may ask of a custom connector's client.
-extension CustomClient: ClientSocket, Flushable {
+extension CustomClient: RatedClient, Flushable {
     /// A message on its way to a codec that may wait, or behind one.
     enum Unencoded {
         case answer(DecodedMessage)

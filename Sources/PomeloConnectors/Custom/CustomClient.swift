@@ -23,6 +23,7 @@ import PomeloLoop
     let socket: Socket
     /// From the beginning until the host was told of the end.
     private(set) var session: ClientSession?
+    let rate: ClientRate?
     private(set) var isOpen = true
     /// Set while this side is ending the connection.
     private var lastWord: SessionEnd?
@@ -51,6 +52,7 @@ import PomeloLoop
     init(_ clients: CustomClients<Socket>, _ socket: Socket) {
         self.clients = clients
         self.socket = socket
+        rate = ClientRate(clients.rates)
     }
 
     func start() {
@@ -144,8 +146,8 @@ import PomeloLoop
         switch outcome {
         case .done(let message?):
             guard let route = clients.host.route(utf8: message.route.utf8.span) else { fallthrough }
-            clients.host.received(
-                ClientMessage(id: message.id ?? 0, route: route, body: message.body, arrival: arrival), from: session)
+            let heard = ClientMessage(id: message.id ?? 0, route: route, body: message.body, arrival: arrival)
+            if mayPass(heard, at: arrival ?? clients.clock.now) { clients.host.received(heard, from: session) }
         case .done(nil): clients.statistics.undecoded += 1
         case .failed(let error):
             clients.statistics.failedDecodes += 1
@@ -228,6 +230,13 @@ import PomeloLoop
             release()
             report(.disconnected(fault))
         }
+    }
+
+    func noteOverRate() { clients.statistics.overRate += 1 }
+
+    func endOverRate() {
+        clients.statistics.saidTooMuch += 1
+        cut(ConnectionFault.overRate.rawValue)
     }
 
     /// Too much waits of what it, or what all said.

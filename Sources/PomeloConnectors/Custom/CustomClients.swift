@@ -15,6 +15,8 @@ import PomeloLoop
     /// The connector's.
     let type: String
     let clock: any LoopClock
+    let rates: SharedRates?
+    private let blacklist: Blacklist
     var statistics = CustomStatistics()
     let faultLog: LimitedLog
     let decodeLog: LimitedLog
@@ -41,6 +43,8 @@ import PomeloLoop
         self.encode = encode
         self.host = host
         clock = context.clock
+        rates = SharedRates(options.rate)
+        blacklist = context.blacklist
         room = context.room
         fullLog = LimitedLog(
             logger, clock, "no room for more clients: accepting pauses", lines: 1, per: .seconds(10))
@@ -57,6 +61,10 @@ import PomeloLoop
 
     func accept(_ socket: Socket) {
         statistics.accepted += 1
+        if blacklist.contains(socket.remoteAddress) {
+            statistics.blocked += 1
+            return socket.disconnect()
+        }
         // A connector that cannot pause shows who is too many all the same.
         guard !stopping, !room.isFull else {
             statistics.refused += 1

@@ -17,5 +17,6 @@ extension CustomOptions: FileOptions {
         maxUnencoded = try reader.int("maxUnencoded", in: 1...1 << 20) ?? maxUnencoded
         codecDeadline = try reader.seconds("codecDeadlineSeconds") ?? codecDeadline
         maxMessagesPerTurn = try reader.int("maxMessagesPerTurn", in: 1...1 << 20) ?? maxMessagesPerTurn
+        try rate.read(&reader)
     }
 }

@@ -22,6 +22,8 @@ public struct CustomOptions<Buffer: Sendable>: Sendable {
     public var codecDeadline: Duration = .seconds(5)
     /// Messages of one client in a turn of the loop; the rest comes in the next.
     public var maxMessagesPerTurn = 128
+    /// How much one client may say in a time; nothing is limited by default.
+    public var rate = RateLimits()
 
     /// Everything at its default.
     public init() {}

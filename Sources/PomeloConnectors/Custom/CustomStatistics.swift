@@ -10,6 +10,8 @@ public struct CustomStatistics: Sendable, Equatable {
     public internal(set) var accepted = 0
     /// Connections that were not wanted, for their number or because the server stops.
     public internal(set) var refused = 0
+    /// Connections of addresses on the server's blacklist.
+    public internal(set) var blocked = 0
     /// Times that accepting was paused because as many were connected as may be.
     public internal(set) var acceptPauses = 0
     /// Messages that the codec did not take, or whose route is none.
@@ -28,6 +30,10 @@ public struct CustomStatistics: Sendable, Equatable {
     public internal(set) var slowConsumers = 0
     /// Clients disconnected because too much of theirs waited to be decoded or served.
     public internal(set) var heldTooMuch = 0
+    /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
+    public internal(set) var overRate = 0
+    /// Clients disconnected because they went on saying too much.
+    public internal(set) var saidTooMuch = 0
     /// Clients disconnected because too much to them waited for the codec.
     public internal(set) var unencodedTooMuch = 0
 

@@ -23,7 +23,7 @@ import PomeloWire
 
     // MARK: out
 
-    var remoteAddress: SocketAddress { connection.stream.remoteAddress }
+    var remoteAddress: SocketAddress { connection.remoteAddress }
     var queuedBytes: Int { connection.stream.queuedBytes }
     var hasHungUp: Bool { connection.stream.peerHasHungUp }
 

@@ -39,8 +39,10 @@ extension HybridClient {
     private func judge(_ body: Span<UInt8>) {
         shared.judge(body, port.unsendable) { [self] verdict in
             switch verdict {
-            case .welcome(let reply):
-                if state.answered(accepted: true) { _ = connection.send(message: reply, compressed: false) }
+            case .welcome(let reply, let key):
+                guard state.answered(accepted: true) else { return }
+                self.key = key
+                _ = connection.send(message: reply, compressed: false)
             case .refusal(let reply, let fault): refuse(reply, fault)
             }
         }
@@ -64,9 +66,14 @@ extension HybridClient {
         // A push from a client acts as a notify, as in the original.
         guard head.kind != .response else { return drop(id: 0) }
         guard let route = route(head, message) else { return drop(id: head.id) }
-        guard let session, let body = body(head, message) else { return }
-        port.host.received(
-            ClientMessage(id: head.id, route: route, body: body, arrival: connection.arrival), from: session)
+        guard let session else { return }
+        let arrival = connection.arrival
+        // As it came: who says too much is not inflated first.
+        guard mayPass(ClientMessage(id: head.id, route: route, body: head.body(in: message)), at: arrival),
+            let plain = body(head, message)
+        else { return }
+        guard let body = options.useCrypto ? verified(plain) : plain else { return drop(id: head.id) }
+        port.host.received(ClientMessage(id: head.id, route: route, body: body, arrival: arrival), from: session)
     }
 
     /// The body as the client meant it; nil when the message is dropped, or the client closed, for it.

@@ -6,7 +6,7 @@ import PomeloLoop
 import PomeloWire
 
 /// What the core may ask of a client's connection.
-extension HybridClient: ClientSocket {
+extension HybridClient: RatedClient {
     var connectorType: String? { connection.connectorType }
     var remoteAddress: SocketAddress { connection.remoteAddress }
     var queuedBytes: Int { connection.queuedBytes }
@@ -59,6 +59,9 @@ extension HybridClient: ClientSocket {
         }
         connection.finish(.kicked(reason))
     }
+
+    func noteOverRate() { port.statistics.overRate += 1 }
+    func endOverRate() { connection.fail(.overRate) }
 
     func pauseReading() { connection.pauseReading() }
 

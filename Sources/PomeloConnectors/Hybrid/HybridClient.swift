@@ -11,6 +11,9 @@ import PomeloWire
     var state = HybridState()
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
+    let rate: ClientRate?
+    /// What its messages are signed with, where they must be.
+    var key: ClientKey?
     /// Over TCP; nil while it is at work further up the stack, and where packages come whole.
     private var decoder: PacketDecoder?
 
@@ -18,6 +21,7 @@ import PomeloWire
     init?(_ shared: HybridProtocol, _ connection: Connection) {
         self.shared = shared
         self.connection = connection
+        rate = ClientRate(shared.limits.rates)
         if connection.carrier == .stream {
             decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 public import Logging
+import PomeloBytes
 import PomeloCore
 
 /// Serves pomelo clients over TCP and WebSocket on one port, told apart by their first bytes.
@@ -19,7 +20,7 @@ public final class HybridConnector: PortConnector {
         super.init(HybridProtocol.type, options.limits, tls: options.tls, logger) { _, context in
             do {
                 return try HybridProtocol(options, clock: context.clock, logger: logger)
-            } catch {
+            } catch let error as WireError {
                 throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
             }
         }

@@ -17,6 +17,9 @@ extension HybridOptions: FileOptions {
         timeout = try reader.seconds("timeoutSeconds") ?? timeout
         resetOnData = try reader.bool("resetOnData") ?? resetOnData
         inflatesBodies = try reader.bool("inflatesBodies") ?? inflatesBodies
+        let listed = try reader.strings("origins")
+        origins = listed.isEmpty ? origins : listed
+        useCrypto = try reader.bool("useCrypto") ?? useCrypto
         try limits.read(&reader)
         tls = try TLSServerOptions.read(&reader) ?? tls
         maxIgnoredPackages = try reader.int("maxIgnoredPackages", in: 0...1 << 20) ?? maxIgnoredPackages

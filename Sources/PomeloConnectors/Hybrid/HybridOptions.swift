@@ -16,6 +16,10 @@ public struct HybridOptions: Sendable {
     public var timeout: Duration?
     /// Whether any package counts as a sign of life; pomelo counts heartbeats only.
     public var resetOnData = false
+    /// The origins of web pages that may open a WebSocket, `https://game.example` for instance, or `*` for any.
+    ///
+    /// With others than `*` a page of the same host and port may always, and so may programs, which name no origin.
+    public var origins = ["*"]
     /// What clients may cost.
     public var limits = ClientLimits()
     /// What is shown to clients, where an entry of servers.json says `tls`: over TCP and WebSocket.
@@ -32,6 +36,12 @@ public struct HybridOptions: Sendable {
     public var inflatesBodies = true
     /// Turns route compression on: the handler routes of the cluster and the extra ones, pushes for instance.
     public var dictionary: (handlers: [String], extra: [String])?
+    /// Whether every message must be signed with the key that its client has shown in the handshake, as clients of
+    /// pomelo do with `encrypt`; only for bodies of JSON.
+    ///
+    /// It shows that a message was not changed on its way by who had not changed the handshake too: it is no substitute
+    /// for TLS.
+    public var useCrypto = false
     /// Says which clients are served, by the type and version they name; others are answered 501.
     public var checkClient: (@Loop @Sendable (_ type: String?, _ version: String?) -> Bool)?
     /// Has the last word on a handshake: gets the client's whole message and returns the `user` part of the

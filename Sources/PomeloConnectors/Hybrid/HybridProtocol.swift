@@ -21,18 +21,25 @@ import PomeloWire
     /// Whether connections must note when something was read.
     let tracksActivity: Bool
     let failedHandshakes: LimitedLog
+    let badSignatures: LimitedLog
     private let welcome: (withDictionary: Bytes, without: Bytes)
 
     /// Of an answer without a user part, in bytes.
     var longestWelcome: Int { welcome.withDictionary.count }
+    private let origins: OriginRules
 
     let limits: SharedLimits
     let servesBytes = true
     let path = ""
 
-    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package.
-    init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws(WireError) {
+    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package; `PomeloError`
+    ///   `.configuration` for an origin that is none.
+    init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws {
+        origins = try OriginRules(
+            options.origins, place: "origins of connector.json, or of the program's HybridOptions")
         failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
+        badSignatures = LimitedLog(
+            logger, clock, "a message is not signed by its client", lines: 1, per: .seconds(10))
         self.options = options
         limits = SharedLimits(options.limits)
         heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds
@@ -66,7 +73,7 @@ import PomeloWire
 
     /// What becomes of a handshake: the answer, and the fault where the client is not let in.
     enum Verdict {
-        case welcome(Bytes)
+        case welcome(Bytes, key: ClientKey?)
         case refusal(Bytes, ConnectionFault)
     }
 
@@ -80,10 +87,12 @@ import PomeloWire
         if let check = options.checkClient, !check(request.type, request.version) {
             return tell(.refusal(HandshakeReply.rejected, .clientRejected))
         }
-        guard let hook = options.handshake else { return tell(verdict(request, user: nil, unsendable)) }
+        let key = options.useCrypto ? ClientKey(request.message["sys"]?["rsa"]) : nil
+        if options.useCrypto, key == nil { return tell(.refusal(HandshakeReply.badRequest, .handshakeRefused)) }
+        guard let hook = options.handshake else { return tell(verdict(request, user: nil, key, unsendable)) }
         Loop.spawn { [self] in
             do {
-                tell(verdict(request, user: try await hook(request.message), unsendable))
+                tell(verdict(request, user: try await hook(request.message), key, unsendable))
             } catch {
                 failedHandshakes.write(["error": "\(error)"])
                 tell(.refusal(HandshakeReply.badRequest, .handshakeRefused))
@@ -91,9 +100,11 @@ import PomeloWire
         }
     }
 
-    private func verdict(_ request: HandshakeRequest, user: JSON?, _ unsendable: LimitedLog) -> Verdict {
+    private func verdict(
+        _ request: HandshakeRequest, user: JSON?, _ key: ClientKey?, _ unsendable: LimitedLog
+    ) -> Verdict {
         do throws(WireError) {
-            return .welcome(try welcome(request, user: user))
+            return .welcome(try welcome(request, user: user), key: key)
         } catch {
             unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
             return .refusal(HandshakeReply.badRequest, .handshakeRefused)
@@ -107,6 +118,32 @@ import PomeloWire
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? {
         HybridClient(self, connection)
     }
+
+    // MARK: web pages and health checkers
+
+    func refusal(of request: UpgradeRequest) -> HTTPResponse? {
+        origins.allow(request) ? nil : HTTPResponse(status: 403)
+    }
+
+    /// `GET /` and `HEAD /` are what a load balancer asks; whoever wants a WebSocket says so.
+    func plainAnswer(to request: UpgradeRequest) -> HTTPResponse? {
+        guard request.path == "/" || request.path.hasPrefix("/?"), request.values("upgrade").isEmpty else { return nil }
+        switch request.method {
+        case "GET", "HEAD":
+            return HTTPResponse(
+                contentType: "text/plain; charset=UTF-8",
+                headers: [UpgradeRequest.Header(name: "Cache-Control", value: "no-store")]
+                    + origins.headers(for: request), body: Bytes("OK\n".utf8))
+        case "OPTIONS":
+            guard origins.allow(request) else { return HTTPResponse(status: 403) }
+            var answer = origins.preflight(request, methods: Self.methods)
+            answer.headers.append(UpgradeRequest.Header(name: "Allow", value: Self.methods))
+            return answer
+        default: return nil
+        }
+    }
+
+    private static let methods = "GET, HEAD, OPTIONS"
 
     func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
         HybridClient(self, connection)

@@ -111,8 +111,8 @@ extension MQTTClient {
 
     private func request(_ id: UInt32, _ route: Route, _ body: Bytes) {
         guard let session else { return }
-        port.host.received(
-            ClientMessage(id: id, route: route, body: body, arrival: connection.arrival), from: session)
+        let message = ClientMessage(id: id, route: route, body: body, arrival: connection.arrival)
+        if mayPass(message, at: connection.arrival) { port.host.received(message, from: session) }
     }
 
     // MARK: SUBSCRIBE

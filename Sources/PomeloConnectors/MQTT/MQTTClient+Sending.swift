@@ -7,7 +7,10 @@ import PomeloLoop
 import PomeloWire
 
 /// What the core may ask of a client's connection.
-extension MQTTClient: ClientSocket {
+extension MQTTClient: RatedClient {
+    func noteOverRate() { port.statistics.overRate += 1 }
+    func endOverRate() { connection.fail(.overRate) }
+
     var connectorType: String? { MQTTProtocol.type }
     var remoteAddress: SocketAddress { connection.stream.remoteAddress }
     var queuedBytes: Int { connection.stream.queuedBytes }

@@ -13,6 +13,7 @@ import PomeloWire
     var phase = Phase.awaitingConnect
     var rules: MQTTRules
     var ledger = MQTTLedger()
+    let rate: ClientRate?
     /// In nanoseconds; 0 when the client wants none.
     private var silence: UInt64 = 0
     /// From an accepted CONNECT until the host was told of the end.
@@ -23,6 +24,7 @@ import PomeloWire
     init(_ shared: MQTTProtocol, _ connection: StreamConnection) {
         self.shared = shared
         self.connection = connection
+        rate = ClientRate(shared.limits.rates)
         rules = MQTTRules(maxTopics: shared.options.maxTopics)
         decoder = MQTTDecoder(maxBodyBytes: shared.limits.maxBytesBeforeAck)
     }

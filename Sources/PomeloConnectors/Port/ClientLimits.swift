@@ -38,6 +38,10 @@ public struct ClientLimits: Sendable {
     public var idleTimeout: Duration = .seconds(90)
     /// Whether messages over WebSocket are compressed; off.
     public var compression = CompressionOptions()
+    /// How much one client may say in a time; nothing is limited by default.
+    public var rate = RateLimits()
+    /// Who may connect, and which proxies are believed.
+    public var access = AccessRules()
 
     /// Everything at its default.
     public init() {}
@@ -57,6 +61,8 @@ public struct ClientLimits: Sendable {
         slowReaders = try reader.choice("slowReaders") ?? slowReaders
         idleTimeout = try reader.seconds("idleTimeoutSeconds") ?? idleTimeout
         try compression.read(&reader)
+        try rate.read(&reader)
+        try access.read(&reader)
     }
 }
 
@@ -81,6 +87,8 @@ final class SharedLimits: Sendable {
     /// In nanoseconds.
     let idleTimeout: UInt64
     let compression: CompressionOptions
+    /// Nil where nothing is limited.
+    let rates: SharedRates?
 
     init(_ limits: ClientLimits) {
         maxBytesBeforeAck = limits.maxBytesBeforeAck
@@ -89,5 +97,6 @@ final class SharedLimits: Sendable {
         slowReaders = limits.slowReaders
         idleTimeout = limits.idleTimeout.clampedNanoseconds
         compression = limits.compression
+        rates = SharedRates(limits.rate)
     }
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConnectors: the client side of a frontend server.
-// Reading order: Port/ (what every connector stands on): ClientLimits, CompressionOptions, PortConnector,
-// ClientPort, PortProtocol, PackageConnection, PendingConnections, TurnShares, StreamConnection, HTTPExchange,
-// +WebSocket, +Compression, PortCompression, +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
+// Reading order: Port/ (what every connector stands on): ClientLimits, CompressionOptions, ClientRate,
+// PortConnector, ClientPort, PortProtocol, Doorkeeper, ProxyPreface, PackageConnection, PendingConnections,
+// TurnShares, StreamConnection, +Access, HTTPExchange, OriginRules, +WebSocket, +Compression, PortCompression,
+// +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
-// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,
+// +Packages, +Sending, +Timer, ClientKey, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector,
+// SocketIOProtocol, +Requests, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,
 // MQTTJSON, MQTTLedger, MQTTClient, +Receiving, +Sending; UDP/: UDPOptions, DatagramHead, UnprovedPeer, UDPConnector,
 // UDPPort, +Handshake, UDPConnection, UDPStatistics.
 import Logging
+import PomeloBytes
 import PomeloCore
 import PomeloLoop
 import PomeloTLS
@@ -28,6 +30,8 @@ import PomeloTLS
     let firstLimits: SharedLimits
     /// The longest body that any of the protocols takes.
     let maxBodyBytes: Int
+    /// Who may come in.
+    let door: Doorkeeper
     var statistics = ConnectorStatistics()
     let unsendable: LimitedLog
 
@@ -42,17 +46,21 @@ import PomeloTLS
     private let fullLog: LimitedLog
     private let memoryLog: LimitedLog
     private let acceptLog: LimitedLog
+    private let blockedLog: LimitedLog
+    private let filterLog: LimitedLog
     private var connections: [ObjectIdentifier: StreamConnection] = [:]
     private var stopping = false
     private var emptied: CheckedContinuation<Void, Never>?
 
     init(
         _ limits: ClientLimits, _ protocols: [any PortProtocol], host: any ConnectorHost, clock: any LoopClock,
-        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil), tls: TLSServer? = nil
+        logger: Logger, room: ConnectionRoom = ConnectionRoom(nil), tls: TLSServer? = nil,
+        door: Doorkeeper = Doorkeeper()
     ) {
         let limit = room.limit
         self.room = room
         self.tls = tls
+        self.door = door
         pending = PendingConnections(
             limit: min(limits.maxPending, max(limit / 2, min(limit, 8))), perAddress: limits.maxPendingPerAddress)
         // Once in a burst: what somebody does to the server is told, and does not fill the log.
@@ -61,6 +69,9 @@ import PomeloTLS
         fullLog = LimitedLog(logger, clock, "no room for more clients: accepting pauses", lines: 1, per: burst)
         memoryLog = LimitedLog(logger, clock, "clients that send too much at once make room", lines: 1, per: burst)
         acceptLog = LimitedLog(logger, clock, "clients cannot be accepted", lines: 1, per: burst)
+        blockedLog = LimitedLog(logger, clock, "blocked clients are closed", level: .info, lines: 1, per: burst)
+        filterLog = LimitedLog(
+            logger, clock, "nobody says whether a client is blocked: it is served", lines: 1, per: burst)
         faultLog = LimitedLog(logger, clock, "client closed for a fault", level: .debug, lines: 100)
         unsendable = LimitedLog(logger, clock, "a message cannot be sent", level: .error)
         self.limits = limits
@@ -98,15 +109,26 @@ import PomeloTLS
         for largest in connections.values.filter({ $0.held > 0 }).sorted(by: { $0.held > $1.held }) {
             if statistics.heldBytes <= bound - bound / 8 { break }
             memoryLog.write([
-                "pomelo.remote": "\(largest.stream.remoteAddress)", "pomelo.bytes": "\(largest.held)",
+                "pomelo.remote": "\(largest.remoteAddress)", "pomelo.bytes": "\(largest.held)",
             ])
             largest.fail(.heldTooMuch, closeCode: 1013, "try again later")
         }
     }
 
     func noteFault(_ fault: ConnectionFault, of connection: StreamConnection) {
+        if fault == .blocked { return noteBlocked(connection.remoteAddress) }
         statistics.faults[fault, default: 0] += 1
-        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.stream.remoteAddress)"])
+        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.remoteAddress)"])
+    }
+
+    private func noteBlocked(_ address: SocketAddress) {
+        statistics.faults[.blocked, default: 0] += 1
+        blockedLog.write(["pomelo.remote": "\(address)", "pomelo.blocked": "\(statistics.faults[.blocked] ?? 0)"])
+    }
+
+    func noteFailedFilter(_ address: SocketAddress, _ error: any Error) {
+        statistics.failedFilters += 1
+        filterLog.write(["pomelo.remote": "\(address)", "error": "\("\(error)".forLog)"])
     }
 
     // MARK: connections
@@ -121,20 +143,37 @@ import PomeloTLS
         watchRoom()
     }
 
-    func accept(_ raw: any ByteStream) {
-        if stopping { return raw.close() }
+    func accept(_ socket: any ByteStream) {
+        if stopping { return socket.close() }
         statistics.accepted += 1
-        guard let stream = encrypted(raw) else { return }
+        let peer = socket.remoteAddress
+        if door.blocks(peer) {
+            noteBlocked(peer)
+            return socket.close()
+        }
+        let isProxy = door.trusts(peer)
+        let preface =
+            isProxy && door.proxyProtocol != .off
+            ? ProxyPreface(socket, isRequired: door.proxyProtocol == .required) : nil
+        guard let stream = encrypted(preface ?? socket) else { return }
         let connection = StreamConnection(self, stream)
+        preface?.owner = connection
         connections[ObjectIdentifier(connection)] = connection
         room.enter()
         statistics.undetected += 1
-        for oldest in pending.add(connection) {
-            crowdLog.write(["pomelo.remote": "\(oldest.stream.remoteAddress)", "pomelo.pending": "\(pending.count)"])
+        crowdOut(pending.add(connection, isPlaced: !isProxy))
+        connection.start()
+    }
+
+    /// The connection's client is known: it counts at that address.
+    func place(_ connection: StreamConnection) { crowdOut(pending.place(connection)) }
+
+    private func crowdOut(_ leaving: [StreamConnection]) {
+        for oldest in leaving {
+            crowdLog.write(["pomelo.remote": "\(oldest.remoteAddress)", "pomelo.pending": "\(pending.count)"])
             oldest.cut(.crowdedOut)
         }
         statistics.pending = pending.count
-        connection.start()
     }
 
     /// The stream as clients' protocols see it; nil when there is no memory for that.

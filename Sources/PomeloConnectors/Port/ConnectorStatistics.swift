@@ -10,7 +10,7 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case badMessage
     /// Against the WebSocket protocol.
     case badFrame
-    /// Bytes, or a path, that nothing on the port speaks.
+    /// Bytes, or a path, that nothing on the port speaks; a proxy's header of who is none that is trusted.
     case notSpoken
     /// A plain or broken HTTP request.
     case notAnUpgrade
@@ -32,6 +32,10 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case crowdedOut
     /// Holding the most while all clients together held more than they may.
     case heldTooMuch
+    /// On a blacklist, or blocked by the hook.
+    case blocked
+    /// Saying more than it may in a time, after it was told so.
+    case overRate
 }
 
 /// What a connector has seen since it started.
@@ -56,6 +60,12 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var acceptPauses = 0
     /// Connections accepted.
     public internal(set) var accepted = 0
+    /// WebSockets that were refused to a web page, for its origin.
+    public internal(set) var refusedOrigins = 0
+    /// Requests of health checkers and the like that were answered.
+    public internal(set) var plainAnswers = 0
+    /// Times that the hook threw which says who is blocked; the client was served.
+    public internal(set) var failedFilters = 0
     /// Connections the core did not want, for their number.
     public internal(set) var refused = 0
     /// Packages ignored because they were out of place.
@@ -69,6 +79,10 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var deflated = 0
     /// Messages of clients, or their bodies, that were inflated.
     public internal(set) var inflated = 0
+    /// Messages whose signature was missing or wrong; they count among those dropped.
+    public internal(set) var badSignatures = 0
+    /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
+    public internal(set) var overRate = 0
     /// Connections closed by the connector, by reason.
     public internal(set) var faults: [ConnectionFault: Int] = [:]
 

@@ -77,6 +77,13 @@ extension StreamConnection {
 
     private func begin(_ request: UpgradeRequest, _ bodyFollows: Bool, _ decoder: HTTPDecoder) {
         charge(1)
+        noteClient(of: request)
+        // What follows waits until it is known whether the client is served.
+        put(back: .awaiting(decoder), holding: 0)
+        if isAdmitted({ self.serve(request, bodyFollows, decoder) }) { serve(request, bodyFollows, decoder) }
+    }
+
+    private func serve(_ request: UpgradeRequest, _ bodyFollows: Bool, _ decoder: HTTPDecoder) {
         if case .accept(let key, let subprotocol) = request.verdict() {
             return upgrade(request, key, subprotocol)
         }

@@ -80,7 +80,6 @@ extension ClientPort: PackagePort {}
 extension StreamConnection: PackageConnection {
     var connectorType: String { HybridProtocol.type }
     var carrier: PackageCarrier { kind == .webSocket ? .webSocket : .stream }
-    var remoteAddress: SocketAddress { stream.remoteAddress }
     var queuedBytes: Int { stream.queuedBytes }
     var peerHasHungUp: Bool { stream.peerHasHungUp }
 
@@ -89,6 +88,12 @@ extension StreamConnection: PackageConnection {
     func framed(_ package: Bytes) -> Bytes { kind == .webSocket ? frame(.binary, package) : package }
     func send(message: Bytes, compressed: Bool) -> Bool { send(message: message, .binary, compressed: compressed) }
     func noLongerPending() { port.noLongerPending(self) }
-    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: fault == .tooLarge ? 1009 : 1000) }
+    func fail(_ fault: ConnectionFault) {
+        switch fault {
+        case .tooLarge: fail(fault, closeCode: 1009)
+        case .overRate: fail(fault, closeCode: 1008, "too many messages")
+        default: fail(fault, closeCode: 1000)
+        }
+    }
     func finish(_ end: SessionEnd) { finish(end, fault: nil) }
 }

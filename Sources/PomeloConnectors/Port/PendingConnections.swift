@@ -5,6 +5,8 @@ import PomeloLoop
 /// Somebody whose handshake is not done yet.
 @Loop protocol PendingClient: AnyObject {
     var isPending: Bool { get set }
+    /// Where it counts; nil until that is known.
+    var origin: Origin? { get set }
     var remoteAddress: SocketAddress { get }
 }
 
@@ -26,16 +28,12 @@ import PomeloLoop
     var oldest: Client? { all.oldest }
 
     /// Adds one; returns those that must make room for it, which are pending no more.
-    func add(_ connection: Client) -> [Client] {
-        let origin = Origin(connection.remoteAddress)
+    ///
+    /// One whose client is not known, for a proxy has yet to tell it, counts among all only.
+    func add(_ connection: Client, isPlaced: Bool = true) -> [Client] {
         connection.isPending = true
         all.append(connection)
-        byOrigin[origin, default: Line()].append(connection)
-        var leaving: [Client] = []
-        if let line = byOrigin[origin], line.count > perAddress, let oldest = line.oldest {
-            remove(oldest)
-            leaving.append(oldest)
-        }
+        var leaving = isPlaced ? place(connection) : []
         if all.count > limit, let oldest = all.oldest {
             remove(oldest)
             leaving.append(oldest)
@@ -43,11 +41,25 @@ import PomeloLoop
         return leaving
     }
 
+    /// Counts one at its client's address from now on; returns who must make room for it there.
+    ///
+    /// Once is enough: who speaks for many by one connection has the place of the first.
+    func place(_ connection: Client) -> [Client] {
+        guard connection.isPending, connection.origin == nil else { return [] }
+        let origin = Origin(connection.remoteAddress)
+        connection.origin = origin
+        byOrigin[origin, default: Line()].append(connection)
+        guard let line = byOrigin[origin], line.count > perAddress, let oldest = line.oldest else { return [] }
+        remove(oldest)
+        return [oldest]
+    }
+
     func remove(_ connection: Client) {
         guard connection.isPending else { return }
         connection.isPending = false
         all.noteRemoval()
-        let origin = Origin(connection.remoteAddress)
+        guard let origin = connection.origin else { return }
+        connection.origin = nil
         byOrigin[origin]?.noteRemoval()
         if byOrigin[origin]?.count == 0 { byOrigin[origin] = nil }
     }

@@ -78,9 +78,10 @@ import PomeloTLS
         }
         let tls = try Self.tls(of: all, context)
         // A path is asked for before what it begins with, which the empty one is of all.
+        let door = try Doorkeeper(limits.access, context.blacklist)
         let port = ClientPort(
             limits, services.sorted { $0.path.utf8.count > $1.path.utf8.count }, host: host, clock: context.clock,
-            logger: logger, room: context.room, tls: tls)
+            logger: logger, room: context.room, tls: tls, door: door)
         try await port.start(on: context.network, context.address)
         isListener = true
         for (one, service) in zip(all, services) {

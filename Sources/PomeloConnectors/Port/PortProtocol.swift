@@ -22,6 +22,9 @@ import PomeloWire
     var answersRequests: Bool { get }
     /// Answers a request, now or later; its body may still be on the way.
     func answer(_ exchange: HTTPExchange)
+    /// What to answer at once, before the connection is closed, to a request that is none for a WebSocket; nil for no
+    /// such answer.
+    func plainAnswer(to request: UpgradeRequest) -> HTTPResponse?
     /// What to answer a request for a WebSocket that is not granted; nil grants it.
     func refusal(of request: UpgradeRequest) -> HTTPResponse?
     /// Serves a WebSocket; nil when it is not wanted.
@@ -32,6 +35,7 @@ extension PortProtocol {
     var firstByte: UInt8? { nil }
     var answersRequests: Bool { false }
     func answer(_ exchange: HTTPExchange) {}
+    func plainAnswer(to request: UpgradeRequest) -> HTTPResponse? { nil }
     func refusal(of request: UpgradeRequest) -> HTTPResponse? { nil }
 }
 

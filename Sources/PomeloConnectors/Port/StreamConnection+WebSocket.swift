@@ -11,6 +11,7 @@ extension StreamConnection {
         guard let service = service(of: request) else { return refuse(request) }
         if let refusal = service.refusal(of: request) {
             stream.write(refusal.encoded(keepsAlive: false))
+            if refusal.status == 403 { port.statistics.refusedOrigins += 1 }
             return fail(.notSpoken)
         }
         let extensions: String?
@@ -34,9 +35,14 @@ extension StreamConnection {
 
     /// Answers a request that nobody here serves.
     func refuse(_ request: UpgradeRequest) {
-        guard service(of: request) != nil else {
+        guard let service = service(of: request) else {
             stream.write(HTTPResponse(status: 404).encoded(keepsAlive: false))
             return fail(.notSpoken)
+        }
+        if let answer = service.plainAnswer(to: request) {
+            port.statistics.plainAnswers += 1
+            stream.write(answer.encoded(keepsAlive: false, omitsBody: request.method == "HEAD"))
+            return finish(.disconnected("answered"))
         }
         switch request.verdict() {
         case .versionMismatch: stream.write(UpgradeReply.versionMismatch)

@@ -49,6 +49,14 @@ import PomeloWire
     private(set) var finished = false
     /// Whether its client is not known yet.
     var isPending = false
+    /// Where it counts while it is pending; nil until it is known whom a proxy speaks for.
+    var origin: Origin?
+
+    // +Access
+    enum Admission: UInt8 { case unknown, asked, granted }
+    var admission = Admission.unknown
+    /// The client that a trusted proxy has named in a request.
+    var forwarded: SocketAddress?
 
     /// Over a WebSocket that may compress.
     var compression: AgreedCompression?
@@ -87,6 +95,7 @@ import PomeloWire
     func start() {
         expect(within: port.limits.handshakeTimeout.clampedNanoseconds)
         stream.delegate = self
+        judgePeer()
     }
 
     // MARK: stream
@@ -159,9 +168,14 @@ import PomeloWire
     private func detect(_ earlier: Bytes, _ bytes: borrowing Span<UInt8>) -> Int {
         var start = earlier
         for index in 0..<min(bytes.count, 4 - earlier.count) { start.append(bytes[index]) }
+        let isForged = port.door.isForged(start)
+        if isForged == true {
+            fail(.notSpoken)
+            return bytes.count
+        }
         if Self.methods.contains(where: { start.starts(with: $0) }) {
             wire = .request(HTTPDecoder(maxBodyBytes: port.maxBodyBytes))
-        } else if Self.methods.contains(where: { $0.starts(with: start) }) {
+        } else if isForged == nil || Self.methods.contains(where: { $0.starts(with: start) }) {
             wire = .undetected(start)
             return bytes.count
         } else {
@@ -171,6 +185,11 @@ import PomeloWire
             else {
                 fail(.notSpoken)
                 return bytes.count
+            }
+            guard isAdmitted() else {
+                // What was read comes again.
+                put(back: .undetected(earlier), holding: 0)
+                return 0
             }
             guard serve(as: .tcp, by: one, { one.serveBytes(of: self) }) != nil else {
                 finish(.disconnected("refused"))

@@ -99,9 +99,8 @@ extension SocketIOClient: TurnTaker {
             guard let route = shared.host.route(utf8: text.span.extracting(head.routeRange)) else {
                 return drop(head.id)
             }
-            shared.host.received(
-                ClientMessage(id: head.id, route: route, body: head.body(in: text.span), arrival: arrival),
-                from: session)
+            let message = ClientMessage(id: head.id, route: route, body: head.body(in: text.span), arrival: arrival)
+            if mayPass(message, at: arrival) { shared.host.received(message, from: session) }
         } catch {
             port.statistics.droppedMessages += 1
         }

@@ -5,7 +5,7 @@ import PomeloLoop
 import PomeloWire
 
 /// What the core may ask of a client of socket.io.
-extension SocketIOClient: ClientSocket {
+extension SocketIOClient: RatedClient {
     var connectorType: String? { SocketIOProtocol.type }
     var queuedBytes: Int { webSocket?.stream.queuedBytes ?? state.queuedBytes }
     var hasHungUp: Bool { webSocket?.stream.peerHasHungUp ?? false }
@@ -43,6 +43,13 @@ extension SocketIOClient: ClientSocket {
             send(SocketIOPacket.disconnected(state.revision))
             end(.disconnected("closed by the server"))
         }
+    }
+
+    func noteOverRate() { port.statistics.overRate += 1 }
+
+    func endOverRate() {
+        port.statistics.faults[.overRate, default: 0] += 1
+        drop(.disconnected(ConnectionFault.overRate.rawValue))
     }
 
     /// Sends a packet that must not be left out.

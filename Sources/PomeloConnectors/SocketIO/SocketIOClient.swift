@@ -17,6 +17,7 @@ import PomeloWire
     var state: EngineIOSession
     /// From the client's entrance until the host was told of its end.
     var session: ClientSession?
+    let rate: ClientRate?
     /// Whether it may enter once more: a client that was refused, or has left, may not.
     var hasEntered = false
     /// When it must have; nil once it has.
@@ -57,8 +58,9 @@ import PomeloWire
         self.shared = shared
         self.sid = sid
         port = connection.port
-        remoteAddress = connection.stream.remoteAddress
+        remoteAddress = connection.remoteAddress
         opener = connection.number
+        rate = ClientRate(shared.limits.rates)
         awaySince = shared.clock.now
         var greeting: [Bytes] = []
         if revision != .one {

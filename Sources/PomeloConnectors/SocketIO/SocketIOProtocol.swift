@@ -41,7 +41,7 @@ import PomeloWire
         clock = context.clock
         random = context.random
         rules = try SocketIORules(options)
-        origins = try OriginRules(options.origins)
+        origins = try OriginRules(options.origins, place: SocketIOOptions.place(of: "origins"))
         polling = PollingSessions(
             limit: options.maxPollingSessions, perAddress: options.maxPollingSessionsPerAddress)
         let burst = Duration.seconds(10)

@@ -17,6 +17,7 @@ import PomeloWire
     var state: UnprovedPeer
     /// Whether it is in the table.
     var isPending = false
+    var origin: Origin?
     /// Whether it ever was.
     var wasKept = false
 
@@ -81,7 +82,7 @@ extension UDPPort {
             noteFault(fault, peer.remoteAddress)
             act(peer.state.refused(answer), peer)
             drop(peer)
-        case .welcome(let welcome):
+        case .welcome(let welcome, _):
             guard let answer = complete(welcome, peer) else { return drop(peer) }
             if !peer.wasKept { keep(peer) }
             act(peer.state.judged(answer), peer)

@@ -15,6 +15,7 @@ import PomeloWire
     let shares = TurnShares()
     let compression = PortCompression()
     let room: ConnectionRoom
+    private let blacklist: Blacklist
     var statistics = ConnectorStatistics()
     var counts = UDPStatistics()
     let unsendable: LimitedLog
@@ -44,6 +45,7 @@ import PomeloWire
         clock = context.clock
         random = context.random
         room = context.room
+        blacklist = context.blacklist
         pending = PendingConnections(limit: options.maxPending, perAddress: options.maxPendingPerAddress)
         let burst = Duration.seconds(10)
         crowdLog = LimitedLog(logger, clock, "peers without a handshake make room", lines: 1, per: burst)
@@ -99,6 +101,7 @@ import PomeloWire
     ) {
         guard !stopping else { return }
         counts.received += 1
+        if blacklist.contains(peer) { return noteFault(.blocked, peer) }
         guard let head = DatagramHead(bytes.extracting(...), maxBodyBytes: shared.limits.maxMessageBytes) else {
             counts.malformed += 1
             return noteFault(.badPackage, peer)

@@ -146,7 +146,7 @@ extension Application {
         for port in try ClientPlan(connectors, record, file: configuration.path("servers")).ports {
             let context = ConnectorContext(
                 network: network, clock: clock, random: random, address: port.address, room: room,
-                tls: port.tls)
+                tls: port.tls, blacklist: blacklist)
             let keys = [record.bind == nil ? "host" : bindKey, record.clientKey]
             try await listening(by: keys) {
                 if port.sharing.isEmpty {

@@ -64,6 +64,8 @@ public import PomeloLoop
         get { connectors.first }
         set { connectors = newValue.map { [$0] } ?? [] }
     }
+    /// Addresses that no connector serves, from now on.
+    public let blacklist = Blacklist()
     /// Shared by all servers of the cluster.
     public var secret: Bytes = []
     /// What the record's `bind` was said by, for messages.

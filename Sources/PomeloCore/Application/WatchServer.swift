@@ -10,15 +10,18 @@ public import PomeloLoop
 /// {"get": key}     {"set": key, "value": …}     {"enable": key}     {"disable": key}
 /// {"enableModule": id}     {"disableModule": id}
 /// {"addCron": {"id", "time", "action"}}     {"removeCron": id}     {"kick": uid, "reason": …}
+/// {"blacklist": "list" | "add" | "remove", "addresses": […]}
 /// ```
 ///
 /// Every server program has it. It runs nothing that it is sent.
 ///
-/// - Source: pomelo-admin 1.0.1, modules/watchServer.js and console.js, without `run` and `exec`.
+/// - Source: pomelo-admin 1.0.1, modules/watchServer.js and console.js, without `run` and `exec`; its
+///   `blacklist` could only add.
 @Loop public final class WatchServer: AdminModule {
     /// `watchServer`.
     public let moduleID = "watchServer"
     private static let mostLogins = 1000
+    private static let mostAddresses = 1000
     private unowned let app: Application
 
     /// Speaks for an application, which it is registered on.
@@ -44,12 +47,27 @@ public import PomeloLoop
             try addCron(cron)
         } else if let id = message["removeCron"]?.string {
             app.removeCrons([CronID(id)])
+        } else if let what = message["blacklist"]?.string {
+            return try changeBlacklist(what, (message["addresses"]?.array ?? []).compactMap(\.string))
         } else if let uid = message["kick"]?.string {
             return ["sessions": JSON(app.sessionService.kick(UserID(uid), reason: message["reason"]?.string ?? "kick"))]
         } else {
             throw Fault(400, "nothing that this server can show or change")
         }
         return [:]
+    }
+
+    /// As many as a line has room for; the whole list may be longer than a message.
+    private func changeBlacklist(_ what: String, _ addresses: [String]) throws -> JSON {
+        switch what {
+        case "add": return ["added": JSON(try app.blacklist.add(addresses)), "entries": JSON(app.blacklist.count)]
+        case "remove":
+            return ["removed": JSON(try app.blacklist.remove(addresses)), "entries": JSON(app.blacklist.count)]
+        case "list":
+            let shown = app.blacklist.entries.prefix(Self.mostAddresses)
+            return ["addresses": .array(shown.map { .string($0) }), "entries": JSON(app.blacklist.count)]
+        default: throw Fault(400, "a blacklist has list, add and remove, and not \(what.forLog)")
+        }
     }
 
     /// What can be shown.

@@ -71,20 +71,22 @@ extension Connector {
     public let room: ConnectionRoom
     /// What the entry of servers.json says of TLS; nil where it says nothing.
     public let tls: Bool?
+    /// Whom no connector of the server serves.
+    public let blacklist: Blacklist
 
     /// Puts the parts together; without a limit of connections there is none.
     public init(
         network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress,
-        maxConnections: Int? = nil, tls: Bool? = nil
+        maxConnections: Int? = nil, tls: Bool? = nil, blacklist: Blacklist = Blacklist()
     ) {
         self.init(
             network: network, clock: clock, random: random, address: address, room: ConnectionRoom(maxConnections),
-            tls: tls)
+            tls: tls, blacklist: blacklist)
     }
 
     init(
         network: any Network, clock: any LoopClock, random: RandomSource, address: SocketAddress, room: ConnectionRoom,
-        tls: Bool?
+        tls: Bool?, blacklist: Blacklist
     ) {
         self.network = network
         self.clock = clock
@@ -92,6 +94,7 @@ extension Connector {
         self.address = address
         self.room = room
         self.tls = tls
+        self.blacklist = blacklist
     }
 }
 

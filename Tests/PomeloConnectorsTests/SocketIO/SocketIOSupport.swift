@@ -30,7 +30,8 @@ import Testing
         var all: [any PortProtocol] = [service]
         if let hybrid { all.append(try HybridProtocol(hybrid, clock: clock, logger: logger)) }
         port = ClientPort(
-            options.limits, all, host: host, clock: clock, logger: logger, room: ConnectionRoom(maxConnections))
+            options.limits, all, host: host, clock: clock, logger: logger, room: ConnectionRoom(maxConnections),
+            door: try Doorkeeper(options.limits.access, Blacklist()))
     }
 
     /// A new connection.

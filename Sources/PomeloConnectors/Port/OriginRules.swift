@@ -10,11 +10,12 @@ struct OriginRules: Sendable {
     private let allowsAll: Bool
     private let origins: [Text]
 
+    /// `place` is where they were said, for messages.
+    ///
     /// - Throws: `PomeloError` `.configuration` for what no browser sends.
-    init(_ origins: [String]) throws(PomeloError) {
+    init(_ origins: [String], place: String) throws(PomeloError) {
         if let wrong = origins.first(where: { $0 != "*" && !Self.isOrigin($0) }) {
             let form = "http://host:port or https://host, without a slash behind it, or * alone for all"
-            let place = SocketIOOptions.place(of: "origins")
             throw PomeloError(.configuration, "\(place): \(wrong.forLog) is no origin; write \(form)")
         }
         allowsAll = origins.contains("*")
@@ -50,9 +51,9 @@ struct OriginRules: Sendable {
     }
 
     /// The answer to a browser that asks beforehand.
-    func preflight(_ request: UpgradeRequest) -> HTTPResponse {
+    func preflight(_ request: UpgradeRequest, methods: String = "GET, POST, OPTIONS") -> HTTPResponse {
         var headers = headers(for: request)
-        headers.append(UpgradeRequest.Header(name: "Access-Control-Allow-Methods", value: "GET, POST, OPTIONS"))
+        headers.append(UpgradeRequest.Header(name: "Access-Control-Allow-Methods", value: methods))
         if let asked = request.values("access-control-request-headers").first {
             headers.append(UpgradeRequest.Header(name: "Access-Control-Allow-Headers", value: asked))
         }

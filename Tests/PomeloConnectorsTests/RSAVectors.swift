@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+/// Signatures of `{"name":"bob"}` with keys of every length, made by other programs.
+///
+/// The first is of Node's `crypto` (`createSign("sha256")`); the others are of Python's `pow`, with keys of
+/// `random.Random(7)` that nobody else uses.
+struct RSAVector: Sendable {
+    let bits: Int
+    let exponent: UInt32
+    let modulus: String
+    let signature: String
+}
+
+extension RSAVector {
+    static let all = [
+        RSAVector(
+            bits: 1024, exponent: 65537,
+            modulus: "b8d523ab04326184ebf670dd251940e9ac01238c7d20a4e051ccf5e54eea6c91ee2b703898b2609c63cc7fc1f4753183"
+                + "0554e97e55713da10fe9a4bdc578345f0e9d7a17aacf1aa6500320e6ce977489611f8e3d4fdc80dfef6f7acf87a093a7"
+                + "898b628c8490f9a5a2b300ffedc0cf34bef31f8db92c4766054143318a0953c5",
+            signature:
+                "5ed094ce19c0926525c39be5767a0d0e87e70d9b0a4aa45767cf9af2e8547fce60f5c895d64d63dc5dae4f308bf78e83"
+                + "91d9050aa317c5cf0df20beedbb2b09bf590d9dd2aa0f61f9046cfddf9555fcc09f83622eceac29f1b4542a418a0e0b0"
+                + "5d84d89817ffe68b89ce06e6846c280e6ddca9c8fa7ad2ece86afd3a86232a16"),
+        RSAVector(
+            bits: 1023, exponent: 65537,
+            modulus: "7f96a4fe44001b0c8050941b55e5a0fd6060e94b7046861885657f21d0f9ecaf852972551804ea639f25945ba9de55bb"
+                + "bce1fcc82db846fc7fe4fc98893d736c484e7d1d1b80ed48c9246bf638ea8e2496b998f85b6206a184af72dd897689de"
+                + "fbc1a7adc8fbfb4f15456dedcd3ae107cd4366d800e1529132591cbcc470727f",
+            signature:
+                "71a8096d610c67f6d7e2ac4876e402375d930d7a6b712b4ee25fd3bd4367688dad36b0db3cdb78c8ba8199fdb3d00744"
+                + "5fc2f0ef0561f29dab4a969805f10876f6bae3a3522142d5af729d51b7b8880a983290507d1026fb9405dbb973f1da6f"
+                + "c22d4641a652aaab8e19c72252badd0ef068dbeb7830e276d02d45e2162fda5c"),
+        RSAVector(
+            bits: 1024, exponent: 3,
+            modulus: "97f7404e1e3a732e5d145c09e278ea47e514f69185f0231cc0799844cd2ecb1ada12de1365f781eed1ef00af4f20be77"
+                + "2553b72949d72c5cdc988ae2f716d052c9b3fdadfa6027a12176c363f264dc0c32bb287d81931cd9950e7e7320ab3dcf"
+                + "504e43fc8608fe9ce4a1006f763b2e3abe0c4feb8e845114ef8ead4e8e9c332d",
+            signature:
+                "9771faf39bf51700f87667010408a535f14043f55acef727ca930389f0a74010f1f1776353ffbc62f9ad605fd86e9d55"
+                + "633be59182afbad6b52f73e158a24b9c67ab386ec93cff507797fedb26804018f40a9d834eae24264d13a23b40484c93"
+                + "1ae98e229ef8fadb6c0c293a23d848cba2316d8f9697aad85653d1c7bb213114"),
+        RSAVector(
+            bits: 1025, exponent: 17,
+            modulus: "1aa02bd25c48ff20c38b500617435c3e7c7862f35f852ca58dacb88d93cc50a1b73c19ed02af7f9b3e5f684d8959964d"
+                + "4179b63f6e9c2cac95016970369563a5c9716eece529ce5241f45a4b1edac2d2e42cdf8bdd2c9dd9926d292099549b1d"
+                + "4471f85251227fc91e369abcabeb71db7e489cd20f1ebc4973102ed56272f03f1",
+            signature:
+                "00630c8807e831968396179f717d289c572ed471a8251d48552ea902ad53144e9bfece7a4e2c9c6fd07b69125528d965"
+                + "9e9c1197a45c9f72fc52d6f7c708397c170537029929c0d0f0e61c437c721b8c66456f70e28d82758f90c651ecba4ab2"
+                + "af69159b4be5327bc664afedfa089557e050bbddb3018a8494220183dd2912cc6d"),
+        RSAVector(
+            bits: 2048, exponent: 65537,
+            modulus: "81cf73cbcaf2b8668ee8f955fec2a80139a8d5726685d66650cdd1a03c107a036d26c4cdb0bd738676cf7187d95d2e9f"
+                + "3066bd536582e0188e5f137b6870cfd1dfadc7a3ca24d4cae5795dd92e9e1c2e32ca263bd77680d63eb2e561177d8727"
+                + "986bd115b23923358f5a80989495713f62b0f8b5bc2153bb0e9e65c3718df4a20472d7ca933cb1e23b2589f524398a9b"
+                + "6ec2b266decd102c304464885a3589783ca657f75091fb0fe226e4555e28fad9c7dab1f6b96e28617eecfc0c87ae1ce0"
+                + "60d0baa5dd70095d4ec6602cd6f365c783338182743ed05258da0c26ce08d8cd6cee857854bc5ad91ee28ddedc0b0690"
+                + "fae9e91e47bd0c724660d03894cf8ebd",
+            signature:
+                "6bb6dd77afacdea08396a824b0ca821c32cd77b098d26298f1ac23836776b0a1e9827ca87384422cbdc8f4c63fef6091"
+                + "210e54a1bd2bc06cb159c12491fc2cb4c6569dee94ea435dee6fb040af50ce5bcdbda02df7967cc21f248e1dfc232467"
+                + "437d4f87099f254e1bfd1a3ea0ac9598e3c98a9e0cc7f6003d8d9b3421e0b2d510da14a127c64f533c216594f64b6013"
+                + "52fa59d2be101f310e163df1973a4ca5647ed317e05350639963a768ea5c875ed99dcc431a7bd5d0facf5a2412fd5d6d"
+                + "1d6a04321428afcb2471cf74757f970e3c102b0881c85b214807999f79ed103821c95feb8a6b79d01cae1f13f7995263"
+                + "2b8e16892bfafc7f8681f73b33d759d1"),
+        RSAVector(
+            bits: 4096, exponent: 65537,
+            modulus: "954a969648d73b4e3da5ce9e7d678119da61e48473faf62c827a67a21a12944f9f3c7910f9b743eb5d87e28898757da9"
+                + "022c6e418f6b8900552a2b7ba068be1a6dcc45982caf0c3f0657f1cb5c27fb8fdf57e8aa0424577c9e244d6fb486026b"
+                + "2ea303dcc8dc6f16031c3b57e1b54d434c2aa65eb806e7e30e9977a7a6647308a897a377e624f2aa8018f6c4262797ff"
+                + "4cd2cd6d5ac6eb3348fd34f5a9cf33b117a128c50212b8802a617900bffeee24f6e9fa890bb44b66b2e3cc0c8d14ef8d"
+                + "8e20e8c7b96c1d06f7fb5e06c9145c462af29f71f77c040fb9f966d2e47f0be793743ddb9cd50abea69474da74f0315c"
+                + "122a9be8a730479131a53b1f1b503ba345c07d3a0166285e7e7e2f4363471a66b5578c736be6958a82cc779c4ed14284"
+                + "f24bc6655394f8a7a9eb50f80a82848bf15990a412cef333116a0d7bc822c67c5373ee48792becca96a7ce39e1c8f241"
+                + "29c657073ebe6abb3c9024b7fbe8b2d7606e5c587b68577107d8a7ef53a56f17e9672bfc302bc3c7a3d3901df8e20fb2"
+                + "190c9fd58703e90e09ec706bd95161271014068e7163aa74df605fe750d351ad7b09349a632bf9c3589fb800a8e95424"
+                + "11995995a9e16195623ae31b5054231974cd52169ec4e9584530f24d5c76b0cb5c7c3221012d2bb3bb2c3aea962b91d7"
+                + "41c0fb44ff08405a22fce2f515b95aaddc581dc762ea62c7767b34229153948d",
+            signature:
+                "4bb9387bcb1daa39d8be68f034ceee5594e6d3e5fde157c76621b0725a6bb3a721ab3341d4957a864b91cada5c6c3686"
+                + "a90c90b60ac1d0c13179b68bc89abef9ed301c80df76cfe08bf384e514d9360205c1c75f5d4ea67d6c482b0edbbb9927"
+                + "b73b454f78e1ba5acb3df195e943db0fea213e315d7076770b7b2a8c96272d1f672a144cf94019858a8e6af94be1f8b3"
+                + "534ac04bc069176a5a6ed767bf3087a3c92482ef7e1d96d4e88976292f6a4202df472f6625b0116a9c870ed0d0b65451"
+                + "0c1912e6946c4e1b0e793990c49cd63ed48e9e8e337312ee55679db63939392e22d9616fa64215c961601fb39fbdcf60"
+                + "738c94ecc2fd564173ed982259b0ffd0dfbfb8a88eb82eb39351b492aaeecc9c0ced5d9d6a9d15aa1b21944eb764349a"
+                + "c6021f133f378db6a1df9e45aec8b64dd326ff0aa7604a597444e3d8078ce9c09389510afd58759eb97a7b81e99ff14d"
+                + "df82ebcb73b975dc813cb4a0c70a13d07d1e445d29896c1629634a037395e9da4688287f6baf2a9897cac5116ecab168"
+                + "75b87a458ef9faf51c42d9a2b2deffa66c3abdb5730799dc69e1f4b2d550cf9d55d77eb33bb03237d710d870ba6634e8"
+                + "7011560582bb841e6602dd1139e93a0462699cb7f60a8f90bc6f8b597dd9f4a9324b798c00d0f3c4b9dd296103613b40"
+                + "2286e9e4833a4ebafed03792f4e401351ffb096496520ab6963378c47633763a"),
+    ]
+
+    /// Of the key of 1023 bits: Chinese, as UTF-8; beyond ASCII, as low bytes and as UTF-8; with a value like a
+    /// signature.
+    static let texts = [
+        "522d31f40b624051199002e30b869d807c91cf2438810f95a642390149c172df6d0f0176d885ac3a28c4e74dc74711c9"
+            + "f1ad9ec56c334d11e9da81c88abf09e844ef66522853e8ac23c4ca0cd4e239205e5e2e2e52de468519845bca28896239"
+            + "b4a43635968fc8ba01d5f99dd3c1d058d16bda30d50b704714832ecdef7aee24",
+        "3e08a70b5a1ab5e90e175158bdc836ef4b509a5d3353b17846127e98be5c3625d7c51f5842aa6521b92d17323c2217b5"
+            + "d12eb7c4578cc241db7574ec23d247508f4efd5927d9942f4c9e1b6713160286fb07416f1934674b084c35b41c5f49f9"
+            + "b3a370f3dd69ae262b40142392075dd47e73407d2af20a37fb11a994cf478565",
+        "701fb01e0e56de56e3133987b5550af1f1aca136e2654ed36b2757dffcd870b121967e19989d6af23176edeb1c8c2f22"
+            + "1153c18ef0423a7d56dffb167113a5ffbcfd983c36330fd0f585e3c30c2b1d1af64f17b4cc17037d115aac846f3cc29a"
+            + "1477af34f54a37dce1ffa770f36fb407e5f2fca5e62a136d50fe5bcf01788cfc",
+        "227ea9faec27a172088bf81fe5df0ceb6878d5dfcea68b6231c524255963244b0f3cca28fdf49fca8b34b178f4482c7c"
+            + "d3e4d1e5ccab1b8df66bd781dd83bf70b32b81a1c3e07a68921cd1321f39fc2cb598a58beff9395126368fb17ddba53a"
+            + "4bf71e2628f9bed3fd2cac8617fd9cfe2a9506f3ddd139bc8fd82972c768d276",
+    ]
+}
