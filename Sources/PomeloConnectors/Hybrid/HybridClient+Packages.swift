@@ -90,7 +90,7 @@ extension HybridClient {
             connection.charge(inflated.count / StreamConnection.bytesPerPackage)
             return inflated
         } catch {
-            if case .tooLarge = error { connection.fail(.tooLarge) } else { drop(id: head.id) }
+            if case .tooLarge = error { connection.fail(.tooLarge, closeCode: 1009) } else { drop(id: head.id) }
             return nil
         }
     }

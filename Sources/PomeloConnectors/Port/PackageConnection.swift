@@ -57,12 +57,13 @@ enum PackageCarrier { case stream, webSocket, datagrams }
     /// Its client is known.
     func noLongerPending()
     /// Ends the connection because the client did wrong.
-    func fail(_ fault: ConnectionFault)
+    func fail(_ fault: ConnectionFault, closeCode: UInt16)
     /// Ends the connection: what is queued leaves first.
     func finish(_ end: SessionEnd)
 }
 
 extension PackageConnection {
+    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: 1000) }
     func send(message: Bytes) -> Bool { send(message: message, compressed: true) }
 }
 
@@ -88,12 +89,6 @@ extension StreamConnection: PackageConnection {
     func framed(_ package: Bytes) -> Bytes { kind == .webSocket ? frame(.binary, package) : package }
     func send(message: Bytes, compressed: Bool) -> Bool { send(message: message, .binary, compressed: compressed) }
     func noLongerPending() { port.noLongerPending(self) }
-    func fail(_ fault: ConnectionFault) {
-        switch fault {
-        case .tooLarge: fail(fault, closeCode: 1009)
-        case .overRate: fail(fault, closeCode: 1008, "too many messages")
-        default: fail(fault, closeCode: 1000)
-        }
-    }
+    func fail(_ fault: ConnectionFault, closeCode: UInt16) { fail(fault, closeCode: closeCode, "") }
     func finish(_ end: SessionEnd) { finish(end, fault: nil) }
 }

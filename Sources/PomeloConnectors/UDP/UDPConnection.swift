@@ -185,7 +185,7 @@ import PomeloWire
     }
 
     /// What one datagram says wrong ends nobody: anybody may have sent it, and the next one is read without it.
-    func fail(_ fault: ConnectionFault) {
+    func fail(_ fault: ConnectionFault, closeCode: UInt16) {
         port.noteFault(fault, remoteAddress)
         switch fault {
         case .badPackage, .badMessage, .tooLarge: break

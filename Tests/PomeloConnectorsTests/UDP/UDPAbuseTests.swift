@@ -32,7 +32,7 @@ import Testing
             bench.feed(try UDPBench.request(UInt32(number)))
             #expect(bench.taken() == [try UDPBench.response(UInt32(number))])
             // Somebody comes while it lasts.
-            let newcomer = SocketAddress(host: "203.0.113.9", port: number % 60_000 + 1)
+            let newcomer = SocketAddress(host: "203.0.113.9", port: number / 10_000 + 1)
             bench.feed(UDPBench.handshake, from: newcomer)
             bench.feed(Sample.ack, from: newcomer)
             bench.feed(try UDPBench.request(1), from: newcomer)
