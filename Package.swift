@@ -209,7 +209,7 @@ let package = Package(
             ],
             path: "Tests/SyncServer", exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
-        tests("PomeloWireTests", text + ["PomeloWire"]),
+        tests("PomeloWireTests", text + ["PomeloWire"], exclude: ["Protobuf/Vectors"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests(
