@@ -58,8 +58,11 @@ extension HybridClient {
     private func welcome(_ request: HandshakeRequest, user: JSON?) {
         guard state.phase == .handshaking else { return }
         do throws(WireError) {
-            let reply = try shared.welcome(request, user: user)
-            if state.answered(accepted: true) { _ = connection.send(message: reply) }
+            let edition = shared.edition
+            let reply = try edition.welcome(request, user: user)
+            guard state.answered(accepted: true) else { return }
+            self.edition = edition
+            _ = connection.send(message: reply)
         } catch {
             port.unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
             refuse(HandshakeReply.badRequest, .handshakeRefused)
@@ -78,16 +81,17 @@ extension HybridClient {
         do throws(WireError) {
             head = try MessageHead.decode(message)
         } catch {
-            if case .unsupported = error { return drop(id: 0) }
+            if case .unsupported = error { return drop(id: 0, route: nil) }
             return connection.fail(.badMessage)
         }
         // A push from a client acts as a notify, as in the original.
-        guard head.kind != .response else { return drop(id: 0) }
-        guard !head.compressedBody, let route = route(head, message) else { return drop(id: head.id) }
+        guard head.kind != .response else { return drop(id: 0, route: nil) }
+        let found = route(head, message)
+        guard !head.compressedBody, let route = found else { return drop(id: head.id, route: found) }
         guard let session else { return }
+        guard let body = body(head, of: route, in: message) else { return fail(id: head.id, route: route) }
         port.host.received(
-            ClientMessage(id: head.id, route: route, body: head.body(in: message), arrival: connection.arrival),
-            from: session)
+            ClientMessage(id: head.id, route: route, body: body, arrival: connection.arrival), from: session)
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {
@@ -96,9 +100,9 @@ extension HybridClient {
     }
 
     /// A message nobody can be given; a request is answered, so that its sender does not wait for ever.
-    private func drop(id: UInt32) {
+    private func drop(id: UInt32, route: Route?) {
         port.statistics.droppedMessages += 1
-        if id > 0 { respond(id: id, body: Self.failure) }
+        fail(id: id, route: route)
     }
 
     static let failure = Bytes("{\"code\":500}".utf8)

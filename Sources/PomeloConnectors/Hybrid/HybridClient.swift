@@ -9,6 +9,8 @@ import PomeloWire
     let shared: HybridProtocol
     let connection: StreamConnection
     var state = HybridState()
+    /// What it is spoken to by, from its welcome on.
+    var edition: HybridEdition
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
     /// Over TCP; nil while it is at work further up the stack, and over WebSocket.
@@ -18,6 +20,7 @@ import PomeloWire
     init?(_ shared: HybridProtocol, _ connection: StreamConnection) {
         self.shared = shared
         self.connection = connection
+        edition = shared.edition
         if connection.kind == .tcp {
             decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }

@@ -4,9 +4,10 @@
 // Reading order: Port/ (what every connector stands on): ClientLimits, PortConnector, ClientPort, PortProtocol,
 // PendingConnections, TurnShares, StreamConnection, HTTPExchange, +WebSocket, +Backlog, +Sending, +Timer, Outbox,
 // ConnectorStatistics;
-// Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Sending, +Timer, RouteCodes; SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests,
-// OriginRules, PollingSessions, SocketIOClient, +Receiving, +Sending.
+// Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridEdition,
+// HybridClient, +Packages, +Protobuf, +Sending, +Timer, RouteCodes, MessageSchemas, SchemaWatch;
+// SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests, OriginRules, PollingSessions,
+// SocketIOClient, +Receiving, +Sending.
 import Logging
 import PomeloCore
 import PomeloLoop
