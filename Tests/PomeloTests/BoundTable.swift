@@ -60,6 +60,14 @@ let boundTable = """
         SocketIOSessionTests.inZeroNineTheNextPollReplacesTheLast
         SocketIOLimitTests.whoSaysMoreBeforeItIsHeardEnds
         SocketIOLimitTests.aPostIsAnsweredWhenItIsHeard
+    a file of message schemas
+        ProtobufReloadTests.aBrokenFileIsNamedAtTheStart
+        ProtobufReloadTests.changedFilesAreReadOnceTheyStandStill
+        ProtobufSchemaTests.definitionsEndAt64
+    a message of a client that has a schema
+        ProtobufTests.nestingEndsAt64
+        ProtobufTests.reading
+        ProtobufConnectorTests.whatIsMadeOfAMessageIsBounded
     requests of a connection
         SocketIOHTTPTests.pipelinedRequestsAreAnsweredOneAfterTheOther
     a request of HTTP

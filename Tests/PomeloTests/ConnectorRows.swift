@@ -11,6 +11,12 @@ let connectorRows = """
     connectorConfig {useDict}
         HandshakeTests.theDictionaryIsSentToThoseWithoutIt
         HandshakeTests.codesAreReadAndWritten
+    connectorConfig {useProtobuf}
+        ProtobufConnectorTests.theHandshakeIsTheOriginals
+        ProtobufConnectorTests.messagesOfARouteWithASchemaAreTranslated
+        ProtobufReloadTests.clientsKeepTheSchemasTheyWereWelcomedWith
+        ProtobufSchemaTests.whatIsNoSchemaIsNamed
+        ProtobufReferenceTests.agree
     connectorConfig {checkClient, handshake}
         TimingTests.aHookThatTakesTooLongIsAnswered500
     pomelo.connectors.sioconnector
