@@ -224,7 +224,7 @@ let package = Package(
         tests("TidyTests", []),
         // Little without the trait.
         tests("PomeloTLSTests", bench + ["PomeloTLS"]),
-        tests("PomeloWireTests", text + ["PomeloWire"]),
+        tests("PomeloWireTests", text + ["PomeloWire"], exclude: ["Protobuf/Vectors"]),
         tests("PomeloDeflateTests", ["PomeloDeflate", "PomeloBytes"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),

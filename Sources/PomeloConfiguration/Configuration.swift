@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloConfiguration: what the files of a cluster and the command line say, and what is wrong with them.
-// Reading order: Configuration, ConfigurationFile, OptionReader, EnvironmentVariables, FileVariables, Nearness,
-// ServerFileReader, ClientEntryReader, PortClaims, ProcessArguments.
+// Reading order: Configuration, ConfigurationFile, LiveFile, OptionReader, EnvironmentVariables, FileVariables,
+// Nearness, ServerFileReader, ClientEntryReader, PortClaims, ProcessArguments.
 import Foundation
 public import PomeloContract
 public import PomeloJSON
@@ -158,7 +158,9 @@ public struct Configuration: Sendable {
     /// other environments.
     public func options(_ name: String) throws -> OptionReader {
         let section = try strictSection(name)
-        return try OptionReader(section.value, file: section.path, variables: variables(of: name))
+        var reader = try OptionReader(section.value, file: section.path, variables: variables(of: name))
+        reader.configuration = self
+        return reader
     }
 
     /// The section of a file that must have one for this environment, if it has any; and the file's path.
@@ -190,6 +192,7 @@ public struct Configuration: Sendable {
         guard let part else { return options }
         var options = options
         var reader = try OptionReader(part.value, file: part.path, variables: variables)
+        reader.configuration = self
         try options.read(&reader)
         try reader.finish()
         return options
@@ -207,6 +210,11 @@ public struct Configuration: Sendable {
 
     private func file(_ name: String) -> ConfigurationFile {
         ConfigurationFile(folder: folder, env: env, name: Self.plain(name))
+    }
+
+    /// A file that may change while the server runs, and is not read when it is longer than so many bytes.
+    package func liveFile(_ name: String, atMost maxBytes: Int) -> LiveFile {
+        LiveFile(folder: folder, env: env, name: Self.plain(name), maxBytes: maxBytes)
     }
 
     /// The path of a file, as messages name it.

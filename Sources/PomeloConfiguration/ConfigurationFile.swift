@@ -9,6 +9,8 @@ struct ConfigurationFile {
     let folder: String
     let env: String
     let name: String
+    /// A longer one is refused unread.
+    var maxBytes = Int.max
 
     /// For all environments, with or without sections.
     private var shared: String { "\(folder)/\(name).json" }
@@ -82,6 +84,9 @@ struct ConfigurationFile {
         return fields.keys.sorted()
     }
 
+    /// What is there of it, for all environments and for this one.
+    var marks: [FileMark?] { [shared, own].map { FileMark($0) } }
+
     /// The environments that have a file of this name in their own folder; sorted.
     private var environments: [String] {
         Self.entries(of: folder).filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/\(name).json") }
@@ -108,7 +113,7 @@ struct ConfigurationFile {
     }
 
     /// Files whose entries have no names, and so no variables.
-    static let lists = ["servers", "crons", "adminUser", "masterha"]
+    static let lists = ["servers", "crons", "adminUser", "masterha", "serverProtos", "clientProtos"]
 
     private static func entries(of folder: String) -> [String] {
         do {
@@ -120,6 +125,9 @@ struct ConfigurationFile {
     }
 
     private func parse(_ path: String) throws -> JSON {
+        if let mark = FileMark(path), mark.bytes > maxBytes {
+            throw PomeloError(.configuration, "\(path) has \(mark.bytes) bytes; \(maxBytes) are allowed")
+        }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw PomeloError(.configuration, "\(path) cannot be read")
         }

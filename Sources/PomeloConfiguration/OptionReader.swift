@@ -63,6 +63,8 @@ public struct OptionReader {
     private let object: JSONObject
     private let place: String
     private let variables: FileVariables
+    /// Whose file it is, for options that have more files; nil when it is nobody's.
+    package internal(set) var configuration: Configuration?
     /// In the order of the questions.
     private(set) var asked: [String] = []
     /// The keys that variables may be of.

@@ -53,10 +53,9 @@ extension JSONReader {
 
     private mutating func finishCopy(_ from: Int) -> JSONSlice {
         if !tape.copies.span.extracting(from...).isUTF8 {
-            let mended = Self.mendingSurrogates(tape.copies.span.extracting(from...))
+            let mended = Self.mended(tape.copies.span.extracting(from...))
             tape.copies.removeSubrange(from...)
-            // What is still no UTF-8 becomes U+FFFD, once for each longest beginning of a character.
-            tape.copies.append(contentsOf: String(decoding: mended, as: UTF8.self).utf8)
+            tape.copies.append(contentsOf: mended.utf8)
         }
         return JSONSlice(offset: from, count: tape.copies.count &- from, isCopied: true)
     }
@@ -115,6 +114,12 @@ extension JSONReader {
 
     private static func append(_ scalar: Unicode.Scalar, to copy: inout Bytes) {
         copy.append(contentsOf: String(scalar).utf8)
+    }
+
+    /// The text of bytes that are no UTF-8.
+    static func mended(_ bytes: Span<UInt8>) -> String {
+        // What is still no UTF-8 becomes U+FFFD, once for each longest beginning of a character.
+        String(decoding: mendingSurrogates(bytes), as: UTF8.self)
     }
 
     /// Rewrites surrogates of three bytes each: two that make a character as its four bytes, others as U+FFFD.

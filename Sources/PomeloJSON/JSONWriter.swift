@@ -52,7 +52,7 @@ package enum JSONWriter {
         write(magnitude: number.magnitude, isNegative: number < 0, into: &bytes)
     }
 
-    static func write(magnitude: UInt64, isNegative: Bool = false, into bytes: inout Bytes) {
+    package static func write(magnitude: UInt64, isNegative: Bool = false, into bytes: inout Bytes) {
         var magnitude = magnitude
         if magnitude < 10 {
             if isNegative { bytes.append(UInt8(ascii: "-")) }
@@ -78,7 +78,7 @@ package enum JSONWriter {
 
     /// JavaScript's rule over the shortest digits that read back the same: plain notation for exponents
     /// from -7 to 21, else one digit, a point, the rest, `e`, sign and exponent.
-    static func write(_ number: Double, into bytes: inout Bytes) {
+    package static func write(_ number: Double, into bytes: inout Bytes) {
         guard number.isFinite else {
             bytes.append(contentsOf: "null".utf8)
             return
@@ -165,7 +165,16 @@ package enum JSONWriter {
 
     /// Appends a quoted string; `escapeAstral` writes characters beyond U+FFFF as two escapes.
     package static func write(_ text: String, into bytes: inout Bytes, escapeAstral: Bool = true) {
-        let span = text.utf8Span.span
+        write(utf8: text.utf8Span.span, into: &bytes, escapeAstral: escapeAstral)
+    }
+
+    /// Appends a quoted string of a client's bytes; what is no UTF-8 of them is mended as `JSON.parse` does.
+    package static func write(mending text: Span<UInt8>, into bytes: inout Bytes) {
+        if text.isUTF8 { return write(utf8: text, into: &bytes, escapeAstral: true) }
+        write(JSONReader.mended(text), into: &bytes)
+    }
+
+    private static func write(utf8 span: Span<UInt8>, into bytes: inout Bytes, escapeAstral: Bool) {
         guard isPlain(span) else { return writeEscaped(span, into: &bytes, escapeAstral: escapeAstral) }
         bytes.append(addingCapacity: span.count &+ 2) { output in
             output.append(UInt8(ascii: "\""))

@@ -56,27 +56,34 @@ public enum HandshakeReply {
     ///   - heartbeatSeconds: the interval of heartbeats; nil leaves the field out, and clients send none.
     ///   - dictionary: the route dictionary, its version, and whether to send it: false when the client has
     ///     that version already.
+    ///   - schemas: the message schemas of both directions, their version, and whether to send them.
     ///   - user: the application's part; left out when JavaScript would take it for false.
     /// - Returns: the whole package.
-    /// - Throws: ``WireError/tooLarge(limit:)`` for a dictionary or part over 0xFFFFFF bytes.
+    /// - Throws: ``WireError/tooLarge(limit:)`` for a dictionary, schemas or part over 0xFFFFFF bytes.
     public static func success(
         heartbeatSeconds: Int?, dictionary: (RouteDictionary, version: String, send: Bool)? = nil,
-        user: JSON? = nil
+        schemas: Schemas? = nil, user: JSON? = nil
     ) throws(WireError) -> Bytes {
-        try success(heartbeat: heartbeatSeconds.map { .int(Int64($0)) }, dictionary: dictionary, user: user)
+        try success(
+            heartbeat: heartbeatSeconds.map { .int(Int64($0)) }, dictionary: dictionary, schemas: schemas, user: user)
     }
+
+    /// The message schemas of both directions, their version, and whether to send them: false when the client has that
+    /// version already.
+    public typealias Schemas = (server: ProtobufSchema, client: ProtobufSchema, version: String, send: Bool)
 
     /// Returns the answer that lets a client in, with the heartbeat as configured, in seconds.
     ///
-    /// - Throws: ``WireError/tooLarge(limit:)`` for a dictionary or part over 0xFFFFFF bytes.
+    /// - Throws: ``WireError/tooLarge(limit:)`` for a dictionary, schemas or part over 0xFFFFFF bytes.
     public static func success(
-        heartbeat: JSON?, dictionary: (RouteDictionary, version: String, send: Bool)? = nil, user: JSON? = nil
+        heartbeat: JSON?, dictionary: (RouteDictionary, version: String, send: Bool)? = nil,
+        schemas: Schemas? = nil, user: JSON? = nil
     ) throws(WireError) -> Bytes {
         var body = Bytes("{\"code\":200,\"sys\":{".utf8)
         if let heartbeat, heartbeat.isTruthy {
             body.append(contentsOf: "\"heartbeat\":".utf8)
             heartbeat.write(into: &body)
-            if dictionary != nil { body.append(UInt8(ascii: ",")) }
+            if dictionary != nil || schemas != nil { body.append(UInt8(ascii: ",")) }
         }
         if let (routes, version, send) = dictionary {
             if send {
@@ -89,13 +96,26 @@ public enum HandshakeReply {
                 body.append(UInt8(ascii: ","))
             }
             body.append(contentsOf: "\"useDict\":true".utf8)
+            if schemas != nil { body.append(UInt8(ascii: ",")) }
         }
+        if let schemas { append(schemas, to: &body) }
         body.append(UInt8(ascii: "}"))
         if let user, user.isTruthy {
             append(",\"user\":", user.encoded(), to: &body)
         }
         body.append(UInt8(ascii: "}"))
         return try Packet.encode(.handshake, body)
+    }
+
+    private static func append(_ schemas: Schemas, to body: inout Bytes) {
+        if schemas.send {
+            append("\"protos\":{\"server\":", schemas.server.parsedForm, to: &body)
+            append(",\"client\":", schemas.client.parsedForm, to: &body)
+            body.append(contentsOf: ",\"version\":".utf8)
+            JSONWriter.write(schemas.version, into: &body)
+            body.append(contentsOf: "},".utf8)
+        }
+        body.append(contentsOf: "\"useProto\":true".utf8)
     }
 
     private static func append(_ name: StaticString, _ value: Bytes, to body: inout Bytes) {

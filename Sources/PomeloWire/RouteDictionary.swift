@@ -45,25 +45,14 @@ public struct RouteDictionary: Sendable {
         code > 0 && Int(code) <= routes.count ? routes[Int(code) &- 1].route : nil
     }
 
-    /// Routes to codes in the order of a JavaScript object: integer-like keys first, then by insertion.
+    /// Routes to codes in the order of a JavaScript object.
     private func scriptOrder() -> [(route: String, code: UInt16)] {
         var seen: Set<Text> = []
-        var numbered: [(index: UInt32, entry: (route: String, code: UInt16))] = []
-        var named: [(route: String, code: UInt16)] = []
+        var entries: [(route: String, code: UInt16)] = []
         for (route, code) in routes where seen.insert(Text(route)).inserted {
-            let entry = (route, codes[Text(route)] ?? code)
-            if let index = Self.arrayIndex(route) {
-                numbered.append((index, entry))
-            } else {
-                named.append(entry)
-            }
+            entries.append((route, codes[Text(route)] ?? code))
         }
-        return numbered.sorted { $0.index < $1.index }.map(\.entry) + named
-    }
-
-    private static func arrayIndex(_ key: String) -> UInt32? {
-        guard let index = UInt32(key), index < .max, Text(String(index)) == Text(key) else { return nil }
-        return index
+        return ScriptOrder.sorted(entries) { $0.route }
     }
 
     /// The object `{route: code}`, as clients get it.

@@ -60,7 +60,7 @@ import Testing
         #expect(socket.push(message) && socket.push(message))
         let packet = Sample.data([6, 2] + Bytes("on{}".utf8))
         #expect(tcp.stream.taken() == packet + packet)
-        let made = message.encoded(for: ObjectIdentifier(tcp.shared.packets)) { [] }
+        let made = message.encoded(for: ObjectIdentifier(tcp.shared.edition.packets)) { [] }
         #expect(made == packet)
 
         let frames = try Wired()

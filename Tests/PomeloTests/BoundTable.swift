@@ -105,6 +105,14 @@ let boundTable = """
         MQTTLimitTests.unansweredSubscribesAreBounded
     topics of a SUBSCRIBE or UNSUBSCRIBE of MQTT
         MQTTLimitTests.topicsOfASubscribeAreBounded
+    a file of message schemas
+        ProtobufReloadTests.aBrokenFileIsNamedAtTheStart
+        ProtobufReloadTests.changedFilesAreReadOnceTheyStandStill
+        ProtobufSchemaTests.definitionsEndAt64
+    a message of a client that has a schema
+        ProtobufTests.nestingEndsAt64
+        ProtobufTests.reading
+        ProtobufConnectorTests.whatIsMadeOfAMessageIsBounded
     requests of a connection
         SocketIOHTTPTests.pipelinedRequestsAreAnsweredOneAfterTheOther
     a request of HTTP

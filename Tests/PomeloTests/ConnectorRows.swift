@@ -15,6 +15,12 @@ let connectorRows = """
         EncryptedPortTests.aPomeloClientDoesAllItDoes
         EncryptedPortTests.opensslSpeaksEachVersion
         EncryptedPortTests.aCertificateIsExchangedUnderLoadAndNobodyIsLost
+    connectorConfig {useProtobuf}
+        ProtobufConnectorTests.theHandshakeIsTheOriginals
+        ProtobufConnectorTests.messagesOfARouteWithASchemaAreTranslated
+        ProtobufReloadTests.clientsKeepTheSchemasTheyWereWelcomedWith
+        ProtobufSchemaTests.whatIsNoSchemaIsNamed
+        ProtobufReferenceTests.agree
     connectorConfig {checkClient, handshake}
         TimingTests.aHookThatTakesTooLongIsAnswered500
     a body that the client has compressed

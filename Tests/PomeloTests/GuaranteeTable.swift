@@ -82,6 +82,14 @@ let guaranteeTable = """
         SocketIOTimeTests.aPollingClientThatStaysAwayEnds
         SocketIOTimeTests.withoutHeartbeatsAPollingClientThatStaysAwayEndsToo
         SocketIOTimeTests.withoutHeartbeatsADeadWebSocketIsNoticed
+    messages of a route with a schema
+        ProtobufConnectorTests.messagesOfARouteWithASchemaAreTranslated
+        ProtobufConnectorTests.whatIsNoMessageIsDroppedAndCounted
+        ProtobufConnectorTests.anAnswerThatDoesNotFitGoesOutEmpty
+        ProtobufReloadTests.clientsKeepTheSchemasTheyWereWelcomedWith
+        ProtobufReloadTests.theSchemasAreThoseOfTheAnswer
+        ProtobufReloadTests.aPushKeepsTheVersionsItWasFramedFor
+        ProtobufReloadTests.aBrokenFileIsToldOnce
     a server that stood still
         PauseTests.whatCameWhileTheLoopStoodStillIsReadBeforeTimersFire
         PauseTests.aPauseOfTheServerIsNoClientsFault

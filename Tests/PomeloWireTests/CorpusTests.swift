@@ -15,6 +15,7 @@ struct CorpusTests {
     private static let names = [
         "packet", "message", "json", "websocket", "upgrade", "rpc", "http", "engineio", "socketio", "polling",
         "mqtt", "datagram", "proxy",
+        "protobuf",
     ]
 
     @Test(arguments: names)
@@ -48,6 +49,25 @@ struct CorpusTests {
             try PacketDecoder.decodeFrame(bytes.span, maxBodyBytes: 4096) { _, _, _ in true }
         }
         _ = HandshakeRequest.decode(bytes.span)
+        _ = wireError { () throws(WireError) in
+            guard let codec = try Self.schema().codec(for: "r") else { return }
+            // What a corpus says of its schema stands before the message.
+            for start in 0..<min(bytes.count, 64) {
+                _ = wireError { () throws(WireError) in
+                    let read = try codec.decode(bytes.span.extracting(start...), maxBytes: 4096)
+                    #expect(try JSON.parse(read).encoded() == read)
+                }
+            }
+        }
+    }
+
+    private static func schema() throws(WireError) -> ProtobufSchema {
+        try ProtobufSchema([
+            "r": [
+                "optional string s": 1, "repeated Node all": 2, "optional float f": 3, "repeated double d": 4,
+                "repeated sInt32 n": 5, "optional uInt64 u": 6,
+            ], "message Node": ["optional Node next": 1, "repeated uInt32 n": 2],
+        ])
     }
 
     private struct Outcome<Element: Equatable>: Equatable {

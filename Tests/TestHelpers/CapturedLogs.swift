@@ -23,6 +23,8 @@ package final class CapturedLogs: Sendable {
 
     func note(_ line: Line) { lines.withLock { $0.append(line) } }
 
+    package func lines(_ label: String) -> [Line] { lines.withLock { $0.filter { $0.label == label } } }
+
     package func lines(_ label: String, where key: String, is value: String) -> [Line] {
         lines.withLock { $0.filter { $0.label == label && $0.metadata[key] == value } }
     }

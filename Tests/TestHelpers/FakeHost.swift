@@ -32,7 +32,7 @@ package import PomeloLoop
             messages.append(message)
             onMessage?(message, session)
         }
-        if echoing, message.id > 0 { session.socket.respond(id: message.id, body: message.body) }
+        if echoing, message.id > 0 { session.socket.respond(id: message.id, route: message.route, body: message.body) }
     }
 
     package func route(utf8 bytes: borrowing Span<UInt8>) -> Route? { bytes.text().map { Route($0) } }

@@ -26,7 +26,7 @@ struct Difference: Sendable {
         self.edit = edit
     }
 
-    static let all = requests + bodies + messages + packages + http
+    static let all = requests + bodies + schemas + messages + packages + http
 
     static func of(_ name: String) -> Difference? { all.first { $0.transcripts.contains(name) } }
 }
@@ -131,6 +131,32 @@ extension Difference {
             why: "the same text to every JSON reader, and old JavaScript clients garble four-byte sequences"
         ) { transcript in
             transcript.answers(2, .echo(1, #""a":1,"s":"héllo 你好 \ud83d\ude00""#))
+        },
+    ]
+}
+
+// MARK: bodies with a schema
+
+extension Difference {
+    static let schemas = [
+        Difference(
+            "dictproto-bad_protobuf-tcp",
+            original: "throws at a body that is no message of its schema; the connection is dead from then on",
+            ours: "answers it 500, as its schema says that, skips a field that is told its length, and goes on",
+            why: "a request without an answer leaves its client waiting for ever"
+        ) { transcript in
+            for index in [2, 3, 5, 6, 7] { transcript.answers(index, .failureBySchema(1)) }
+            transcript.answers(4, .message([4, 1, 8, 0xC8, 1]))
+            transcript.answers(8, .echo(1, #""alive":1"#))
+        },
+        Difference(
+            "dictproto-json_on_proto_route-tcp", "dictproto-json_on_proto_route-ws",
+            original: "throws at JSON where a message is to be; the connection is dead from then on",
+            ours: "answers it 500, as its schema says that, and goes on",
+            why: "a request without an answer leaves its client waiting for ever"
+        ) { transcript in
+            transcript.answers(2, .failureBySchema(1))
+            transcript.answers(3, .echo(1, #""alive":1"#))
         },
     ]
 }
@@ -293,6 +319,11 @@ extension Bytes {
     static func response(_ id: UInt8, _ body: String) -> Bytes {
         [4, 0, 0, UInt8(2 + body.utf8.count), 4, id] + Bytes(body.utf8)
     }
+
+    fileprivate static func message(_ bytes: Bytes) -> Bytes { [4, 0, 0, UInt8(bytes.count)] + bytes }
+
+    /// `{"code":500}` of a schema whose first tag is that of the code.
+    fileprivate static func failureBySchema(_ id: UInt8) -> Bytes { message([4, id, 8, 0xF4, 3]) }
 
     fileprivate static func failure(_ id: UInt8) -> Bytes { response(id, #"{"code":500}"#) }
 

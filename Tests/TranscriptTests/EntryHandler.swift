@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Pomelo
 import PomeloGlobalChannel
+import Testing
 
 /// What a handler of the recordings fails with when it has no code for its client.
 struct Plain: Error {}
@@ -15,7 +16,7 @@ struct Plain: Error {}
 /// The connector's handler, as the recordings show it.
 struct EntryHandler: Handler {
     /// Named by the dictionary and called by no recording.
-    static let uncalled = ["bindOnly", "join", "leave", "mem", "protoEcho", "protoPush", "unbind"]
+    static let uncalled = ["bindOnly", "join", "leave", "mem", "unbind"]
 
     let app: Application
     let notes: Notes
@@ -34,6 +35,8 @@ struct EntryHandler: Handler {
             // The original's answers a second time, with n 2: here there is no way to say that.
             on(json: Self.route("twice")) { _, _ in ["code": 200, "n": 1] },
             on(json: Self.route("never"), never),
+            on(json: Self.route("protoEcho"), protoEcho),
+            on(json: Self.route("protoPush"), protoPush),
         ]
         return called + Self.uncalled.map { name in on(json: Self.route(name)) { _, _ in ["code": 200] } }
     }
@@ -60,6 +63,33 @@ struct EntryHandler: Handler {
             }
         }
         return ["code": 200, "sid": .string(session.frontend.rawValue)]
+    }
+
+    /// The keys of the answer have the order of the schema, whatever that of the request is.
+    func protoEcho(_ body: JSON, _ session: Session) -> JSON {
+        var answer: JSONObject = ["code": 200]
+        for (key, value) in body.object ?? [:] { answer[key] = value }
+        return .object(answer)
+    }
+
+    func protoPush(_ body: JSON, _ session: Session) throws -> JSON {
+        guard let uid = session.uid else { throw Fault(500) }
+        let message: JSON = [
+            "code": 7, "text": "héllo 你好", "vals": [1, -2, 300, -40000], "pos": ["x": 1.5, "y": -2.25],
+            "big": 4_294_967_295,
+        ]
+        // The answer is on its way first.
+        _ = app.clock.schedule(after: .milliseconds(1)) { [app] in
+            Loop.spawn {
+                do {
+                    try await app.channelService.pushMessageByUids(
+                        Push<JSON>("onProto"), message, [(uid: uid, frontend: session.frontend)])
+                } catch {
+                    Issue.record(error)
+                }
+            }
+        }
+        return ["code": 200]
     }
 
     func note(_ body: JSON, _ session: Session) -> JSON {

@@ -79,6 +79,10 @@ import PomeloUV
         case "dict":
             options.heartbeat = .seconds(3)
             options.dictionary = (routes, ["onMessage", "onAdd", "onProto"])
+        case "dictproto":
+            options.heartbeat = .seconds(3)
+            options.dictionary = (routes, ["onMessage", "onAdd", "onProto"])
+            options.protobuf = .schemas(server: RecordedSchemas.server, client: RecordedSchemas.client)
         case "hsuser":
             options.checkClient = { _, version in version != "0.0.0" }
             options.handshake = { message in

@@ -39,8 +39,9 @@ extension HybridClient {
     private func judge(_ body: Span<UInt8>) {
         shared.judge(body, port.unsendable) { [self] verdict in
             switch verdict {
-            case .welcome(let reply, let key):
+            case .welcome(let reply, let edition, let key):
                 guard state.answered(accepted: true) else { return }
+                self.edition = edition
                 self.key = key
                 _ = connection.send(message: reply, compressed: false)
             case .refusal(let reply, let fault): refuse(reply, fault)
@@ -60,39 +61,46 @@ extension HybridClient {
         do throws(WireError) {
             head = try MessageHead.decode(message)
         } catch {
-            if case .unsupported = error { return drop(id: 0) }
+            if case .unsupported = error { return drop(id: 0, route: nil) }
             return connection.fail(.badMessage)
         }
         // A push from a client acts as a notify, as in the original.
-        guard head.kind != .response else { return drop(id: 0) }
-        guard let route = route(head, message) else { return drop(id: head.id) }
+        guard head.kind != .response else { return drop(id: 0, route: nil) }
+        guard let route = route(head, message) else { return drop(id: head.id, route: nil) }
         guard let session else { return }
         let arrival = connection.arrival
         // As it came: who says too much is not inflated first.
         guard mayPass(ClientMessage(id: head.id, route: route, body: head.body(in: message)), at: arrival),
-            let plain = body(head, message)
+            let plain = plainBody(head, of: route, message)
         else { return }
-        guard let body = options.useCrypto ? verified(plain) : plain else { return drop(id: head.id) }
+        guard let body = options.useCrypto ? verified(plain) : plain else {
+            return drop(id: head.id, route: route)
+        }
         port.host.received(ClientMessage(id: head.id, route: route, body: body, arrival: arrival), from: session)
     }
 
-    /// The body as the client meant it; nil when the message is dropped, or the client closed, for it.
-    private func body(_ head: MessageHead, _ message: Span<UInt8>) -> Bytes? {
-        guard head.compressedBody else { return head.body(in: message) }
+    /// The body as the client meant it, as JSON; nil when the message is dropped, or the client closed, for it.
+    private func plainBody(_ head: MessageHead, of route: Route, _ message: Span<UInt8>) -> Bytes? {
+        let rest = message.extracting(head.bodyStart..<message.count)
+        guard head.compressedBody else { return decoded(rest, of: route, id: head.id) }
         guard options.inflatesBodies else {
-            drop(id: head.id)
+            drop(id: head.id, route: route)
             return nil
         }
+        let inflated: Bytes
         do throws(WireError) {
-            let body = message.extracting(head.bodyStart..<message.count)
-            let inflated = try port.compression.inflate(body: body, limit: shared.limits.maxMessageBytes)
-            port.statistics.inflated += 1
-            connection.charge(inflated.count / StreamConnection.bytesPerPackage)
-            return inflated
+            inflated = try port.compression.inflate(body: rest, limit: shared.limits.maxMessageBytes)
         } catch {
-            if case .tooLarge = error { connection.fail(.tooLarge, closeCode: 1009) } else { drop(id: head.id) }
+            if case .tooLarge = error {
+                connection.fail(.tooLarge, closeCode: 1009)
+            } else {
+                drop(id: head.id, route: route)
+            }
             return nil
         }
+        port.statistics.inflated += 1
+        connection.charge(inflated.count / StreamConnection.bytesPerPackage)
+        return decoded(inflated.span, of: route, id: head.id)
     }
 
     private func route(_ head: MessageHead, _ message: Span<UInt8>) -> Route? {
@@ -101,8 +109,8 @@ extension HybridClient {
     }
 
     /// A message nobody can be given; a request is answered, so that its sender does not wait for ever.
-    private func drop(id: UInt32) {
+    private func drop(id: UInt32, route: Route?) {
         port.statistics.droppedMessages += 1
-        if id > 0 { respond(id: id, body: HybridProtocol.failure) }
+        fail(id: id, route: route)
     }
 }

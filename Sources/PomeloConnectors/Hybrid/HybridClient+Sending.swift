@@ -12,7 +12,10 @@ extension HybridClient: RatedClient {
     var queuedBytes: Int { connection.queuedBytes }
     var hasHungUp: Bool { connection.peerHasHungUp }
 
-    func respond(id: UInt32, body: Bytes) {
+    func respond(id: UInt32, body: Bytes) { respond(id: id, body: body) { HybridProtocol.failure } }
+
+    /// Sends `otherwise` when the body does not fit a package.
+    func respond(id: UInt32, body: Bytes, _ otherwise: () -> Bytes) {
         guard state.phase == .working else { return }
         do throws(WireError) {
             let packet = try Message.responsePacket(id: id, body: body)
@@ -20,24 +23,24 @@ extension HybridClient: RatedClient {
         } catch {
             port.unsendable.write(["pomelo.message": "response", "error": "\(error)"])
         }
-        let failure = HybridProtocol.failure
-        if body.count > failure.count { respond(id: id, body: failure) }
+        let shorter = otherwise()
+        if body.count > shorter.count { respond(id: id, body: shorter) { shorter } }
     }
 
     @discardableResult
     func push(_ message: PushMessage) -> Bool {
         guard state.phase == .working else { return false }
-        let framing = connection.carrier == .webSocket ? shared.frames(connection.agreed) : shared.packets
+        let framing = connection.carrier == .webSocket ? edition.frames(connection.agreed) : edition.packets
         let bytes = message.encoded(for: ObjectIdentifier(framing)) { encode(message) }
         return !bytes.isEmpty && connection.send(push: bytes, route: message.route)
     }
 
-    /// The push as every connection of this kind sends it; empty, and logged once, when there is no such
+    /// The push as every connection of this kind and edition sends it; empty, and logged once, when there is no such
     /// form.
     private func encode(_ message: PushMessage) -> Bytes {
         do throws(WireError) {
             let code = shared.codes?.dictionary.code(for: message.route)
-            let packet = try Message.pushPacket(route: message.route, code: code, body: message.body)
+            let packet = try Message.pushPacket(route: message.route, code: code, body: body(of: message))
             return connection.framed(packet)
         } catch {
             port.unsendable.write([

@@ -9,6 +9,8 @@ import PomeloWire
     let shared: HybridProtocol
     let connection: Connection
     var state = HybridState()
+    /// What it is spoken to by, from its welcome on.
+    var edition: HybridEdition
     /// Until the host was told of the end.
     private(set) var session: ClientSession?
     let rate: ClientRate?
@@ -22,6 +24,7 @@ import PomeloWire
         self.shared = shared
         self.connection = connection
         rate = ClientRate(shared.limits.rates)
+        edition = shared.edition
         if connection.carrier == .stream {
             decoder = PacketDecoder(maxBodyBytes: connection.limits.maxBytesBeforeAck)
         }

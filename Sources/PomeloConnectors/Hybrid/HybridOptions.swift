@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+public import PomeloCore
 public import PomeloJSON
 import PomeloLoop
 public import PomeloTLS
@@ -6,7 +7,7 @@ public import PomeloTLS
 /// How the hybrid connector treats its clients; the defaults are safe on the open internet.
 ///
 /// - Source: pomelo 2.2.7, lib/connectors/hybridconnector.js (`heartbeat`, `timeout`, `checkClient`,
-///   `handshake`, `useDict`); the limits are ours, the original has none.
+///   `handshake`, `useDict`, `useProtobuf`); the limits are ours, the original has none.
 public struct HybridOptions: Sendable {
     /// How often clients say that they live; nil turns heartbeats off.
     ///
@@ -42,6 +43,17 @@ public struct HybridOptions: Sendable {
     /// It shows that a message was not changed on its way by who had not changed the handshake too: it is no substitute
     /// for TLS.
     public var useCrypto = false
+    /// Where the schemas of messages come from; nil means that all messages are JSON.
+    ///
+    /// Handlers and pushes have JSON in any case: it is translated for routes that have a schema.
+    public var protobuf: ProtobufSource?
+    /// How often the files of the schemas are looked at; nil means never.
+    ///
+    /// A change counts once it has stood still for one look, and for clients that come from then on. Those who are
+    /// there keep the schemas that they were welcomed with.
+    public var protobufCheck: Duration? = .seconds(5)
+    /// The longest file of schemas, in bytes.
+    public var maxProtobufFileBytes = 1024 * 1024
     /// Says which clients are served, by the type and version they name; others are answered 501.
     public var checkClient: (@Loop @Sendable (_ type: String?, _ version: String?) -> Bool)?
     /// Has the last word on a handshake: gets the client's whole message and returns the `user` part of the
@@ -50,7 +62,7 @@ public struct HybridOptions: Sendable {
     /// A throw is answered 500, and so is a hook that takes longer than `ClientLimits.handshakeTimeout`.
     public var handshake: (@Loop @Sendable (JSON) async throws -> JSON?)?
 
-    /// Everything at its default but the heartbeat; no dictionary.
+    /// Everything at its default but the heartbeat; no dictionary, no schemas.
     public init(heartbeat: Duration?) { self.heartbeat = heartbeat }
 
     /// What the handshake answer says; nil without heartbeats.
@@ -64,4 +76,13 @@ public struct HybridOptions: Sendable {
     var heartbeatTimeout: Duration? {
         heartbeatSeconds.map { timeout ?? .seconds(2 * $0) }
     }
+}
+
+/// Where the schemas of messages come from, which pomelo-protobuf writes and reads by.
+public enum ProtobufSource: Sendable {
+    /// `serverProtos.json`, for what the server sends, and `clientProtos.json` of a configuration folder; one of them
+    /// may be missing.
+    case files(Configuration)
+    /// What would stand in these files.
+    case schemas(server: JSON, client: JSON)
 }

@@ -6,114 +6,127 @@ import PomeloJSON
 import PomeloLoop
 import PomeloWire
 
-/// What the clients of one hybrid connector share: its options, the route dictionary, the answers made once.
+/// What the clients of one hybrid connector share: its options, the route dictionary, the schemas of now.
 @Loop final class HybridProtocol: PortProtocol {
     nonisolated static let type = "hybrid"
     /// The answer to a request that nobody can be given.
     nonisolated static let failure = Bytes("{\"code\":500}".utf8)
 
+    /// Of what is to be said of schemas at once.
+    private static let maxWarnings = 20
+
     let options: HybridOptions
     let codes: RouteCodes?
-    let packets = PushFraming()
-    private let frames = PushFramings()
+    /// What clients that come now are welcomed with.
+    private(set) var edition: HybridEdition
     /// In nanoseconds; nil without heartbeats.
     let heartbeatTimeout: UInt64?
     /// Whether connections must note when something was read.
     let tracksActivity: Bool
     let failedHandshakes: LimitedLog
     let badSignatures: LimitedLog
-    private let welcome: (withDictionary: Bytes, without: Bytes)
+    let undecodable: LimitedLog
+    let unencodable: LimitedLog
+    private let logger: Logger
+    private var watch: SchemaWatch?
 
     /// Of an answer without a user part, in bytes.
-    var longestWelcome: Int { welcome.withDictionary.count }
+    var longestWelcome: Int { edition.longestWelcome }
     private let origins: OriginRules
 
     let limits: SharedLimits
     let servesBytes = true
     let path = ""
 
-    /// - Throws: `WireError` when the dictionary has more than 65535 routes or does not fit a package; `PomeloError`
-    ///   `.configuration` for an origin that is none.
+    /// - Throws: `PomeloError` `.configuration` when the dictionary has more than 65535 routes, schemas cannot be read,
+    ///   both do not fit a package, or an origin is none.
     init(_ options: HybridOptions, clock: any LoopClock, logger: Logger) throws {
         origins = try OriginRules(
             options.origins, place: "origins of connector.json, or of the program's HybridOptions")
-        failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
         badSignatures = LimitedLog(
             logger, clock, "a message is not signed by its client", lines: 1, per: .seconds(10))
+        failedHandshakes = LimitedLog(logger, clock, "handshake refused by the application", level: .info)
+        undecodable = LimitedLog(logger, clock, "a message of a client does not fit its schema")
+        unencodable = LimitedLog(
+            logger, clock, "a message does not fit its schema, and goes out empty", level: .error)
         self.options = options
+        self.logger = logger
         limits = SharedLimits(options.limits)
         heartbeatTimeout = options.heartbeatTimeout?.clampedNanoseconds
         tracksActivity = heartbeatTimeout == nil || options.resetOnData
-        let codes: RouteCodes? =
-            if let routes = options.dictionary {
-                try RouteCodes(handlers: routes.handlers, extra: routes.extra)
-            } else {
-                nil
-            }
-        self.codes = codes
-        let seconds = options.heartbeatSeconds
-        welcome = (
-            try HandshakeReply.success(
-                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, true) }),
-            try HandshakeReply.success(
-                heartbeatSeconds: seconds, dictionary: codes.map { ($0.dictionary, $0.version, false) })
-        )
-    }
-
-    /// The answer to a handshake that is accepted; without a user part it is the same bytes for all.
-    ///
-    /// - Throws: `WireError` for a user part that does not fit a package.
-    func welcome(_ request: HandshakeRequest, user: JSON?) throws(WireError) -> Bytes {
-        let knows = codes != nil && request.dictVersion.map { Text($0) } == codes.map { Text($0.version) }
-        guard let user, user.isTruthy else { return knows ? welcome.without : welcome.withDictionary }
-        return try HandshakeReply.success(
-            heartbeatSeconds: options.heartbeatSeconds,
-            dictionary: codes.map { ($0.dictionary, $0.version, !knows) }, user: user)
-    }
-
-    /// What becomes of a handshake: the answer, and the fault where the client is not let in.
-    enum Verdict {
-        case welcome(Bytes, key: ClientKey?)
-        case refusal(Bytes, ConnectionFault)
-    }
-
-    /// Judges a handshake, and tells at once, unless the application has a hook.
-    ///
-    /// - Source: pomelo 2.2.7, lib/connectors/commands/handshake.js.
-    func judge(_ body: Span<UInt8>, _ unsendable: LimitedLog, _ tell: @escaping @Loop (Verdict) -> Void) {
-        guard let request = HandshakeRequest.decode(body) else {
-            return tell(.refusal(HandshakeReply.badRequest, .handshakeRefused))
-        }
-        if let check = options.checkClient, !check(request.type, request.version) {
-            return tell(.refusal(HandshakeReply.rejected, .clientRejected))
-        }
-        let key = options.useCrypto ? ClientKey(request.message["sys"]?["rsa"]) : nil
-        if options.useCrypto, key == nil { return tell(.refusal(HandshakeReply.badRequest, .handshakeRefused)) }
-        guard let hook = options.handshake else { return tell(verdict(request, user: nil, key, unsendable)) }
-        Loop.spawn { [self] in
-            do {
-                tell(verdict(request, user: try await hook(request.message), key, unsendable))
-            } catch {
-                failedHandshakes.write(["error": "\(error)"])
-                tell(.refusal(HandshakeReply.badRequest, .handshakeRefused))
-            }
-        }
-    }
-
-    private func verdict(
-        _ request: HandshakeRequest, user: JSON?, _ key: ClientKey?, _ unsendable: LimitedLog
-    ) -> Verdict {
         do throws(WireError) {
-            return .welcome(try welcome(request, user: user), key: key)
+            codes = try options.dictionary.map { routes throws(WireError) in
+                try RouteCodes(handlers: routes.handlers, extra: routes.extra)
+            }
         } catch {
-            unsendable.write(["pomelo.message": "handshake answer", "error": "\(error)"])
-            return .refusal(HandshakeReply.badRequest, .handshakeRefused)
+            throw PomeloError(.configuration, "the route dictionary is too large: \(error)", cause: error)
+        }
+        // Before they are read: what changes in between is seen at the next look.
+        let files = Self.files(of: options.protobuf, options)
+        let stamp = files?.stamp()
+        let schemas = try options.protobuf.map { try Self.schemas(of: $0, options) }
+        edition = try Self.edition(codes, schemas, options)
+        warn(of: schemas)
+        guard let files, let stamp, let period = options.protobufCheck else { return }
+        watch = SchemaWatch(files, tried: stamp, clock, every: period) { [weak self] in self?.found($0) }
+    }
+
+    private static func files(of source: ProtobufSource?, _ options: HybridOptions) -> SchemaFiles? {
+        guard case .files(let configuration) = source else { return nil }
+        return SchemaFiles(configuration, maxBytes: options.maxProtobufFileBytes)
+    }
+
+    private static func schemas(of source: ProtobufSource, _ options: HybridOptions) throws -> MessageSchemas {
+        switch source {
+        case .files(let configuration):
+            return try SchemaFiles(configuration, maxBytes: options.maxProtobufFileBytes).read()
+        case .schemas(let server, let client):
+            return try MessageSchemas(server: server, client: client)
         }
     }
-    /// Frames are the same for all who have agreed on the same.
-    func frames(_ compression: AgreedCompression?) -> PushFraming { frames[compression] }
 
-    func stop() {}
+    private static func edition(
+        _ codes: RouteCodes?, _ schemas: MessageSchemas?, _ options: HybridOptions
+    ) throws -> HybridEdition {
+        do throws(WireError) {
+            return try HybridEdition(codes, schemas, heartbeatSeconds: options.heartbeatSeconds)
+        } catch {
+            let what = schemas == nil ? "the route dictionary is" : "the route dictionary and the schemas are"
+            throw PomeloError(.configuration, "\(what) too large: \(error)", cause: error)
+        }
+    }
+
+    // MARK: schemas
+
+    /// Takes other schemas for clients that come from now on.
+    ///
+    /// - Throws: `PomeloError` `.configuration`; then everything is as it was.
+    func reload(_ source: ProtobufSource) throws { try take(try Self.schemas(of: source, options)) }
+
+    private func found(_ outcome: Result<MessageSchemas, any Error>) {
+        do {
+            try take(try outcome.get())
+        } catch {
+            logger.error("the message schemas stay as they were", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func take(_ schemas: MessageSchemas) throws {
+        guard schemas.version != edition.schemas?.version else { return }
+        edition = try Self.edition(codes, schemas, options)
+        logger.info("new message schemas", metadata: ["pomelo.version": "\(schemas.version)"])
+        warn(of: schemas)
+    }
+
+    private func warn(of schemas: MessageSchemas?) {
+        let warnings = schemas?.warnings ?? []
+        for text in warnings.prefix(Self.maxWarnings) { logger.warning("\(text)") }
+        if warnings.count > Self.maxWarnings {
+            logger.warning("\(warnings.count - Self.maxWarnings) more of the message schemas")
+        }
+    }
+
+    func stop() { watch?.stop() }
 
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? {
         HybridClient(self, connection)

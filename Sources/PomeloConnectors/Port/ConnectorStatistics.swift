@@ -83,6 +83,11 @@ public struct ConnectorStatistics: Sendable, Equatable {
     public internal(set) var badSignatures = 0
     /// Messages that were too many in their time: requests that were answered so, and notifies that were dropped.
     public internal(set) var overRate = 0
+    /// Messages dropped because they are none of their schema.
+    public internal(set) var undecodableMessages = 0
+    /// Answers and pushes that went out empty because what was to be sent is no message of their schema; a push counts
+    /// once for each kind of connection and version of the schemas.
+    public internal(set) var unencodableMessages = 0
     /// Connections closed by the connector, by reason.
     public internal(set) var faults: [ConnectionFault: Int] = [:]
 

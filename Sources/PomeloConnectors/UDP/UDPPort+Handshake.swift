@@ -82,7 +82,7 @@ extension UDPPort {
             noteFault(fault, peer.remoteAddress)
             act(peer.state.refused(answer), peer)
             drop(peer)
-        case .welcome(let welcome, _):
+        case .welcome(let welcome, _, _):
             guard let answer = complete(welcome, peer) else { return drop(peer) }
             if !peer.wasKept { keep(peer) }
             act(peer.state.judged(answer), peer)

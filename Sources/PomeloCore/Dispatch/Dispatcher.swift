@@ -227,13 +227,13 @@ import PomeloLoop
         if request.id == 0 {
             if case .failure = outcome { dropped.increment() }
         } else if client.isOpen {
-            client.socket.respond(id: request.id, body: body)
+            client.socket.respond(id: request.id, route: request.route, body: body)
         }
     }
 
     private func refuse(_ message: ClientMessage, _ client: ClientSession) {
         if message.id != 0 {
-            client.socket.respond(id: message.id, body: Self.internalError)
+            client.socket.respond(id: message.id, route: message.route, body: Self.internalError)
         } else {
             dropped.increment()
         }

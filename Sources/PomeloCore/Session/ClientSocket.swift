@@ -16,6 +16,8 @@ public import PomeloLoop
     var hasHungUp: Bool { get }
     /// Answers a request; a closed socket ignores it.
     func respond(id: UInt32, body: Bytes)
+    /// The same, for who writes the answers of some routes in a form of their own.
+    func respond(id: UInt32, route: Route, body: Bytes)
     /// Sends a push; returns false when the socket cannot take it (closed, not yet open, too slow).
     @discardableResult
     func push(_ message: PushMessage) -> Bool
@@ -32,4 +34,6 @@ extension ClientSocket {
     public var connectorType: String? { nil }
     /// False: nobody can tell.
     public var hasHungUp: Bool { false }
+    /// Answers all routes alike.
+    public func respond(id: UInt32, route: Route, body: Bytes) { respond(id: id, body: body) }
 }
