@@ -109,12 +109,14 @@ import Testing
 
     @Test(arguments: Kind.allCases) @Loop func aPortIsTakenOnceAndFreeAgain(_ kind: Kind) async throws {
         guard let world = World(kind) else { return }
-        let first = try await world.bind()
+        // A port of streams is another one.
+        let address = SocketAddress(host: world.host, port: 0)
+        let listener = try await world.network.listen(on: address) { _ in }
+        let first = try await world.bind(port: listener.localAddress.port)
+        #expect(first.address == listener.localAddress)
+        listener.close()
         let error = await #expect(throws: NetworkError.self) { _ = try await world.bind(port: first.address.port) }
         #expect(error?.code == "EADDRINUSE" && error?.description.contains("\(first.address)") == true)
-        // A port of streams is another one.
-        let listener = try await world.network.listen(on: first.address) { _ in }
-        listener.close()
         first.socket.close()
         let second = try await world.bind(port: first.address.port)
         #expect(second.address == first.address)

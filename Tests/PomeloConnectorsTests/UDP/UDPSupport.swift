@@ -117,6 +117,9 @@ import TestHelpers
     }
 }
 
+/// Lets everybody else of the process have a turn: tests of one loop wait for each other.
+@Loop func nextTurn() async { await SystemClock.shared.sleep(for: .zero) }
+
 /// Where any number wait until it opens.
 @Loop final class Door {
     private var waiters: [CheckedContinuation<Void, Never>] = []
@@ -151,6 +154,7 @@ import TestHelpers
     init(_ socket: any DatagramSocket, to server: SocketAddress) {
         recorder = DatagramRecorder(socket)
         self.server = server
+        // A client that is given up may still be sent something.
         recorder.onDatagram = { [weak self] bytes, _ in self?.take(bytes) }
     }
 
