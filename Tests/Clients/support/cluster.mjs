@@ -123,7 +123,7 @@ export class Cluster {
     }
     redis.host = '127.0.0.1';
     redis.port = await freePort();
-    if (this.tls !== null) this.#encrypt(servers, write);
+    if (this.tls !== null) this.#encrypt(servers, read, write);
     write('servers.json', servers);
     write('master.json', master);
     write('redis.json', redis);
@@ -133,13 +133,15 @@ export class Cluster {
   }
 
   /** Each connector of a port has an entry that says so, and a certificate in its own file. */
-  #encrypt(servers, write) {
+  #encrypt(servers, read, write) {
+    const files = { hybrid: 'connector', socketio: 'socketio' };
+    if (this.program === 'Chat') files.mqtt = 'mqtt';
     for (const server of Object.values(servers).flat()) {
       if (server.clientPort === undefined) continue;
-      server.clients = ['hybrid', 'socketio'].map((type) => ({ type, port: server.clientPort, tls: true }));
+      server.clients = Object.keys(files).map((type) => ({ type, port: server.clientPort, tls: true }));
     }
-    write('connector.json', { tls: this.tls });
-    write('socketio.json', { tls: this.tls });
+    for (const file of Object.values(files)) write(`${file}.json`, { tls: this.tls });
+    write('socketio.json', { ...read('socketio.json'), tls: this.tls });
   }
 
   #run(name, command, words, sign) {
