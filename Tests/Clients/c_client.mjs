@@ -9,7 +9,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withCertificate } from './support/authority.mjs';
-import { dictionary } from './support/codes.mjs';
+import { dictionary, withSchemas } from './support/codes.mjs';
 import { live } from './support/life.mjs';
 import { Skip } from './support/people.mjs';
 import { Program } from './support/program.mjs';
@@ -22,6 +22,8 @@ const clients = {
 export const tests = {
   'libpomelo2, TCP': (world) => overTCP(world, 'libpomelo2'),
   'libpomelo2, TCP, with the route dictionary': (world) => overTCP(world, 'libpomelo2', { env: dictionary }),
+  // It takes every answer for JSON, whatever a schema says.
+  'libpomelo2, TCP, with schemas': (world) => overTCP(world, 'libpomelo2', withSchemas({ hasAnswers: false })),
   'libpomelo2, TLS': (world) => overTLS(world, 'libpomelo2'),
   'libpitaya, TCP': (world) => overTCP(world, 'libpitaya'),
   'libpitaya, TLS': (world) => overTLS(world, 'libpitaya'),

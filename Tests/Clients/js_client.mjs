@@ -9,7 +9,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import vm from 'node:vm';
 import { Browser, findChromium } from './support/browser.mjs';
-import { dictionary, send } from './support/codes.mjs';
+import { dictionary, send, withSchemas } from './support/codes.mjs';
 import { serve } from './support/folder.mjs';
 import { live } from './support/life.mjs';
 import { Skip, deadlineSeconds } from './support/people.mjs';
@@ -32,6 +32,21 @@ export const tests = {
     assert.ok(!sent.includes(send) && sent.includes('\x02{"content":"hello"'), 'requests carry codes');
     assert.ok(received.includes('\x07\x00\x06{"msg":"hello"'), 'pushes carry codes');
   }),
+
+  'in Chromium, with schemas': (world) => {
+    const { checkout, scripts } = given();
+    const source = readFileSync(join(checkout, scripts.at(-1).file), 'utf8');
+    const library = readFileSync(join(checkout, scripts.at(-2).file), 'utf8');
+    if (source.includes('protobuf.decodeStr') && !library.includes('Protobuf.decodeStr')) {
+      throw new Skip('this client asks pomelo-protobuf for decodeStr, which the one for browsers does not have');
+    }
+    return inChromium(world, { folder: 'Chat-js-schemas', cluster: withSchemas() }, ({ sent, received }) => {
+      assert.ok(sent.includes('hello') && !sent.includes('"content"'), 'requests are no JSON');
+      assert.ok(received.includes('hello') && !received.includes('"msg"'), 'pushes are no JSON');
+      assert.ok(!received.includes('"users":["'), 'answers are no JSON');
+      assert.match(sent, /"protoVersion":"/, 'who comes back has the schemas');
+    });
+  },
 };
 
 /** In pages of one browser, each of which has its own storage; then looks at all that went over their WebSockets. */

@@ -17,6 +17,7 @@ export class Cluster {
 
   constructor(root, bin, {
     program = 'Chat', config = 'config', folder = program, env = {}, ports = {}, guests = false, tls = null,
+    files = {},
   } = {}) {
     this.root = root;
     this.bin = bin;
@@ -29,6 +30,8 @@ export class Cluster {
     this.guests = guests;
     /** What is shown to clients, whose ports are encrypted then: `{ certificate, key }`. */
     this.tls = tls;
+    /** Further files of the configuration, which are the same for all environments: `{ name: value }`. */
+    this.files = files;
     this.folder = join(root, '.build', 'clients', folder);
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
@@ -129,6 +132,9 @@ export class Cluster {
     write('redis.json', redis);
     if (this.guests) write('guests.json', { file: join(this.folder, 'guests.sqlite') });
     if (this.tls === null) copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
+    for (const [name, value] of Object.entries(this.files)) {
+      writeFileSync(join(this.folder, name), JSON.stringify(value));
+    }
     return { servers, master, redisPort: redis.port };
   }
 
