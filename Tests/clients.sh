@@ -18,7 +18,8 @@ socketio_clients() {
 
 # One of MQTT.
 mqtt_client() { venv paho paho-mqtt==2.1.0; }
-# WebSocket clients that nobody here wrote, for the frames alone.
+
+# WebSocket clients that nobody here wrote, for the frames alone: pomelo's packages are ours.
 websocket_clients() {
     venv websockets websockets==17.4
     venv autobahn autobahn==26.10.2

@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tests as browserTests } from './browser_chat.mjs';
+import { tests as cTests } from './c_client.mjs';
 import { tests as jsClientTests } from './js_client.mjs';
 import { tests as pageTests } from './page_client.mjs';
 import { tests as mqttTests } from './mqtt_client.mjs';
@@ -19,7 +20,7 @@ import { tests as logTests } from './page_log.mjs';
 import { tests as lookTests } from './page_look.mjs';
 import { tests as originTests } from './page_origin.mjs';
 import { tests as useTests } from './page_use.mjs';
-import { tests as pythonTests } from './pypomelo_client.mjs';
+import { tests as pythonTests } from './python_client.mjs';
 import { tests as tlsTests } from './tls_client.mjs';
 import { tests as socketTests } from './socketio_client.mjs';
 import { Cluster } from './support/cluster.mjs';
@@ -27,8 +28,9 @@ import { Skip } from './support/people.mjs';
 
 const suites = {
   'the page’s client in Node': pageTests,
-  'pypomelo over TCP': pythonTests,
+  'clients in Python': pythonTests,
   'JavaScript pomelo client': jsClientTests,
+  'clients in C': cTests,
   'socket.io': socketTests,
   'paho-mqtt': mqttTests,
   'Chromium': browserTests,

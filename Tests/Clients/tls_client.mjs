@@ -3,15 +3,13 @@
 // Encrypted ports: a browser that believes an authority of its own, and Node's TLS for packages without a WebSocket.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { run, withCertificate } from './support/authority.mjs';
 import { Browser, findChromium } from './support/browser.mjs';
 import { Cluster } from './support/cluster.mjs';
 import { serve } from './support/folder.mjs';
-import { Skip } from './support/people.mjs';
 
 export const tests = {
   'a browser that believes the authority reaches wss, another does not': (world) =>
@@ -38,7 +36,8 @@ export const tests = {
     withLesson(world, async ({ lesson, authority }) => {
       for (const round of [1, 2]) {
         const socket = connect({
-          host: '127.0.0.1', port: lesson.gate.port, servername: 'localhost', ca: readFileSync(join(authority, 'ca.pem')),
+          host: '127.0.0.1', port: lesson.gate.port, servername: 'localhost',
+          ca: readFileSync(join(authority, 'ca.pem')),
         });
         const [handshake, heartbeat, answer] = await talk(socket, `pupil-${round}`);
         assert.equal(JSON.parse(handshake.body).code, 200);
@@ -53,35 +52,16 @@ export const tests = {
     }),
 };
 
-async function withLesson({ root, bin }, check) {
-  for (const tool of ['openssl', 'certutil']) {
-    if (spawnSync(tool, ['version']).error !== undefined) throw new Skip(`no ${tool}`);
-  }
-  const authority = mkdtempSync(join(tmpdir(), 'lesson-tls-'));
-  makeCertificate(authority);
-  const tls = { certificate: join(authority, 'server.pem'), key: join(authority, 'server.key') };
-  const lesson = new Cluster(root, bin, { program: 'LessonChat', config: 'config/lesson', folder: 'tls', tls });
-  try {
-    await lesson.start();
-    await check({ lesson, authority });
-  } finally {
-    await lesson.stop();
-    rmSync(authority, { recursive: true, force: true });
-  }
-}
-
-function run(folder, command, ...words) {
-  const { status, stderr } = spawnSync(command, words, { cwd: folder, encoding: 'utf8' });
-  assert.equal(status, 0, `${command}: ${stderr}`);
-}
-
-function makeCertificate(folder) {
-  const key = (file) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file];
-  run(folder, 'openssl', 'req', '-x509', '-days', '30', '-subj', '/CN=Lesson authority', ...key('ca.key'), '-out', 'ca.pem');
-  run(
-    folder, 'openssl', 'req', '-x509', '-days', '30', '-subj', '/CN=localhost', '-CA', 'ca.pem', '-CAkey', 'ca.key',
-    '-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE', ...key('server.key'),
-    '-out', 'server.pem');
+function withLesson({ root, bin }, check) {
+  return withCertificate(async ({ folder, tls }) => {
+    const lesson = new Cluster(root, bin, { program: 'LessonChat', config: 'config/lesson', folder: 'tls', tls });
+    try {
+      await lesson.start();
+      await check({ lesson, authority: folder });
+    } finally {
+      await lesson.stop();
+    }
+  }, ['openssl', 'certutil']);
 }
 
 /** A home in which Chromium finds the authority among those that it believes. */
@@ -104,7 +84,7 @@ function loginRequest(userId) {
   return `\x00\x01${String.fromCharCode(route.length)}${route}${JSON.stringify({ userId, lessonId: 1 })}`;
 }
 
-/** Says all that a client says before its first answer, and resolves with the first three packages. */
+/** Says all that a client says before its first answer, and resolves with the first two packages and that answer. */
 function talk(socket, userId) {
   return new Promise((resolve, reject) => {
     let input = Buffer.alloc(0);
@@ -123,7 +103,9 @@ function talk(socket, userId) {
         packages.push({ type: input[0], body: input.subarray(4, end) });
         input = input.subarray(end);
       }
-      if (packages.length >= 3) resolve(packages);
+      // A push comes before it.
+      const answer = packages.find(({ type, body }) => type === 4 && body[0] === 4);
+      if (answer !== undefined) resolve([packages[0], packages[1], answer]);
     });
   });
 }

@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "Clients"))
 from pypomelo.protocol import Protocol  # noqa: E402
-from pypomelo_chat import DEADLINE_SECONDS, SocketClient  # noqa: E402
+from pypomelo_socket import DEADLINE_SECONDS, SocketClient  # noqa: E402
 
 met = 0
 

@@ -154,6 +154,17 @@ import Testing
         await frontend.connector.stop()
     }
 
+    @Test func aDictionaryInTheFileHasItsCodesInThatOrder() throws {
+        var reader = try OptionReader(["dictionary": ["onMove", "chat.chatHandler.send"]], file: "connector.json")
+        var options = HybridOptions()
+        try options.read(&reader)
+        try reader.finish()
+        let routes = try #require(options.dictionary)
+        let codes = try RouteCodes(handlers: routes.handlers, extra: routes.extra)
+        #expect(codes.dictionary.code(for: "onMove") == 1)
+        #expect(codes.dictionary.code(for: "chat.chatHandler.send") == 2)
+    }
+
     @Test(arguments: Transport.allCases)
     @Loop func codesAreReadAndWritten(_ transport: Transport) async throws {
         let frontend = try await Frontend.start(Self.compressing)

@@ -21,6 +21,9 @@ extension HybridOptions: FileOptions {
         let listed = try reader.strings("origins")
         origins = listed.isEmpty ? origins : listed
         useCrypto = try reader.bool("useCrypto") ?? useCrypto
+        let routes = try reader.strings("dictionary")
+        // The place in the file is the code: who wants those of pomelo lists the handlers' routes first, sorted.
+        if !routes.isEmpty { dictionary = (handlers: [], extra: routes) }
         try limits.read(&reader)
         tls = try TLSServerOptions.read(&reader) ?? tls
         if let usesProtobuf = try reader.bool("useProtobuf") {

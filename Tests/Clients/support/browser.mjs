@@ -99,17 +99,17 @@ class Page {
     this.browser = browser;
     this.sessionId = sessionId;
     this.complaints = [];
-    /** What the page sent over WebSockets, as text. */
+    /** What went over the page's WebSockets, as text. */
     this.sent = [];
+    this.received = [];
   }
 
-  /** Keeps what the page's console would show in red, and what it sends. */
+  /** Keeps what the page's console would show in red, and what it sends and receives. */
   note(method, params) {
     if (method === 'Runtime.exceptionThrown') this.complaints.push(params.exceptionDetails.exception?.description);
     if (method === 'Log.entryAdded' && params.entry.level === 'error') this.complaints.push(params.entry.text);
-    if (method === 'Network.webSocketFrameSent') {
-      this.sent.push(Buffer.from(params.response.payloadData, 'base64').toString());
-    }
+    const frames = { 'Network.webSocketFrameSent': this.sent, 'Network.webSocketFrameReceived': this.received }[method];
+    frames?.push(Buffer.from(params.response.payloadData, 'base64').toString());
   }
 
   send(method, params) {

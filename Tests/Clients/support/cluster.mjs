@@ -17,6 +17,7 @@ export class Cluster {
 
   constructor(root, bin, {
     program = 'Chat', config = 'config', folder = program, env = {}, ports = {}, guests = false, tls = null,
+    files = {},
   } = {}) {
     this.root = root;
     this.bin = bin;
@@ -29,6 +30,8 @@ export class Cluster {
     this.guests = guests;
     /** What is shown to clients, whose ports are encrypted then: `{ certificate, key }`. */
     this.tls = tls;
+    /** Further files of the configuration, which are the same for all environments: `{ name: value }`. */
+    this.files = files;
     this.folder = join(root, '.build', 'clients', folder);
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
@@ -123,23 +126,28 @@ export class Cluster {
     }
     redis.host = '127.0.0.1';
     redis.port = await freePort();
-    if (this.tls !== null) this.#encrypt(servers, write);
+    if (this.tls !== null) this.#encrypt(servers, read, write);
     write('servers.json', servers);
     write('master.json', master);
     write('redis.json', redis);
     if (this.guests) write('guests.json', { file: join(this.folder, 'guests.sqlite') });
     if (this.tls === null) copyFileSync(join(this.config, 'socketio.json'), join(this.folder, 'socketio.json'));
+    for (const [name, value] of Object.entries(this.files)) {
+      writeFileSync(join(this.folder, name), JSON.stringify(value));
+    }
     return { servers, master, redisPort: redis.port };
   }
 
   /** Each connector of a port has an entry that says so, and a certificate in its own file. */
-  #encrypt(servers, write) {
+  #encrypt(servers, read, write) {
+    const files = { hybrid: 'connector', socketio: 'socketio' };
+    if (this.program === 'Chat') files.mqtt = 'mqtt';
     for (const server of Object.values(servers).flat()) {
       if (server.clientPort === undefined) continue;
-      server.clients = ['hybrid', 'socketio'].map((type) => ({ type, port: server.clientPort, tls: true }));
+      server.clients = Object.keys(files).map((type) => ({ type, port: server.clientPort, tls: true }));
     }
-    write('connector.json', { tls: this.tls });
-    write('socketio.json', { tls: this.tls });
+    for (const file of Object.values(files)) write(`${file}.json`, { tls: this.tls });
+    write('socketio.json', { ...read('socketio.json'), tls: this.tls });
   }
 
   #run(name, command, words, sign) {
