@@ -45,7 +45,7 @@ function mapsOfPackages() {
 }
 const maps = [
   ...mapsOfPackages(),
-  ...['CLibuv', 'CHiredis', 'CSQLite', 'CLibpq'].map((name) => join(root, 'Sources', name, 'module.modulemap')),
+  ...['CLibuv', 'CHiredis', 'CSQLite', 'CLibpq', 'CZlib', 'COpenSSL'].map((name) => join(root, 'Sources', name, 'module.modulemap')),
 ].flatMap((path) => ['-Xcc', `-fmodule-map-file=${path}`]);
 
 /** The lines of one module's list. */

@@ -173,7 +173,9 @@ import Testing
         }
         wired.stream.feed(Sample.echo1)
         #expect(wired.stream.taken() == Sample.data([4, 1] + Bytes("{\"a\":1}".utf8)))
-        try await eventually("all of it is read") { wired.port.statistics.overRate == 20 * (2000 - 10) }
+        try await eventually("all of it is read", within: .seconds(60)) {
+            wired.port.statistics.overRate == 20 * (2000 - 10)
+        }
         #expect(wired.host.messages.count == 20 * 10 + 1, "of each what it may say at once")
         #expect(wired.host.ends.isEmpty)
     }

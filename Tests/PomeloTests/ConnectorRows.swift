@@ -31,6 +31,24 @@ let connectorRows = """
         CompressionTests.isAgreedToWhereItIsOffered
         DeflateAgreementTests.isJudged
         WebSocketCaseTests.publishedClientsAreUnderstood
+    connectorConfig {useCrypto}
+        SignatureTests.whatOtherProgramsSignIsVerified
+        SignedMessageTests.whatIsSignedIsHeardWithoutItsSignature
+        SignedMessageTests.whatIsNotIsNotHeardAndARequestIsTold
+        SignedMessageTests.whoShowsNoKeyIsRefused
+    connectorConfig {useHostFilter, blacklistFun}
+        BlacklistTests.whoIsListedIsClosedUnheard
+        BlacklistTests.whoIsAskedAboutWaits
+        BlacklistTests.aJudgeThatDoesNotAnswerHoldsNobodyForEver
+    console blacklist ip…
+        BlacklistTests.theListOfTheServerChangesWhileItRuns
+        BlacklistTests.theListHasABound
+    connectorConfig {distinctHost}
+        ClientPlanTests.eachListensOnThePortOfItsType
+    connectorConfig {setNoDelay}
+        ConnectorSuiteTests.theHybridConnectorOverTCP
+    max-connections
+        PendingTests.whoComesBeyondTheLimitWaitsUntilThereIsRoom
     pomelo.connectors.sioconnector
         SocketIOSharingTests.requestsGoToWhoseTheyAre
         SocketIOSharingTests.onOnePortAndOnTwo

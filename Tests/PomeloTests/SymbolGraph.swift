@@ -33,7 +33,7 @@ enum SymbolGraph {
         ]
         let maps =
             ["\(build)/CPomelo.build/module.modulemap"]
-            + ["CLibuv", "CHiredis"].map {
+            + ["CLibuv", "CHiredis", "CZlib", "COpenSSL"].map {
                 "\(root)/Sources/\($0)/module.modulemap"
             }
         for map in maps { arguments += ["-Xcc", "-fmodule-map-file=\(map)"] }

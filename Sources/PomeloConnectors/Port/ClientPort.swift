@@ -6,9 +6,10 @@
 // TurnShares, StreamConnection, +Access, HTTPExchange, OriginRules, +WebSocket, +Compression, PortCompression,
 // +Backlog, +Sending, +Timer, Outbox, ConnectorStatistics;
 // Hybrid/ (pomelo's packages): HybridOptions, +File, HybridState, HybridConnector, HybridProtocol, HybridClient,
-// +Packages, +Protobuf, +Sending, +Timer, ClientKey, RouteCodes, HybridEdition, MessageSchemas, SchemaWatch; SocketIO/: SocketIOOptions, SocketIOConnector,
-// SocketIOProtocol, +Requests, PollingSessions, SocketIOClient, +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol,
-// MQTTJSON, MQTTLedger, MQTTClient, +Receiving, +Sending; UDP/: UDPOptions, DatagramHead, UnprovedPeer, UDPConnector,
+// +Packages, +Protobuf, +Sending, +Timer, ClientKey, RouteCodes, HybridEdition, MessageSchemas, SchemaWatch;
+// SocketIO/: SocketIOOptions, SocketIOConnector, SocketIOProtocol, +Requests, PollingSessions, SocketIOClient,
+// +Receiving, +Sending; MQTT/: MQTTOptions, MQTTConnector, MQTTProtocol, MQTTJSON, MQTTLedger, MQTTClient,
+// +Receiving, +Sending; UDP/: UDPOptions, DatagramHead, UnprovedPeer, UDPConnector,
 // UDPPort, +Handshake, UDPConnection, UDPStatistics.
 import Logging
 import PomeloBytes

@@ -152,7 +152,9 @@ extension RatedClient {
         case .refused(let milliseconds):
             noteOverRate()
             if message.id > 0 {
-                respond(id: message.id, route: message.route, body: Bytes("{\"code\":429,\"retryAfterMs\":\(milliseconds)}".utf8))
+                respond(
+                    id: message.id, route: message.route,
+                    body: Bytes("{\"code\":429,\"retryAfterMs\":\(milliseconds)}".utf8))
             }
         case .tooOften:
             noteOverRate()
