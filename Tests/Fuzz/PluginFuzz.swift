@@ -16,7 +16,11 @@
 // swiftc: -D Keel
 
 // What these files name of others.
-@globalActor public actor Loop { public static let shared = Loop() }
+/// Stands for the real one.
+@globalActor public actor Loop {
+    /// The only one.
+    public static let shared = Loop()
+}
 enum PluginRegistry { static let platform = PluginVersion(1, 0) }
 
 /// What a plugin says is refused with a reason, or reads the same when it is written and read again.
