@@ -40,10 +40,12 @@ export const tests = {
     if (source.includes('protobuf.decodeStr') && !library.includes('Protobuf.decodeStr')) {
       throw new Skip('this client asks pomelo-protobuf for decodeStr, which the one for browsers does not have');
     }
-    return inChromium(world, { folder: 'Chat-js-schemas', cluster: withSchemas() }, ({ sent, received }) => {
+    // What is beyond U+FFFF it garbles, whoever serves it.
+    const options = { folder: 'Chat-js-schemas', sign: '☺', cluster: withSchemas() };
+    return inChromium(world, options, ({ sent, received }) => {
       assert.ok(sent.includes('hello') && !sent.includes('"content"'), 'requests are no JSON');
-      assert.ok(received.includes('hello') && !received.includes('"msg"'), 'pushes are no JSON');
-      assert.ok(!received.includes('"users":["'), 'answers are no JSON');
+      assert.ok(received.includes('hello') && !received.includes('"msg":"'), 'pushes are no JSON');
+      assert.ok(!received.includes('"host":"'), 'answers are no JSON');
       assert.match(sent, /"protoVersion":"/, 'who comes back has the schemas');
     });
   },

@@ -4,7 +4,8 @@
 // kicked, see the server restart, come back, leave.
 //
 // A person is what `connect(host, port)` makes: `connected()`, `ask(route, body)`, `tell(route, body)`, `heard(route)`,
-// `kicked()`, `lost()`, `forget()`, `leave()`. `comesBack`: its client connects again by itself.
+// `kicked()`, `lost()`, `forget()`, `leave()`. `comesBack`: its client connects again by itself. `sign`: a character of
+// what is said.
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,7 +20,7 @@ const many = 100;
 const quietMilliseconds = 8000;
 
 /** Lives through all of it, at a Chat of its own. */
-export async function live({ root, bin }, { folder, connect, comesBack = false, cluster = {} }) {
+export async function live({ root, bin }, { folder, connect, comesBack = false, sign = '😀', cluster = {} }) {
   const chat = new Cluster(root, bin, { folder, ...cluster });
   await chat.start();
   try {
@@ -28,15 +29,15 @@ export async function live({ root, bin }, { folder, connect, comesBack = false, 
       await person.connected();
       return person;
     };
-    await new Life(chat, open, comesBack).run();
+    await new Life({ chat, open, comesBack, sign }).run();
   } finally {
     await chat.stop();
   }
 }
 
 class Life {
-  constructor(chat, open, comesBack) {
-    Object.assign(this, { chat, open, comesBack });
+  constructor(world) {
+    Object.assign(this, world);
   }
 
   async run() {
@@ -92,7 +93,8 @@ class Life {
   }
 
   async request() {
-    for (const content of ['hello', '', '哈哈, Grüße, 😀', '"\\', 'x'.repeat(10_000)]) await this.say(content);
+    const words = ['hello', '', `哈哈, Grüße, ${this.sign}`, '"\\', 'x'.repeat(10_000)];
+    for (const content of words) await this.say(content);
     const whisper = { content: 'psst', target: this.annName };
     assert.deepEqual(await this.bob.ask('chat.chatHandler.send', whisper), {});
     assert.deepEqual(await this.ann.heard('onChat'), { msg: 'psst', from: this.bobName, target: this.annName });
@@ -105,11 +107,11 @@ class Life {
 
   async push() {
     for (let number = 0; number < many; number += 1) {
-      this.bob.tell('chat.chatHandler.send', { content: `${number} 💬`, target: '*' });
+      this.bob.tell('chat.chatHandler.send', { content: `${number} ${this.sign}`, target: '*' });
     }
     for (const person of [this.ann, this.bob]) {
       for (let number = 0; number < many; number += 1) {
-        assert.equal((await person.heard('onChat')).msg, `${number} 💬`);
+        assert.equal((await person.heard('onChat')).msg, `${number} ${this.sign}`);
       }
     }
     await pause(quietMilliseconds);
