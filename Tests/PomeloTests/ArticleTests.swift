@@ -31,7 +31,7 @@ import Testing
     /// What `import Pomelo` brings.
     private static let reexported = [
         "PomeloCore", "PomeloConnectors", "PomeloLoop", "PomeloRPC", "PomeloWire", "PomeloJSON", "PomeloBytes",
-        "PomeloContract", "PomeloConfiguration", "PomeloCron",
+        "PomeloContract", "PomeloConfiguration", "PomeloCron", "PomeloTLS",
     ]
 
     private static func article(_ name: String) throws -> String {
