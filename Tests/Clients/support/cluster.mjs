@@ -24,6 +24,8 @@ export class Cluster {
     this.program = program;
     this.config = join(root, config);
     this.env = { ...process.env, ...env };
+    // Folders of clients mean nothing to servers, which say so.
+    for (const name of ['JS_CLIENT', 'LIBPITAYA', 'LIBPOMELO2']) delete this.env[`POMELO_${name}`];
     /** For clients, by a server's id; others are chosen. */
     this.ports = ports;
     /** Whether guests are remembered. */

@@ -21,7 +21,9 @@ const quietMilliseconds = 8000;
 
 /** Lives through all of it, at a Chat of its own. */
 export async function live({ root, bin }, { folder, connect, comesBack = false, sign = '😀', cluster = {} }) {
-  const chat = new Cluster(root, bin, { folder, ...cluster });
+  // On a machine that stalls, who does not answer in time is no server that is gone, and nobody shall miss a push.
+  const env = { POMELO_RPC_SUSPECT_AFTER_MISSES: '15', ...cluster.env };
+  const chat = new Cluster(root, bin, { folder, ...cluster, env });
   await chat.start();
   try {
     const open = async (entry) => {
