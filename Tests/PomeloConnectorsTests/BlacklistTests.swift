@@ -105,14 +105,14 @@ import Testing
                 $0.proxyProtocol = .optional
             }, peer: peer)
         for byte in bytes { wired.stream.feed([byte]) }
-        try await eventually("the question") { judge.asked.count == 1 }
+        try await eventually("the question", within: .seconds(60)) { judge.asked.count == 1 }
         #expect(wired.stream.written.isEmpty && wired.host.sessions.isEmpty, "nothing is heard meanwhile")
         switch verdict {
         case .blocked: judge.answer(.success(true))
         case .served: judge.answer(.success(false))
         case .unknown: judge.answer(.failure(Fault(500)))
         }
-        try await eventually("the outcome") {
+        try await eventually("the outcome", within: .seconds(60)) {
             verdict == .blocked ? wired.stream.closing != nil : wired.host.messages.count == 1
         }
         #expect(wired.fault(.blocked) == (verdict == .blocked ? 1 : 0))
@@ -145,7 +145,7 @@ import Testing
         let judge = Judge()
         let wired = try Wired(Self.options { $0.isBlocked = { try await judge.ask($0) } })
         wired.stream.feed(Sample.handshake)
-        try await eventually("the question") { judge.asked.count == 1 }
+        try await eventually("the question", within: .seconds(60)) { judge.asked.count == 1 }
         wired.clock.advance(by: .seconds(10))
         #expect(wired.fault(.handshakeTimeout) == 1)
         wired.stream.end()
