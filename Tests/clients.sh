@@ -2,6 +2,15 @@
 #
 # Clients that nobody here wrote, for `./dev test` and `./dev check`, which source this file.
 
+# All of them, and what plugins are written with.
+clients_of_others() {
+    plugin_libraries
+    websocket_clients
+    python_client
+    socketio_clients
+    mqtt_client
+}
+
 # A client that nobody here wrote.
 python_client() {
     .build/venv/bin/python -c 'import pypomelo' 2>/dev/null && return
