@@ -52,7 +52,8 @@ import Testing
     static let bad = [
         Example("", "scheme"), Example("h:6379", "scheme"), Example("http://h", "scheme"),
         Example("redis:/h", "scheme"), Example("rediss+unix://u:secret@/a", "scheme"),
-        Example("rediss://u:secret@h?verify=x", #"parameter "verify""#), Example("redis://h?ca=secret", #"parameter "ca""#),
+        Example("rediss://u:secret@h?verify=x", #"parameter "verify""#),
+        Example("redis://h?ca=secret", #"parameter "ca""#),
         Example("redis://", "host"), Example("redis://::1", "host"), Example("redis://[::1", "host"),
         Example("redis://[h]:7", "host"), Example("redis://a:b:6379", "host"), Example("redis://[::1]7", "host"),
         Example("redis://h1,h2", "host"), Example("redis://a b", "host"),
@@ -90,7 +91,8 @@ import Testing
     static let parts: Set = [
         "scheme", "user", "password", "host", "port", "path", "primary's name", "db", #"parameter "db""#,
         #"parameter "client_name""#, #"parameter "key_prefix""#, #"parameter "sentinel_user""#,
-        #"parameter "sentinel_password""#, "host number", "port of host number", "parameter number",
+        #"parameter "sentinel_password""#, #"parameter "ca""#, #"parameter "cert""#, #"parameter "key""#,
+        #"parameter "server_name""#, #"parameter "verify""#, "host number", "port of host number", "parameter number",
     ]
 
     /// Whatever is made of an address by chance is read or refused, and never shown: it may hold a password.
