@@ -107,7 +107,8 @@ extension Transcript {
 
     private mutating func add(_ line: Line) throws {
         switch line.dir {
-        case "open", "close": return
+        // What the recorder made of a message with a schema is told beside its bytes.
+        case "open", "close", "decoded": return
         case "c2s": exchanges.append(Exchange(at: line.t, sent: try bytes(line)))
         case "s2c" where line.note?.hasPrefix("ws close frame") == true:
             guard let code = line.hex.flatMap({ UInt16($0, radix: 16) }) else {
