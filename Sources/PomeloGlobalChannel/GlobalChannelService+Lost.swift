@@ -130,8 +130,13 @@ extension GlobalChannelService: LeaseCleaner {
     init(_ count: Int) { free = count }
 
     func take() async {
-        guard free == 0 else { return free -= 1 }
-        await withCheckedContinuation { waiting.append($0) }
+        await withCheckedContinuation { waiter in
+            guard free == 0 else {
+                free -= 1
+                return waiter.resume()
+            }
+            waiting.append(waiter)
+        }
     }
 
     func giveBack() {

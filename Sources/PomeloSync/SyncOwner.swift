@@ -67,12 +67,12 @@ import PomeloLoop
     }
 
     /// Whether callers wait for room, as the options say.
-    var mustWait: Bool { options.whenFull == .wait && !hasRoom }
+    var mustWait: Bool { options.whenFull == .wait && !hasRoom && !isClosed }
 
-    /// Suspends while there is no room, when the options say so.
+    /// Suspends until there may be room; who is called then looks again, for others may have been before.
     func room() async {
-        while mustWait, !isClosed {
-            await withCheckedContinuation { waiters.append($0) }
+        await withCheckedContinuation { waiter in
+            if mustWait { waiters.append(waiter) } else { waiter.resume() }
         }
     }
 

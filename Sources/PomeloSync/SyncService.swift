@@ -79,7 +79,8 @@ import PomeloRedis
     ///   `.notJournaled`; `.refused` when no journal takes it.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
         let (table, writer) = try lanes.table(key)
-        try await enter()
+        while owner.mustWait { await owner.room() }
+        try checkOpen()
         let id = Text(id)
         try table.put(id, value)
         writer.noted()
@@ -94,7 +95,8 @@ import PomeloRedis
     /// - Throws: as `exec` with an id.
     public func exec<Value>(_ key: SyncKey<Value>, _ value: Value) async throws(SyncError) {
         let (queue, writer) = try lanes.queue(key)
-        try await enter()
+        while owner.mustWait { await owner.room() }
+        try checkOpen()
         let number = try queue.append(value)
         writer.noted()
         guard let journal = owner.journal else { return }
@@ -121,10 +123,10 @@ import PomeloRedis
     }
 
     /// Before a value is noted whose caller waits for the journal.
-    @inline(__always)
-    private func enter() async throws(SyncError) {
-        // Each function that waits costs a look for the executor of its caller.
-        if owner.mustWait { await owner.room() }
+    ///
+    /// REENTRANCY: a task without executor preference may be suspended wherever a function that waits returns to it, so
+    /// this does not wait: nothing comes between what is looked at here and the note.
+    private func checkOpen() throws(SyncError) {
         if owner.isClosed { throw .stopped }
         guard let journal = owner.journal else { return }
         // Values of one id are one that waits, however many callers there are.

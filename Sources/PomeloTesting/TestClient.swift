@@ -60,6 +60,8 @@ public import PomeloWire
     private var frames = WebSocketDecoder(maxMessageBytes: 1 << 24, expectsMask: false)
     private var packets = PacketDecoder(maxBodyBytes: Packet.maxBodyLength)
     private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// How often something has happened that a waiter may wait for.
+    private var events = 0
 
     // Protocol, in TestClient+Protocol.swift.
     var lastID: UInt32 = 0
@@ -141,11 +143,15 @@ public import PomeloWire
     func wait<T>(for what: String, within limit: Duration, _ ready: () -> T?) async throws -> T {
         let limit = clock.deadline(after: limit)
         while true {
+            let seen = events
             if let value = ready() { return value }
             if let end { throw Failure(description: "the connection ended (\(end)) before \(what)") }
             guard clock.now < limit else { throw Failure(description: "timed out waiting for \(what)") }
             let timer = clock.schedule(at: limit) { self.notify() }
-            await withCheckedContinuation { waiters.append($0) }
+            // REENTRANCY: a task without executor preference may be suspended before the body runs.
+            await withCheckedContinuation { waiter in
+                if events == seen { waiters.append(waiter) } else { waiter.resume() }
+            }
             clock.cancel(timer)
         }
     }
@@ -172,6 +178,7 @@ public import PomeloWire
     private var pongs = 0
 
     func notify() {
+        events &+= 1
         let woken = waiters
         waiters = []
         for waiter in woken { waiter.resume() }

@@ -108,7 +108,8 @@ extension MemoryCluster {
     func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
         runs[script.name, default: 0] += 1
         let reply = try await redis.run(script, keys: keys, args: args)
-        if holds, script == ClusterScripts.look { await withCheckedContinuation { waiting.append($0) } }
+        guard script == ClusterScripts.look else { return reply }
+        await withCheckedContinuation { if holds { waiting.append($0) } else { $0.resume() } }
         return reply
     }
 

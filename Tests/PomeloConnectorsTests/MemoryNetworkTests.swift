@@ -49,6 +49,27 @@ import Testing
         }
     }
 
+    /// The task of a test carries no executor preference: other jobs run between its look and its wait.
+    @Test @Loop func whatComesBetweenTheLookAndTheWaitIsHeard() async throws {
+        let setting = try await Setting.make()
+        let client = try await setting.client()
+        var looks = 0
+        let done = Journal<String>()
+        let rescue = Loop.spawn {
+            await setting.settle()
+            guard done.entries.isEmpty else { return }
+            Issue.record("it waits for ever")
+            setting.clock.advance(by: client.patience)
+        }
+        try await client.wait(for: "the event") {
+            looks += 1
+            if looks == 1 { Loop.spawn { client.stream(ScriptedStream(), didEnd: .closed) } }
+            return looks > 1 ? () : nil
+        }
+        done.note("done")
+        await rescue.value
+    }
+
     @Test @Loop func delaysTakeTheirTime() async throws {
         let setting = try await Setting.make()
         let client = try await setting.client()

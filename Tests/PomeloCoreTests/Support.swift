@@ -16,28 +16,6 @@ import PomeloTesting
     private init(routes: [ServedRoute]) { self.routes = routes }
 }
 
-/// Something that calls wait at until the test lets them go on.
-@Loop final class Door {
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-    private(set) var isOpen = false
-    var count: Int { waiting.count }
-
-    func pass() async {
-        await withCheckedContinuation { if isOpen { $0.resume() } else { waiting.append($0) } }
-    }
-
-    func open() {
-        isOpen = true
-        let all = waiting
-        waiting = []
-        for one in all { one.resume() }
-    }
-
-    func letOneThrough() {
-        if !waiting.isEmpty { waiting.removeFirst().resume() }
-    }
-}
-
 extension TestSocket {
     /// The answers to one request, as texts.
     func texts(_ id: UInt32) -> [String] { (answers[id] ?? []).map { String(decoding: $0, as: UTF8.self) } }

@@ -15,7 +15,7 @@ import Testing
 
     @Test @Loop func bodiesBeginInTheOrderOfTheCallsWaitOrNot() async {
         let journal = Journal<Int>()
-        let gate = Gate()
+        let gate = Door()
         for number in 0..<1000 {
             switch number % 3 {
             case 0: Loop.enqueueSynchronous { journal.note(number) }
@@ -35,7 +35,7 @@ import Testing
 
     @Test @Loop func aBodyIsCancelledAlone() async {
         let journal = Journal<String>()
-        let gate = Gate()
+        let gate = Door()
         let bodies = (0..<4).map { _ in QueuedBody() }
         let wait: @Loop @Sendable (Int) async -> Void = { number in
             await gate.pass()
@@ -182,23 +182,6 @@ import Testing
         #expect(first == nil)
         #expect(journal.entries.count == 50 * 256)
         #expect(journal.entries.last == "flush 42.199")
-    }
-}
-
-/// Something that bodies wait at.
-@Loop private final class Gate {
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-    private var isOpen = false
-    var count: Int { waiting.count }
-
-    func pass() async {
-        await withCheckedContinuation { if isOpen { $0.resume() } else { waiting.append($0) } }
-    }
-
-    func open() {
-        isOpen = true
-        for one in waiting { one.resume() }
-        waiting = []
     }
 }
 

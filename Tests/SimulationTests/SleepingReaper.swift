@@ -27,7 +27,9 @@ import PomeloTesting
     }
 
     func pass() async {
-        while isClosed { await withCheckedContinuation { waiters.append($0) } }
+        while isClosed {
+            await withCheckedContinuation { if isClosed { waiters.append($0) } else { $0.resume() } }
+        }
     }
 
     func passReply(_ what: String) async {

@@ -130,6 +130,10 @@ extension Ban {
             sample: "let now = ContinuousClock.now"),
         Ban(pattern: #"Task\.sleep"#, instead: "clock.sleep", sample: "await Task.sleep(for: pause)"),
         Ban(pattern: #"Task\.yield"#, instead: "Loop.yield", sample: "await Task.yield()"),
+        Ban(
+            pattern: #"Continuation(\(| )\{ *[\w.]+(\.append\(\$0\)| = \$0) *\}"#,
+            instead: "decide in the body whether to wait: a task may be suspended on its way there",
+            sample: "await withCheckedContinuation { waiters.append($0) }"),
         Ban(pattern: #"\bUUID\(\)"#, instead: "the application's random source", sample: "let id = UUID()"),
         Ban(pattern: #"\.random\("#, instead: "the application's random source", sample: "Int.random(in: 0..<9)"),
         Ban(pattern: #"\b(TODO|FIXME|XXX)\b"#, instead: "finish it", sample: "case TODO"),

@@ -87,7 +87,10 @@ import PomeloTesting
             }
             if let end, what == "the upgrade" { throw Stuck(description: "not upgraded: \(end)") }
             let timer = SystemClock.shared.schedule(at: limit) { self.wake() }
-            await withCheckedContinuation { waiter = $0 }
+            // REENTRANCY: a task without executor preference may be suspended before the body runs.
+            await withCheckedContinuation { one in
+                if isDone() || SystemClock.shared.now >= limit { one.resume() } else { waiter = one }
+            }
             SystemClock.shared.cancel(timer)
         }
     }

@@ -49,9 +49,9 @@ import Testing
     /// A handshake that a hook holds up gets the schemas that its answer says.
     @Test @Loop func theSchemasAreThoseOfTheAnswer() async throws {
         var options = Schemas.options
-        let gate = Gate()
+        let gate = Door()
         options.handshake = { _ in
-            await gate.wait()
+            await gate.pass()
             return nil
         }
         let setting = try await Setting.make(options)
@@ -65,13 +65,6 @@ import Testing
         client.send(Sample.ack)
         #expect(try await client.answer(to: try client.ask(Schemas.echo, [72, 5])) == [72, 5])
         await setting.frontend.connector.stop()
-    }
-
-    @Loop private final class Gate {
-        private var waiters: [CheckedContinuation<Void, Never>] = []
-        func wait() async { await withCheckedContinuation { waiters.append($0) } }
-        func open() { for waiter in waiters { waiter.resume() } }
-        nonisolated init() {}
     }
 
     /// By the address of its objects a push would take a new version for one that is gone.

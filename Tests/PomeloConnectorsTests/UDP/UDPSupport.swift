@@ -120,24 +120,6 @@ import TestHelpers
 /// Lets everybody else of the process have a turn: tests of one loop wait for each other.
 @Loop func nextTurn() async { await SystemClock.shared.sleep(for: .zero) }
 
-/// Where any number wait until it opens.
-@Loop final class Door {
-    private var waiters: [CheckedContinuation<Void, Never>] = []
-    private var isOpen = false
-
-    func pass() async {
-        await withCheckedContinuation { waiter in
-            if isOpen { waiter.resume() } else { waiters.append(waiter) }
-        }
-    }
-
-    func open() {
-        isOpen = true
-        for waiter in waiters { waiter.resume() }
-        waiters = []
-    }
-}
-
 /// A pomelo client over datagrams, which repeats what is not answered.
 @Loop final class DatagramClient {
     let recorder: DatagramRecorder

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+import Logging
+import PomeloContract
+import PomeloLoop
+import PomeloTesting
+import TestHelpers
+import Testing
+
+@testable import PomeloSync
+
+/// Callers who wait until fewer values do.
+@Suite struct RoomForValuesTests {
+    /// A task without executor preference, as a test's is, lets other jobs run between its look and its wait.
+    @Test(arguments: 1...6) @Loop func roomThatIsMadeBetweenTheLookAndTheWaitIsSeen(_ jobsBefore: Int) async {
+        var options = SyncOptions()
+        (options.maxPending, options.whenFull) = (1, .wait)
+        let clock = ManualClock()
+        let letters = DeadLetters(limit: 1, Logger(label: "test"))
+        let owner = SyncOwner(options, clock, RandomSource(seed: 1), VersionClock(clock, "chat-1"), letters)
+        owner.tally.pending = 1
+        @Loop func makeRoom(after jobs: Int) {
+            Loop.spawn {
+                if jobs > 1 { return makeRoom(after: jobs - 1) }
+                owner.tally.pending = 0
+                owner.tellRoom()
+            }
+        }
+        let done = Journal<String>()
+        makeRoom(after: jobsBefore)
+        let rescue = Loop.spawn {
+            for _ in 0..<50 { await Loop.yield() }
+            guard done.entries.isEmpty else { return }
+            Issue.record("it waits for ever")
+            owner.isClosed = true
+        }
+        await owner.room()
+        done.note("done")
+        await rescue.value
+    }
+}
