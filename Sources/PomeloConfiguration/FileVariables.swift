@@ -25,12 +25,26 @@ package struct FileVariables: Sendable {
         return otherNames[name] ?? name
     }
 
-    /// Checks that each variable is one of these keys'.
+    /// Whether there is a variable of a key within a key.
+    func haveKeys(within path: [String]) -> Bool {
+        values.keys.contains { $0.hasPrefix(EnvironmentVariables.name(file, path) + "_") }
+    }
+
+    /// Checks that each variable, or each within a key, is one of these keys'; those within `others` are looked at by
+    /// who reads them.
     ///
     /// - Throws: `PomeloError` `.configuration` naming one that is not, and the nearest that is.
-    package func check(_ known: [[String]], of path: String) throws {
+    package func check(
+        _ known: [[String]], of path: String, within place: [String] = [], but others: [[String]] = []
+    ) throws {
         let names = known.map { EnvironmentVariables.name(file, $0) }
-        guard let unknown = values.keys.filter({ !names.contains($0) }).min() else { return }
+        let (ours, theirs) = (
+            EnvironmentVariables.name(file, place) + "_", others.map { EnvironmentVariables.name(file, $0) + "_" }
+        )
+        let unknowns = values.keys.filter { name in
+            name.hasPrefix(ours) && !names.contains(name) && !theirs.contains(where: name.hasPrefix)
+        }
+        guard let unknown = unknowns.min() else { return }
         let prefix = EnvironmentVariables.name(file) + "_"
         let nearest = Nearness.nearest(to: unknown, among: names, behind: prefix)
         let all = names.isEmpty ? "none" : names.joined(separator: ", ")

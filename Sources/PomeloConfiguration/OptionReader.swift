@@ -69,6 +69,10 @@ public struct OptionReader {
     private(set) var asked: [String] = []
     /// The keys that variables may be of.
     private var paths: [[String]] = []
+    /// The key that this is the value of, within the file.
+    private var above: [String] = []
+    /// Keys whose own readers look at the variables within them.
+    private var nestedPaths: [[String]] = []
 
     /// `file` is named in every error.
     ///
@@ -84,6 +88,13 @@ public struct OptionReader {
 
     /// The error of values that do not fit each other, naming the file.
     package func misfit(_ text: String) -> any Error { PomeloError(.configuration, "\(place): \(text)") }
+
+    /// The error of a key's value, which is shown if it is the file's: the value of a variable may be a secret.
+    package func misfit(_ key: String, mustBe form: String, not value: String) -> any Error {
+        let path = above + [key]
+        if variables[path] != nil { return PomeloError(.configuration, "\(variables.name(path)) must be \(form)") }
+        return misfit("\(key) must be \(form), and not \(value)")
+    }
 
     /// All keys at once, over a value that has the defaults; see `JSONCoder.decode(from:over:)`.
     ///
@@ -159,7 +170,7 @@ public struct OptionReader {
     ///
     /// A variable holds a list as JSON.
     public mutating func strings(_ key: String) throws -> [String] {
-        let isVariable = variables[[key]] != nil
+        let isVariable = variables[above + [key]] != nil
         return try value(key, "a text or a list of texts") { json in
             var json = json
             if isVariable, let text = json.string, let list = FileVariables.value(text), list.array != nil {
@@ -178,11 +189,15 @@ public struct OptionReader {
     /// An object, nil when absent or null.
     public mutating func object(_ key: String) throws -> JSONObject? { try value(key, "an object") { $0.object } }
 
-    /// The keys of an object, nil when absent or null; their reading is ended by itself.
-    ///
-    /// No environment variable sets one of them alone.
+    /// The keys of an object, nil when absent or null and no variable sets one of them; their reading is ended by itself.
     public mutating func nested(_ key: String) throws -> OptionReader? {
-        try object(key).map { try OptionReader(.object($0), file: "\(place): \(key)") }
+        let path = above + [key]
+        nestedPaths.append(path)
+        let object = try object(key)
+        guard object != nil || variables.haveKeys(within: path) else { return nil }
+        var reader = try OptionReader(.object(object ?? [:]), file: "\(place): \(key)", variables: variables)
+        reader.above = path
+        return reader
     }
 
     mutating func list(_ key: String) throws -> [JSON]? { try value(key, "a list") { $0.array } }
@@ -209,16 +224,17 @@ public struct OptionReader {
     }
 
     /// Checks that no variable of the file is left; keys of the file may be.
-    func checkVariables() throws { try variables.check(paths, of: place) }
+    func checkVariables() throws { try variables.check(paths, of: place, within: above, but: nestedPaths) }
 
     private mutating func value<Value>(
         _ key: String, _ expected: String, _ convert: (JSON) -> Value?
     ) throws -> Value? {
         if !asked.contains(key) { asked.append(key) }
-        paths.append([key])
-        if let text = variables[[key]] {
+        let path = above + [key]
+        paths.append(path)
+        if let text = variables[path] {
             guard let value = convert(.string(text)) ?? FileVariables.value(text).flatMap(convert) else {
-                throw PomeloError(.configuration, "\(variables.name([key])) must be \(expected)")
+                throw PomeloError(.configuration, "\(variables.name(path)) must be \(expected)")
             }
             return value
         }

@@ -100,7 +100,7 @@ import Testing
 }
 
 /// `{"a":1}`, as zlib and gzip write it.
-private enum CompressedBody {
+enum CompressedBody {
     static let zlib = Bytes(hex: "789cab564a54b232ac0500082a0209")
     static let gzip = Bytes(hex: "1f8b0800000000000203ab564a54b232ac0500afac1b5607000000")
 

@@ -76,6 +76,23 @@ import Testing
         }
     }
 
+    /// A list of one connector would protect nobody where another's counts.
+    @Test(arguments: [true, false]) func whoMayConnectIsSaidOnceForAPort(_ isFirst: Bool) async throws {
+        var strict = MQTTOptions()
+        strict.limits.access.blacklist = ["127.0.0.7"]
+        let (first, second): (PortConnector, PortConnector) =
+            isFirst ? (MQTTConnector(strict), HybridConnector()) : (HybridConnector(), MQTTConnector(strict))
+        if isFirst {
+            try await first.start(host, context, with: [second])
+            await first.stop()
+            return await second.stop()
+        }
+        let error = await #expect(throws: PomeloError.self) {
+            try await first.start(host, context, with: [second])
+        }
+        #expect(error?.message.hasSuffix("mqtt is given others than hybrid, which counts") == true)
+    }
+
     @Test(arguments: [-1, 0, 5, 8]) func aLengthThatCannotBeIsAnErrorAtTheStart(_ width: Int) async throws {
         let connector = codec("lengths", .lengthPrefixed(bytes: width))
         let error = await #expect(throws: PomeloError.self) { try await connector.start(host, context) }

@@ -24,7 +24,9 @@ import Testing
 
         init() throws {
             let (clock, logger) = (ManualClock(), Logger(label: "test"))
-            let shared = try HybridProtocol(HybridOptions(), clock: clock, logger: logger)
+            var options = HybridOptions()
+            options.limits.compression.isOn = true
+            let shared = try HybridProtocol(options, clock: clock, logger: logger)
             port = ClientPort(shared.options.limits, [shared], host: host, clock: clock, logger: logger)
             host.onMessage = { [weak self] _, session in self?.heard[session.id, default: 0] += 1 }
         }
@@ -33,6 +35,17 @@ import Testing
             let stream = ScriptedStream()
             port.accept(stream)
             stream.feed(Sample.handshake + Sample.ack)
+            return stream
+        }
+
+        /// Over WebSocket, with permessage-deflate.
+        func joinCompressed() -> ScriptedStream {
+            let stream = ScriptedStream()
+            port.accept(stream)
+            stream.feed(CompressionTests.upgrade("permessage-deflate"))
+            for package in [Sample.handshake, Sample.ack] {
+                stream.feed(CompressionTests.frame(package, compressed: false))
+            }
             return stream
         }
 
@@ -76,6 +89,45 @@ import Testing
         await crowd.hear(Self.busy * Self.each)
         #expect((1..<TurnShares.ofAll + TurnShares.least).contains(probe.largest), "\(probe.largest)")
         #expect(crowd.heard.values.allSatisfy { $0 == Self.each })
+    }
+
+    /// A message of a kilobyte may be a megabyte of work, and each of many clients may say one at the same moment.
+    @Test(arguments: [false, true])
+    @Loop func aTurnInflatesWhatItHasRoomFor(_ bodies: Bool) async throws {
+        let clients = 8
+        let message = [2, 5] + Bytes("a.b.c".utf8) + Bytes(repeating: 0x20, count: 900_000)
+        let frame = bodies ? try Self.compressedBody() : try Self.compressedMessage(message)
+        let crowd = try Crowd()
+        let streams = (0..<clients).map { _ in bodies ? crowd.join() : crowd.joinCompressed() }
+        for stream in streams { stream.feed(frame) }
+        #expect(crowd.host.messages.count == 1, "the turn has no room for another")
+        let innocent = crowd.join()
+        innocent.feed(Self.notifies(2))
+        #expect(crowd.host.messages.count == 3, "whoever says little is heard at once")
+        let probe = TurnProbe(crowd.host, until: clients + 2)
+        await crowd.hear(clients + 2)
+        #expect(probe.largest == 1)
+        #expect(crowd.host.messages.filter { $0.body.count >= 900_000 }.count == clients)
+        #expect(streams.allSatisfy { $0.reading } && crowd.port.statistics.heldBytes == 0)
+        let small = bodies ? Self.notifies(1) : CompressionTests.frame(Self.notifies(1), compressed: false)
+        for stream in streams { stream.feed(small) }
+        #expect(crowd.host.messages.count == 2 * clients + 2, "and goes on after it")
+        for stream in streams { stream.feed(frame) }
+        for stream in streams { stream.end() }
+        #expect(crowd.port.statistics.heldBytes == 0, "who is gone holds nothing")
+    }
+
+    /// A notify of 900 000 bytes with a body that the client has compressed.
+    private static func compressedBody() throws -> Bytes {
+        let body = try CompressedBody.made(of: Bytes(repeating: 0x20, count: 900_000))
+        return CompressedBodyTests.package(body, isRequest: false)
+    }
+
+    /// A frame with a package that is a notify.
+    private static func compressedMessage(_ message: Bytes) throws -> Bytes {
+        let (high, middle, low) = (message.count >> 16, message.count >> 8 & 255, message.count & 255)
+        let package = [4, UInt8(high), UInt8(middle), UInt8(low)] + message
+        return CompressionTests.frame(try CompressionTests.deflated(package))
     }
 
     @Test @Loop func nobodyInTheRowIsPassedOver() async throws {

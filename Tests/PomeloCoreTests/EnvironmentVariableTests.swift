@@ -73,6 +73,38 @@ import Testing
         #expect(error.code == .configuration && error.message == says && !error.message.contains("hidden"))
     }
 
+    /// Options with an object that is read by itself, as `tls` of a connector is.
+    struct Doors: FileOptions, Equatable {
+        static let fileName = "doors"
+        var width = 1
+        var lock: [String] = []
+
+        mutating func read(_ reader: inout OptionReader) throws {
+            width = try reader.int("width") ?? width
+            guard var inner = try reader.nested("lock") else { return }
+            lock = [try inner.string("keyFile") ?? "", try inner.string("kind") ?? ""]
+            try inner.finish()
+        }
+    }
+
+    @Test func aVariableIsAKeyWithinAKeyThatIsReadByItself() throws {
+        func doors(_ file: String, _ variables: [String: String]) throws -> Doors {
+            try read(["doors.json": file], variables) { try $0.options(Doors()) }
+        }
+        let file = #"{"lock":{"keyFile":"a","kind":"b"}}"#
+        #expect(try doors(file, ["POMELO_DOORS_LOCK_KEY_FILE": "c", "POMELO_DOORS_WIDTH": "2"]).lock == ["c", "b"])
+        #expect(try doors("{}", ["POMELO_DOORS_LOCK_KEY_FILE": "c"]).lock == ["c", ""])
+        #expect(try doors("{}", ["POMELO_DOORS_LOCK": #"{"kind":"d"}"#]).lock == ["", "d"])
+        #expect(try doors("{}", [:]).lock.isEmpty)
+        for (name, says) in [
+            ("POMELO_DOORS_LOCK_KEY", "the nearest is POMELO_DOORS_LOCK_KEY_FILE"),
+            ("POMELO_DOORS_LOCKS", "the nearest is POMELO_DOORS_LOCK"),
+        ] {
+            let error = try #require(throws: PomeloError.self) { try doors(file, [name: "hidden"]) }
+            #expect(error.message.contains("\(name) is no key of ") && error.message.hasSuffix(says))
+        }
+    }
+
     private static let game = #"{"areas":2,"fight":{"isOn":true,"maxLevel":1.5},"names":["a"],"title":"t"}"#
 
     /// Keys within keys are joined, and a value is of the kind that the file has.

@@ -67,12 +67,17 @@ extension HybridClient {
         // A push from a client acts as a notify, as in the original.
         guard head.kind != .response else { return drop(id: 0, route: nil) }
         guard let route = route(head, message) else { return drop(id: head.id, route: nil) }
-        guard let session else { return }
+        guard session != nil else { return }
         let arrival = connection.arrival
         // As it came: who says too much is not inflated first.
-        guard mayPass(ClientMessage(id: head.id, route: route, body: head.body(in: message)), at: arrival),
-            let plain = plainBody(head, of: route, message)
+        guard mayPass(ClientMessage(id: head.id, route: route, body: head.body(in: message)), at: arrival)
         else { return }
+        guard head.compressedBody, options.inflatesBodies else { return handOn(head, route, message, arrival) }
+        connection.inflate(message.copied()) { [self] in handOn(head, route, $0.span, arrival) }
+    }
+
+    private func handOn(_ head: MessageHead, _ route: Route, _ message: Span<UInt8>, _ arrival: UInt64) {
+        guard let session, let plain = plainBody(head, of: route, message) else { return }
         guard let body = options.useCrypto ? verified(plain) : plain else {
             return drop(id: head.id, route: route)
         }

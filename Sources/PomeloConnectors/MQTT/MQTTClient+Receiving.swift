@@ -86,33 +86,41 @@ extension MQTTClient {
     // MARK: PUBLISH
 
     /// Hands a message on, then confirms it: who is not told so sends it again.
+    ///
+    /// One over the rate that nothing can be answered to is not confirmed: MQTT has no word for it but the end.
     private func receive(_ publish: MQTTPublish) {
         guard publish.qos == 2 else {
-            handOn(publish)
-            if publish.qos == 1 { send(.publishAck(publish.id)) }
-            return
+            let isHeard = handOn(publish)
+            guard publish.qos == 1 else { return }
+            return isHeard ? send(.publishAck(publish.id)) : connection.fail(.overRate)
         }
         switch ledger.receive(publish.id, limit: options.maxInFlight) {
-        case .new: handOn(publish)
+        case .new: guard handOn(publish) else { return connection.fail(.overRate) }
         case .repeated: shared.statistics.repeated += 1
         case .full: return connection.fail(.outOfPlace)
         }
         send(.publishReceived(publish.id))
     }
 
-    private func handOn(_ publish: MQTTPublish) {
+    /// False when the core was not given it and its sender is not told.
+    private func handOn(_ publish: MQTTPublish) -> Bool {
         let id = UInt32(publish.id)
         if let route = shared.publishRoute {
-            request(id, route, MQTTJSON.body(of: publish))
+            return request(id, route, MQTTJSON.body(of: publish))
         } else if let route = port.host.route(utf8: publish.topic.utf8Span.span) {
             request(id, route, publish.payload)
         }
+        return true
     }
 
-    private func request(_ id: UInt32, _ route: Route, _ body: Bytes) {
-        guard let session else { return }
+    /// False when it is over the rate.
+    @discardableResult
+    private func request(_ id: UInt32, _ route: Route, _ body: Bytes) -> Bool {
+        guard let session else { return false }
         let message = ClientMessage(id: id, route: route, body: body, arrival: connection.arrival)
-        if mayPass(message, at: connection.arrival) { port.host.received(message, from: session) }
+        guard mayPass(message, at: connection.arrival) else { return false }
+        port.host.received(message, from: session)
+        return true
     }
 
     // MARK: SUBSCRIBE

@@ -44,6 +44,13 @@ public struct AccessRules: Sendable {
     /// Everybody may connect, and nobody is believed.
     public init() {}
 
+    /// Whether nothing that others say is missing here: those of a connector that shares the port.
+    func cover(_ others: AccessRules) -> Bool {
+        (others.blacklist.isEmpty || others.blacklist == blacklist)
+            && (others.trustedProxies.isEmpty || others.trustedProxies == trustedProxies)
+            && (others.proxyProtocol == .off || others.proxyProtocol == proxyProtocol)
+    }
+
     mutating func read(_ reader: inout OptionReader) throws {
         blacklist = try Self.addresses("blacklist", &reader) ?? blacklist
         trustedProxies = try Self.addresses("trustedProxies", &reader) ?? trustedProxies
@@ -54,7 +61,7 @@ public struct AccessRules: Sendable {
     private static func addresses(_ key: String, _ reader: inout OptionReader) throws -> [String]? {
         let texts = try reader.strings(key)
         if let wrong = texts.first(where: { AddressNetwork($0) == nil }) {
-            throw reader.misfit("\(key) must be \(form), and not \(wrong.forLog)")
+            throw reader.misfit(key, mustBe: form, not: wrong.forLog)
         }
         return texts.isEmpty ? nil : texts
     }

@@ -33,6 +33,8 @@ enum PackageCarrier { case stream, webSocket, datagrams }
     /// Nothing more is wanted until `resumeReading`.
     var paused: Bool { get }
     func charge(_ packages: Int)
+    /// Does with a message what inflates it, in a turn that has room; no other package is decoded before.
+    func inflate(_ message: Bytes, _ work: @escaping @Loop (Bytes) -> Void)
     func pauseReading()
     func resumeReading()
 

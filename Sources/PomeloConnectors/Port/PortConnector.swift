@@ -76,6 +76,12 @@ import PomeloTLS
                 "\(all[twin].type) and \(all[place].type) both take the path \"\(service.path)\" of port "
                     + "\(context.address.port)")
         }
+        if let other = all.dropFirst().first(where: { !limits.access.cover($0.limits.access) }) {
+            throw PomeloError(
+                .configuration,
+                "blacklist, trustedProxies and proxyProtocol are those of the whole port \(context.address.port): "
+                    + "\(other.type) is given others than \(type), which counts")
+        }
         let tls = try Self.tls(of: all, context)
         // A path is asked for before what it begins with, which the empty one is of all.
         let door = try Doorkeeper(limits.access, context.blacklist)
@@ -109,7 +115,9 @@ import PomeloTLS
         }
         guard isWanted else { return nil }
         guard given.allSatisfy({ $0 == options }) else {
-            throw PomeloError(.configuration, "\(port) has two certificates, and can show one")
+            throw PomeloError(
+                .configuration, "\(port) has one certificate for all, and its connectors are given \"tls\" that differs"
+            )
         }
         do throws(TLSError) {
             return try TLSServer(options, clock: context.clock)

@@ -38,7 +38,13 @@ extension StreamConnection: TurnSharer {
     var isHeldBack: Bool { paused || throttled }
 
     /// Whether the next package may be decoded now.
-    var mayGoOn: Bool { !finished && !paused && port.shares.allows(more: share) }
+    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: share) }
+
+    /// Inflates now, or as the first thing when it is this one's turn; nothing more is decoded before.
+    func inflate(_ message: Bytes, _ work: @escaping @Loop (Bytes) -> Void) {
+        if port.shares.haveRoom { return work(message) }
+        postponed = Postponed(size: message.capacity, arrival: arrival) { work(message) }
+    }
 
     // MARK: in
 
@@ -66,6 +72,11 @@ extension StreamConnection: TurnSharer {
         goesOn = false
         guard !finished, !paused else { return }
         renewShare()
+        if let first = postponed {
+            postponed = nil
+            arrival = first.arrival
+            first.work()
+        }
         if let waiting = backlog {
             arrival = waiting.arrival
             decode(waiting)
@@ -101,7 +112,7 @@ extension StreamConnection: TurnSharer {
         noteHeld()
         guard !finished else { return }
         if paused { return }
-        if backlog == nil, port.shares.allows(more: share) {
+        if backlog == nil, postponed == nil, port.shares.allows(more: share) {
             guard throttled else { return }
             throttled = false
             stream.resumeReading()
@@ -124,7 +135,7 @@ extension StreamConnection: TurnSharer {
 
     /// Tells the port how much this one holds; the end of this connection may come of it.
     private func noteHeld() {
-        let bytes = undecoded + (backlog?.size ?? 0)
+        let bytes = undecoded + (backlog?.size ?? 0) + (postponed?.size ?? 0)
         guard bytes != held, !finished else { return }
         let before = held
         held = bytes
@@ -135,6 +146,7 @@ extension StreamConnection: TurnSharer {
     func letGo() {
         wire = .none
         backlog = nil
+        postponed = nil
         undecoded = 0
         port.held(-held)
         held = 0
@@ -151,7 +163,7 @@ extension StreamConnection: TurnSharer {
     func resumeReading() {
         guard paused else { return }
         paused = false
-        if backlog == nil, !throttled {
+        if backlog == nil, postponed == nil, !throttled {
             stream.resumeReading()
         } else {
             // Not now: the core is in the middle of ending a request.

@@ -33,7 +33,7 @@ extension StreamConnection {
     }
 
     /// What the client has compressed; nil when the connection was closed for it.
-    func inflate(_ message: Bytes, isText: Bool) -> Bytes? {
+    func inflated(_ message: Bytes, isText: Bool) -> Bytes? {
         guard let user, let compression else { return nil }
         do throws(WireError) {
             let inflated = try compression.inflate(message, limit: user.maxMessageBytes, port.compression)

@@ -73,8 +73,9 @@ extension StreamConnection {
         case .message(let isText, let message):
             receiveWhole(message, isText: isText)
         case .compressed(let isText, let message):
-            guard let inflated = inflate(message, isText: isText) else { return }
-            receiveWhole(inflated, isText: isText)
+            inflate(message) { [self] message in
+                if let inflated = inflated(message, isText: isText) { receiveWhole(inflated, isText: isText) }
+            }
         case .ping(let payload):
             charge(1)
             _ = send(frame: WebSocketFrame.encode(.pong, payload))

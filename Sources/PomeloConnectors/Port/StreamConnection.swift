@@ -68,6 +68,7 @@ import PomeloWire
     var throttled = false
     var goesOn = false
     var backlog: Backlog?
+    var postponed: Postponed?
     var share = 0
     var shareTurn = 0
     /// Memory that the decoder holds, and what the port was told that this one holds, both in bytes.

@@ -8,6 +8,14 @@ import PomeloLoop
     func goOn()
 }
 
+/// A message that waits for a turn with room to inflate it.
+struct Postponed {
+    /// The memory it takes, in bytes.
+    let size: Int
+    let arrival: UInt64
+    let work: @Loop () -> Void
+}
+
 /// A connection that counts what it has used of the turn.
 @Loop protocol TurnSharer: TurnTaker {
     var shares: TurnShares { get }
@@ -60,6 +68,12 @@ extension TurnSharer {
     func allows(more share: Int) -> Bool {
         renew()
         return share < Self.least || (share < each && used < Self.ofAll)
+    }
+
+    /// Whether the turn has room for what one message may cost that is far more than it is long: nobody's least is that.
+    var haveRoom: Bool {
+        renew()
+        return used < Self.ofAll
     }
 
     /// Lets a client go on when it is its turn; it must not be in the row.

@@ -23,6 +23,7 @@ import PomeloWire
 
     /// What came and was not decoded: the rest of a datagram, and those behind it.
     private var backlog: Deque<(bytes: Bytes, arrival: UInt64)> = []
+    private var postponed: Postponed?
     private var held = 0
     private(set) var paused = false
     private var goesOn = false
@@ -67,8 +68,15 @@ import PomeloWire
 
     // MARK: in
 
-    var isHeldBack: Bool { paused || !backlog.isEmpty }
-    var mayGoOn: Bool { !finished && !paused && port.shares.allows(more: share) }
+    var isHeldBack: Bool { paused || postponed != nil || !backlog.isEmpty }
+    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: share) }
+
+    func inflate(_ message: Bytes, _ work: @escaping @Loop (Bytes) -> Void) {
+        if port.shares.haveRoom { return work(message) }
+        postponed = Postponed(size: message.capacity, arrival: arrival) { work(message) }
+        hold(message.capacity)
+        goOnSoon()
+    }
 
     /// Whole packages have come.
     func receive(_ bytes: borrowing Span<UInt8>) {
@@ -110,7 +118,14 @@ import PomeloWire
 
     func goOn() {
         goesOn = false
+        if paused || finished { return }
         renewShare()
+        if let first = postponed {
+            postponed = nil
+            hold(-first.size)
+            arrival = first.arrival
+            first.work()
+        }
         while mayGoOn, let next = backlog.popFirst() {
             hold(-next.bytes.count - DatagramOptions.overhead)
             arrival = next.arrival
@@ -120,7 +135,7 @@ import PomeloWire
             hold(rest.count + DatagramOptions.overhead)
             backlog.prepend((rest, next.arrival))
         }
-        if !finished, !backlog.isEmpty { goOnSoon() }
+        if !finished, isHeldBack { goOnSoon() }
     }
 
     func pauseReading() { paused = true }
@@ -129,7 +144,7 @@ import PomeloWire
         guard paused else { return }
         paused = false
         // Not now: the core is in the middle of ending a request.
-        if !backlog.isEmpty { goOnSoon() }
+        if isHeldBack { goOnSoon() }
     }
 
     // MARK: out
@@ -216,6 +231,7 @@ import PomeloWire
         user?.ending()
         hold(-held)
         backlog = []
+        postponed = nil
         cancelTimer()
         port.remove(self)
         user?.ended(end)
