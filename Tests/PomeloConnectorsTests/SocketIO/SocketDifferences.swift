@@ -1,169 +1,229 @@
 // SPDX-License-Identifier: MIT
+import PomeloWire
 
-/// What our connector says otherwise than the servers that the clients were recorded with, and why.
-struct SocketDifference {
+/// What our connector says otherwise than the server of a recording, and why; ``SocketRule`` has what it says otherwise
+/// than all of them.
+struct SocketDifference: Sendable {
     let recordings: [String]
+    let theirs: String
+    let ours: String
     let why: String
     /// Turns what the other server said into what ours says.
-    let edit: @Sendable (inout SocketReplay.Said) -> Void
+    let edit: @Sendable (inout SocketSaid) -> Void
 
-    static let all = [
+    init(
+        _ recordings: String..., theirs: String, ours: String, why: String,
+        edit: @escaping @Sendable (inout SocketSaid) -> Void
+    ) {
+        (self.recordings, self.theirs, self.ours, self.why, self.edit) = (recordings, theirs, ours, why, edit)
+    }
+
+    static let all = ends + polls + versions + errors + trials + old + pages
+
+    /// Turns what the other server said in a recording into what ours says.
+    static func apply(to said: inout SocketSaid, of recording: String, _ revision: SocketIORevision) {
+        SocketRule.apply(to: &said, revision)
+        for difference in all where difference.recordings.contains(recording) { difference.edit(&said) }
+    }
+}
+
+// MARK: the end
+
+extension SocketDifference {
+    fileprivate static let ends = [
         SocketDifference(
-            recordings: ["eio3-websocket-server_disconnect", "eio3-polling_upgrade-server_disconnect"],
-            why: "after 41 the client knows; the close packet behind it is left out"
+            "eio3-websocket-server_disconnect", "eio3-polling_upgrade-server_disconnect",
+            "eio3-polling-server_disconnect",
+            theirs: "ends with 41 and the close packet",
+            ours: "with 41 alone",
+            why: "after 41 the client knows"
         ) { said in
-            said.packets.removeLast()
+            said.take("1")
         },
         SocketDifference(
-            recordings: ["eio3-polling-server_disconnect"],
-            why: "the same, and what it still posts is taken"
+            "eio3-polling-server_disconnect",
+            theirs: "refuses what the client posts after 41",
+            ours: "takes it",
+            why: "the client says its own end so, and shows a refusal as an error"
         ) { said in
-            said.packets.removeLast()
-            said.answers[said.answers.count - 1] = "POST 200"
+            said.change(answer: -1) { $0 = .plain("ok", to: "POST") }
         },
         SocketDifference(
-            recordings: ["eio4-polling-server_disconnect"],
-            why: "the close packet ends the session, and who posts to it later is refused, as any unknown session"
+            "eio4-polling-server_disconnect",
+            theirs: "ends with 41, and takes what the client posts afterwards",
+            ours: "adds the close packet, and refuses it as of any unknown session",
+            why: "in polling that packet ends a session of Engine.IO 4"
         ) { said in
-            said.packets.append("1")
-            said.answers[said.answers.count - 1] = "POST 400"
+            said.put("1")
+            said.change(answer: -1) { $0.refuse(1, "Session ID unknown") }
         },
         SocketDifference(
-            recordings: ["eio4-js475-polling"],
-            why: "a session that has said 41 and 1 has ended: what it posts afterwards is refused"
+            "eio4-js475-polling",
+            theirs: "takes what a client posts after its own 41",
+            ours: "refuses it as of any unknown session",
+            why: "the session has ended"
         ) { said in
-            said.answers[said.answers.count - 1] = "POST 400"
+            said.change(answer: -1) { $0.refuse(1, "Session ID unknown") }
         },
         SocketDifference(
-            recordings: ["eio4-polling"],
-            why: "a poll that waits when its client leaves is answered with 200, as by socket.io's own server"
+            "eio3-polling-server_close_packet", "eio4-polling-server_close_packet",
+            theirs: "a script ends without 41",
+            ours: "says 41 first",
+            why: "41 says that the client is to stay away"
         ) { said in
-            said.answers.removeAll { $0 == "GET 400" }
+            said.put("41", at: 2)
+        },
+    ]
+}
+
+// MARK: polls
+
+extension SocketDifference {
+    fileprivate static let polls = [
+        SocketDifference(
+            "eio3-polling_upgrade", "eio3-polling_upgrade-server_disconnect", "eio4-polling_upgrade",
+            "eio4-polling_upgrade-server_disconnect", "eio4-js475-polling_upgrade-server_disconnect",
+            theirs: "says 6 over the WebSocket",
+            ours: "says it to polls alone",
+            why: "it says nothing but that a poll ends"
+        ) { said in
+            said.take("6")
         },
         SocketDifference(
-            recordings: ["eio4-js475-polling_upgrade"],
-            why: "the answer to 40 goes by the poll that waits, and not after the probe by WebSocket"
+            "eio4-js475-polling_upgrade",
+            theirs: "ends the poll that waits with 6, and answers 40 over the WebSocket",
+            ours: "answers 40 by that poll",
+            why: "it waits for just that"
         ) { said in
-            said.packets.swapAt(1, 2)
+            said.take("6")
+            said.take("6")
+            said.move("40{\"sid\":\"<sid>\"}", to: 1)
         },
         SocketDifference(
-            recordings: [
-                "eio3-polling-wrong_version", "eio3-polling_upgrade-wrong_version", "eio3-polling-node_style_400",
-            ],
-            why: "one server speaks with all versions"
+            "eio4-polling", "eio4-polling-unknown_sid", "eio3-polling-unknown_sid", "eio3-js172-polling-unknown_sid",
+            theirs: "lets a poll wait whose session has ended, then refuses it",
+            ours: "ends it at once, with 6",
+            why: "as socket.io's own server; its client has done nothing wrong"
         ) { said in
-            said = SocketReplay.Said(packets: ["0 [\"websocket\"]", "40"])
+            said.answers.removeAll { $0.method == "GET" && $0.body == "\"Bad Request\"" }
         },
         SocketDifference(
-            recordings: [
-                "eio4-polling-wrong_version", "eio4-polling_upgrade-wrong_version", "eio4-polling-node_style_400",
-            ],
+            "eio3-polling-unknown_sid", "eio4-polling-unknown_sid", "eio3-polling-16_packets",
+            "eio3-polling-framing_binary_byte_length", "eio3-polling-framing_binary_byte_length_text_type",
+            "eio3-polling-framing_text_codepoint_length", "eio4-polling-no_maxpayload", "eio4-polling-noop",
+            "eio4-polling-ns_error", "eio4-polling-ns_without_sid",
+            theirs: "says nothing more to a poll when its client has left",
+            ours: "ends it at once, with 6",
+            why: "as socket.io's own server; the connection is free"
+        ) { said in
+            said.put("6")
+        },
+        SocketDifference(
+            "eio3-js172-polling-unknown_sid",
+            theirs: "the same, of the first of two sessions",
+            ours: "the same",
             why: "the same"
         ) { said in
-            said = SocketReplay.Said(packets: ["0 [\"websocket\"]"])
-        },
-        SocketDifference(recordings: ["eio3-websocket-wrong_version"], why: "the same") { said in
-            said = SocketReplay.Said(packets: ["0 []", "40"], answers: ["GET 101"])
-        },
-        SocketDifference(recordings: ["eio4-websocket-wrong_version"], why: "the same") { said in
-            said = SocketReplay.Said(packets: ["0 []"], answers: ["GET 101"])
+            said.put("6", at: 3)
         },
         SocketDifference(
-            recordings: ["sio09-polling-server_disconnect"],
-            why: "an unknown session is refused with 400; told 7:::1+0 with 200, the client polls without a pause"
+            "eio4-polling-unknown_sid",
+            theirs: "gives no answer to a POST while it forgets the session",
+            ours: "refuses it",
+            why: "every request is answered"
         ) { said in
-            // The request of one of these answers is left out of the recording.
-            let polls = said.packets.count { $0 == "7:::1+0" } - 1
-            said.packets.removeAll { $0 == "7:::1+0" }
-            said.answers.removeLast()
-            said.answers += Array(repeating: "GET 400", count: polls) + ["leave 400"]
+            said.repeat(answer: 2)
+            said.change(answer: 3) { reply in
+                reply.method = "POST"
+                reply.refuse(1, "Session ID unknown")
+            }
         },
         SocketDifference(
-            recordings: ["eio3-raw-errors", "eio4-raw-errors"],
-            why: "as socket.io's own server: a transport must be named, one that is polling is no WebSocket, and of "
-                + "methods no other than GET and POST are known; JSONP is not offered, nor Engine.IO 2"
+            "eio4-polling-no_maxpayload", "eio4-polling-noop", "eio4-polling-ns_error", "eio4-polling-ns_without_sid",
+            "eio4-polling-raw_utf8", "eio4-polling-raw_utf8_no_charset",
+            theirs: "a script asks a client that has left for a sign of life",
+            ours: "does not",
+            why: "nobody is there"
         ) { said in
-            let isOld = said.packets.contains("40")
-            let opens = Array(repeating: "0 [\"websocket\"]", count: 3) + ["0 []"]
-            said.packets = opens.flatMap { isOld ? [$0, "40"] : [$0] }
-            said.answers = [
-                "GET 400", "POST 400", "GET 400", "GET 400", "GET 400", "GET 400", "GET 400", "POST 400", "PUT 400",
-                "OPTIONS 204", "GET 400", "GET 400", "GET 101",
-            ]
+            said.take("2")
         },
         SocketDifference(
-            recordings: [
-                "eio3-polling-framing_text_codepoint_length", "eio3-polling-framing_text_utf16_length",
-                "eio3-polling-framing_text_byte_length", "eio3-polling-framing_binary_byte_length",
-                "eio3-polling-framing_binary_byte_length_text_type", "eio3-polling-framing_binary_codepoint_length",
-                "eio3-polling-20_packets",
-            ],
-            why: "a script had its say before it read; here a ping that came first is answered first"
+            "sio09-polling", "sio09-page-polling",
+            theirs: "a script sends a heartbeat to a client that has left",
+            ours: "does not",
+            why: "nobody is there"
         ) { said in
-            if let pong = said.packets.firstIndex(of: "3") { said.packets.remove(at: pong) }
-            said.packets.insert("3", at: 2)
+            said.take("2::")
+        },
+    ]
+}
+
+// MARK: versions
+
+extension SocketDifference {
+    fileprivate static let versions = [
+        SocketDifference(
+            "eio3-polling-wrong_version", "eio3-polling_upgrade-wrong_version", "eio3-polling-node_style_400",
+            theirs: "does not speak the client's version",
+            ours: "speaks it",
+            why: "one server speaks with clients of all versions"
+        ) { said in
+            said = .begun([.open(3, upgrades: "\"websocket\""), "40"])
         },
         SocketDifference(
-            recordings: [
-                "eio3-js172-framing_text_codepoint_length", "eio3-js172-framing_text_utf16_length",
-                "eio3-js172-framing_text_double_utf8",
-            ],
-            why: "both messages came in one payload; here the second waits for a poll, and the client has given up"
+            "eio4-polling-wrong_version", "eio4-polling_upgrade-wrong_version", "eio4-polling-node_style_400",
+            theirs: "the same",
+            ours: "the same",
+            why: "the same"
         ) { said in
-            said.packets.removeLast()
+            said = .begun([.open(4, upgrades: "\"websocket\"")])
         },
         SocketDifference(
-            recordings: ["sio09-handshake_401", "sio09-page-handshake_401", "sio09-page-handshake_503"],
-            why: "a script refused whoever came; ours refuses with 403 the pages of other origins, and with 503 those "
-                + "for whom there is no room"
+            "eio3-websocket-wrong_version",
+            theirs: "the same",
+            ours: "the same",
+            why: "the same"
         ) { said in
-            said.answers = said.answers.map { _ in "GET 200 websocket,xhr-polling" }
+            said = .begun([.open(3, upgrades: ""), "40"], accept: "qoE+XV0R8Iion8q3KLUicFU+S98=")
         },
         SocketDifference(
-            recordings: ["sio09-websocket_refused"],
-            why: "a script offered a WebSocket and refused it; ours refuses what it has not offered"
+            "eio4-websocket-wrong_version",
+            theirs: "the same",
+            ours: "the same",
+            why: "the same"
         ) { said in
-            said.packets = ["1::"]
-            said.answers[1] = "GET 101"
+            said = .begun([.open(4, upgrades: "")], accept: "QztJVqRUJLJnxXUXp2mIYVC63zY=")
         },
-        SocketDifference(recordings: ["eio4-polling-ns_error"], why: "ours refuses no namespace") { said in
-            said.packets[1] = "40"
+    ]
+}
+
+// MARK: requests that are wrong
+
+extension SocketDifference {
+    fileprivate static let errors = [
+        SocketDifference(
+            "eio3-raw-errors",
+            theirs: "takes a poll for a WebSocket's and one without a version",
+            ours: "refuses both",
+            why: "as socket.io's own server: a transport must be named, and Engine.IO 2 is not spoken"
+        ) { said in
+            said.drop(6..<10)
         },
         SocketDifference(
-            recordings: ["eio3-polling-server_close_packet", "eio4-polling-server_close_packet"],
-            why: "a script ended it without 41, which says that the client is to stay away"
+            "eio4-raw-errors",
+            theirs: "offers JSONP, and takes a request without a transport",
+            ours: "does neither",
+            why: "nobody uses the first; the second is as socket.io's own server"
         ) { said in
-            said.packets.insert("41", at: said.packets.count - 1)
+            said.drop(2..<4)
         },
         SocketDifference(
-            recordings: ["eio3-polling-unknown_sid", "eio3-js172-polling-unknown_sid"],
-            why: "a poll that waits when its session is forgotten is answered with 200"
+            "eio3-raw-errors", "eio4-raw-errors",
+            theirs: "answers wrong requests each in its way, one of them with 500",
+            ours: "refuses them with a code",
+            why: "as socket.io's own server; OPTIONS is what browsers ask before a request to another origin"
         ) { said in
-            said.answers.removeAll { $0 == "GET 400" }
-        },
-        SocketDifference(
-            recordings: ["eio4-polling-unknown_sid"],
-            why: "the same, and when its client leaves; what it still posted has no answer in the recording"
-        ) { said in
-            said.answers.removeAll { $0 == "GET 400" }
-            said.answers.insert(contentsOf: ["GET 400", "POST 400"], at: 2)
-        },
-        SocketDifference(
-            recordings: ["sio09-polling-unknown_sid"],
-            why: "as after a disconnect: an unknown session is refused with 400"
-        ) { said in
-            let polls = said.packets.count { $0 == "7:::1+0" }
-            said.packets.removeAll { $0 == "7:::1+0" }
-            said.answers.removeLast()
-            said.answers += Array(repeating: "GET 400", count: polls) + ["leave 400"]
-        },
-        SocketDifference(
-            recordings: ["sio09-page-websocket-error_packet"], why: "ours has no errors to tell but the end"
-        ) { said in
-            said.packets.removeAll { $0 == "7:::1+0" }
-        },
-        SocketDifference(recordings: ["sio09-page-websocket-no_connect_packet"], why: "everybody is greeted") { said in
-            said.packets.append("1::")
+            said.refuseAsProbed()
         },
     ]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloBytes
+import PomeloConnectors
 import PomeloWire
 import TestHelpers
 
@@ -10,11 +11,36 @@ struct SocketRecording {
         let conn: Int?
         let dir: String
         let kind: String?
-        let hex: String?
+        var hex: String?
+        /// The payload as it was sent, where `hex` is what was compressed.
+        let wire: String?
     }
 
+    private struct Header: Decodable { let server: String }
+
     let name: String
-    let lines: [Line]
+    private(set) var lines: [Line]
+    /// Whether a script spoke for the server, which does not by itself what its protocol is about.
+    let isScripted: Bool
+
+    /// The same with another byte, the last one of a line.
+    func changed(in place: Int) -> SocketRecording {
+        var other = self
+        var bytes = Bytes(hex: lines[place].hex ?? "")
+        bytes[bytes.count - 1] ^= 1
+        other.lines[place].hex = bytes.map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined()
+        return other
+    }
+
+    /// Of each kind the last line on which the server says something, and on which the client does to the application.
+    var telling: [Int] {
+        let places = lines.indices.filter { place in
+            guard let hex = lines[place].hex, !hex.isEmpty else { return false }
+            let text = String(decoding: Bytes(hex: hex), as: UTF8.self)
+            return lines[place].dir == "s2c" || text.contains(#"42["message""#) || text.contains("3:::")
+        }
+        return Dictionary(grouping: places) { "\(lines[$0].dir) \(lines[$0].kind ?? "")" }.values.compactMap(\.last)
+    }
 
     /// Whether the server had no session any more for the request on this line, which had one.
     func isForgotten(before place: Int) -> Bool {
@@ -29,8 +55,9 @@ struct SocketRecording {
 
     init(_ file: URL) throws {
         name = file.deletingPathExtension().lastPathComponent
-        let texts = try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")).dropFirst()
-        lines = try texts.map { try JSONDecoder().decode(Line.self, from: $0) }
+        let texts = try Data(contentsOf: file).split(separator: UInt8(ascii: "\n"))
+        isScripted = try JSONDecoder().decode(Header.self, from: texts.first ?? Data()).server.hasPrefix("scripted")
+        lines = try texts.dropFirst().map { try JSONDecoder().decode(Line.self, from: $0) }
     }
 }
 
@@ -112,6 +139,66 @@ extension SocketRecording {
         }
     }
 
+    /// What the client does: the script of socket.io 1.7.2 encodes twice.
+    var clientCounting: Counting { name.contains("js172") ? .twice : .due }
+
     /// What the server did, which a script may do in ways that try what its clients take.
     var counting: Counting { Counting.allCases.first { name.hasSuffix($0.rawValue) } ?? .due }
+}
+
+// MARK: what the server was configured to
+
+extension SocketRecording {
+    /// Whether both sides had agreed on permessage-deflate.
+    var isCompressed: Bool { lines.contains { $0.wire != nil } }
+
+    /// Whether a handshake names nothing but polling.
+    var offersPollingOnly: Bool { bodies.contains { $0.hasSuffix(":xhr-polling") || $0.contains(#""upgrades":[]"#) } }
+
+    /// What a client was told of times and lengths.
+    struct Times {
+        var interval = 1000
+        var timeout = 4000
+        var close = 5000
+        var maxPayload: Int?
+
+        func set(_ options: inout SocketIOOptions) {
+            options.heartbeatInterval = .milliseconds(interval)
+            options.heartbeatTimeout = .milliseconds(timeout)
+            options.closeTimeout = .milliseconds(close)
+            if let maxPayload { options.limits.maxMessageBytes = maxPayload }
+        }
+    }
+
+    /// Those of the first session.
+    var times: Times? {
+        for body in bodies + frames {
+            let parts = body.split(separator: ":", omittingEmptySubsequences: false)
+            if revision == .one, parts.count == 4, parts[3].contains("polling"), let close = Int(parts[2]) {
+                return Times(timeout: (Int(parts[1]) ?? 4) * 1000, close: close * 1000)
+            }
+            if let start = body.firstIndex(of: "{"), body[start...].hasPrefix(#"{"sid":"#),
+                let open = try? JSONDecoder().decode(
+                    Open.self, from: Data(body[start...].prefix { $0 != "}" }.utf8 + [0x7D]))
+            {
+                return Times(interval: open.pingInterval, timeout: open.pingTimeout, maxPayload: open.maxPayload)
+            }
+        }
+        return nil
+    }
+
+    private struct Open: Decodable {
+        let pingInterval: Int
+        let pingTimeout: Int
+        let maxPayload: Int?
+    }
+
+    private var bodies: [String] {
+        hexes("http-response").map { String(decoding: RecordedHTTP(Bytes(hex: $0)).body, as: UTF8.self) }
+    }
+    private var frames: [String] { hexes("ws-text").map { String(decoding: Bytes(hex: $0), as: UTF8.self) } }
+
+    private func hexes(_ kind: String) -> [String] {
+        lines.filter { $0.dir == "s2c" && $0.kind == kind }.compactMap(\.hex)
+    }
 }
