@@ -40,6 +40,7 @@ struct MessageVector: CustomTestStringConvertible, Sendable {
         MessageVector(name: "response without body", wire: "04 07", kind: .response, id: 7, body: ""),
         MessageVector(name: "response id 0", wire: "04 00", kind: .response, id: 0, body: ""),
         MessageVector(name: "push", wire: "06 06 6f 6e 4d 6f 76 65 \(json)", kind: .push, route: "onMove"),
+        MessageVector(name: "push of a client", wire: "06 01 61 7b 7d", kind: .push, route: "a", body: "{}"),
         MessageVector(name: "push code", wire: "07 ff ff \(json)", kind: .push, code: 65535),
         MessageVector(name: "push with an empty route", wire: "06 00 \(json)", kind: .push),
         MessageVector(

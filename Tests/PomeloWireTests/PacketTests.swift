@@ -51,6 +51,11 @@ struct PacketVector: CustomTestStringConvertible, Sendable {
             body: utf8(#"{"code":200,"sys":{"heartbeat":3}}"#),
             wire: "01 00 00 22 7b 22 63 6f 64 65 22 3a 32 30 30 2c 22 73 79 73 22 3a 7b"
                 + "22 68 65 61 72 74 62 65 61 74 22 3a 33 7d 7d"),
+        PacketVector(
+            name: "handshake of the JavaScript client", type: .handshake,
+            body: utf8(#"{"sys":{"type":"js-websocket","version":"0.0.1"}}"#),
+            wire: "01 00 00 31 7b 22 73 79 73 22 3a 7b 22 74 79 70 65 22 3a 22 6a 73 2d 77 65 62 73 6f 63 6b 65 74"
+                + "22 2c 22 76 65 72 73 69 6f 6e 22 3a 22 30 2e 30 2e 31 22 7d 7d"),
         PacketVector(name: "data", type: .data, body: [0x41], wire: "04 00 00 01 41"),
     ]
 }
