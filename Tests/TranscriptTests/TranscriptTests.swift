@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Pomelo
 import PomeloTesting
+import TestHelpers
 import Testing
 
 /// Our server says what the original said, but where `Differences.swift` knows better.
@@ -45,6 +46,11 @@ import Testing
                 #expect(!ours.isSame(as: recorded), "\(name) is as in the original: take it off the table")
             }
         }
+    }
+
+    @Test func theTableIsWrittenDown() throws {
+        let rows = Difference.all.map { WrittenTable.row($0.transcripts, $0.original, $0.ours, $0.why) }
+        #expect(try WrittenTable.rows(under: "pomelo's own connector") == rows)
     }
 
     @Test func noRecordingIsInTheTableTwice() {

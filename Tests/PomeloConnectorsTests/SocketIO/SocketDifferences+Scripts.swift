@@ -149,7 +149,7 @@ extension SocketDifference {
             "sio09-polling",
             theirs: "says nothing to who says goodbye",
             ours: "says 1, as to all that a client says",
-            why: "as socket.io 0.9's own server"
+            why: "nobody reads it"
         ) { said in
             said.change(answer: -1) { $0.body = "1" }
         },
@@ -227,7 +227,7 @@ extension SocketDifference {
             "sio09-page-websocket-error_packet",
             theirs: "a script tells an error",
             ours: "has none to tell but the end",
-            why: "0.9 has no other use for it"
+            why: "where it would tell one, it ends the session"
         ) { said in
             said.take("7:::1+0")
         },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Foundation
 import PomeloLoop
+import TestHelpers
 import Testing
 
 /// Real clients of socket.io, as recorded, hear from our connector what they heard from other servers, to the byte.
@@ -48,6 +49,12 @@ struct SocketReplayTests {
         }
         #expect(unused.isEmpty, "no recording shows them: take them off the table")
         #expect(named == Set(SocketDifference.all.flatMap(\.recordings)), "there are no recordings of these names")
+    }
+
+    @Test func theTableIsWrittenDown() throws {
+        let rules = SocketRule.all.map { WrittenTable.row([], $0.theirs, $0.ours, $0.why) }
+        let rows = SocketDifference.all.map { WrittenTable.row($0.recordings, $0.theirs, $0.ours, $0.why) }
+        #expect(try WrittenTable.rows(under: "socket.io") == rules + rows)
     }
 
     /// Whoever changes what was said, on either side, is found out.
