@@ -39,7 +39,7 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 
 /// An ordered, reliable stream of bytes: a TCP connection, or one in memory.
 @Loop public protocol ByteStream: AnyObject {
-    /// Held strongly until the end; reading begins when it is set.
+    /// Held strongly until the end, and not after it; reading begins when it is set, and stops when it is nil.
     var delegate: (any ByteStreamDelegate)? { get set }
     /// The peer's end.
     var remoteAddress: SocketAddress { get }
@@ -53,7 +53,8 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     func write(_ bytes: [UInt8])
     /// Offers what is queued to the kernel before the end of the turn, to see whether the peer takes it; no callback.
     func flushEarly()
-    /// Stops delivering bytes; the peer feels it through TCP.
+    /// Stops delivering bytes, also while some are being delivered; the peer feels it through TCP, and what is written
+    /// leaves as ever.
     func pauseReading()
     /// Delivers bytes again after `pauseReading`.
     func resumeReading()

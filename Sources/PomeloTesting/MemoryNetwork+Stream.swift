@@ -32,8 +32,13 @@ import PomeloLoop
     private var reading = false
     private var pumping = false
 
+    private var hasTold = false
+
     var delegate: (any ByteStreamDelegate)? {
-        didSet { if delegate != nil { resumeReading() } }
+        didSet {
+            if hasTold { delegate = nil }
+            if delegate != nil { resumeReading() }
+        }
     }
 
     private init(
@@ -194,6 +199,7 @@ import PomeloLoop
     }
 
     private func tellEnd(_ reason: StreamEnd) {
+        hasTold = true
         let last = delegate
         delegate = nil
         last?.stream(self, didEnd: reason)

@@ -24,9 +24,12 @@ public import PomeloLoop
     public private(set) var remoteAddress = SocketAddress(host: "", port: 0)
     /// Bytes that the kernel has not taken; those handed to libuv count until they are gone.
     public private(set) var queuedBytes = 0
-    /// Held strongly until the end; setting it begins to read.
+    /// Held strongly until the end; setting it begins to read, and what comes while there is none waits.
     public var delegate: (any ByteStreamDelegate)? {
-        didSet { if delegate != nil { resumeReading() } }
+        didSet {
+            if phase == .closed { delegate = nil }
+            if delegate != nil { resumeReading() } else { pauseReading() }
+        }
     }
 
     private var phase = Phase.open
