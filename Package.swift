@@ -223,7 +223,7 @@ let package = Package(
             exclude: ["config"], swiftSettings: strict),
         tests("TidyTests", []),
         // Little without the trait.
-        tests("PomeloTLSTests", bench + ["PomeloTLS"]),
+        tests("PomeloTLSTests", bench + ["PomeloTLS", libssl]),
         tests("PomeloWireTests", text + ["PomeloWire"], exclude: ["Protobuf/Vectors"]),
         tests("PomeloDeflateTests", ["PomeloDeflate", "PomeloBytes"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),

@@ -21,6 +21,8 @@
         package let isResumed = false
 
         package init(_ context: TLSContext, _ side: Side) throws(TLSError) { throw .absent }
+        let step = 0
+        func shakeHands(by bytes: borrowing Span<UInt8>) throws(TLSError) -> Int { throw .absent }
         package func begin() throws(TLSError) { throw .absent }
         package func take(
             _ bytes: borrowing Span<UInt8>, _ deliver: (borrowing Span<UInt8>) -> Bool

@@ -26,6 +26,7 @@
         /// What is being taken in, while `take` runs.
         private var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         private var output: [UInt8] = []
+        private var watch = RecordWatch()
         /// Whether the peer has shown that it has the keys.
         package private(set) var isOpen = false
         /// Whether the peer has said that nothing more comes.
@@ -67,6 +68,9 @@
         /// Begins a client's handshake: there is something to send then.
         package func begin() throws(TLSError) { try shakeHands() }
 
+        /// Where a handshake is; what has not changed it has cost next to nothing.
+        var step: Int { unsafe Int(truncatingIfNeeded: SSL_get_state(ssl).rawValue) }
+
         /// Takes what the peer sent, and hands on what it says, as long as that is wanted.
         ///
         /// - Returns: how many bytes were taken: all, unless `deliver` has returned false.
@@ -74,13 +78,26 @@
         package func take(
             _ bytes: borrowing Span<UInt8>, _ deliver: (borrowing Span<UInt8>) -> Bool
         ) throws(TLSError) -> Int {
+            try take(bytes) { () throws(TLSError) in
+                if !isOpen { try shakeHands() }
+                if isOpen { try readAll(deliver) }
+            }
+        }
+
+        /// The same, of a handshake alone: what is behind it is not taken.
+        func shakeHands(by bytes: borrowing Span<UInt8>) throws(TLSError) -> Int {
+            try take(bytes) { () throws(TLSError) in if !isOpen { try shakeHands() } }
+        }
+
+        private func take(_ bytes: borrowing Span<UInt8>, by work: () throws(TLSError) -> Void) throws(TLSError) -> Int
+        {
             if let failure { throw failure }
             var error: TLSError?
             let taken = unsafe bytes.withUnsafeBytes { bytes in
                 unsafe input = bytes
                 // What is said below may lead to `end`, and back to who owns this.
                 do throws(TLSError) {
-                    try readAll(deliver)
+                    try work()
                 } catch let reason {
                     error = reason
                 }
@@ -96,12 +113,11 @@
         }
 
         private func readAll(_ deliver: (borrowing Span<UInt8>) -> Bool) throws(TLSError) {
-            if !isOpen { try shakeHands() }
-            guard isOpen else { return }
             while !peerHasEnded {
                 ERR_clear_error()
                 let count = unsafe SSL_read(ssl, Self.plain.baseAddress, Int32(Self.recordBytes))
                 guard count > 0 else { return try judge(count) }
+                watch.noteText()
                 let text = unsafe UnsafeBufferPointer(rebasing: Self.plain[..<Int(count)])
                 guard unsafe deliver(Span(_unsafeElements: text)) else { return }
             }
@@ -115,6 +131,10 @@
 
         /// More must come first, the peer has ended, or there is no use in going on.
         private func judge(_ status: Int32) throws(TLSError) {
+            if let fault = watch.fault {
+                ERR_clear_error()
+                throw TLSError(fault)
+            }
             let kind = unsafe SSL_get_error(ssl, status)
             if [SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE].contains(kind) { return }
             if kind == SSL_ERROR_ZERO_RETURN { return peerHasEnded = true }
@@ -193,6 +213,11 @@
                     return -1
                 }
                 let size = unsafe min(Int(count), input.count)
+                let next = unsafe UnsafeRawBufferPointer(rebasing: input[..<size]).assumingMemoryBound(to: UInt8.self)
+                let isNew = unsafe SSL_version(ssl) == TLS1_3_VERSION
+                unsafe watch.note(Span(_unsafeElements: next), isOpen: isOpen, isTLS13: isNew)
+                // Without the flag to come again later, OpenSSL gives up.
+                if watch.fault != nil { return -1 }
                 unsafe UnsafeMutableRawPointer(target).copyMemory(
                     from: input.baseAddress.unsafelyUnwrapped, byteCount: size)
                 unsafe input = UnsafeRawBufferPointer(rebasing: input[size...])

@@ -8,6 +8,12 @@ public import PomeloLoop
     /// Certificates read since the start, the first one included.
     public private(set) var loads = 0
 
+    /// Told of each connection that ends because of what its peer sent: no handshake, no certificate, broken records.
+    package var onFailure: (@Loop (SocketAddress, TLSError) -> Void)? {
+        get { shares.onFailure }
+        set { shares.onFailure = newValue }
+    }
+
     private var context: TLSContext
     private let shares = HandshakeShares()
     private var stamp: FileStamp?

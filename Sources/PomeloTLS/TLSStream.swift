@@ -10,6 +10,8 @@ public import PomeloLoop
 @Loop public final class TLSStream: ByteStream, Flushable {
     /// How long the last bytes of a stream that failed, or that the peer has ended, may take.
     private static let lastBytes = Duration.seconds(1)
+    /// What the peer may have us answer by itself, new keys and warnings, while it reads nothing, in bytes.
+    private static let maxAnswers = 16_384
 
     private let lower: any ByteStream
     private let engine: TLSEngine
@@ -19,16 +21,24 @@ public import PomeloLoop
     /// What was read and waits: for its user, or for its turn to shake hands; one read of the stream below at most.
     private var held: [UInt8] = []
     private var (paused, waits, dirty, goesOn) = (false, false, false, false)
+    /// Bytes of such answers since the stream below was empty.
+    private var answers = 0
     /// Whether the peer has proved that it has the keys.
     public private(set) var isOpen = false
-    private var isEnding = false
+    private var (isEnding, hasEnded) = (false, false)
     private var end: StreamEnd?
     /// Told once, when the peer has proved that it has the keys.
     var onOpen: (@Loop () -> Void)?
 
-    /// Held strongly until the end; setting it begins to read.
+    /// Held strongly until the end; setting it begins to read, and what comes while there is none waits.
     public var delegate: (any ByteStreamDelegate)? {
-        didSet { if delegate != nil, lower.delegate == nil { lower.delegate = self } }
+        didSet {
+            if hasEnded { return delegate = nil }
+            guard delegate != nil else { return pauseReading() }
+            if lower.delegate == nil { lower.delegate = self }
+            paused = true
+            resumeReading()
+        }
     }
 
     init(_ lower: any ByteStream, _ engine: TLSEngine, _ shares: HandshakeShares? = nil) {
@@ -76,6 +86,7 @@ public import PomeloLoop
 
     private func seal() {
         guard engine.isOpen, !plain.isEmpty else { return }
+        sendAnswers()
         let pieces = plain
         plain = []
         plainBytes = 0
@@ -101,54 +112,78 @@ public import PomeloLoop
         if !sealed.isEmpty { lower.write(sealed) }
     }
 
+    /// What the engine says by itself.
+    private func sendAnswers() {
+        let words = engine.takeOutput()
+        guard !words.isEmpty else { return }
+        if isOpen { answers += words.count }
+        lower.write(words)
+    }
+
     // MARK: in
 
-    /// Reads nothing more, but for what is needed to come to that.
+    /// Delivers nothing more; a handshake goes on, for what is written waits for it.
     public func pauseReading() {
         paused = true
-        lower.pauseReading()
+        if engine.isOpen { lower.pauseReading() }
     }
 
     /// Reads on; what was held comes first.
     public func resumeReading() {
-        guard paused else { return }
+        guard paused, !isEnding else { return }
         paused = false
         if held.isEmpty { return readOn() }
-        guard !goesOn else { return }
+        // What waits for its turn to shake hands has it yet to come.
+        guard !goesOn, !waits else { return }
         goesOn = true
         Loop.enqueueSynchronous {
             self.goesOn = false
-            if !self.paused { self.takeHeld() }
+            if self.wantsText { self.takeHeld() }
         }
     }
 
-    private func readOn() { if !paused, !waits, !isEnding { lower.resumeReading() } }
+    private var wantsText: Bool { !paused && !isEnding && delegate != nil }
 
-    /// Its turn to shake hands has come.
-    func goOn() {
+    private func readOn() {
+        if !waits, !isEnding, held.isEmpty, wantsText || !engine.isOpen { lower.resumeReading() }
+    }
+
+    /// Its turn to shake hands has come; returns what that has cost.
+    func goOn() -> HandshakeShares.Cost {
         waits = false
-        guard !isEnding else { return }
+        guard !isEnding else { return .nothing }
+        let before = engine.step
         takeHeld()
+        return engine.step == before ? .little : .much
     }
 
     private func takeHeld() {
         let bytes = held
         held = []
         take(bytes.span)
-        if held.isEmpty { readOn() }
+        readOn()
     }
 
     private func take(_ bytes: borrowing Span<UInt8>) {
         do throws(TLSError) {
-            let taken = try engine.take(bytes) { text in
+            var place = 0
+            if !engine.isOpen {
+                place = try engine.shakeHands(by: bytes)
+                send()
                 noteOpen()
-                delegate?.stream(self, didRead: text)
-                return !paused && !isEnding
             }
-            noteOpen()
-            send()
-            if taken < bytes.count, !isEnding { hold(bytes.extracting(taken..<bytes.count)) }
-            if engine.peerHasEnded { peerEnded() }
+            if engine.isOpen, wantsText {
+                place += try engine.take(bytes.extracting(place..<bytes.count)) { text in
+                    delegate?.stream(self, didRead: text)
+                    return wantsText
+                }
+                sendAnswers()
+            }
+            guard !isEnding else { return }
+            if place < bytes.count { hold(bytes.extracting(place..<bytes.count)) }
+            if engine.peerHasEnded { return peerEnded() }
+            if answers > Self.maxAnswers { throw TLSError("the peer reads no answers") }
+            if engine.isOpen, !wantsText { lower.pauseReading() }
         } catch {
             fail(error)
         }
@@ -163,7 +198,6 @@ public import PomeloLoop
     private func noteOpen() {
         guard engine.isOpen, !isOpen else { return }
         isOpen = true
-        send()
         seal()
         let told = onOpen
         onOpen = nil
@@ -175,21 +209,22 @@ public import PomeloLoop
     private func fail(_ error: TLSError) {
         // An alert, which tells the peer what we did not like.
         send()
+        if !isEnding { shares?.onFailure?(remoteAddress, error) }
         finish(.failed("TLS: \(error)"))
     }
 
     private func peerEnded() {
-        engine.end()
+        // Behind our own end nothing could be said any more, and the peer may yet read.
         seal()
+        engine.end()
         send()
         finish(.peerClosed)
     }
 
     private func finish(_ reason: StreamEnd) {
         guard !isEnding else { return }
-        isEnding = true
         end = reason
-        held = []
+        stopReading()
         lower.closeAfterFlush(within: Self.lastBytes)
     }
 
@@ -198,17 +233,24 @@ public import PomeloLoop
     public func closeAfterFlush(within deadline: Duration) {
         guard !isEnding else { return }
         seal()
+        // Its record may have been refused, which is an end, too.
+        guard !isEnding else { return }
         engine.end()
         send()
-        isEnding = true
-        held = []
+        stopReading()
         lower.closeAfterFlush(within: deadline)
+    }
+
+    /// Whatever is not on its way yet has nobody to say it to.
+    private func stopReading() {
+        isEnding = true
+        onOpen = nil
+        (plain, plainBytes, held) = ([], 0, [])
     }
 
     /// Closes at once.
     public func close() {
-        isEnding = true
-        (plain, plainBytes, held) = ([], 0, [])
+        stopReading()
         lower.close()
     }
 }
@@ -217,23 +259,30 @@ extension TLSStream: ByteStreamDelegate {
     /// What the stream below has read.
     public func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
         guard !isEnding else { return }
-        if engine.isOpen, !paused, held.isEmpty { return take(bytes) }
-        if !paused, !waits, held.isEmpty, shares?.take() ?? true { return take(bytes) }
-        hold(bytes)
-        guard !engine.isOpen, !waits, let shares else { return }
-        waits = true
-        shares.wait(self)
+        if engine.isOpen, wantsText, held.isEmpty { return take(bytes) }
+        guard !engine.isOpen else { return hold(bytes) }
+        guard let shares else { return take(bytes) }
+        guard !waits, shares.take() else {
+            hold(bytes)
+            if !waits { shares.wait(self) }
+            waits = true
+            return
+        }
+        let before = engine.step
+        take(bytes)
+        if engine.step != before { shares.noteWork() }
     }
 
     /// The stream below has handed everything to the kernel.
     public func streamDidDrain(_ stream: any ByteStream) {
+        answers = 0
         if engine.isOpen, plain.isEmpty { delegate?.streamDidDrain(self) }
     }
 
     /// The stream below has ended.
     public func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
-        isEnding = true
-        (plain, plainBytes, held, onOpen) = ([], 0, [], nil)
+        stopReading()
+        hasEnded = true
         let last = delegate
         delegate = nil
         last?.stream(self, didEnd: end ?? reason)

@@ -60,6 +60,50 @@
         func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) { ends.append(reason) }
     }
 
+    /// The stream below, fed by hand; while it is not read, what comes waits, as in a kernel.
+    @Loop final class FedStream: ByteStream {
+        var delegate: (any ByteStreamDelegate)?
+        let remoteAddress = SocketAddress(host: "192.0.2.1", port: 1)
+        let localAddress = SocketAddress(host: "192.0.2.2", port: 2)
+        private(set) var isReading = true
+        private(set) var isClosed = false
+        private var unread: [UInt8] = []
+        private var written: [UInt8] = []
+        /// Whether the peer reads nothing.
+        var stuck = false
+        var queuedBytes: Int { stuck ? written.count : 0 }
+
+        func write(_ bytes: [UInt8]) { if !isClosed { written += bytes } }
+        func pauseReading() { isReading = false }
+        func resumeReading() {
+            isReading = true
+            EventLoop.shared.inNextTurn { self.feed([]) }
+        }
+        func closeAfterFlush(within deadline: Duration) { isClosed = true }
+        func close() { isClosed = true }
+
+        /// The peer sends bytes.
+        func feed(_ bytes: [UInt8]) {
+            unread += bytes
+            guard isReading, !isClosed, !unread.isEmpty else { return }
+            let all = unread
+            unread = []
+            delegate?.stream(self, didRead: all.span)
+        }
+
+        /// What was written since the last look.
+        func taken() -> [UInt8] {
+            defer { written = [] }
+            return written
+        }
+
+        func end(_ reason: StreamEnd = .closed) {
+            let last = delegate
+            delegate = nil
+            last?.stream(self, didEnd: reason)
+        }
+    }
+
     /// Bytes that differ, so that a lost or doubled one shows.
     func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) } }
 #endif

@@ -51,8 +51,42 @@
 
         @Test func aTurnHasRoomForSoManyStepsOfHandshakes() {
             let shares = HandshakeShares()
-            for _ in 0..<HandshakeShares.ofAll { #expect(shares.take()) }
+            for _ in 0..<HandshakeShares.ofAll {
+                #expect(shares.take())
+                shares.noteWork()
+            }
             #expect(!shares.take())
+        }
+
+        @Test func whatIsNoStepCountsForLittle() {
+            let shares = HandshakeShares()
+            for _ in 0..<HandshakeShares.ofAll * HandshakeShares.readingsOfStep { #expect(shares.take()) }
+            #expect(!shares.take())
+        }
+
+        /// A thousand who send a byte each turn, before whom somebody in earnest comes last.
+        @Test func whoSendsByteByByteKeepsNobodyWaitingForLong() async throws {
+            let authority = try await TestAuthority.make()
+            let server = try TLSServer(try await authority.issue(), clock: SystemClock.shared)
+            let drops = try (0..<1000).map { _ in
+                let lower = FedStream()
+                return (lower, Recorder(try server.accept(lower)))
+            }
+            for (lower, _) in drops { lower.feed([0x16]) }
+            let lower = FedStream()
+            let earnest = Recorder(try server.accept(lower))
+            let peer = try TLSClient(authority.clientOptions).engine(to: "localhost")
+            let first = EventLoop.shared.turns
+            lower.feed(peer.takeOutput())
+            var answer: [UInt8] = []
+            while answer.isEmpty, EventLoop.shared.turns < first + 1000 {
+                for (lower, _) in drops where lower.isReading { lower.feed([3]) }
+                await SystemClock.shared.sleep(for: .zero)
+                answer = lower.taken()
+            }
+            // 1000 readings at 128 a turn, and some for who drives this test.
+            #expect(EventLoop.shared.turns < first + 40)
+            #expect(!answer.isEmpty && earnest.ends.isEmpty)
         }
 
         @Test func manyHandshakesAtOnceAllEndWell() async throws {

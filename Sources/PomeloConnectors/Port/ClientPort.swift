@@ -90,7 +90,7 @@ import PomeloTLS
     func start(on network: any Network, _ address: SocketAddress) async throws(PomeloError) {
         do throws(NetworkError) {
             listens(on: try await network.listen(on: address) { self.accept($0) })
-            watchCertificate()
+            watchTLS()
         } catch {
             throw PomeloError(.network, "cannot listen for clients on \(address): \(error.reason)", cause: error)
         }
@@ -189,7 +189,12 @@ import PomeloTLS
         }
     }
 
-    private func watchCertificate() {
+    private func watchTLS() {
+        tls?.onFailure = { [unowned self] peer, error in
+            let fault = ConnectionFault.brokenTLS
+            statistics.faults[fault, default: 0] += 1
+            faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(peer)", "error": "\(error)"])
+        }
         tls?.watch { [logger] error in
             guard let error else { return logger.notice("clients are shown a new certificate") }
             logger.error("the new certificate is not used: the old one stays", metadata: ["error": "\(error)"])

@@ -12,6 +12,8 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case badFrame
     /// Bytes, or a path, that nothing on the port speaks; a proxy's header of who is none that is trusted.
     case notSpoken
+    /// On an encrypted port no handshake of TLS, a broken one, or records that are none.
+    case brokenTLS
     /// A plain or broken HTTP request.
     case notAnUpgrade
     /// A handshake that was no JSON, or that the hook refused.
