@@ -56,6 +56,7 @@
         }
 
         private func use(_ certificate: String, _ key: String) throws(TLSError) {
+            for path in [certificate, key] { try checkIsFile(path) }
             guard unsafe SSL_CTX_use_certificate_chain_file(pointer, certificate) == 1 else {
                 throw TLSError(Self.reason("the certificate \(certificate) cannot be used"))
             }
@@ -65,9 +66,17 @@
         }
 
         private func trust(_ file: String) throws(TLSError) {
+            try checkIsFile(file)
             guard unsafe SSL_CTX_load_verify_locations(pointer, file, nil) == 1 else {
                 throw TLSError(Self.reason("the authorities \(file) cannot be used"))
             }
+        }
+
+        /// A pipe would keep whoever reads it for ever; what is not there is told by OpenSSL.
+        private func checkIsFile(_ path: String) throws(TLSError) {
+            var status = stat()
+            guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else { return }
+            throw TLSError("\(path) is no file")
         }
 
         /// What marks a number of `errno` among OpenSSL's own, `ERR_SYSTEM_FLAG` of openssl/err.h.

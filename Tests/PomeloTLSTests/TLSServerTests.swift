@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #if TLS
     import Foundation
+    import PomeloLibc
     import PomeloLoop
     import PomeloTesting
     import TestHelpers
@@ -47,6 +48,25 @@
             try authority.replace(options, by: try await authority.issue())
             await until("the next ones are read") { told.count == 2 }
             #expect(told[1] == nil && server.loads == 2)
+        }
+
+        /// Whoever reads a pipe that nobody writes to waits for ever, and looks at no file again.
+        @Test func aPipeInThePlaceOfACertificateIsToldOf() async throws {
+            let authority = try await TestAuthority.make()
+            var options = try await authority.issue()
+            options.reloadInterval = .milliseconds(10)
+            let server = try TLSServer(options, clock: SystemClock.shared)
+            defer { server.stop() }
+            var told: [TLSError?] = []
+            server.watch { told.append($0) }
+            try FileManager.default.removeItem(atPath: options.certificateFile)
+            let made = unsafe mkfifo(options.certificateFile, 0o600)
+            #expect(made == 0)
+            await until("it is told") { told.contains(TLSError("\(options.certificateFile) is no file")) }
+            try FileManager.default.removeItem(atPath: options.certificateFile)
+            try authority.replace(options, by: try await authority.issue())
+            await until("the next ones are read") { server.loads == 2 }
+            #expect(try await connect(to: server, authority.clientOptions).isOpened)
         }
 
         @Test func aTurnHasRoomForSoManyStepsOfHandshakes() {

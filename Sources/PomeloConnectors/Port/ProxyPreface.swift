@@ -28,14 +28,22 @@ import PomeloWire
         remoteAddress = stream.remoteAddress
     }
 
+    /// What was read behind the header and waits, for its user has paused or gone.
+    private var held: Bytes = []
+    private var (paused, isClosed, hasEnded) = (false, false, false)
+
     var delegate: (any ByteStreamDelegate)? {
-        didSet { stream.delegate = delegate == nil ? nil : self }
+        didSet {
+            if hasEnded { delegate = nil }
+            stream.delegate = delegate == nil ? nil : self
+            if delegate != nil { resumeReading() }
+        }
     }
 
     // MARK: in
 
     func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
-        guard var reading = decoder else { delegate?.stream(self, didRead: bytes) ?? (); return }
+        guard var reading = decoder else { return deliver(bytes) }
         do throws(WireError) {
             let step = try reading.decode(bytes)
             decoder = reading
@@ -47,15 +55,25 @@ import PomeloWire
                     remoteAddress = SocketAddress(host: source.text, port: Int(header.port))
                 }
                 owner?.prefaceEnded()
-                if consumed < bytes.count { delegate?.stream(self, didRead: bytes.extracting(consumed..<bytes.count)) }
+                deliver(bytes.extracting(consumed..<bytes.count))
             case .other(let earlier):
                 decoder = nil
                 if isRequired { return fail() }
                 owner?.prefaceEnded()
-                if !earlier.isEmpty { delegate?.stream(self, didRead: earlier.span) }
-                delegate?.stream(self, didRead: bytes)
+                deliver(earlier.span)
+                deliver(bytes)
             }
         } catch { fail() }
+    }
+
+    /// Whoever is told of the header may want to hear nothing for now, or to end it.
+    private func deliver(_ bytes: borrowing Span<UInt8>) {
+        guard bytes.count > 0, !isClosed else { return }
+        guard held.isEmpty, !paused, let delegate else {
+            held.put(bytes.extracting(0..<bytes.count))
+            return stream.pauseReading()
+        }
+        delegate.stream(self, didRead: bytes)
     }
 
     private func fail() {
@@ -67,6 +85,8 @@ import PomeloWire
 
     func stream(_ stream: any ByteStream, didEnd reason: StreamEnd) {
         let last = delegate
+        hasEnded = true
+        held = []
         delegate = nil
         last?.stream(self, didEnd: reason)
     }
@@ -78,8 +98,30 @@ import PomeloWire
     var peerHasHungUp: Bool { stream.peerHasHungUp }
     func write(_ bytes: [UInt8]) { stream.write(bytes) }
     func flushEarly() { stream.flushEarly() }
-    func pauseReading() { stream.pauseReading() }
-    func resumeReading() { stream.resumeReading() }
-    func closeAfterFlush(within deadline: Duration) { stream.closeAfterFlush(within: deadline) }
-    func close() { stream.close() }
+    func pauseReading() {
+        paused = true
+        stream.pauseReading()
+    }
+
+    func resumeReading() {
+        paused = false
+        if held.isEmpty { return stream.resumeReading() }
+        Loop.enqueueSynchronous {
+            guard !self.paused, !self.isClosed, let delegate = self.delegate else { return }
+            let bytes = self.held
+            self.held = []
+            if !bytes.isEmpty { delegate.stream(self, didRead: bytes.span) }
+            if !self.paused { self.stream.resumeReading() }
+        }
+    }
+
+    func closeAfterFlush(within deadline: Duration) {
+        isClosed = true
+        stream.closeAfterFlush(within: deadline)
+    }
+
+    func close() {
+        isClosed = true
+        stream.close()
+    }
 }
