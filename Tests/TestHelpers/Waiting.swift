@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // TestHelpers: what the tests of several targets share, and users have no need of.
-package import PomeloLoop
+import PomeloLoop
 package import Testing
 
 /// What did not come about.
