@@ -189,7 +189,9 @@ public struct OptionReader {
     /// An object, nil when absent or null.
     public mutating func object(_ key: String) throws -> JSONObject? { try value(key, "an object") { $0.object } }
 
-    /// The keys of an object, nil when absent or null and no variable sets one of them; their reading is ended by itself.
+    /// The keys of an object, nil when absent or null and no variable sets one of them.
+    ///
+    /// Their reading is ended by itself.
     public mutating func nested(_ key: String) throws -> OptionReader? {
         let path = above + [key]
         nestedPaths.append(path)

@@ -70,7 +70,7 @@ extension TurnSharer {
         return share < Self.least || (share < each && used < Self.ofAll)
     }
 
-    /// Whether the turn has room for what one message may cost that is far more than it is long: nobody's least is that.
+    /// Whether the turn has room for a message that may cost far more than it is long: nobody's least is that.
     var haveRoom: Bool {
         renew()
         return used < Self.ofAll
