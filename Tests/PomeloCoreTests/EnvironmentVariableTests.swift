@@ -97,7 +97,7 @@ import Testing
         #expect(try doors("{}", ["POMELO_DOORS_LOCK": #"{"kind":"d"}"#]).lock == ["", "d"])
         #expect(try doors("{}", [:]).lock.isEmpty)
         for (name, says) in [
-            ("POMELO_DOORS_LOCK_KEY", "the nearest is POMELO_DOORS_LOCK_KEY_FILE"),
+            ("POMELO_DOORS_LOCK_KEYFILE", "the nearest is POMELO_DOORS_LOCK_KEY_FILE"),
             ("POMELO_DOORS_LOCKS", "the nearest is POMELO_DOORS_LOCK"),
         ] {
             let error = try #require(throws: PomeloError.self) { try doors(file, [name: "hidden"]) }
