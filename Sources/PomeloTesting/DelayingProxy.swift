@@ -72,7 +72,8 @@ import PomeloUV
 
     private let client: any ByteStream
     private let server: any ByteStream
-    private unowned let proxy: DelayingProxy
+    /// Gone when a test has ended before its connections.
+    private weak var proxy: DelayingProxy?
     private var inFlight: [ObjectIdentifier: Int] = [:]
     /// When the last of each direction is due: what comes later is not due before.
     private var due: [ObjectIdentifier: UInt64] = [:]
@@ -94,12 +95,13 @@ import PomeloUV
         isOpen = false
         client.close()
         server.close()
-        proxy.ended(self)
+        proxy?.ended(self)
     }
 
     private func other(_ stream: any ByteStream) -> any ByteStream { stream === client ? server : client }
 
     private func later(_ stream: any ByteStream, _ action: @escaping @Loop () -> Void) {
+        guard let proxy else { return close() }
         let key = ObjectIdentifier(stream)
         let deadline = max(due[key] ?? 0, SystemClock.shared.deadline(after: proxy.delay))
         due[key] = deadline

@@ -190,7 +190,8 @@ import PomeloTLS
     }
 
     private func watchTLS() {
-        tls?.onFailure = { [unowned self] peer, error in
+        tls?.onFailure = { [weak self] peer, error in
+            guard let self else { return }
             let fault = ConnectionFault.brokenTLS
             statistics.faults[fault, default: 0] += 1
             faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(peer)", "error": "\(error)"])
