@@ -122,6 +122,10 @@ let boundTable = """
     handshakes of TLS
         TLSServerTests.aTurnHasRoomForSoManyStepsOfHandshakes
         EncryptedPortTests.whoStopsInTheMiddleOfAHandshakeIsClosedInTime
+    records of a TLS peer without text: new keys, handshakes anew, warnings
+        HostilePeerTests.newKeysWithoutEndAreRefused
+        HostilePeerTests.newKeysForEveryWordAreRefused
+        HostilePeerTests.newKeysNowAndThenAreAsTheyShouldBe
     what an encrypted stream holds
         TLSStreamTests.aPausedUserGetsNothingUntilItReadsOn
     connections of a connector
