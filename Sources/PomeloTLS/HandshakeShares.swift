@@ -17,7 +17,7 @@ import PomeloLoop
     nonisolated static let readingsOfStep = 32
 
     /// Told of each connection that its peer has broken, before its end.
-    var onFailure: (@Loop (SocketAddress, TLSError) -> Void)?
+    var onFailure: (@Loop (TLSStream, TLSError) -> Void)?
 
     private var row: Deque<TLSStream> = []
     /// Of this turn, in readings.

@@ -22,6 +22,7 @@
 
         package init(_ context: TLSContext, _ side: Side) throws(TLSError) { throw .absent }
         let step = 0
+        func letGo() {}
         func shakeHands(by bytes: borrowing Span<UInt8>) throws(TLSError) -> Int { throw .absent }
         package func begin() throws(TLSError) { throw .absent }
         package func take(

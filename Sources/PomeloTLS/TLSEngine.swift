@@ -21,8 +21,8 @@
         package static let recordBytes = 16_384
         private static let plain = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: recordBytes)
 
-        // SAFETY: made in `init`, freed in `deinit`, used on the loop in between.
-        private nonisolated(unsafe) let ssl: OpaquePointer
+        // SAFETY: made in `init`, freed in `letGo` or `deinit`, used on the loop in between, and never once it is nil.
+        private nonisolated(unsafe) var ssl: OpaquePointer?
         /// What is being taken in, while `take` runs.
         private var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         private var output: [UInt8] = []
@@ -32,6 +32,8 @@
         /// Whether the peer has said that nothing more comes.
         package private(set) var peerHasEnded = false
         private var failure: TLSError?
+        /// What is known of one that was let go of.
+        private var (lastVersion, lastStep, wasResumed) = ("", 0, false)
 
         /// - Throws: when there is no memory, or the name is none.
         package init(_ context: TLSContext, _ side: Side) throws(TLSError) {
@@ -51,6 +53,15 @@
 
         deinit { unsafe SSL_free(ssl) }
 
+        /// Nothing is taken or sealed any more: the memory of OpenSSL is needed no longer, but for what it has said.
+        func letGo() {
+            guard let ended = unsafe ssl else { return }
+            (lastVersion, lastStep, wasResumed) = (version, step, isResumed)
+            if failure == nil { failure = TLSError("the stream has ended") }
+            unsafe ssl = nil
+            unsafe SSL_free(ended)
+        }
+
         private func expect(_ name: String) throws(TLSError) {
             // An address is a name of another kind in a certificate, and none that a server is asked for.
             if unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1 { return }
@@ -61,15 +72,15 @@
         }
 
         /// The version that is spoken, as `TLSv1.3`.
-        package var version: String { unsafe String(cString: SSL_get_version(ssl)) }
+        package var version: String { unsafe ssl == nil ? lastVersion : String(cString: SSL_get_version(ssl)) }
         /// Whether an earlier session goes on.
-        package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+        package var isResumed: Bool { unsafe ssl == nil ? wasResumed : SSL_session_reused(ssl) == 1 }
 
         /// Begins a client's handshake: there is something to send then.
         package func begin() throws(TLSError) { try shakeHands() }
 
         /// Where a handshake is; what has not changed it has cost next to nothing.
-        var step: Int { unsafe Int(truncatingIfNeeded: SSL_get_state(ssl).rawValue) }
+        var step: Int { unsafe ssl == nil ? lastStep : Int(truncatingIfNeeded: SSL_get_state(ssl).rawValue) }
 
         /// Takes what the peer sent, and hands on what it says, as long as that is wanted.
         ///
@@ -151,7 +162,7 @@
         ///
         /// - Throws: when OpenSSL refuses, which it does only without memory.
         package func seal(_ bytes: [UInt8]) throws(TLSError) {
-            guard isOpen, !bytes.isEmpty else { return }
+            guard isOpen, failure == nil, !bytes.isEmpty else { return }
             // Room for what each record has around it.
             output.reserveCapacity(output.count + bytes.count + (bytes.count / Self.recordBytes + 1) * 64)
             var done = 0

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloTLS: TLS between a stream and who uses it; with the trait `TLS`, and one clear error without it.
-// Reading order: TLSOptions, TLSError, TLSServer, TLSStream, HandshakeShares, TLSEngine; TLSContext is the rim to C.
+// Reading order: TLSOptions, TLSError, TLSServer, TLSStream, HandshakeShares, RecordWatch, TLSEngine; TLSContext is
+// the rim to C.
 
 /// The oldest version of TLS that is spoken.
 public enum TLSVersion: String, Sendable, CaseIterable {

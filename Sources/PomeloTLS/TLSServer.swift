@@ -9,7 +9,7 @@ public import PomeloLoop
     public private(set) var loads = 0
 
     /// Told of each connection that ends because of what its peer sent: no handshake, no certificate, broken records.
-    package var onFailure: (@Loop (SocketAddress, TLSError) -> Void)? {
+    package var onFailure: (@Loop (TLSStream, TLSError) -> Void)? {
         get { shares.onFailure }
         set { shares.onFailure = newValue }
     }

@@ -209,8 +209,9 @@ public import PomeloLoop
     private func fail(_ error: TLSError) {
         // An alert, which tells the peer what we did not like.
         send()
-        if !isEnding { shares?.onFailure?(remoteAddress, error) }
+        let isFirst = !isEnding
         finish(.failed("TLS: \(error)"))
+        if isFirst { shares?.onFailure?(self, error) }
     }
 
     private func peerEnded() {
@@ -241,10 +242,11 @@ public import PomeloLoop
         lower.closeAfterFlush(within: deadline)
     }
 
-    /// Whatever is not on its way yet has nobody to say it to.
+    /// Whatever is not on its way yet has nobody to say it to; the stream below may take a while to end.
     private func stopReading() {
         isEnding = true
         onOpen = nil
+        engine.letGo()
         (plain, plainBytes, held) = ([], 0, [])
     }
 

@@ -116,10 +116,18 @@ import PomeloTLS
         }
     }
 
-    func noteFault(_ fault: ConnectionFault, of connection: StreamConnection) {
+    func noteFault(_ fault: ConnectionFault, of connection: StreamConnection, _ error: (any Error)? = nil) {
         if fault == .blocked { return noteBlocked(connection.remoteAddress) }
         statistics.faults[fault, default: 0] += 1
-        faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(connection.remoteAddress)"])
+        faultLog.write(Self.words(fault, connection.remoteAddress, error))
+    }
+
+    private static func words(
+        _ fault: ConnectionFault, _ peer: SocketAddress, _ error: (any Error)?
+    ) -> Logger.Metadata {
+        var words: Logger.Metadata = ["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(peer)"]
+        if let error { words["error"] = "\("\(error)".forLog)" }
+        return words
     }
 
     private func noteBlocked(_ address: SocketAddress) {
@@ -190,12 +198,7 @@ import PomeloTLS
     }
 
     private func watchTLS() {
-        tls?.onFailure = { [weak self] peer, error in
-            guard let self else { return }
-            let fault = ConnectionFault.brokenTLS
-            statistics.faults[fault, default: 0] += 1
-            faultLog.write(["pomelo.fault": "\(fault.rawValue)", "pomelo.remote": "\(peer)", "error": "\(error)"])
-        }
+        tls?.onFailure = { stream, error in (stream.delegate as? StreamConnection)?.lost(.brokenTLS, error) }
         tls?.watch { [logger] error in
             guard let error else { return logger.notice("clients are shown a new certificate") }
             logger.error("the new certificate is not used: the old one stays", metadata: ["error": "\(error)"])

@@ -259,6 +259,9 @@ import PomeloWire
         stream.close()
     }
 
+    /// What lies below has ended the connection, and will say so when its last bytes have left: it is in nobody's way.
+    func lost(_ fault: ConnectionFault, _ error: any Error) { if !finished { noteEnd(fault, error) } }
+
     /// Says goodbye because the server stops.
     func stop() {
         if user != nil || kind == .http { return finish(.stopped, closeCode: 1001, "server stops") }
@@ -267,7 +270,7 @@ import PomeloWire
         stream.close()
     }
 
-    private func noteEnd(_ fault: ConnectionFault?) {
+    private func noteEnd(_ fault: ConnectionFault?, _ error: (any Error)? = nil) {
         finished = true
         user?.ending()
         endExchange()
@@ -276,7 +279,7 @@ import PomeloWire
         port.noLongerPending(self)
         guard let fault else { return }
         self.fault = fault
-        port.noteFault(fault, of: self)
+        port.noteFault(fault, of: self, error)
     }
 
     private func tell(_ end: SessionEnd) {
