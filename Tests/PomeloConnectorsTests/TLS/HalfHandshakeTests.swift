@@ -193,7 +193,7 @@
             #expect(clock.pendingTimers == 0)
         }
 
-        /// The end of a connection that was broken takes a while to leave; its place is free at once, and it counts once.
+        /// The end of a connection that was broken takes a while to leave; its place is free at once.
         @Test func whoHasBrokenItIsInNobodysWay() async throws {
             let clock = ManualClock()
             let network = MemoryNetwork(clock: clock)
