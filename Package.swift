@@ -186,8 +186,8 @@ let package = Package(
         room(
             "PomeloTesting",
             service + [
-                "PomeloLibc", "PomeloWire", "PomeloUV", "PomeloSupervision", "PomeloCluster", "PomeloGlobalChannel",
-                "PomeloStatus", "PomeloSync",
+                "PomeloLibc", "PomeloWire", "PomeloUV", "PomeloTLS", "PomeloSupervision", "PomeloCluster",
+                "PomeloGlobalChannel", "PomeloStatus", "PomeloSync",
             ]),
         // L6
         room(

@@ -274,7 +274,7 @@ extension WithRedis {
 }
 
 /// What has come of a sequence.
-@Loop private final class MessageCount {
+@Loop final class MessageCount {
     private(set) var rounds: [String: Int] = [:]
     private(set) var gaps: Set<String> = []
 

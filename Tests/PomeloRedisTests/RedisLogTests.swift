@@ -49,8 +49,8 @@ import Testing
 }
 
 /// Lines from the level of a server on.
-private final class LineLog: Sendable {
-    private let lines = Mutex<[(text: String, metadata: [String: String])]>([])
+final class LineLog: Sendable {
+    private let lines = Mutex<[(level: Logger.Level, text: String, metadata: [String: String])]>([])
 
     var logger: Logger { Logger(label: "test") { _ in LineHandler(log: self) } }
 
@@ -59,8 +59,13 @@ private final class LineLog: Sendable {
         lines.withLock { $0.filter { $0.text == "redis is connected" }.map(\.metadata) }
     }
 
-    func note(_ text: String, _ metadata: Logger.Metadata) {
-        lines.withLock { $0.append((text, metadata.mapValues { "\($0)" })) }
+    /// The reasons of all warnings.
+    var warnings: [String] {
+        lines.withLock { $0.filter { $0.level >= .warning }.map { "\($0.text): \($0.metadata["redis.reason"] ?? "")" } }
+    }
+
+    func note(_ level: Logger.Level, _ text: String, _ metadata: Logger.Metadata) {
+        lines.withLock { $0.append((level, text, metadata.mapValues { "\($0)" })) }
     }
 }
 
@@ -77,6 +82,6 @@ private struct LineHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        log.note("\(event.message)", metadata.merging(event.metadata ?? [:]) { _, new in new })
+        log.note(event.level, "\(event.message)", metadata.merging(event.metadata ?? [:]) { _, new in new })
     }
 }

@@ -178,15 +178,6 @@ extension WithRedis {
             }
         }
 
-        /// What the client's connections at a server are called.
-        private func names(at server: RedisServer) async throws -> [String] {
-            let lines = try await server.command("CLIENT", "LIST")
-            let names = lines.compactMap { line in
-                line.split(separator: " ").first { $0.hasPrefix("name=") }.map { String($0.dropFirst(5)) }
-            }
-            return names.filter { $0.hasPrefix("test") }.sorted()
-        }
-
         @Loop private func startFailure(_ address: RedisSentinelAddress) async -> String {
             let client = RedisClient(RedisConfiguration(.sentinel(address)), name: "other", logger: quiet)
             let error = await failure { () throws(RedisError) in try await client.start(within: .seconds(3)) }
@@ -196,11 +187,20 @@ extension WithRedis {
     }
 }
 
+/// What the connections of a client called `test` are called at a server.
+@Loop func names(at server: RedisServer) async throws -> [String] {
+    let lines = try await server.command("CLIENT", "LIST")
+    let names = lines.compactMap { line in
+        line.split(separator: " ").first { $0.hasPrefix("name=") }.map { String($0.dropFirst(5)) }
+    }
+    return names.filter { $0.hasPrefix("test") }.sorted()
+}
+
 /// Runs a test with sentinels of its own and a client that knows nothing but them.
 @Loop func withSentinels(
-    starts: Bool = true, _ body: @Loop (RedisSentinels, RedisClient) async throws -> Void
+    starts: Bool = true, tls: RedisTLS? = nil, _ body: @Loop (RedisSentinels, RedisClient) async throws -> Void
 ) async throws {
-    let all = try await RedisSentinels.start(replicas: 1)
+    let all = try await RedisSentinels.start(replicas: 1, tls: tls)
     let redis = RedisClient(all.configuration(), name: "test", logger: quiet)
     do {
         if starts { try await redis.start() }

@@ -2,6 +2,7 @@
 package import Logging
 package import PomeloLoop
 package import PomeloRedis
+package import PomeloTLS
 package import PomeloTesting
 import Testing
 
@@ -27,10 +28,10 @@ package var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLo
 
 /// Runs a test with a client of a cluster of three primaries.
 @Loop package func withCluster(
-    replicas: Int = 0, configure: (inout RedisConfiguration) -> Void = { _ in },
+    replicas: Int = 0, tls: RedisTLS? = nil, configure: (inout RedisConfiguration) -> Void = { _ in },
     _ body: @Loop (RedisClusterServers, RedisClient) async throws -> Void
 ) async throws {
-    let cluster = try await RedisClusterServers.start(replicas: replicas)
+    let cluster = try await RedisClusterServers.start(replicas: replicas, tls: tls)
     try await finally({ await cluster.stop() }) {
         try await withClient(cluster.configuration, configure) { try await body(cluster, $0) }
     }
@@ -39,7 +40,10 @@ package var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLo
 extension RedisClusterServers {
     /// Of a client that is told two of the nodes.
     package var configuration: RedisConfiguration {
-        RedisConfiguration(.cluster(seeds: ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }))
+        let seeds = ports.prefix(2).map { SocketAddress(host: "127.0.0.1", port: $0) }
+        var configuration = RedisConfiguration(.cluster(seeds: seeds))
+        configuration.tls = nodes.first?.tls?.clientOptions
+        return configuration
     }
 }
 
@@ -82,7 +86,17 @@ extension RedisSentinels {
 
     /// Of a client that is told the sentinels.
     package func configuration(password: String? = nil) -> RedisConfiguration {
-        RedisConfiguration(.sentinel(address(password: password)))
+        var configuration = RedisConfiguration(.sentinel(address(password: password)))
+        configuration.tls = servers.first?.tls?.clientOptions
+        return configuration
+    }
+}
+
+extension RedisServer {
+    /// Shows another certificate to who connects from now on; connections that are there stay.
+    package func show(_ certificate: TLSServerOptions) async throws {
+        try await command(
+            "CONFIG", "SET", "tls-cert-file", certificate.certificateFile, "tls-key-file", certificate.keyFile)
     }
 }
 

@@ -2,6 +2,7 @@
 import Foundation
 package import PomeloLoop
 package import PomeloTLS
+package import PomeloTesting
 import PomeloUV
 
 /// An authority of a test's own, and the certificates it signs; made by `openssl`, in a folder that goes with it.
@@ -36,6 +37,11 @@ import PomeloUV
                 + ["-addext", "subjectAltName=\(names)", "-addext", "basicConstraints=critical,CA:FALSE"]
                 + Self.newKey("\(name).key") + ["-out", "\(name).pem"])
         return options(name)
+    }
+
+    /// What a `redis-server` needs.
+    package func redis(_ names: String = "DNS:localhost,IP:127.0.0.1") async throws -> RedisTLS {
+        RedisTLS(authorityFile: file, try await issue(names))
     }
 
     /// One whose time is over.
@@ -78,6 +84,14 @@ import PomeloUV
         var options = TLSClientOptions()
         options.authorityFile = file
         return options
+    }
+
+    /// A file with this authority and another: who has it believes both.
+    package func file(with other: TestAuthority) throws -> String {
+        let both = try [file, other.file].map { try String(contentsOfFile: $0, encoding: .utf8) }.joined()
+        let path = "\(folder)/both-\(nextName()).pem"
+        try both.write(toFile: path, atomically: true, encoding: .utf8)
+        return path
     }
 
     private func nextName() -> String {

@@ -246,6 +246,8 @@ extension RedisConnection {
             replies = try await exchange(commands, CommandLoad(commands[...]), as: .handshake)
         } catch {
             reset("handshake failed")
+            // Nobody's command was among these.
+            if case .connection(let text, _) = error { throw .connection(text) }
             guard case .timeout = error else { throw error }
             lastSign = clock.now
             throw .connection("\(place) does not answer: \(error)")

@@ -339,7 +339,8 @@ public import PomeloUV
             let address = located.map(\.description) ?? "it"
             return .protocolError("\(address)\(configuration.sourceNote): \(end.text)")
         }
-        return .connection("\(place): connection lost: \(end.text)", maybeExecuted: maybeExecuted)
+        let what = end.cause == .encryption ? "" : "connection lost: "
+        return .connection("\(place): \(what)\(end.text)", maybeExecuted: maybeExecuted)
     }
 
     /// The first end counts: what follows is its echo.

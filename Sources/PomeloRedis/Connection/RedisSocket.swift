@@ -12,6 +12,8 @@ struct SocketEnd: Sendable, Equatable {
         case closed
         /// The network, or the server going away.
         case network
+        /// There was no TLS, or none that is believed.
+        case encryption
         /// The bytes were not RESP, or answered nothing that was asked.
         case malformed
     }
@@ -123,7 +125,7 @@ struct SocketEnd: Sendable, Equatable {
     }
 
     private func write(_ sealed: SealedBytes, to descriptor: Int32) {
-        if let failure = sealed.write(to: descriptor) { return end(.network, failure) }
+        if let failure = sealed.write(to: descriptor) { return end(failure.cause, failure.text) }
         wanted = sealed.isEmpty ? .readable : [.readable, .writable]
         poll?.watch(wanted)
     }
@@ -148,8 +150,12 @@ struct SocketEnd: Sendable, Equatable {
             let failure = unsafe sealed.take(bytes) { unsafe replies.feed($0) }
             // What the handshake wants said, or an alert.
             unsafe write(sealed, to: context.pointee.fd)
-            if let failure { return end(.network, failure) }
             guard isOpen else { return }
+            // What was said before the end counts.
+            if let failure {
+                owner?.socketDidRead(replies)
+                return end(failure.cause, failure.text)
+            }
         } else {
             unsafe replies.feed(bytes)
         }

@@ -26,14 +26,14 @@ import PomeloTLS
     }
 
     /// Encrypts and writes what there is, as far as the socket takes it; returns what went wrong.
-    func write(to descriptor: Int32) -> String? {
+    func write(to descriptor: Int32) -> SocketEnd? {
         do throws(TLSError) {
             if engine.isOpen, !plain.isEmpty {
                 try engine.seal(plain)
                 plain = []
             }
         } catch {
-            return "TLS: \(error)"
+            return SocketEnd(cause: .encryption, text: "TLS: \(error)")
         }
         sealed += engine.takeOutput()
         while offset < sealed.count {
@@ -43,7 +43,8 @@ import PomeloTLS
             }
             if written < 0 {
                 if errno == EINTR { continue }
-                return errno == EAGAIN || errno == EWOULDBLOCK ? nil : unsafe String(cString: strerror(errno))
+                if errno == EAGAIN || errno == EWOULDBLOCK { return nil }
+                return SocketEnd(cause: .network, text: unsafe String(cString: strerror(errno)))
             }
             offset += written
         }
@@ -53,16 +54,16 @@ import PomeloTLS
     }
 
     /// Takes what was read, and gives `feed` what it means; returns what went wrong.
-    func take(_ bytes: UnsafeRawBufferPointer, _ feed: (UnsafeRawBufferPointer) -> Void) -> String? {
+    func take(_ bytes: UnsafeRawBufferPointer, _ feed: (UnsafeRawBufferPointer) -> Void) -> SocketEnd? {
         do throws(TLSError) {
             let typed = unsafe bytes.bindMemory(to: UInt8.self)
             _ = try unsafe engine.take(Span(_unsafeElements: typed)) { text in
                 unsafe text.withUnsafeBytes { unsafe feed($0) }
                 return true
             }
-            return engine.peerHasEnded ? "Server closed the connection" : nil
+            return engine.peerHasEnded ? SocketEnd(cause: .network, text: "Server closed the connection") : nil
         } catch {
-            return "TLS: \(error)"
+            return SocketEnd(cause: .encryption, text: "TLS: \(error)")
         }
     }
 }

@@ -146,6 +146,8 @@ import PomeloUV
                 if case .reply = error {
                     refusals += 1
                     refused(place, error)
+                } else if question.isDoubted {
+                    refused(place, error)
                 }
                 reasons.append("\(error)")
             }

@@ -15,6 +15,8 @@ import PomeloUV
         var sentinels: [SocketAddress] = []
     }
 
+    /// Whether the sentinel has not proved who it is.
+    private(set) var isDoubted = false
     private let place: SocketAddress
     private let address: RedisSentinelAddress
     private let clock: any LoopClock
@@ -50,7 +52,7 @@ import PomeloUV
             switch error {
             case .reply(let text): throw .reply("\(name) \(text)")
             case .closed: throw error
-            default: throw .connection("\(name) \(error)")
+            default: throw .connection("\(name)\(isDoubted ? ":" : "") \(error)")
             }
         }
     }
@@ -97,7 +99,11 @@ import PomeloUV
         if taken.isMalformed { end(.failure(.protocolError(reader.errorText))) }
     }
 
-    func socketDidEnd(_ end: SocketEnd) { self.end(.failure(.connection("closed the connection: \(end.text)"))) }
+    func socketDidEnd(_ end: SocketEnd) {
+        isDoubted = end.cause == .encryption
+        let text = isDoubted ? end.text : "closed the connection: \(end.text)"
+        self.end(.failure(.connection(text)))
+    }
 
     // MARK: what the replies mean
 

@@ -22,11 +22,13 @@ public import PomeloLoop
 
     /// Starts all of them, and returns when every node says that the cluster is well.
     ///
-    /// `options` are the nodes' own, for instance `["--cluster-require-full-coverage", "no"]`.
+    /// `options` are the nodes' own, for instance `["--cluster-require-full-coverage", "no"]`; with `tls` they speak
+    /// nothing else, among themselves too, and have the same certificate.
     ///
     /// - Throws: `NetworkError` when they do not come up.
     public static func start(
-        masters: Int = 3, replicas: Int = 1, login: RedisLogin? = nil, options: [String] = []
+        masters: Int = 3, replicas: Int = 1, login: RedisLogin? = nil, options: [String] = [],
+        tls: RedisTLS? = nil
     ) async throws(NetworkError) -> RedisClusterServers {
         let cluster = RedisClusterServers(shards: masters)
         var all = ["--cluster-node-timeout", "\(nodeTimeout)", "--cluster-replica-validity-factor", "0"]
@@ -34,7 +36,7 @@ public import PomeloLoop
         all += (login.map { $0.options + $0.replicaOptions } ?? []) + options
         do throws(NetworkError) {
             for _ in 0..<masters * (1 + replicas) {
-                cluster.nodes.append(try await RedisServer.start(.clusterNode, options: all, login: login))
+                cluster.nodes.append(try await RedisServer.start(.clusterNode, options: all, login: login, tls: tls))
             }
             try await cluster.join()
             return cluster

@@ -19,17 +19,18 @@ public import PomeloLoop
     /// Starts all of them, and returns when every sentinel knows all the others.
     ///
     /// `login` is asked for by servers of data, `sentinelLogin` by sentinels; `options` are the former's own, for
-    /// instance `["--min-replicas-to-write", "1"]`. Sentinels dial from the address `source`, if one is given.
+    /// instance `["--min-replicas-to-write", "1"]`. Sentinels dial from the address `source`, if one is given; with
+    /// `tls`, all of them speak nothing else, and have the same certificate.
     ///
     /// - Throws: `NetworkError` when they do not come up.
     public static func start(
         replicas: Int = 2, sentinels: Int = 3, login: RedisLogin? = nil, sentinelLogin: RedisLogin? = nil,
-        source: String? = nil, options: [String] = []
+        source: String? = nil, options: [String] = [], tls: RedisTLS? = nil
     ) async throws(NetworkError) -> RedisSentinels {
         let all = RedisSentinels()
         do throws(NetworkError) {
-            try await all.startServers(replicas, login, options)
-            try await all.startSentinels(sentinels, sentinelLogin, source)
+            try await all.startServers(replicas, login, options, tls)
+            try await all.startSentinels(sentinels, sentinelLogin, source, tls)
             return all
         } catch {
             await all.stop()
@@ -189,16 +190,16 @@ public import PomeloLoop
     private static let sentinelUser = "sentinel"
 
     private func startServers(
-        _ replicas: Int, _ login: RedisLogin?, _ options: [String]
+        _ replicas: Int, _ login: RedisLogin?, _ options: [String], _ tls: RedisTLS?
     ) async throws(NetworkError) {
         let common =
             ["--repl-diskless-sync-delay", "0"]
             + ["--user", Self.sentinelUser, "on", ">sentinel", "~*", "&*", "+@all"]
             + (login.map { $0.options + $0.replicaOptions } ?? []) + options
-        servers.append(try await RedisServer.start(.watched, options: common, login: login))
+        servers.append(try await RedisServer.start(.watched, options: common, login: login, tls: tls))
         for _ in 0..<replicas {
             let primary = ["--replicaof", "127.0.0.1", "\(servers[0].port)"]
-            servers.append(try await RedisServer.start(.watched, options: primary + common, login: login))
+            servers.append(try await RedisServer.start(.watched, options: primary + common, login: login, tls: tls))
         }
         for replica in servers.dropFirst() {
             try await RedisServer.wait(for: "replica \(replica.port) follows") { () throws(NetworkError) in
@@ -208,7 +209,7 @@ public import PomeloLoop
     }
 
     private func startSentinels(
-        _ count: Int, _ sentinelLogin: RedisLogin?, _ source: String?
+        _ count: Int, _ sentinelLogin: RedisLogin?, _ source: String?, _ tls: RedisTLS?
     ) async throws(NetworkError) {
         let name = Self.name
         var options = ["--sentinel", "monitor", name, "127.0.0.1", "\(servers[0].port)", "\(count / 2 + 1)"]
@@ -222,7 +223,7 @@ public import PomeloLoop
             if let user = sentinelLogin.user { options += ["--sentinel", "sentinel-user", user] }
         }
         for _ in 0..<count {
-            let sentinel = try await RedisServer.start(.sentinel, options: options, login: sentinelLogin)
+            let sentinel = try await RedisServer.start(.sentinel, options: options, login: sentinelLogin, tls: tls)
             sentinels.append(sentinel)
             // Their periods are seconds by default. The fourth also makes a former primary a replica sooner.
             try await sentinel.command(

@@ -45,7 +45,7 @@ extension RedisServer {
     ) async throws(NetworkError) -> [String] {
         let user = login?.user.map { ["--user", $0] } ?? []
         let command = ChildProcess.Command(
-            "redis-cli", ["-e", "-h", "127.0.0.1", "-p", "\(port)"] + user + words,
+            "redis-cli", ["-e", "-h", "127.0.0.1", "-p", "\(port)"] + (tls?.commandOptions ?? []) + user + words,
             environment: login.map { ["REDISCLI_AUTH": $0.password] } ?? [:])
         let ending = FirstOutcome<ChildProcess.Ending>()
         var lines: [String] = []

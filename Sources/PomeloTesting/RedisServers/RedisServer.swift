@@ -6,8 +6,8 @@ public import PomeloRedis
 import PomeloSupervision
 import PomeloUV
 
-// Reading order: RedisServer (one process), +Commands (what is said to it), RedisSentinels, RedisClusterServers,
-// +Slots.
+// Reading order: RedisServer (one process), +Commands (what is said to it), RedisTLS, RedisSentinels,
+// RedisClusterServers, +Slots.
 
 /// A real `redis-server` of a test's own, on a free port of 127.0.0.1; it does not outlive this process.
 @Loop public final class RedisServer {
@@ -34,6 +34,8 @@ import PomeloUV
 
     /// How `command` proves who it is; to be changed with what the server asks for.
     public var login: RedisLogin?
+    /// With which files it speaks TLS, if it does; what is changed here counts from the next `restart` on.
+    public var tls: RedisTLS?
     private let kind: Kind
     private let persistent: Bool
     private let options: [String]
@@ -57,19 +59,20 @@ import PomeloUV
 
     /// Starts a server; `options` are further arguments, for instance `["--requirepass", "secret"]`.
     ///
-    /// A persistent one logs every write to an append-only file and has its data back after `restart`.
+    /// A persistent one logs every write to an append-only file and has its data back after `restart`. With `tls`, the
+    /// port speaks nothing else.
     ///
     /// - Throws: `NetworkError` with the last lines of its log when it does not come up.
     public static func start(
-        persistent: Bool = false, options: [String] = []
+        persistent: Bool = false, options: [String] = [], tls: RedisTLS? = nil
     ) async throws(NetworkError) -> RedisServer {
-        try await start(.data, persistent: persistent, options: options, login: nil)
+        try await start(.data, persistent: persistent, options: options, login: nil, tls: tls)
     }
 
     static func start(
-        _ kind: Kind, persistent: Bool = false, options: [String], login: RedisLogin?
+        _ kind: Kind, persistent: Bool = false, options: [String], login: RedisLogin?, tls: RedisTLS? = nil
     ) async throws(NetworkError) -> RedisServer {
-        let server = RedisServer(kind, persistent: persistent, options: options, login: login)
+        let server = RedisServer(kind, persistent: persistent, options: options, login: login, tls: tls)
         for _ in 0..<5 {
             server.port = try await freePort()
             if kind == .clusterNode { server.busPort = try await freePort() }
@@ -79,11 +82,12 @@ import PomeloUV
         throw server.failure
     }
 
-    private init(_ kind: Kind, persistent: Bool, options: [String], login: RedisLogin?) {
+    private init(_ kind: Kind, persistent: Bool, options: [String], login: RedisLogin?, tls: RedisTLS?) {
         self.kind = kind
         self.persistent = persistent
         self.options = options
         self.login = login
+        self.tls = tls
     }
 
     /// A client configuration for this server, with short time-outs.
@@ -91,6 +95,7 @@ import PomeloUV
         var configuration = RedisConfiguration(host: "127.0.0.1", port: port)
         configuration.username = login?.user
         configuration.password = login?.password
+        configuration.tls = tls?.clientOptions
         return configuration
     }
 
@@ -164,7 +169,9 @@ import PomeloUV
         do {
             let folder = try await madeFolder()
             let words = kind == .watched || kind == .sentinel ? ["\(folder)/redis.conf"] : settings
-            let more = (kind == .sentinel ? ["--sentinel"] : []) + ["--dir", folder]
+            // Not in the file: what stands here counts, whatever that says.
+            let secured = tls?.options(port, isNode: kind == .clusterNode) ?? []
+            let more = (kind == .sentinel ? ["--sentinel"] : []) + ["--dir", folder] + secured
             let command = ChildProcess.Command("/bin/sh", ["-c", Self.leash, "redis"] + words + more)
             let plan = ProcessPlan("redis", .store, command, restarts: .never) {
                 $0.contains("Ready to accept connections") || $0.contains("Sentinel ID is")
