@@ -15,8 +15,10 @@
                 let authority = try await TestAuthority.make()
                 try await withCluster(replicas: 1, tls: authority.redis()) { cluster, redis in
                     let keys = (0..<1000).map { "k\($0)" }
-                    _ = try await redis.pipeline(keys.map { RedisCommand("SET", $0, 1) })
-                    #expect(try await redis.pipeline(keys.map { RedisCommand("GET", $0) }).allSatisfy { $0.int == 1 })
+                    let sets = try await redis.pipeline(keys.map { RedisCommand("SET", $0, 1) })
+                    #expect(sets.allSatisfy { $0 == .status("OK") }, "\(sets.filter(\.isError).prefix(3))")
+                    let gets = try await redis.pipeline(keys.map { RedisCommand("GET", $0) })
+                    #expect(gets.allSatisfy { $0.int == 1 }, "\(gets.filter { $0.int != 1 }.prefix(3))")
                     let channels = (0..<30).map { "room-\($0)" }
                     let reader = MessageCount(try await redis.shardedMessages(on: channels))
                     func publishAll(_ round: Int) async throws {

@@ -339,8 +339,8 @@ public import PomeloUV
             let address = located.map(\.description) ?? "it"
             return .protocolError("\(address)\(configuration.sourceNote): \(end.text)")
         }
-        let what = end.cause == .encryption ? "" : "connection lost: "
-        return .connection("\(place): \(what)\(end.text)", maybeExecuted: maybeExecuted)
+        let text = end.cause == .encryption ? end.text : "connection lost: \(end.text)"
+        return .connection("\(place): \(text)", maybeExecuted: maybeExecuted)
     }
 
     /// The first end counts: what follows is its echo.
@@ -383,8 +383,7 @@ extension RedisConnection: RedisSocketOwner {
     }
 
     private func draw(from received: PendingCommands.Received) {
-        // A handshake judges for itself.
-        if isUp, let error = received.lostServer { doubt(error) }
+        if isUp, let error = received.lostServer { doubt(error) }  // A handshake judges for itself.
         if let reply = received.unasked {
             let error = reply.errorText
             reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)
