@@ -51,6 +51,9 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
     var peerHasHungUp: Bool { get }
     /// Queues bytes; all writes of one turn leave together at its end.
     func write(_ bytes: [UInt8])
+    /// Whether what is written leaves at once, or waits for what is not acknowledged yet, to leave with more of it;
+    /// at once unless this says otherwise.
+    func setNoDelay(_ isOn: Bool)
     /// Offers what is queued to the kernel before the end of the turn, to see whether the peer takes it; no callback.
     func flushEarly()
     /// Stops delivering bytes, also while some are being delivered; the peer feels it through TCP, and what is written
@@ -67,6 +70,8 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
 extension ByteStream {
     /// False: nobody can tell.
     public var peerHasHungUp: Bool { false }
+    /// Does nothing: there is no kernel that could wait.
+    public func setNoDelay(_ isOn: Bool) {}
     /// Does nothing: what is queued leaves at the end of the turn.
     public func flushEarly() {}
 }

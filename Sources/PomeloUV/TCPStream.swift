@@ -73,10 +73,16 @@ public import PomeloLoop
 
     /// Called once the connection stands.
     func opened() {
-        unsafe uv_tcp_nodelay(handle, 1)
+        setNoDelay(true)
         remoteAddress = unsafe addressOf(handle, uv_tcp_getpeername)
         // A client of a Unix-domain socket has no name of its own.
         if remoteAddress.host.isEmpty { remoteAddress = localAddress }
+    }
+
+    /// Sets `TCP_NODELAY`; nothing on a Unix-domain socket, which waits for nobody.
+    public func setNoDelay(_ isOn: Bool) {
+        guard phase == .open else { return }
+        unsafe uv_tcp_nodelay(handle, isOn ? 1 : 0)
     }
 
     /// This side's address, asked of the kernel each time.

@@ -38,6 +38,12 @@ public struct ClientLimits: Sendable {
     public var idleTimeout: Duration = .seconds(90)
     /// Whether messages over WebSocket are compressed; off.
     public var compression = CompressionOptions()
+    /// Whether what is written to a client leaves at once (`TCP_NODELAY`), as pomelo has it with `setNoDelay`.
+    ///
+    /// Off, what is shorter than a packet waits until the client has acknowledged what was sent before: a push behind
+    /// another comes up to 40 ms later, and fewer packets are sent. What is written in one turn leaves together in any
+    /// case. On a port that connectors share, the first's counts.
+    public var noDelay = true
     /// How much one client may say in a time; nothing is limited by default.
     public var rate = RateLimits()
     /// Who may connect, and which proxies are believed.
@@ -60,6 +66,7 @@ public struct ClientLimits: Sendable {
         maxOutboundBytes = try reader.int("maxOutboundBytes", in: bytes) ?? maxOutboundBytes
         slowReaders = try reader.choice("slowReaders") ?? slowReaders
         idleTimeout = try reader.seconds("idleTimeoutSeconds") ?? idleTimeout
+        noDelay = try reader.bool("setNoDelay") ?? noDelay
         try compression.read(&reader)
         try rate.read(&reader)
         try access.read(&reader)

@@ -160,6 +160,7 @@ import PomeloTLS
             noteBlocked(peer)
             return socket.close()
         }
+        if !limits.noDelay { socket.setNoDelay(false) }
         let isProxy = door.trusts(peer)
         let preface =
             isProxy && door.proxyProtocol != .off
