@@ -203,7 +203,7 @@ import PomeloWire
     func fail(_ fault: ConnectionFault, closeCode: UInt16) {
         port.noteFault(fault, remoteAddress)
         switch fault {
-        case .badPackage, .badMessage, .tooLarge: break
+        case .badPackage, .badMessage, .tooLarge, .overRate: break
         default: finish(.disconnected(fault.rawValue))
         }
     }

@@ -61,6 +61,11 @@ public struct UDPOptions: Sendable {
     ///
     /// The answer to a handshake has it in one datagram: it must fit `maxDatagramBytes`.
     public var dictionary: (handlers: [String], extra: [String])?
+    /// How much one client may say in a time; nothing is limited by default.
+    ///
+    /// Beyond `maxRefusals` it is not ended, for anybody may have sent what bears its address: nothing of it is
+    /// answered until it has been quiet.
+    public var rate = RateLimits()
     /// Says which clients are served, by the type and version they name; others are answered 501.
     public var checkClient: (@Loop @Sendable (_ type: String?, _ version: String?) -> Bool)?
     /// Has the last word on a handshake: gets the client's whole message and returns the `user` part of the answer.
@@ -79,6 +84,7 @@ public struct UDPOptions: Sendable {
         hybrid.resetOnData = resetOnData
         hybrid.limits.idleTimeout = timeout
         hybrid.limits.maxBytesBeforeAck = maxBytesBeforeAck
+        hybrid.limits.rate = rate
         hybrid.limits.maxMessageBytes = min(maxMessageBytes, Self.longestMessage)
         // A datagram may come twice: what is out of place says nothing about who sent it.
         hybrid.maxIgnoredPackages = .max
@@ -116,5 +122,9 @@ extension UDPOptions: FileOptions {
         joinsPackages = try reader.bool("joinsPackages") ?? joinsPackages
         requiresProof = try reader.bool("requiresProof") ?? requiresProof
         inflatesBodies = try reader.bool("inflatesBodies") ?? inflatesBodies
+        let routes = try reader.strings("dictionary")
+        // As in connector.json: the place is the code.
+        if !routes.isEmpty { dictionary = (handlers: [], extra: routes) }
+        try rate.read(&reader)
     }
 }

@@ -167,6 +167,33 @@ import Testing
         #expect(bench.taken() == [try UDPBench.response(1)])
     }
 
+    // MARK: how much a client may say
+
+    /// What bears its address may be anybody's: it is not ended for it.
+    @Test @Loop func whoSaysTooMuchIsToldSoThenNotAnsweredAndNeverEnded() async throws {
+        var options = UDPOptions()
+        options.rate.messagesPerSecond = 1
+        options.rate.messageBurst = 2
+        options.rate.maxRefusals = 3
+        let bench = try await UDPBench.start(options)
+        bench.open()
+        bench.open(UDPBench.other)
+        for id in 1...10 { bench.feed(try UDPBench.request(UInt32(id))) }
+        let refusal = #"{"code":429,"retryAfterMs":1000}"#
+        #expect(
+            bench.taken() == [
+                try UDPBench.response(1), try UDPBench.response(2), try UDPBench.response(3, refusal),
+                try UDPBench.response(4, refusal), try UDPBench.response(5, refusal),
+            ])
+        #expect(bench.connector.statistics.overRate == 8 && bench.connector.statistics.faults[.overRate] == 5)
+        #expect(bench.host.ends.isEmpty && bench.host.messages.count == 2)
+        bench.feed(try UDPBench.request(1), from: UDPBench.other)
+        #expect(bench.taken() == [try UDPBench.response(1)], "the others notice nothing")
+        bench.clock.advance(by: .seconds(2))
+        bench.feed(try UDPBench.request(11))
+        #expect(bench.taken() == [try UDPBench.response(11)])
+    }
+
     // MARK: the route dictionary
 
     @Test @Loop func routesTravelAsCodes() async throws {
@@ -281,7 +308,8 @@ import Testing
             "maxPending": 10, "maxPendingPerAddress": 5, "maxClients": 6, "maxBytesBeforeAck": 100,
             "maxMessageBytes": 1000, "maxDatagramBytes": 500, "maxBacklogBytes": 2000, "maxHeldBytes": 3000,
             "maxOutboundBytes": 4000, "overflow": "dropOldest", "joinsPackages": true, "requiresProof": true,
-            "inflatesBodies": false,
+            "inflatesBodies": false, "dictionary": ["onX"], "messagesPerSecond": 3, "messageBurst": 4,
+            "bytesPerSecond": 5, "byteBurst": 6, "maxRefusals": 7,
         ]
         var reader = try OptionReader(keys, file: "udp.json")
         var options = UDPOptions()
@@ -290,7 +318,9 @@ import Testing
         #expect(options.heartbeat == nil && options.timeout == .seconds(7) && options.resetOnData)
         #expect(options.maxPending == 10 && options.maxClients == 6 && options.maxDatagramBytes == 500)
         #expect(options.overflow == .dropOldest && options.joinsPackages && options.requiresProof)
-        #expect(!options.inflatesBodies)
+        #expect(!options.inflatesBodies && options.dictionary?.extra == ["onX"])
+        #expect(options.rate.messagesPerSecond == 3 && options.rate.maxRefusals == 7)
+        #expect(options.hybrid.limits.rate == options.rate)
         var long = try OptionReader(["maxDatagramBytes": 65_508], file: "udp.json")
         #expect(throws: PomeloError.self) { try options.read(&long) }
     }
