@@ -29,7 +29,7 @@ extension UpgradeRequest {
         guard versions == ["13"] || versions == ["8"] else { return .versionMismatch }
         let keys = values("sec-websocket-key")
         guard keys.count == 1, let key = keys.first, Base64.isSixteenBytes(key) else { return .badRequest }
-        let subprotocol = elements("sec-websocket-protocol").first
+        let subprotocol = subprotocols.first
         if let subprotocol, !subprotocol.utf8.allSatisfy(HTTPHead.isToken) { return .badRequest }
         return .accept(key: key, subprotocol: subprotocol)
     }

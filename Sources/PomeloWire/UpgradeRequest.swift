@@ -30,6 +30,9 @@ public struct UpgradeRequest: Equatable, Sendable {
         headers.filter { $0.name == name }.map(\.value)
     }
 
+    /// The subprotocols that are offered for a WebSocket, the best first.
+    public var subprotocols: [String] { elements("sec-websocket-protocol") }
+
     /// The elements of a comma-separated header, over all its lines.
     func elements(_ name: String) -> [String] {
         values(name).flatMap { $0.split(separator: ",") }.map { HTTPHead.trimmed($0) }.filter { !$0.isEmpty }

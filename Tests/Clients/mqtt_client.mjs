@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { withCertificate } from './support/authority.mjs';
 import { Cluster } from './support/cluster.mjs';
 
 const patienceSeconds = 90;
@@ -28,6 +29,15 @@ for (const [level, title] of [[4, 'MQTT 3.1.1'], [3, 'MQTT 3.1']]) {
     },
   }, (chat) => run(
     world, ['mqtt_routes.py', String(level), String(chat.portOf(connectors[0]))], ['publish, subscribe, unsubscribe']));
+}
+
+tests['over WebSocket: topics are routes'] = (world) => withChat(world, {}, (chat) => run(
+  world, ['mqtt_chat.py', '4', String(chat.gate.port)], steps, () => restart(chat), { MQTT_TRANSPORT: 'websockets' }));
+for (const [way, transport] of [['TLS', 'tcp'], ['WebSocket and TLS', 'websockets']]) {
+  tests[`over ${way}: topics are routes`] = (world) => withCertificate(
+    ({ authority, tls }) => withChat(world, { tls }, (chat) => run(
+      world, ['mqtt_chat.py', '4', String(chat.gate.port)], steps, () => restart(chat),
+      { MQTT_TRANSPORT: transport, MQTT_AUTHORITY: authority })));
 }
 
 tests['the README’s lines of Python hear the answer'] = (world) => withChat(world, {}, async (chat) => {
@@ -63,8 +73,9 @@ async function restart(chat) {
 const pythonOf = (root) => join(root, '.build', 'venvs', 'paho', 'bin', 'python');
 
 /** Runs a program; what it wishes for is granted, what it has done is noted. */
-async function run({ root }, [program, ...words], wanted, grant) {
-  const child = spawn(pythonOf(root), [fileURLToPath(new URL(program, import.meta.url)), ...words]);
+async function run({ root }, [program, ...words], wanted, grant, env = {}) {
+  const script = fileURLToPath(new URL(program, import.meta.url));
+  const child = spawn(pythonOf(root), [script, ...words], { env: { ...process.env, ...env } });
   const impatience = setTimeout(() => child.kill('SIGKILL'), patienceSeconds * 1000);
   const seen = [];
   let output = '';

@@ -11,6 +11,9 @@ import traceback
 import paho.mqtt.client as mqtt
 
 DEADLINE_SECONDS = 20
+# By which way, and the file of the authority that is believed where that is encrypted.
+TRANSPORT = os.environ.get("MQTT_TRANSPORT", "tcp")
+AUTHORITY = os.environ.get("MQTT_AUTHORITY")
 MANY = 100
 
 
@@ -25,7 +28,12 @@ class Person:
         self.stays_away = False
         self.changed = threading.Condition()
         self.client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=f"person{os.getpid()}", protocol=level, clean_session=True)
+            mqtt.CallbackAPIVersion.VERSION2, client_id=f"person{os.getpid()}", protocol=level, clean_session=True,
+            transport=TRANSPORT)
+        if TRANSPORT == "websockets":
+            self.client.ws_set_options(path="/mqtt")
+        if AUTHORITY:
+            self.client.tls_set(ca_certs=AUTHORITY)
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = self.on_connect
         self.client.on_disconnect = self.on_disconnect
@@ -74,7 +82,7 @@ class Person:
     # What a test asks for.
 
     def connect(self):
-        self.client.connect("127.0.0.1", self.port, keepalive=4)
+        self.client.connect("localhost" if AUTHORITY else "127.0.0.1", self.port, keepalive=4)
         self.client.loop_start()
         self.wait_until(lambda: self.connects == 1, "CONNACK")
 

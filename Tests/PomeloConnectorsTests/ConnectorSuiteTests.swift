@@ -44,6 +44,11 @@ import Testing
         try await ConnectorSuite(MQTTWorld(network.endpoint("here"))).run(name)
     }
 
+    @Test(arguments: ConnectorSuite.Case.allCases)
+    func theMQTTConnectorOverWebSocket(_ name: ConnectorSuite.Case) async throws {
+        try await ConnectorSuite(MQTTWorld(overWebSocket: true)).run(name)
+    }
+
     /// But for the number of connections: a polling client has two of them.
     @Test(arguments: ConnectorSuite.Case.allCases.filter { $0 != .maxConnections })
     func theSocketIOConnectorByPolling(_ name: ConnectorSuite.Case) async throws {

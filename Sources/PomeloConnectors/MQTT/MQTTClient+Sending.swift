@@ -33,8 +33,8 @@ extension MQTTClient: RatedClient {
             return
         }
         let form = MQTTForm(publish) { port.unsendable.write(["pomelo.message": "response", "error": "\($0)"]) }
-        guard let bytes = bytes(of: form, mayBeLeftOut: false) else { return }
-        _ = connection.send(frame: bytes)
+        guard let bytes = numbered(form, mayBeLeftOut: false) ?? form.plain else { return }
+        _ = connection.send(message: bytes)
     }
 
     @discardableResult
@@ -42,23 +42,31 @@ extension MQTTClient: RatedClient {
         guard phase == .working else { return false }
         let form = shared.form(of: message, port.unsendable)
         let mayBeLeftOut = shared.limits.slowReaders != .disconnect
-        guard let bytes = bytes(of: form, mayBeLeftOut: mayBeLeftOut) else { return false }
+        let bytes: Bytes
+        if let numbered = numbered(form, mayBeLeftOut: mayBeLeftOut) {
+            bytes = connection.framed(numbered)
+        } else if let plain = form.plain {
+            bytes = shared.frame(plain, of: message, for: connection)
+        } else {
+            return false
+        }
         return connection.send(push: bytes, route: message.route)
     }
 
-    /// With QoS 1 if that is wanted and can be promised; nil when there is no such message.
-    private func bytes(of form: MQTTForm, mayBeLeftOut: Bool) -> Bytes? {
-        guard form.wantsAcknowledgement else { return form.plain }
+    /// With QoS 1 if that is wanted and can be promised.
+    private func numbered(_ form: MQTTForm, mayBeLeftOut: Bool) -> Bytes? {
+        guard form.wantsAcknowledgement else { return nil }
         if !mayBeLeftOut, let id = ledger.send(limit: options.maxInFlight) { return form.bytes(id: id) }
         shared.statistics.downgraded += 1
-        return form.plain
+        return nil
     }
 
     /// Sends a packet of the protocol's own.
     func send(_ packet: MQTTPacket) {
         guard !connection.finished else { return }
         do throws(WireError) {
-            _ = connection.send(frame: try packet.encoded())
+            // Who is not known yet is sent nothing compressed.
+            _ = connection.send(message: try packet.encoded(), compressed: phase == .working)
         } catch {
             port.unsendable.write(["pomelo.message": "packet", "error": "\(error)"])
         }

@@ -78,10 +78,16 @@ import PomeloWire
 }
 
 extension MQTTClient: StreamUser {
-    var maxMessageBytes: Int { shared.limits.maxMessageBytes }
+    /// Of a WebSocket: no message is longer than a packet may be.
+    var maxMessageBytes: Int {
+        let limits = shared.limits
+        return (phase == .working ? limits.maxMessageBytes : limits.maxBytesBeforeAck) + MQTTPacket.maxHeaderLength
+    }
     var heldBytes: Int { decoder?.heldBytes ?? 0 }
 
-    func read(_ bytes: borrowing Span<UInt8>) -> Int {
+    func read(_ bytes: borrowing Span<UInt8>) -> Int { decode(bytes) }
+
+    private func decode(_ bytes: borrowing Span<UInt8>) -> Int {
         guard var decoder else { return bytes.count }
         // It leaves the property while it works, because what it finds may lead back here.
         self.decoder = nil
@@ -97,8 +103,16 @@ extension MQTTClient: StreamUser {
         }
     }
 
-    /// Nobody serves MQTT over WebSocket.
-    func read(_ message: Bytes, isText: Bool, from start: Int) -> Int { message.count }
+    /// Where a message begins and ends says nothing about packets.
+    ///
+    /// - Source: OASIS MQTT 3.1.1, section 6.
+    func read(_ message: Bytes, isText: Bool, from start: Int) -> Int {
+        guard !isText else {
+            connection.fail(.badFrame, closeCode: 1003, "MQTT is binary")
+            return message.count
+        }
+        return start + decode(message.span.extracting(start..<message.count))
+    }
 
     static func fault(_ error: WireError) -> ConnectionFault {
         if case .tooLarge = error { return .tooLarge }

@@ -3,7 +3,8 @@ public import Logging
 import PomeloCore
 import PomeloLoop
 
-/// Serves clients of MQTT 3.1 and 3.1.1 over TCP, with QoS 0, 1 and 2 from them and 0 and 1 to them.
+/// Serves clients of MQTT 3.1 and 3.1.1 over TCP, and over WebSocket on the path `/mqtt` of the same port, with QoS 0,
+/// 1 and 2 from them and 0 and 1 to them.
 ///
 /// A push is a PUBLISH: with the topic, payload, QoS and retain flag that its body `{topic, payload, …}` names, else
 /// on its route, with its body. The first byte tells a client from those of pomelo's packages, so the hybrid connector

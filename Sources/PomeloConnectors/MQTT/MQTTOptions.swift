@@ -29,6 +29,10 @@ public struct MQTTOptions: Sendable {
     public var maxInFlight = 256
     /// Topics that one SUBSCRIBE or UNSUBSCRIBE may name; a client that names more is closed.
     public var maxTopics = 256
+    /// The origins of web pages that may connect over WebSocket, `https://game.example` for instance, or `*` for any.
+    ///
+    /// With others than `*` a page of the same host and port may always, and so may programs, which name no origin.
+    public var origins = ["*"]
     /// Says who is served; others are told that they are not authorized.
     ///
     /// A client's name says nothing about whose it is: two clients may have the same.
@@ -54,6 +58,8 @@ extension MQTTOptions: FileOptions {
         subscribeRoute = try reader.string("subscribeRoute") ?? subscribeRoute
         maxInFlight = try reader.int("maxInFlight", in: 1...1 << 14) ?? maxInFlight
         maxTopics = try reader.int("maxTopics", in: 1...1 << 16) ?? maxTopics
+        let listed = try reader.strings("origins")
+        origins = listed.isEmpty ? origins : listed
         tls = try TLSServerOptions.read(&reader) ?? tls
         try limits.read(&reader)
     }

@@ -21,12 +21,16 @@ import PomeloWire
     let servesBytes = false
     /// A CONNECT's; pomelo's packages begin with 1 to 5.
     let firstByte: UInt8? = 0x10
-    /// No request has it.
-    let path = "mqtt:"
+    let path = "/mqtt"
+    /// Names of the protocol over WebSocket: of 3.1.1, and of 3.1, as brokers have it.
+    private static let subprotocols = ["mqtt", "mqttv3.1"]
+    private let origins: OriginRules
+    private let frames = PushFramings()
 
-    /// - Throws: `PomeloError` `.configuration` for a route that has not three parts.
+    /// - Throws: `PomeloError` `.configuration` for a route that has not three parts, and an origin that is none.
     init(_ options: MQTTOptions) throws(PomeloError) {
         self.options = options
+        origins = try OriginRules(options.origins, place: "origins of mqtt.json, or of the program's MQTTOptions")
         limits = SharedLimits(options.limits)
         publishRoute = try Self.route(options.publishRoute, "publishRoute")
         subscribeRoute = try Self.route(options.subscribeRoute, "subscribeRoute")
@@ -60,7 +64,33 @@ import PomeloWire
 
     func serveBytes(of connection: StreamConnection) -> (any StreamUser)? { MQTTClient(self, connection) }
 
-    func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? { nil }
+    // MARK: WebSocket
+
+    /// `/mqtt`, and what is below it.
+    func takes(_ target: String) -> Bool {
+        let rest = target.utf8.dropFirst(path.utf8.count).first
+        return target.utf8.starts(with: path.utf8) && (rest == nil || "/?".utf8.contains(rest ?? 0))
+    }
+
+    func refusal(of request: UpgradeRequest) -> HTTPResponse? {
+        if !origins.allow(request) { return HTTPResponse(status: 403) }
+        return subprotocol(of: request) == nil ? HTTPResponse(status: 400) : nil
+    }
+
+    /// Nil for a client that does not say that it speaks MQTT, which all must.
+    func subprotocol(of request: UpgradeRequest) -> String? {
+        request.subprotocols.first(where: Self.subprotocols.contains)
+    }
+
+    func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)? {
+        MQTTClient(self, connection)
+    }
+
+    /// A push of QoS 0 as it is sent to all whose connection is the same.
+    func frame(_ plain: Bytes, of push: PushMessage, for connection: StreamConnection) -> Bytes {
+        guard connection.kind == .webSocket else { return plain }
+        return push.encoded(for: ObjectIdentifier(frames[connection.agreed])) { connection.framed(plain) }
+    }
 }
 
 /// A message in the forms in which it is sent; none when it has none.

@@ -84,9 +84,7 @@ extension StreamConnection {
     }
 
     private func serve(_ request: UpgradeRequest, _ bodyFollows: Bool, _ decoder: HTTPDecoder) {
-        if case .accept(let key, let subprotocol) = request.verdict() {
-            return upgrade(request, key, subprotocol)
-        }
+        if case .accept(let key, _) = request.verdict() { return upgrade(request, key) }
         guard let service = service(of: request), service.answersRequests else { return refuse(request) }
         serveRequests()
         limits = service.limits
@@ -104,7 +102,7 @@ extension StreamConnection {
     }
 
     func service(of request: UpgradeRequest) -> (any PortProtocol)? {
-        port.protocols.first { request.path.utf8.starts(with: $0.path.utf8) }
+        port.protocols.first { $0.takes(request.path) }
     }
 
     /// Whoever answers has deadlines of its own.

@@ -14,6 +14,8 @@ import PomeloWire
     var firstByte: UInt8? { get }
     /// How the paths of its requests begin; empty takes every path that is nobody else's.
     var path: String { get }
+    /// Whether the target of a request is its.
+    func takes(_ target: String) -> Bool
     /// Ends what is served without a connection, or wants a word before its connection ends, because the port stops.
     func stop() async
     /// Serves a connection whose first bytes are no HTTP; nil when it is not wanted.
@@ -27,6 +29,8 @@ import PomeloWire
     func plainAnswer(to request: UpgradeRequest) -> HTTPResponse?
     /// What to answer a request for a WebSocket that is not granted; nil grants it.
     func refusal(of request: UpgradeRequest) -> HTTPResponse?
+    /// Which of the subprotocols that a request for a WebSocket offers is spoken; by default the first.
+    func subprotocol(of request: UpgradeRequest) -> String?
     /// Serves a WebSocket; nil when it is not wanted.
     func serveWebSocket(of connection: StreamConnection, _ request: UpgradeRequest) -> (any StreamUser)?
 }
@@ -36,7 +40,9 @@ extension PortProtocol {
     var answersRequests: Bool { false }
     func answer(_ exchange: HTTPExchange) {}
     func plainAnswer(to request: UpgradeRequest) -> HTTPResponse? { nil }
+    func takes(_ target: String) -> Bool { target.utf8.starts(with: path.utf8) }
     func refusal(of request: UpgradeRequest) -> HTTPResponse? { nil }
+    func subprotocol(of request: UpgradeRequest) -> String? { request.subprotocols.first }
 }
 
 /// Who is served over a connection, once it is known what that speaks.

@@ -135,7 +135,9 @@ extension StreamConnection: TurnSharer {
 
     /// Tells the port how much this one holds; the end of this connection may come of it.
     private func noteHeld() {
-        let bytes = undecoded + (backlog?.size ?? 0) + (postponed?.size ?? 0)
+        // Messages of a WebSocket may be decoded when none is read.
+        let decoding = kind == .webSocket ? user?.heldBytes ?? 0 : 0
+        let bytes = undecoded + decoding + (backlog?.size ?? 0) + (postponed?.size ?? 0)
         guard bytes != held, !finished else { return }
         let before = held
         held = bytes

@@ -7,7 +7,7 @@ import PomeloWire
 
 /// From a request for a WebSocket to its messages.
 extension StreamConnection {
-    func upgrade(_ request: UpgradeRequest, _ key: String, _ subprotocol: String?) {
+    func upgrade(_ request: UpgradeRequest, _ key: String) {
         guard let service = service(of: request) else { return refuse(request) }
         if let refusal = service.refusal(of: request) {
             stream.write(refusal.encoded(keepsAlive: false))
@@ -22,7 +22,7 @@ extension StreamConnection {
             return fail(.notAnUpgrade)
         }
         stream.write(
-            UpgradeReply.accept(key: key, protocol: subprotocol, extensions: extensions) {
+            UpgradeReply.accept(key: key, protocol: service.subprotocol(of: request), extensions: extensions) {
                 Bytes(Insecure.SHA1.hash(data: $0))
             })
         guard let user = serve(as: .webSocket, by: service, { service.serveWebSocket(of: self, request) }) else {

@@ -32,6 +32,8 @@ package enum MQTTPacket: Equatable, Sendable {
 
     /// The longest remaining length that four bytes can state, in bytes.
     package static let maxRemainingLength = 268_435_455
+    /// The first byte, and up to four that say how many follow.
+    package static let maxHeaderLength = 5
 }
 
 /// The type of a packet, in the upper half of its first byte.

@@ -91,11 +91,16 @@ struct MQTTPackets {
 /// The MQTT connector for the suite: topics are routes, a request is a message of QoS 1.
 @Loop final class MQTTWorld: ConnectorWorld {
     let context: ConnectorContext
+    private let overWebSocket: Bool
     private let tls: TLSServerOptions?
     /// Whatever the certificate's files go with.
     private let keeper: AnyObject?
 
-    init(_ network: any Network = UVNetwork(), tls: TLSServerOptions? = nil, keeping keeper: AnyObject? = nil) {
+    init(
+        _ network: any Network = UVNetwork(), overWebSocket: Bool = false, tls: TLSServerOptions? = nil,
+        keeping keeper: AnyObject? = nil
+    ) {
+        self.overWebSocket = overWebSocket
         self.tls = tls
         self.keeper = keeper
         context = suiteContext(network, tls: tls.map { _ in true })
@@ -111,7 +116,8 @@ struct MQTTPackets {
     }
 
     func connect(to connector: any Connector) async throws -> any ConnectorClient {
-        let client = MQTTSuiteClient(try await dial(connector))
+        let stream = try await dial(connector)
+        let client = MQTTSuiteClient(overWebSocket ? try await WebSocketBytes.open(over: stream) : stream)
         try await client.connect()
         return client
     }

@@ -20,10 +20,19 @@
         }
 
         @Test(arguments: ConnectorSuite.Case.allCases) func overMQTT(_ name: ConnectorSuite.Case) async throws {
+            try await ConnectorSuite(try await mqtt(overWebSocket: false)).run(name)
+        }
+
+        @Test(arguments: ConnectorSuite.Case.allCases)
+        func overMQTTOverWebSocket(_ name: ConnectorSuite.Case) async throws {
+            try await ConnectorSuite(try await mqtt(overWebSocket: true)).run(name)
+        }
+
+        private func mqtt(overWebSocket: Bool) async throws -> MQTTWorld {
             let authority = try await TestAuthority.make()
             let network = TLSNetwork(UVNetwork(), try TLSClient(authority.clientOptions))
-            let world = MQTTWorld(network, tls: try await authority.issue(), keeping: authority)
-            try await ConnectorSuite(world).run(name)
+            return MQTTWorld(
+                network, overWebSocket: overWebSocket, tls: try await authority.issue(), keeping: authority)
         }
 
         private func world(_ transport: TestClient.Transport) async throws -> HybridWorld {
