@@ -259,7 +259,7 @@ let package = Package(
             bench + [
                 "Chat", "LessonChat", "PipeChat", "RedisVisits", "SyncServer", "UDPServer", "PomeloGlobalChannel",
                 "PomeloStatus", "PomeloSync", "PomeloSyncSQLite", "PomeloSyncPostgres", "PomeloExtensions",
-                "PomeloPlugins",
+                "PomeloPlugins", "PomeloTLS",
                 "PomeloKeel",
             ]),
     ]

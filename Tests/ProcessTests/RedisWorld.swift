@@ -39,9 +39,9 @@ import TestHelpers
         clusterOrNone = cluster
     }
 
-    /// Starts Redis, then a program's servers, which are told where it is.
+    /// Starts Redis, then a program's servers, which are told where it is; sentinels and theirs may speak TLS.
     static func start(
-        _ kind: Kind, _ program: String = "Chat", config: String = "config"
+        _ kind: Kind, _ program: String = "Chat", config: String = "config", tls: RedisTLS? = nil
     ) async throws -> RedisWorld {
         let processes = try await ServerProcesses.prepare(
             program, config: config, redis: ["--requirepass", password])
@@ -59,9 +59,16 @@ import TestHelpers
             world = RedisWorld(processes, kind)
         case .sentinel:
             let sentinels = try await RedisSentinels.start(
-                login: RedisLogin(password: password), source: OwnNetwork.isThis ? OwnNetwork.sentinels : nil)
+                login: RedisLogin(password: password), source: OwnNetwork.isThis ? OwnNetwork.sentinels : nil,
+                tls: tls)
             let hosts = sentinels.sentinelPorts.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-            processes.environment["REDIS_URL"] = "redis+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
+            let rest = "+sentinel://:\(password)@\(hosts)/\(RedisSentinels.name)/0"
+            if let tls {
+                let url = "rediss\(rest)?ca=\(tls.authorityFile)"
+                try processes.write("redis", ["development": ["url": .string(url)]])
+            } else {
+                processes.environment["REDIS_URL"] = "redis\(rest)"
+            }
             world = RedisWorld(processes, kind, sentinels: sentinels)
         case .cluster:
             let cluster = try await RedisClusterServers.start()
