@@ -23,6 +23,13 @@ import PomeloUV
             stream.close()
         }
 
+        /// The last word leaves together with the end.
+        func end(saying text: String) {
+            say(text)
+            isOpen = false
+            stream.closeAfterFlush(within: .seconds(1))
+        }
+
         func stream(_ stream: any ByteStream, didRead bytes: borrowing Span<UInt8>) {
             for index in bytes.indices { unread.append(bytes[index]) }
             var text = ""
@@ -47,10 +54,14 @@ import PomeloUV
     private init(_ mode: String) { self.mode = mode }
 
     /// At 127.0.0.1, or at every address of this machine; `mode` is what INFO tells.
-    static func start(_ mode: String = "standalone", at host: String = "127.0.0.1") async throws -> CommandServer {
+    static func start(
+        _ mode: String = "standalone", at host: String = "127.0.0.1",
+        over secured: @escaping @Loop (any ByteStream) -> any ByteStream = { $0 }
+    ) async throws -> CommandServer {
         let server = CommandServer(mode)
-        server.listener = try await UVNetwork().listen(on: SocketAddress(host: host, port: 0)) { [weak server] stream in
-            guard let server else { return }
+        server.listener = try await UVNetwork().listen(on: SocketAddress(host: host, port: 0)) { [weak server] raw in
+            guard let server else { return raw.close() }
+            let stream = secured(raw)
             let peer = Peer(server, stream)
             server.peers.append(peer)
             stream.delegate = peer

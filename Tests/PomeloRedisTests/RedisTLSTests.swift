@@ -40,6 +40,34 @@
             await server.stop()
         }
 
+        @Test func whatComesTogetherWithTheEndCounts() async throws {
+            let authority = try await TestAuthority.make()
+            let tls = try TLSServer(try await authority.issue(), clock: SystemClock.shared)
+            let server = try await CommandServer.start(over: { raw in
+                do {
+                    return try tls.accept(raw)
+                } catch {
+                    Issue.record(error)
+                    return raw
+                }
+            })
+            server.answer = { words, peer in
+                guard words[0] == "GET" else { return nil }
+                peer.end(saying: "+last\r\n")
+                return ""
+            }
+            var configuration = RedisConfiguration(host: "127.0.0.1", port: server.port)
+            configuration.tls = authority.clientOptions
+            let client = RedisClient(configuration, logger: quiet)
+            try await client.start()
+            for _ in 0..<5 {
+                await until("it is there") { client.isUp }
+                #expect(try await client.send(RedisCommand("GET", "k")) == .status("last"))
+            }
+            await client.stop()
+            server.close()
+        }
+
         @Test func whoIsNotBelievedIsNamedInOneLine() async throws {
             let server = try await EncryptedRedis.start(names: "DNS:example.org")
             let text = await server.failure(server.authority.clientOptions)
