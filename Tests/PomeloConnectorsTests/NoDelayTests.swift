@@ -70,16 +70,17 @@ import Testing
 
     /// This process' end of a connection.
     private static func descriptor(from local: Int, to remote: Int) -> Int32? {
-        (3..<4096).first { port(of: $0, getsockname) == local && port(of: $0, getpeername) == remote }
+        (3..<4096).first { port(of: $0, isPeer: false) == local && port(of: $0, isPeer: true) == remote }
     }
 
-    private static func port(
-        of descriptor: Int32, _ ask: (Int32, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>?) -> Int32
-    ) -> Int? {
+    private static func port(of descriptor: Int32, isPeer: Bool) -> Int? {
         var address = sockaddr_in()
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe ask(descriptor, $0, &size) }
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { kernel in
+                isPeer
+                    ? unsafe getpeername(descriptor, kernel, &size) : unsafe getsockname(descriptor, kernel, &size)
+            }
         }
         return status == 0 && address.sin_family == AF_INET ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }

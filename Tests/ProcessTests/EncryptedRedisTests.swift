@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #if TLS
+    import PomeloJSON
     import PomeloLoop
     import PomeloTesting
     import TestHelpers

@@ -320,7 +320,6 @@ import Testing
         #expect(options.overflow == .dropOldest && options.joinsPackages && options.requiresProof)
         #expect(!options.inflatesBodies && options.dictionary?.extra == ["onX"])
         #expect(options.rate.messagesPerSecond == 3 && options.rate.maxRefusals == 7)
-        #expect(options.hybrid.limits.rate == options.rate)
         var long = try OptionReader(["maxDatagramBytes": 65_508], file: "udp.json")
         #expect(throws: PomeloError.self) { try options.read(&long) }
     }
