@@ -37,6 +37,9 @@
 
                     let dead = try await cluster.killMaster(2)
                     try await cluster.nextMaster(of: 2, after: dead)
+                    let lost = Set(
+                        channels.filter { (10_923...16_383).contains(KeySlot(of: $0).number) && $0 != channels[0] })
+                    await until("all of the dead primary have a gap") { lost.isSubset(of: reader.gaps) }
                     await until("all of it is up again") { redis.isUp }
                     #expect(try await redis.pipeline(keys.map { RedisCommand("INCR", $0) }).allSatisfy { $0.int == 2 })
                     try await publishAll(2)
