@@ -15,15 +15,19 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "Benchmarks",
     dependencies: [
-        .package(name: "pomelo-swift", path: "..", traits: [.defaults, "Keel"]),
+        .package(name: "pomelo-swift", path: "..", traits: [.defaults, "Keel", "TLS"]),
         // For one contestant: a Redis client on another foundation.
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         // What we compare with: C on libuv, doing the same work on its sockets.
-        .executableTarget(name: "Reference", linkerSettings: [.linkedLibrary("uv")]),
+        .executableTarget(
+            name: "Reference", cSettings: [.define("_GNU_SOURCE")],
+            linkerSettings: ["uv", "ssl", "crypto", "z"].map { .linkedLibrary($0) }),
         // What drives both.
-        .executableTarget(name: "Load", cSettings: [.define("_GNU_SOURCE")]),
+        .executableTarget(
+            name: "Load", cSettings: [.define("_GNU_SOURCE")],
+            linkerSettings: ["ssl", "crypto", "z"].map { .linkedLibrary($0) }),
         .executableTarget(
             name: "BenchServer",
             dependencies: [

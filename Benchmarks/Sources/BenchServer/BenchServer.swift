@@ -26,7 +26,8 @@ import PomeloStatus
             socketIO.heartbeatTimeout = .seconds(600)
             socketIO.origins = ["*"]
             app.connectors = [
-                HybridConnector(HybridOptions(heartbeat: .seconds(600))), SocketIOConnector(socketIO),
+                HybridConnector(try app.options(HybridOptions(heartbeat: .seconds(600)))),
+                SocketIOConnector(socketIO),
             ]
             app.declare([Route(BenchAPI.forwardedEcho), BenchAPI.send.route, BenchAPI.chatLag.route])
             try app.handle(EntryHandler(app: app, lag: lag))

@@ -2,8 +2,8 @@
 //
 // Benchmarks: what the framework costs, beside bare C doing the same work on its sockets, in the same run.
 // Reading order: Benchmarks, DispatchBenchmarks, EchoBenchmarks, PushBenchmarks, TransportBenchmarks,
-// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, SyncBenchmarks, RedisServers, KeelBenchmarks, KeelPlace; Contestant, LoadRun, Child,
-// Workplace, Report; ServeCommand.
+// LoopBenchmarks, MemoryBenchmarks, RedisBenchmarks, SyncBenchmarks, RedisServers, KeelBenchmarks, KeelPlace;
+// Contestant, Identity, LoadRun, Child, Workplace, Report; ServeCommand.
 //
 // CPU time is the processes' own (user and kernel), less what they use when idle. Contestants take turns, so that a
 // busy machine is busy for all of them; the table shows medians over the rounds.
@@ -11,7 +11,8 @@ import Foundation
 
 @main struct Benchmarks {
     static let usage = """
-        usage: Benchmarks [--rounds N] [--only dispatch|echo|push|transports|loop|memory|redis|sync|keel]
+        usage: Benchmarks [--rounds N] [--only PART[,PART…]]
+                   of dispatch, echo, push, transports, loop, memory, redis, sync, keel
                Benchmarks serve [--no-process-executor]
         """
 
@@ -30,40 +31,41 @@ import Foundation
         var words = arguments
         if words.first == "serve" { return try ServeCommand(Array(words.dropFirst())).run() }
         var rounds = 3
-        var only: String?
+        var chosen = parts
         while !words.isEmpty {
             let word = words.removeFirst()
             switch (word, words.first) {
             case ("--rounds", let value?) where Int(value) ?? 0 > 0: rounds = Int(value) ?? rounds
-            case ("--only", let part?) where parts.contains(part): only = part
+            case ("--only", let list?) where list.split(separator: ",").allSatisfy({ parts.contains(String($0)) }):
+                chosen = list.split(separator: ",").map(String.init)
             default: throw Failure(usage)
             }
             words.removeFirst()
         }
-        try measure(rounds: rounds, only: only)
+        try measure(rounds: rounds, chosen)
     }
 
-    private static func measure(rounds: Int, only: String?) throws {
+    private static func measure(rounds: Int, _ chosen: [String]) throws {
         let place = try Workplace()
         defer { place.close() }
         say("\(ProcessInfo.processInfo.processorCount) CPUs, load average \(Machine.loadAverage), \(rounds) rounds")
         var report = Report()
-        if only == nil || only == "dispatch" { try DispatchBenchmarks(place, rounds).run(into: &report) }
-        if only == nil || only == "memory" { try MemoryBenchmarks(place).run(into: &report) }
-        if only == nil || only == "redis" { try RedisBenchmarks(place, rounds).run() }
-        if only == nil || only == "sync" { try SyncBenchmarks(place, rounds).run() }
-        if only == nil || only == "keel" { try KeelBenchmarks(place, rounds).run() }
-        if only.map({ !["memory", "dispatch", "redis", "sync", "keel"].contains($0) }) ?? true {
+        if chosen.contains("dispatch") { try DispatchBenchmarks(place, rounds).run(into: &report) }
+        if chosen.contains("memory") { try MemoryBenchmarks(place).run(into: &report) }
+        if chosen.contains("redis") { try RedisBenchmarks(place, rounds).run() }
+        if chosen.contains("sync") { try SyncBenchmarks(place, rounds).run() }
+        if chosen.contains("keel") { try KeelBenchmarks(place, rounds).run() }
+        if !Set(chosen).isDisjoint(with: ["echo", "push", "transports", "loop"]) {
             let contestants = try Contestants(place)
-            if only == nil || only == "echo" { try EchoBenchmarks(contestants, rounds).run(into: &report) }
-            if only == nil || only == "push" { try PushBenchmarks(contestants, rounds).run(into: &report) }
-            if only == nil || only == "transports" {
+            if chosen.contains("echo") { try EchoBenchmarks(contestants, rounds).run(into: &report) }
+            if chosen.contains("push") { try PushBenchmarks(contestants, rounds).run(into: &report) }
+            if chosen.contains("transports") {
                 try TransportBenchmarks(contestants, rounds).run(into: &report)
             }
-            if only == nil || only == "loop" { try LoopBenchmarks(contestants).run(into: &report) }
+            if chosen.contains("loop") { try LoopBenchmarks(contestants).run(into: &report) }
         }
         say("\nload average at the end \(Machine.loadAverage)\n")
-        if !["redis", "sync", "keel"].contains(only) { say(report.text) }
+        if !Set(chosen).isSubset(of: ["redis", "sync", "keel"]) { say(report.text) }
     }
 
     static func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { READ_BYTES = 1 << 18 };
-enum { TEXT = 1, BINARY = 2 };
+enum { TEXT = 1, BINARY = 2, COMPRESSED = 0x40 };
 
 static uint8_t input[READ_BYTES], *output;
 static size_t output_count, output_room;
@@ -35,7 +35,8 @@ static void put_byte(size_t byte) {
 static void flush_output(struct connection *connection) {
     size_t sent = 0;
     while (sent < output_count) {
-        ssize_t count = send(connection->fd, output + sent, output_count - sent, MSG_NOSIGNAL);
+        ssize_t count = connection->ssl ? tls_send(connection, output + sent, output_count - sent)
+                                        : send(connection->fd, output + sent, output_count - sent, MSG_NOSIGNAL);
         if (count < 0 && errno != EAGAIN && errno != EINTR) fail("send: %s", strerror(errno));
         if (count > 0) sent += (size_t)count;
     }
@@ -44,6 +45,7 @@ static void flush_output(struct connection *connection) {
 
 /// Frames are masked with zero, which changes nothing.
 static void put_frame_head(int opcode, size_t length) {
+    if (length > 0xFFFF) fail("a message of %zu bytes", length);
     put_byte(0x80 | (size_t)opcode);
     put_byte(0x80 | (length > 125 ? 126 : length));
     if (length > 125) {
@@ -58,30 +60,46 @@ static void put_text(const void *text, size_t length) {
     put(text, length);
 }
 
-static void put_package(struct connection *connection, int type, size_t length) {
-    if (connection->transport == WEBSOCKET) put_frame_head(BINARY, length + 4);
+static void put_package_head(int type, size_t length) {
     put_byte((size_t)type);
     put_byte(length >> 16);
     put_byte(length >> 8);
     put_byte(length);
 }
 
+static void put_package(struct connection *connection, int type, size_t length) {
+    if (connection->transport.kind == WEBSOCKET) put_frame_head(BINARY, length + 4);
+    put_package_head(type, length);
+}
+
+/// What stands in the output from `start` on becomes one compressed message.
+static void deflate_output(size_t start) {
+    const uint8_t *deflated;
+    size_t count = deflate_message(output + start, output_count - start, &deflated);
+    output_count = start;
+    put_frame_head(COMPRESSED | BINARY, count);
+    put(deflated, count);
+}
+
 static void put_request(struct connection *connection, const char *route, const void *body, size_t size) {
     uint32_t id = ++connection->last_id;
-    if (connection->transport == SOCKETIO) {
+    if (connection->transport.kind == SOCKETIO) {
         static uint8_t text[1 << 16];
         if (size > sizeof text / 8) fail("a body of %zu bytes", size);
         return put_text(text, socketio_request(text, id, route, body, size));
     }
-    size_t route_length = strlen(route), id_length = 1;
+    size_t route_length = strlen(route), id_length = 1, start = output_count;
     for (uint32_t rest = id >> 7; rest; rest >>= 7) id_length++;
-    put_package(connection, DATA, 1 + id_length + 1 + route_length + size);
+    size_t length = 1 + id_length + 1 + route_length + size;
+    if (connection->transport.deflates) put_package_head(DATA, length);
+    else put_package(connection, DATA, length);
     put_byte(0);
     for (; id > 0x7F; id >>= 7) put_byte(id | 0x80);
     put_byte(id);
     put_byte(route_length);
     put(route, route_length);
     put(body, size);
+    if (connection->transport.deflates) deflate_output(start);
 }
 
 void connection_request(struct connection *connection, const char *route, const void *body, size_t size, int count) {
@@ -132,9 +150,16 @@ static size_t read_frame(struct connection *connection, const uint8_t *bytes, si
     }
     if (count < head + length) return 0;
     int opcode = bytes[0] & 0x0F;
-    if (opcode == BINARY) read_package(connection, bytes + head, length, arrived);
-    if (opcode == TEXT) read_text(connection, bytes + head, length, arrived);
+    const uint8_t *message = bytes + head;
+    size_t message_length = length;
+    if (bytes[0] & COMPRESSED) message_length = inflate_message(message, length, &message);
+    if (opcode == BINARY) read_package(connection, message, message_length, arrived);
+    if (opcode == TEXT) read_text(connection, message, message_length, arrived);
     return head + length;
+}
+
+static ssize_t receive(struct connection *connection, void *to, size_t room) {
+    return connection->ssl ? tls_receive(connection, to, room) : recv(connection->fd, to, room, 0);
 }
 
 void connection_read(struct connection *connection, arrival_fn arrived) {
@@ -145,13 +170,13 @@ void connection_read(struct connection *connection, arrival_fn arrived) {
         connection->rest = NULL;
         connection->held = 0;
     }
-    ssize_t got = recv(connection->fd, input + held, sizeof input - held, 0);
+    ssize_t got = receive(connection, input + held, sizeof input - held);
     if (got == 0) fail("the server closed a connection to port %d", connection->port);
     if (got < 0 && errno != EAGAIN && errno != EINTR) fail("recv: %s", strerror(errno));
     size_t left = held + (got > 0 ? (size_t)got : 0), used = 1;
     const uint8_t *bytes = input;
     while (left > 0 && used > 0) {
-        used = connection->transport ? read_frame(connection, bytes, left, arrived)
+        used = connection->transport.kind ? read_frame(connection, bytes, left, arrived)
                                      : read_package(connection, bytes, left, arrived);
         bytes += used;
         left -= used;
@@ -170,7 +195,7 @@ static void await_arrival(struct connection *connection, struct arrival arrival)
     if (arrival.type != awaited_type) return;
     if (arrival.type == DATA && !arrival.response) return;
     awaited_found = 1;
-    if (connection->transport == SOCKETIO && arrival.type == HANDSHAKE) return;
+    if (connection->transport.kind == SOCKETIO && arrival.type == HANDSHAKE) return;
     if (arrival.count < 11 || memmem(arrival.body, arrival.count, "\"code\":200", 10) == NULL) {
         fail("refused: %.*s", (int)arrival.count, arrival.body);
     }
@@ -183,19 +208,25 @@ static void await_type(struct connection *connection, int type) {
 }
 
 static void upgrade(struct connection *connection, const char *path) {
+    static const char deflates[] = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     static const char head[] =
         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     char reply[1024];
     size_t count = 0;
     put("GET ", 4);
     put(path, strlen(path));
     put(head, sizeof head - 1);
+    if (connection->transport.deflates) put(deflates, sizeof deflates - 1);
+    put("\r\n", 2);
     flush_output(connection);
     // One byte at a time: what stands behind it is the first frame.
     while (count < 4 || memcmp(reply + count - 4, "\r\n\r\n", 4) != 0) {
-        if (count == sizeof reply || recv(connection->fd, reply + count, 1, 0) <= 0) fail("no answer to the upgrade");
+        if (count == sizeof reply || receive(connection, reply + count, 1) <= 0) fail("no answer to the upgrade");
         count++;
+    }
+    if (connection->transport.deflates && memmem(reply, count, "client_no_context_takeover", 26) == NULL) {
+        fail("permessage-deflate was not agreed on: %.*s", (int)count, reply);
     }
 }
 
@@ -211,14 +242,15 @@ static void connect_to(struct connection *connection) {
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
-void connection_open(struct connection *connection, int port, int transport, const char *room, int user) {
+void connection_open(struct connection *connection, int port, struct transport transport, const char *room, int user) {
     static const char hello[] = "{\"sys\":{\"type\":\"load\",\"version\":\"1.0.0\"},\"user\":{}}";
     memset(connection, 0, sizeof *connection);
     connection->port = port;
     connection->transport = transport;
     connect_to(connection);
-    if (transport == WEBSOCKET) upgrade(connection, "/");
-    if (transport == SOCKETIO) {
+    if (transport.encrypts) tls_open(connection);
+    if (transport.kind == WEBSOCKET) upgrade(connection, "/");
+    if (transport.kind == SOCKETIO) {
         upgrade(connection, "/socket.io/?EIO=4&transport=websocket");
         await_type(connection, HANDSHAKE);
     } else {
@@ -236,11 +268,13 @@ void connection_open(struct connection *connection, int port, int transport, con
         await_type(connection, DATA);
     }
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+    connection->polled = 1;
 }
 
 void connection_close(struct connection *connection) {
     struct linger now = {1, 0};
     setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close(connection->fd);
+    tls_forget(connection);
     free(connection->rest);
 }

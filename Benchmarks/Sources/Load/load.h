@@ -13,24 +13,35 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { MOST_PORTS = 8, MOST_PIDS = 8 };
+
+/// What is spoken: pomelo's packages over TCP and WebSocket, or socket.io over WebSocket; within TLS, and a WebSocket
+/// with permessage-deflate.
+enum { TCP, WEBSOCKET, SOCKETIO };
+struct transport {
+    uint8_t kind, encrypts, deflates;
+};
 
 struct options {
     const char *mode, *route, *body, *room, *stats;
     int ports[MOST_PORTS], port_count;
     int pids[MOST_PIDS], pid_count;
-    int connections, depth, transport, body_bytes, idle_milliseconds, every_milliseconds, redis_port;
+    struct transport transport;
+    int connections, depth, body_bytes, idle_milliseconds, every_milliseconds, redis_port;
     long count;
 };
-
-/// The transports: pomelo's packages over TCP and WebSocket, socket.io over WebSocket.
-enum { TCP, WEBSOCKET, SOCKETIO };
 
 enum { NOT_WHOLE = 0, HANDSHAKE = 1, ACKNOWLEDGE, HEARTBEAT, DATA, KICK };
 
 struct connection {
-    int fd, port, transport;
+    int fd, port;
+    struct transport transport;
+    /// Whether it is open, and no call waits for it any more.
+    uint8_t polled;
+    /// With TLS only.
+    struct ssl_st *ssl;
     uint32_t last_id, held;
     uint8_t *rest;
     uint64_t sent_at;
@@ -48,13 +59,25 @@ struct arrival {
 typedef void (*arrival_fn)(struct connection *connection, struct arrival arrival);
 
 /// Connects, shakes hands and, with a room, logs in; ends the program when that fails.
-void connection_open(struct connection *connection, int port, int transport, const char *room, int user);
+void connection_open(struct connection *connection, int port, struct transport transport, const char *room, int user);
 /// Closes by RST, so that no port is left waiting.
 void connection_close(struct connection *connection);
 /// Sends `count` requests in one system call.
 void connection_request(struct connection *connection, const char *route, const void *body, size_t size, int count);
 /// Reads once and calls `arrived` for every whole package; ends the program when the server closed.
 void connection_read(struct connection *connection, arrival_fn arrived);
+
+/// TLS over the connection's socket, with anybody's certificate (tls.c); both move as many bytes as `send` and `recv`
+/// would, and a connection that is not polled waits.
+void tls_open(struct connection *connection);
+ssize_t tls_send(struct connection *connection, const void *bytes, size_t count);
+ssize_t tls_receive(struct connection *connection, void *to, size_t room);
+void tls_forget(struct connection *connection);
+
+/// Messages that stand by themselves, without the four bytes that a flush ends with (deflate.c); what comes of one
+/// lasts until the next.
+size_t deflate_message(const uint8_t *bytes, size_t count, const uint8_t **deflated);
+size_t inflate_message(const uint8_t *bytes, size_t count, const uint8_t **inflated);
 
 /// socket.io on a WebSocket, Engine.IO 4 (socketio.c): `42["message","…"]` around a client's text, which is five
 /// characters for the id and the route's length, the route and the body, and around a server's JSON.

@@ -15,9 +15,10 @@ static const char usage[] =
     "  pids=1,2         whose CPU or memory counts    count=100000    requests, pushes, or free ports\n"
     "  route=…          of the requests               depth=1         requests in flight on a connection\n"
     "  body=…           JSON text, or bytes=128       room=…          log in to this room first\n"
-    "  transport=tcp    or websocket, socketio        idle=2000       ms over which idle CPU is learnt\n"
+    "  transport=tcp    or one of those below         idle=2000       ms over which idle CPU is learnt\n"
     "  redis=6379       whose commands are counted    stats=…         route that measures the loop meanwhile\n"
-    "  every=50         ms from push to push, or 0\n";
+    "  every=50         ms from push to push, or 0\n"
+    "transports: tcp, tls, websocket, wss, deflate (a WebSocket with permessage-deflate), socketio\n";
 
 void fail(const char *format, ...) {
     va_list arguments;
@@ -38,10 +39,16 @@ static int read_list(const char *text, int *list, int most) {
     return count;
 }
 
-static int read_transport(const char *name) {
-    static const char *const names[] = {[TCP] = "tcp", [WEBSOCKET] = "websocket", [SOCKETIO] = "socketio"};
-    for (int index = 0; index < 3; index++) {
-        if (strcmp(name, names[index]) == 0) return index;
+static struct transport read_transport(const char *name) {
+    static const struct {
+        const char *name;
+        struct transport transport;
+    } all[] = {
+        {"tcp", {TCP, 0, 0}},       {"websocket", {WEBSOCKET, 0, 0}}, {"socketio", {SOCKETIO, 0, 0}},
+        {"tls", {TCP, 1, 0}},       {"wss", {WEBSOCKET, 1, 0}},       {"deflate", {WEBSOCKET, 0, 1}},
+    };
+    for (size_t index = 0; index < sizeof all / sizeof *all; index++) {
+        if (strcmp(name, all[index].name) == 0) return all[index].transport;
     }
     fail("unknown transport \"%s\"\n%s", name, usage);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A connector: pomelo packages over TCP and WebSocket, and socket.io over WebSocket.
+// A connector: pomelo packages over TCP and WebSocket, and socket.io over WebSocket; within TLS or not, and a WebSocket
+// with permessage-deflate or not.
 //
 //   package  type u8 | length u24 | body          message  flag u8 | id varint | route length u8 | route | body
 #include "reference.h"
@@ -8,12 +9,15 @@
 
 enum { HANDSHAKE = 1, ACKNOWLEDGE, HEARTBEAT, DATA };
 enum { RESPONSE_FLAG = 4, PUSH_FLAG = 6 };
-enum { TCP, WEBSOCKET, SOCKETIO, TRANSPORTS };
-enum { TEXT = 1, BINARY = 2 };
+enum { TCP, WEBSOCKET, DEFLATE, SOCKETIO, TRANSPORTS };
+enum { TEXT = 1, BINARY = 2, COMPRESSED = 0x40 };
+/// Shorter messages are sent as they are.
+enum { LEAST_DEFLATED = 512 };
 
 struct client {
     uv_tcp_t tcp;
     struct rest rest;
+    SSL *ssl;
     uint32_t index;
     uint8_t detected, transport, member;
 };
@@ -22,7 +26,7 @@ static uv_tcp_t listener;
 static struct client **clients;
 static uint32_t client_count, client_room;
 static struct gather out, text, frames[TRANSPORTS];
-static int forwarding;
+static struct frontend options;
 
 // ---- clients
 
@@ -31,6 +35,7 @@ static void closed(uv_handle_t *handle) {
     struct client *last = clients[--client_count];
     clients[client->index] = last;
     last->index = client->index;
+    SSL_free(client->ssl);
     free(client->rest.bytes);
     free(client);
 }
@@ -63,13 +68,38 @@ static void put_text(struct gather *to) {
     text.count = 0;
 }
 
+/// What was gathered in `text`, compressed if it gets smaller.
+static void put_deflated(struct gather *to) {
+    const uint8_t *deflated;
+    size_t count = text.count < LEAST_DEFLATED ? 0 : deflate_message(text.bytes, text.count, &deflated);
+    put_frame_head(to, count ? COMPRESSED | BINARY : BINARY, count ? count : text.count);
+    gather_put(to, count ? deflated : text.bytes, count ? count : text.count);
+    text.count = 0;
+}
+
 static void put_package(struct gather *to, int transport, int type, const void *head, size_t head_count,
                         const void *body, size_t count) {
     size_t length = head_count + count;
+    struct gather *target = transport == DEFLATE ? &text : to;
     if (transport == WEBSOCKET) put_frame_head(to, BINARY, length + 4);
-    gather_put_u32(to, (uint32_t)type << 24 | (uint32_t)length);
-    gather_put(to, head, head_count);
-    gather_put(to, body, count);
+    gather_put_u32(target, (uint32_t)type << 24 | (uint32_t)length);
+    gather_put(target, head, head_count);
+    gather_put(target, body, count);
+    if (transport == DEFLATE) put_deflated(to);
+}
+
+static void send_to(struct client *client, struct gather *bytes) {
+    if (bytes->count > 0 && client->ssl) {
+        tls_seal(client->ssl, bytes->bytes, bytes->count);
+        send_gathered((uv_stream_t *)&client->tcp, &tls_sealed);
+    } else if (bytes->count > 0) {
+        send_bytes((uv_stream_t *)&client->tcp, bytes->bytes, bytes->count);
+    }
+}
+
+static void send_out(struct client *client) {
+    send_to(client, &out);
+    out.count = 0;
 }
 
 static void respond(struct client *client, uint32_t id, const void *body, size_t count) {
@@ -90,7 +120,7 @@ static void respond(struct client *client, uint32_t id, const void *body, size_t
 void answer_forwarded(uint32_t index, uint32_t id, const uint8_t *body, size_t count) {
     if (index >= client_count) return;
     respond(clients[index], id, body, count);
-    send_gathered((uv_stream_t *)&clients[index]->tcp, &out);
+    send_out(clients[index]);
 }
 
 /// One frame, the same for all of a transport, written to every member.
@@ -101,13 +131,14 @@ void push_to_members(const uint8_t *body, size_t count) {
         int transport = clients[index]->transport;
         struct gather *frame = &frames[transport];
         if (!clients[index]->member) continue;
+        if (transport == DEFLATE && options.deflates_each) frame->count = 0;
         if (frame->count == 0 && transport == SOCKETIO) {
             socketio_put_push(&text, body, count);
             put_text(frame);
         } else if (frame->count == 0) {
             put_package(frame, transport, DATA, head, sizeof head - 1, body, count);
         }
-        send_bytes((uv_stream_t *)&clients[index]->tcp, frame->bytes, frame->count);
+        send_to(clients[index], frame);
     }
 }
 
@@ -121,7 +152,7 @@ static void serve(struct client *client, struct request request) {
     static const char done[] = "{\"code\":200}";
     const uint8_t *route = request.route;
     size_t length = request.route_length;
-    if (forwarding && length > 5 && memcmp(route, "chat.", 5) == 0) {
+    if (options.forwards && length > 5 && memcmp(route, "chat.", 5) == 0) {
         int kind = is_route(route, length, "chat.chatHandler.send") ? SEND : REQUEST;
         link_forward(kind, client->index, request.id, request.body, request.count);
     } else if (is_route(route, length, "connector.entryHandler.login")) {
@@ -183,8 +214,11 @@ static size_t read_frame(struct client *client, const uint8_t *bytes, size_t cou
         head = 8;
     }
     if (count < head + length) return 0;
-    if (client->transport == SOCKETIO) packet(client, bytes + head, length);
-    else read_package(client, bytes + head, length);
+    const uint8_t *message = bytes + head;
+    size_t message_length = length;
+    if (bytes[0] & COMPRESSED) message_length = inflate_message(message, length, &message);
+    if (client->transport == SOCKETIO) packet(client, message, message_length);
+    else read_package(client, message, message_length);
     return head + length;
 }
 
@@ -192,25 +226,26 @@ static size_t read_frame(struct client *client, const uint8_t *bytes, size_t cou
 static size_t read_upgrade(struct client *client, const uint8_t *bytes, size_t count) {
     static const char reply[] =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    static const char agreed[] =
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
     if (count < 4 || memcmp(bytes + count - 4, "\r\n\r\n", 4) != 0) return 0;
     static const char path[] = "GET /socket.io/";
+    int deflates = memmem(bytes, count, "permessage-deflate", 18) != NULL;
     gather_put(&out, reply, sizeof reply - 1);
-    client->transport = WEBSOCKET;
+    if (deflates) gather_put(&out, agreed, sizeof agreed - 1);
+    gather_put(&out, "\r\n", 2);
+    client->transport = deflates ? DEFLATE : WEBSOCKET;
     if (count < sizeof path || memcmp(bytes, path, sizeof path - 1) != 0) return count;
     client->transport = SOCKETIO;
     put_literal("0{\"sid\":\"session\",\"upgrades\":[],\"pingInterval\":600000,\"pingTimeout\":600000}");
     return count;
 }
 
-static void did_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
-    struct client *client = stream->data;
-    if (count < 0) {
-        if (!uv_is_closing((uv_handle_t *)stream)) uv_close((uv_handle_t *)stream, closed);
-        return;
-    }
-    size_t left = (size_t)count, used = 1;
-    const uint8_t *bytes = rest_join(&client->rest, (const uint8_t *)buffer->base, &left);
+static void said(void *user, const uint8_t *said, size_t count) {
+    struct client *client = user;
+    size_t left = count, used = 1;
+    const uint8_t *bytes = rest_join(&client->rest, said, &left);
     while (left > 0 && used > 0) {
         if (!client->detected && bytes[0] == 'G') {
             used = read_upgrade(client, bytes, left);
@@ -223,12 +258,30 @@ static void did_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         left -= used;
     }
     rest_keep(&client->rest, bytes, left);
-    send_gathered(stream, &out);
+}
+
+static void end(struct client *client) {
+    if (!uv_is_closing((uv_handle_t *)&client->tcp)) uv_close((uv_handle_t *)&client->tcp, closed);
+}
+
+static void did_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+    struct client *client = stream->data;
+    const uint8_t *bytes = (const uint8_t *)buffer->base;
+    if (count < 0) return end(client);
+    if (!client->ssl) {
+        said(client, bytes, (size_t)count);
+        return send_out(client);
+    }
+    int goes_on = tls_take(client->ssl, bytes, (size_t)count, said, client);
+    send_gathered(stream, &tls_sealed);
+    if (!goes_on) return end(client);
+    send_out(client);
 }
 
 static void accepted(uv_stream_t *server, int status) {
     if (status != 0) return;
     struct client *client = calloc(1, sizeof *client);
+    if (options.encrypts) client->ssl = tls_accept();
     uv_tcp_init(uv_default_loop(), &client->tcp);
     client->tcp.data = client;
     add_client(client);
@@ -240,7 +293,7 @@ static void accepted(uv_stream_t *server, int status) {
     uv_read_start((uv_stream_t *)&client->tcp, give_slab, did_read);
 }
 
-void frontend_start(int port, int forwards) {
-    forwarding = forwards;
-    listen_on(&listener, port, accepted);
+void frontend_start(struct frontend given) {
+    options = given;
+    listen_on(&listener, options.port, accepted);
 }

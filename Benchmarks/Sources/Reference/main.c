@@ -14,9 +14,24 @@ static void raise_file_limit(void) {
     }
 }
 
+static void read_option(struct frontend *options, char *word) {
+    if (strncmp(word, "tls=", 4) == 0) {
+        char *comma = strchr(word, ',');
+        if (comma) *comma = 0;
+        tls_start(word + 4, comma ? comma + 1 : word + 4);
+        options->encrypts = 1;
+    } else if (strcmp(word, "deflate=each") == 0) {
+        options->deflates_each = 1;
+    } else {
+        link_connect(atoi(word));
+        options->forwards = 1;
+    }
+}
+
 int main(int count, char **arguments) {
     if (count < 3) {
-        fprintf(stderr, "usage: reference frontend PORT [BACKEND_PORT] | backend PORT\n");
+        fprintf(stderr, "usage: reference frontend PORT [BACKEND_PORT] [tls=CERTIFICATE,KEY] [deflate=each] |"
+                        " backend PORT\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -25,8 +40,9 @@ int main(int count, char **arguments) {
     if (strcmp(arguments[1], "backend") == 0) {
         backend_start(port);
     } else {
-        if (count > 3) link_connect(atoi(arguments[3]));
-        frontend_start(port, count > 3);
+        struct frontend options = {.port = port};
+        for (int index = 3; index < count; index++) read_option(&options, arguments[index]);
+        frontend_start(options);
     }
     puts("up");
     fflush(stdout);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The programs we compare with: plain C on libuv that answers clients with the same bytes and the same system calls.
 //
-//   reference frontend PORT [BACKEND_PORT]  echoes; with a backend it forwards chat.* requests over one connection
-//   reference backend PORT                  echoes what frontends forward, and tells them all what to push
+//   reference frontend PORT [BACKEND_PORT] [tls=CERTIFICATE,KEY] [deflate=each]
+//       echoes; with a backend it forwards chat.* requests over one connection; clients come within TLS when it is
+//       given a certificate; a WebSocket compresses where a client offers it, a push once for all, or for each member
+//   reference backend PORT
+//       echoes what frontends forward, and tells them all what to push
 #ifndef REFERENCE_H
 #define REFERENCE_H
 
+#include <openssl/ssl.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -63,7 +67,26 @@ int socketio_read(const uint8_t *bytes, size_t count, struct request *request);
 void socketio_put_answer(struct gather *to, uint32_t id, const uint8_t *body, size_t count);
 void socketio_put_push(struct gather *to, const uint8_t *body, size_t count);
 
-void frontend_start(int port, int forwards);
+/// TLS without a socket: what the peer sent goes in, what it is to be sent comes out (tls.c). Neither has memory of its
+/// own: what is read is taken where it lies, and what is written is gathered.
+void tls_start(const char *certificate, const char *key);
+SSL *tls_accept(void);
+/// Takes what the peer sent and hands on what it says; 0 when the peer is not to be believed.
+typedef void (*said_fn)(void *user, const uint8_t *bytes, size_t count);
+int tls_take(SSL *ssl, const uint8_t *bytes, size_t count, said_fn said, void *user);
+void tls_seal(SSL *ssl, const void *bytes, size_t count);
+/// What is to be sent, of the last calls.
+extern struct gather tls_sealed;
+
+/// permessage-deflate without context, RFC 7692 (deflate.c): one state of each kind for everybody. What comes of a
+/// message lasts until the next one; 0 when nothing does.
+size_t deflate_message(const uint8_t *bytes, size_t count, const uint8_t **deflated);
+size_t inflate_message(const uint8_t *bytes, size_t count, const uint8_t **inflated);
+
+struct frontend {
+    int port, forwards, encrypts, deflates_each;
+};
+void frontend_start(struct frontend options);
 void backend_start(int port);
 
 #endif
