@@ -209,7 +209,7 @@ extension CustomClient: RatedClient, Flushable {
             offer()
             emptyOutbox()
         }
-        var waiting = outbox ?? Outbox(latestOnly: clients.options.slowReaders == .latestOnly)
+        let waiting = outbox ?? Outbox(latestOnly: clients.options.slowReaders == .latestOnly)
         outbox = nil
         let before = waiting.dropped
         let hasRoom = waiting.put(buffer, size: size, route: route, limit: limit)
@@ -221,7 +221,7 @@ extension CustomClient: RatedClient, Flushable {
 
     /// Hands on what waits, as far as the socket should keep it, or all of it.
     func emptyOutbox(whole: Bool = false) {
-        guard var waiting = outbox else { return }
+        guard let waiting = outbox else { return }
         outbox = nil
         while whole || socket.queuedBytes + batchBytes < queueStart, let next = waiting.take() {
             batch.append(next)

@@ -2,10 +2,10 @@
 import DequeModule
 import PomeloBytes
 
-/// What waits for a client that reads slowly, under a policy that leaves pushes out.
+/// What waits for a client that reads slowly, under a policy that leaves pushes out; others have none.
 ///
 /// - Guarantee: what is taken comes in the order it was put; only pushes are left out.
-struct Outbox<Item> {
+final class Outbox<Item> {
     private struct Entry {
         let item: Item
         let size: Int
@@ -25,7 +25,7 @@ struct Outbox<Item> {
     var isEmpty: Bool { entries.isEmpty }
 
     /// Adds something; false when more than `limit` bytes wait that must not be left out.
-    mutating func put(_ item: Item, size added: Int, route: Text?, limit: Int) -> Bool {
+    func put(_ item: Item, size added: Int, route: Text?, limit: Int) -> Bool {
         if latestOnly, let route { leaveOut { $0.route == route } }
         entries.append(Entry(item: item, size: added, route: route))
         size += added
@@ -42,13 +42,13 @@ struct Outbox<Item> {
         return size <= limit || entries.count == 1
     }
 
-    mutating func take() -> Item? {
+    func take() -> Item? {
         guard let first = entries.popFirst() else { return nil }
         size -= first.size
         return first.item
     }
 
-    private mutating func leaveOut(_ isLeftOut: (Entry) -> Bool) {
+    private func leaveOut(_ isLeftOut: (Entry) -> Bool) {
         entries.removeAll { entry in
             guard isLeftOut(entry) else { return false }
             size -= entry.size

@@ -7,7 +7,7 @@ import PomeloWire
 /// Whose connection it is, and whether that client is served.
 extension StreamConnection: ProxyPrefaceOwner {
     /// The client's, as far as a trusted proxy has told it; else that of who has connected.
-    var remoteAddress: SocketAddress { forwarded ?? stream.remoteAddress }
+    var remoteAddress: SocketAddress { forwarded?.address ?? stream.remoteAddress }
 
     /// Judges a client that is known by its connection; a trusted proxy has yet to say whom it speaks for.
     func judgePeer() { if !port.door.trusts(stream.remoteAddress) { _ = isAdmitted() } }
@@ -18,8 +18,8 @@ extension StreamConnection: ProxyPrefaceOwner {
     /// A request of a trusted proxy names its client, each request another one if it likes.
     func noteClient(of request: UpgradeRequest) {
         let client = port.door.client(of: request, behind: stream.remoteAddress)
-        guard client != forwarded else { return }
-        forwarded = client
+        guard client != forwarded?.address else { return }
+        forwarded = client.map(Forwarded.init)
         admission = .unknown
     }
 

@@ -38,7 +38,7 @@ extension StreamConnection: TurnSharer {
     var isHeldBack: Bool { paused || throttled }
 
     /// Whether the next package may be decoded now.
-    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: share) }
+    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: Int(share)) }
 
     /// Inflates now, or as the first thing when it is this one's turn; nothing more is decoded before.
     func inflate(_ message: Bytes, _ work: @escaping @Loop (Bytes) -> Void) {
@@ -112,7 +112,7 @@ extension StreamConnection: TurnSharer {
         noteHeld()
         guard !finished else { return }
         if paused { return }
-        if backlog == nil, postponed == nil, port.shares.allows(more: share) {
+        if backlog == nil, postponed == nil, port.shares.allows(more: Int(share)) {
             guard throttled else { return }
             throttled = false
             stream.resumeReading()

@@ -75,7 +75,7 @@ extension StreamConnection {
             stream.flushEarly()
             emptyOutbox()
         }
-        var waiting = outbox ?? Outbox(latestOnly: limits.slowReaders == .latestOnly)
+        let waiting = outbox ?? Outbox(latestOnly: limits.slowReaders == .latestOnly)
         outbox = nil
         let before = waiting.dropped
         let hasRoom = waiting.put(bytes, size: bytes.count, route: route, limit: limit)
@@ -90,7 +90,7 @@ extension StreamConnection {
 
     /// Hands on what waits, as far as the stream should keep it, or all of it.
     func emptyOutbox(whole: Bool = false) {
-        guard var waiting = outbox, !finished else { return }
+        guard let waiting = outbox, !finished else { return }
         outbox = nil
         while whole || stream.queuedBytes < Self.queueStart(of: limits), let next = waiting.take() {
             stream.write(next)

@@ -6,15 +6,16 @@ import PomeloWire
 
 /// One accepted connection: finds out what it speaks, and gives what it says to who serves that.
 ///
-/// Kept small, for there are many: no task, no buffer while nothing is half read, one timer.
+/// Kept small, for there are many: no task, no buffer while nothing is half read, one timer; what few of them need has
+/// memory of its own, and truth values lie in the last bytes of what is before them.
 @Loop final class StreamConnection: ByteStreamDelegate, PendingClient {
     /// What the next bytes are read as.
     enum Wire {
         /// The first bytes, too few to tell.
         case undetected(Bytes)
-        case request(HTTPDecoder)
+        indirect case request(HTTPDecoder)
         /// A request is being answered; what comes meanwhile is the next one.
-        case awaiting(HTTPDecoder)
+        indirect case awaiting(HTTPDecoder)
         case bytes
         case webSocket(WebSocketDecoder)
         /// Nothing is read: the decoder is at work further up the stack, or the connection has ended.
@@ -39,38 +40,36 @@ import PomeloWire
     var limits: SharedLimits
     var wire = Wire.undetected([])
     private(set) var kind = Kind.unknown
-    /// From detection until the end.
-    private(set) var user: (any StreamUser)?
-    /// The request that is to be answered, and the one whose answer is on its way to the kernel.
-    var exchange: HTTPExchange?
-    var answered: HTTPExchange?
     /// Set when this side ended the connection over a fault.
     private var fault: ConnectionFault?
     private(set) var finished = false
     /// Whether its client is not known yet.
     var isPending = false
+    /// From detection until the end.
+    private(set) var user: (any StreamUser)?
+    /// The request that is to be answered, and the one whose answer is on its way to the kernel.
+    var exchange: HTTPExchange?
+    var answered: HTTPExchange?
     /// Where it counts while it is pending; nil until it is known whom a proxy speaks for.
     var origin: Origin?
 
     // +Access
     enum Admission: UInt8 { case unknown, asked, granted }
-    var admission = Admission.unknown
+    final class Forwarded {
+        let address: SocketAddress
+        init(_ address: SocketAddress) { self.address = address }
+    }
     /// The client that a trusted proxy has named in a request.
-    var forwarded: SocketAddress?
+    var forwarded: Forwarded?
 
     /// Over a WebSocket that may compress.
     var compression: AgreedCompression?
 
     // +Backlog
-    /// Nothing more is wanted until `resumeReading`.
-    var paused = false
-    /// This turn's share is used up.
-    var throttled = false
-    var goesOn = false
     var backlog: Backlog?
     var postponed: Postponed?
-    var share = 0
-    var shareTurn = 0
+    var share: Int32 = 0
+    var shareTurn: UInt32 = 0
     /// Memory that the decoder holds, and what the port was told that this one holds, both in bytes.
     var undecoded = 0
     var held = 0
@@ -82,6 +81,15 @@ import PomeloWire
 
     // +Timer
     var timer: TimerID?
+    // +Access
+    var admission = Admission.unknown
+    // +Backlog
+    /// Nothing more is wanted until `resumeReading`.
+    var paused = false
+    /// This turn's share is used up.
+    var throttled = false
+    var goesOn = false
+    // +Timer
     var firesAt: UInt64 = 0
     var deadline: UInt64 = 0
     var lastActivity: UInt64 = 0

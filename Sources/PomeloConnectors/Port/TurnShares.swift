@@ -8,31 +8,38 @@ import PomeloLoop
     func goOn()
 }
 
-/// A message that waits for a turn with room to inflate it.
-struct Postponed {
+/// A message that waits for a turn with room to inflate it; few have one.
+final class Postponed {
     /// The memory it takes, in bytes.
     let size: Int
     let arrival: UInt64
     let work: @Loop () -> Void
+
+    init(size: Int, arrival: UInt64, _ work: @escaping @Loop () -> Void) {
+        self.size = size
+        self.arrival = arrival
+        self.work = work
+    }
 }
 
 /// A connection that counts what it has used of the turn.
 @Loop protocol TurnSharer: TurnTaker {
     var shares: TurnShares { get }
     /// What it has used of the turn `shareTurn`.
-    var share: Int { get set }
-    var shareTurn: Int { get set }
+    var share: Int32 { get set }
+    /// The last half of the turn's number, which is enough to tell it from the one before.
+    var shareTurn: UInt32 { get set }
 }
 
 extension TurnSharer {
     func charge(_ packages: Int) {
         renewShare()
-        share += packages
+        share = Int32(clamping: Int(share) &+ packages)
         shares.charge(packages)
     }
 
     func renewShare() {
-        let turn = EventLoop.turn
+        let turn = UInt32(truncatingIfNeeded: EventLoop.turn)
         if turn == shareTurn { return }
         shareTurn = turn
         share = 0

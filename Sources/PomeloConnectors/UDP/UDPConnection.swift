@@ -27,8 +27,8 @@ import PomeloWire
     private var held = 0
     private(set) var paused = false
     private var goesOn = false
-    var share = 0
-    var shareTurn = 0
+    var share: Int32 = 0
+    var shareTurn: UInt32 = 0
 
     var timer: TimerID?
     var firesAt: UInt64 = 0
@@ -69,7 +69,7 @@ import PomeloWire
     // MARK: in
 
     var isHeldBack: Bool { paused || postponed != nil || !backlog.isEmpty }
-    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: share) }
+    var mayGoOn: Bool { !finished && !paused && postponed == nil && port.shares.allows(more: Int(share)) }
 
     func inflate(_ message: Bytes, _ work: @escaping @Loop (Bytes) -> Void) {
         if port.shares.haveRoom { return work(message) }

@@ -12,6 +12,12 @@ public import PomeloLoop
     public internal(set) var uid: UserID?
     /// When it was bound, in milliseconds since 1970; nil while it is not.
     public internal(set) var boundAt: Int64?
+    // These three lie in the last bytes of what is before them, for there are many sessions.
+    var paused = false
+    /// Guards the await between the claim of a user id and the local binding.
+    public internal(set) var binding = false
+    /// Requests that are not answered yet.
+    var inFlight: Int32 = 0
     /// What the application keeps with the session.
     public private(set) var settings = JSONObject()
     /// The settings as copies see them; nil when none was made since they changed.
@@ -22,13 +28,8 @@ public import PomeloLoop
     var choosing: [ServerType: FirstOutcome<Void>] = [:]
     /// Set once, when it closes.
     public internal(set) var end: SessionEnd?
-    /// Requests that are not answered yet.
-    var inFlight = 0
     var bytesInFlight = 0
-    var paused = false
     var closeListeners: [@Loop (ClientSession, SessionEnd) -> Void] = []
-    /// Guards the await between the claim of a user id and the local binding.
-    public internal(set) var binding = false
 
     package init(id: SessionID, socket: any ClientSocket) {
         self.id = id
