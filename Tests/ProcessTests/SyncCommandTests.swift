@@ -48,7 +48,7 @@ import Testing
         for name in ["eve", "mallory"] {
             let guest = try await chat.enter(name, "hall", at: "connector-server-1")
             try await guest.leave()
-            try await eventually("\(name) is given up") {
+            try await eventually("\(name) is given up", within: .seconds(30)) {
                 try await sync("list", in: chat).count == (name == "eve" ? 1 : 2)
             }
         }
