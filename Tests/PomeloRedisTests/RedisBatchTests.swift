@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import Glibc
 import PomeloLoop
 import PomeloTesting
 import TestHelpers
@@ -152,7 +151,7 @@ extension WithRedis {
             let more = (0..<500).map { _ in
                 (0..<(1 + random.next() % 12)).map { _ in letters[Int(random.next() % 6)] }.joined()
             }
-            let options = ["--cluster-enabled", "yes", "--cluster-port", "\(10_000 + getpid() % 9000)"]
+            let options = ["--cluster-enabled", "yes", "--cluster-port", "\(try await TestPorts.next())"]
             let server = try await RedisServer.start(options: options)
             let place = SocketAddress(host: "127.0.0.1", port: server.port)
             let connection = RedisConnection(RedisConfiguration(.cluster(seeds: [place])), logger: quiet)

@@ -165,7 +165,7 @@ extension WholeClusters {
                 ["username": .string(name), "role": .string(role), "password": .string(Self.hash)] as JSON
             }
             try chat.write("adminUser", ["development": .array(people)])
-            let ports = (free: try await ServerProcesses.freePort(), held: try await ServerProcesses.freePort())
+            let ports = (free: try await TestPorts.next(), held: try await TestPorts.next())
             try await check(Self.withoutCluster, chat, ports)
             let end = Journal<ChildProcess.Ending>()
             let start = try await started(chat, end)

@@ -28,7 +28,7 @@ import Testing
 
     /// Who has the port is somebody else's program as a rule: another one is an option, and the error names it.
     @Test @Loop func theOptionIsNamedWhereThePagesPortIsTaken() async throws {
-        let port = try await ServerProcesses.freePort()
+        let port = try await TestPorts.next()
         let holder = try await ServerProcesses.network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) {
             $0.close()
         }

@@ -76,7 +76,7 @@ import Testing
         addresses[master["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
         try chat.write("master", [section: .object(master)])
         var standby = try chat.read("\(config)/masterha.json")[section]?["masterha"]?.array?.first?.object ?? [:]
-        standby["port"] = .int(Int64(try await ServerProcesses.freePort()))
+        standby["port"] = .int(Int64(try await TestPorts.next()))
         addresses[standby["host"]?.string ?? ""] = "127.0.0.\(20 + addresses.count)"
         try chat.write("masterha", [section: ["masterha": [.object(standby)]]])
         let person: JSON = ["username": "ann", "role": "operate", "password": .string(Self.hash)]

@@ -27,9 +27,9 @@ import Testing
             var list = section[type]?.array ?? []
             for index in list.indices where list[index]["id"]?.string == id {
                 guard case .object(var server) = list[index] else { continue }
-                server["port"] = .int(Int64(try await ServerProcesses.freePort()))
+                server["port"] = .int(Int64(try await TestPorts.next()))
                 if server["clientPort"] != nil {
-                    server["clientPort"] = .int(Int64(try await ServerProcesses.freePort()))
+                    server["clientPort"] = .int(Int64(try await TestPorts.next()))
                 }
                 list[index] = .object(server)
             }

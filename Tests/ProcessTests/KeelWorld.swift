@@ -56,7 +56,7 @@
             var servers: [JSON] = []
             for server in section["chat"]?.array ?? [] {
                 var server = server.object ?? [:]
-                let port = try await ServerProcesses.freePort()
+                let port = try await TestPorts.next()
                 server["keelPort"] = .int(Int64(port))
                 ports[server["id"]?.string ?? ""] = port
                 servers.append(.object(server))

@@ -123,7 +123,7 @@ extension WholeClusters {
             let chat = try await ServerProcesses.prepare("Chat", config: "config")
             let (child, end) = try await started(chat)
             var ports: [Int] = []
-            for _ in 0..<4 { ports.append(try await ServerProcesses.freePort()) }
+            for _ in 0..<4 { ports.append(try await TestPorts.next()) }
             let one = ["add", "serverType=chat", "id=chat-server-3", "host=127.0.0.1", "port=\(ports[0])"]
             let added = try await run(one, in: chat)
             #expect(added == Output(status: .exited(0), lines: ["chat-server-3 started"]))

@@ -4,6 +4,7 @@
     import PomeloBytes
     import PomeloJSON
     import PomeloLoop
+    import PomeloTesting
     import PomeloUV
     import TestHelpers
     import Testing
@@ -50,8 +51,8 @@
                 #expect(article.commands.count >= 10 && article.commands.count == article.answers.count)
                 let world = try await KeelWorld.start(["chat-server-1"])
                 let ports = [
-                    "3500": world.ports["chat-server-1"] ?? 0, "8091": try await ServerProcesses.freePort(),
-                    "8092": try await ServerProcesses.freePort(), "8093": try await ServerProcesses.freePort(),
+                    "3500": world.ports["chat-server-1"] ?? 0, "8091": try await TestPorts.next(),
+                    "8092": try await TestPorts.next(), "8093": try await TestPorts.next(),
                 ]
                 let program = "\(world.chat.folder)/plugin.py"
                 try Data(article.programs[0].utf8).write(to: URL(fileURLWithPath: program))

@@ -112,7 +112,7 @@ import Testing
         case .object(var object):
             for key in object.keys {
                 if key == "port" || key == "clientPort" {
-                    object[key] = .int(Int64(try await Self.freePort()))
+                    object[key] = .int(Int64(try await TestPorts.next()))
                 } else if let inner = object[key] {
                     object[key] = try await freshPorts(inner)
                 }
@@ -124,23 +124,6 @@ import Testing
             return .object(object)
         default: return value
         }
-    }
-
-    /// Ports below the kernel's own range: one of that range may become somebody's outgoing port before it is used.
-    private static var nextPort = 12_000 + Int(ProcessInfo.processInfo.processIdentifier) * 61 % 7_000
-
-    static func freePort() async throws -> Int {
-        while nextPort < 32_000 {
-            nextPort += 1
-            let port = nextPort
-            do throws(NetworkError) {
-                try await network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) { $0.close() }.close()
-                return port
-            } catch {
-                continue
-            }
-        }
-        throw Unmet(description: "no free port below 32000")
     }
 
     // MARK: processes

@@ -21,7 +21,7 @@ extension WholeClusters {
                 chat = try await ServerProcesses.prepare("Chat", config: "config")
                 var standbys: [JSON] = []
                 for id in Self.masters.dropFirst() {
-                    let port = try await ServerProcesses.freePort()
+                    let port = try await TestPorts.next()
                     standbys.append(["id": .string(id), "host": "127.0.0.1", "port": .int(Int64(port))])
                 }
                 try chat.write("masterha", ["masterha": .array(standbys)])

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import PomeloJSON
 import PomeloLoop
+import PomeloTesting
 import PomeloUV
 import TestHelpers
 import Testing
@@ -14,11 +15,11 @@ import Testing
 
     @Test @Loop func aClientInPythonTalksIsKickedAndFindsTheNextServer() async throws {
         let processes = try await ServerProcesses.prepare("UDPServer", config: "Tests/UDPServer/config")
-        let port = try await ServerProcesses.freePort()
+        let port = try await TestPorts.next()
         // One number for TCP and for UDP.
         let entries: [JSON] = ["hybrid", "udp"].map { ["type": .string($0), "port": .int(Int64(port))] }
         let record: JSON = [
-            "id": "room-1", "host": "127.0.0.1", "port": .int(Int64(try await ServerProcesses.freePort())),
+            "id": "room-1", "host": "127.0.0.1", "port": .int(Int64(try await TestPorts.next())),
             "frontend": true, "clients": .array(entries),
         ]
         try processes.write("servers", ["development": ["room": [record]]])

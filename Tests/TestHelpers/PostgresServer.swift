@@ -2,6 +2,7 @@
 #if Postgres
     import PomeloLibc
     package import PomeloLoop
+    import PomeloTesting
     import PomeloUV
 
     /// A real server of a test's own, on a free port of 127.0.0.1 and in a folder that goes with it.
@@ -15,9 +16,6 @@
             as=; [ "$(id -u)" != 0 ] || as='setpriv --reuid=postgres --regid=postgres --clear-groups'
 
             """
-        /// Below the kernel's own range, and not where tests start Redis or servers.
-        private static var nextPort = 28_500 + Int(getpid()) * 61 % 3_000
-
         private(set) var port = 0
         private var folder = ""
         /// Where it finds its small disk.
@@ -57,8 +55,7 @@
             }
             server.folder = String(line.dropFirst(7))
             for _ in 0..<5 {
-                nextPort += 1
-                server.port = nextPort
+                server.port = try await TestPorts.next()
                 if try await server.launch() { return server }
             }
             throw Unmet(description: "postgres did not start: \(server.lastLines)")

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 import PomeloContract
-import PomeloLibc
 package import PomeloLoop
 import PomeloSupervision
+import PomeloTesting
 import PomeloUV
 
 /// An ssh daemon of a test's own on a free port of 127.0.0.1, and an ssh that finds it as the host `far`.
 @Loop package final class SecureShell {
-    /// Below the kernel's own range, and not where tests start other servers.
-    private static var nextPort = 9_000 + Int(getpid()) * 61 % 2_500
-
     /// How ssh is called.
     package var words: [String] { ["ssh", "-F", "\(folder)/config"] }
     private let folder: String
@@ -30,9 +27,8 @@ import PomeloUV
     package static func start() async throws -> SecureShell {
         var failure: any Error = PomeloError(.notRunning, "no port")
         for _ in 0..<5 {
-            nextPort += 1
             do {
-                return try await SecureShell(port: nextPort)
+                return try await SecureShell(port: try await TestPorts.next())
             } catch {
                 failure = error
             }

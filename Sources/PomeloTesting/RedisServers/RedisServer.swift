@@ -74,8 +74,8 @@ import PomeloUV
     ) async throws(NetworkError) -> RedisServer {
         let server = RedisServer(kind, persistent: persistent, options: options, login: login, tls: tls)
         for _ in 0..<5 {
-            server.port = try await freePort()
-            if kind == .clusterNode { server.busPort = try await freePort() }
+            server.port = try await TestPorts.next()
+            if kind == .clusterNode { server.busPort = try await TestPorts.next() }
             if await server.launch() { return server }
             server.removeFolder()
         }
@@ -135,27 +135,6 @@ import PomeloUV
     }
 
     // MARK: process
-
-    /// Below the kernel's own range: a port of that one may become somebody's outgoing one between kill and restart.
-    ///
-    /// Other processes begin elsewhere; should one take the port meanwhile, the start is tried again.
-    private static var nextPort = 20_000 + Int(getpid()) * 61 % 7_000
-
-    /// Finds a port by listening on it.
-    private static func freePort() async throws(NetworkError) -> Int {
-        var failure = NetworkError(code: "EADDRINUSE", description: "no free port below 32000")
-        while nextPort < 32_000 {
-            nextPort += 1
-            let address = SocketAddress(host: "127.0.0.1", port: nextPort)
-            do throws(NetworkError) {
-                try await UVNetwork().listen(on: address) { $0.close() }.close()
-                return address.port
-            } catch {
-                failure = error
-            }
-        }
-        throw failure
-    }
 
     /// The shell becomes the server, which the kernel ends with this process.
     private static let leash = """
