@@ -26,6 +26,8 @@ let guaranteeTable = """
         TLSStreamTests.aByteChangedOnTheWayEndsIt
         RedisTLSTests.whoIsNotBelievedIsNamedInOneLine
     request
+        DrainTests.whatWasBegunIsAnsweredBeforeClientsAreClosed
+        DrainTests.whatIsNeverAnsweredIsWaitedForSoLong
         DispatchTests.aHandlerThatNeverReturnsIsAnsweredAtItsDeadlineOnce
         DispatchTests.aServerThatDiesIsAnsweredForAtOnce
         OrderTests.tasksStartInTheOrderOfTheCalls

@@ -13,6 +13,8 @@ import PomeloLoop
     /// `{"code":500}`: the answer to everything that carries no public code.
     static let internalError = Array(#"{"code":500}"#.utf8)
     static let emptyReply = Array("{}".utf8)
+    /// The answer of a server that stops: nothing has been begun, and another will do it.
+    static let stopping = Array(#"{"code":503,"message":"the server stops"}"#.utf8)
 
     private let context: ServiceContext
     private let sessions: BackendSessionService
@@ -35,6 +37,7 @@ import PomeloLoop
     private let maxSessions: Int?
     /// Whether the server serves, or is about to.
     var isServing: @Loop () -> Bool = { true }
+    private var isDraining = false
 
     private lazy var open = OpenRequests(clock) { [unowned self] request in
         overdue.increment()
@@ -123,6 +126,7 @@ import PomeloLoop
             context.sessions.kick(client.id, reason: "attack")
             return
         }
+        if isDraining { return refuse(message, client, Self.stopping) }
         guard client.inFlight < limits.requestsInFlightHard, client.bytesInFlight < limits.requestBytesInFlightHard
         else { return refuse(message, client) }
         let now = clock.now
@@ -231,15 +235,23 @@ import PomeloLoop
         }
     }
 
-    private func refuse(_ message: ClientMessage, _ client: ClientSession) {
+    private func refuse(_ message: ClientMessage, _ client: ClientSession, _ body: Bytes = internalError) {
         if message.id != 0 {
-            client.socket.respond(id: message.id, route: message.route, body: Self.internalError)
+            client.socket.respond(id: message.id, route: message.route, body: body)
         } else {
             dropped.increment()
         }
     }
 
     // MARK: requests in flight
+
+    /// Begins nothing more, and suspends until what was begun is answered, or for so long.
+    func drain(within limit: Duration) async {
+        isDraining = true
+        let left = await open.empty(within: limit)
+        guard left > 0 else { return }
+        context.log.notice("clients' requests are not answered", metadata: ["pomelo.requests": "\(left)"])
+    }
 
     private func begin(_ request: Request, of client: ClientSession, _ limits: Limits) {
         client.inFlight += 1

@@ -15,6 +15,7 @@ import PomeloLoop
     private let clock: any LoopClock
     /// What the sweep waits for already; most requests come when it waits for one before them.
     private var noted = UInt64.max
+    private var emptied: FirstOutcome<Void>?
     // Not weak: references to what a weak one points at are counted the slow way, here several times a request.
     private lazy var sweep = DeadlineSweep(clock) { [unowned self] now in end(until: now) }
 
@@ -59,7 +60,19 @@ import PomeloLoop
         if requests.isEmpty {
             noted = .max
             sweep.stop()
+            emptied?.end()
         }
+    }
+
+    /// Suspends until all are answered, or for so long; returns how many are not.
+    func empty(within limit: Duration) async -> Int {
+        guard !requests.isEmpty else { return 0 }
+        let outcome = FirstOutcome<Void>()
+        emptied = outcome
+        let timer = clock.schedule(after: limit) { outcome.end() }
+        await outcome.wait()
+        clock.cancel(timer)
+        return requests.count - answered
     }
 
     private func end(until now: UInt64) -> UInt64? {
