@@ -5,9 +5,9 @@ import PomeloUV
 
 /// Ports of 127.0.0.1 for the servers that tests start, no other process's tests among them.
 ///
-/// They lie below the kernel's own range: a port of that one may become somebody's outgoing one between kill and restart.
-/// A process takes them in blocks, each with a lock that is free when the process is gone, so that test programs may run
-/// side by side.
+/// They lie below the kernel's own range: a port of that one may become somebody's outgoing one between kill and
+/// restart. A process takes them in blocks, each with a lock that is free when the process is gone, so that test
+/// programs may run side by side.
 @Loop package enum TestPorts {
     private static let block = 400
     private static let blocks = 30

@@ -212,8 +212,8 @@
             try await rest(place, clock, network)
         }
 
-        /// The same on the kernel's sockets, from addresses of this machine's own, all ways together; the time to end is
-        /// ours, for whoever is in earnest may be slow on a machine that has much to do.
+        /// The same on the kernel's sockets, from addresses of this machine's own, all ways together; the time to end
+        /// is ours, for whoever is in earnest may be slow on a machine that has much to do.
         @Test(arguments: Kind.allCases) func fourHundredOnRealSockets(_ kind: Kind) async throws {
             let clock = ManualClock()
             let place = try await Place.start(kind, on: UVNetwork(), clock: clock) { $0.maxPendingPerAddress = 40 }
