@@ -39,6 +39,19 @@
             await port.stop()
         }
 
+        /// Where it was sealed by another's key, as before a certificate was exchanged, it is as if there were none.
+        @Test(arguments: ["-tls1_2", "-tls1_3"]) func aTicketOfAnotherKeyResumesNothing(_ version: String) async throws {
+            let (one, another) = (try await EncryptedPort.start(), try await EncryptedPort.start())
+            let file = NSTemporaryDirectory() + "pomelo-session-\(UUID().uuidString)"
+            let question = "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+            _ = try await one.openssl([version, "-sess_out", file, "-quiet"], saying: question)
+            let text = try await another.openssl([version, "-sess_in", file, "-verify_return_error"])
+            #expect(text.contains("New, TLSv1") && !text.contains("Reused"))
+            #expect(text.contains("Verify return code: 0 (ok)"))
+            await one.stop()
+            await another.stop()
+        }
+
         @Test func curlIsAnsweredAndBelievesOnlyTheAuthority() async throws {
             let port = try await EncryptedPort.start()
             let url = "https://localhost:\(port.address.port)/"
