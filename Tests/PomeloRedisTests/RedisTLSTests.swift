@@ -90,7 +90,7 @@
             var configuration = redis.configuration
             configuration.tls = TLSClientOptions()
             configuration.tls?.verifiesServer = false
-            let text = await EncryptedRedis.failure(configuration)
+            let text = await EncryptedRedis.failure(configuration, within: 0.5)
             // It takes the first bytes for a command that has not ended yet, unless one of them ends a line.
             #expect(text.contains("within 500 ms") || text.contains("TLS: no TLS handshake"), "\(text)")
             await redis.stop()
@@ -98,7 +98,8 @@
 
         @Test func aServerMayAskForACertificate() async throws {
             let server = try await EncryptedRedis.start(asksClients: true)
-            #expect(await server.failure(server.authority.clientOptions).contains("TLS: "))
+            let text = await server.failure(server.authority.clientOptions)
+            #expect(text.contains("TLS: "), "\(text)")
             let own = try await server.authority.issue("DNS:client")
             var known = server.authority.clientOptions
             (known.certificateFile, known.keyFile) = (own.certificateFile, own.keyFile)
@@ -121,9 +122,7 @@
         ) async throws -> EncryptedRedis {
             let authority = try await TestAuthority.make()
             let own = try await authority.issue(names)
-            let free = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { $0.close() }
-            let port = free.localAddress.port
-            free.close()
+            let port = try await TestPorts.next()
             let redis = try await RedisServer.start(options: [
                 "--tls-port", "\(port)", "--tls-cert-file", own.certificateFile, "--tls-key-file", own.keyFile,
                 "--tls-ca-cert-file", authority.file, "--tls-auth-clients", asksClients ? "yes" : "no",
@@ -145,12 +144,14 @@
             try await finally({ await client.stop() }) { try await body(client) }
         }
 
-        func failure(_ options: TLSClientOptions) async -> String { await Self.failure(configuration(options)) }
+        func failure(_ options: TLSClientOptions) async -> String {
+            await Self.failure(configuration(options), within: 3)
+        }
 
-        /// Why nothing can be started.
-        static func failure(_ configuration: RedisConfiguration) async -> String {
+        /// Why nothing can be started, within so many seconds.
+        static func failure(_ configuration: RedisConfiguration, within seconds: Double) async -> String {
             var configuration = configuration
-            (configuration.connectTimeoutSeconds, configuration.startTimeoutSeconds) = (0.5, 0.5)
+            (configuration.connectTimeoutSeconds, configuration.startTimeoutSeconds) = (seconds, seconds)
             let client = RedisClient(configuration, logger: quiet)
             do {
                 try await client.start()
