@@ -33,12 +33,12 @@ import Testing
         await world.cluster.stopAll()
     }
 
-    /// A handler that hangs keeps a deploy no longer than any other step.
+    /// A handler that hangs keeps a deploy no longer than it may.
     @Test @Loop func whatIsNeverAnsweredIsWaitedForSoLong() async throws {
         let logs = CapturedLogs.installed
         let world = try await DispatchTests.World()
         let app = world.cluster["connector-1"]
-        app.limits.stopPhase = .seconds(3)
+        app.limits.drain = .seconds(3)
         let hangs = [world.socket.request("connector.test.slow"), world.socket.request("connector.test.slow")]
         _ = await world.ask("connector.test.echo")
         let stop = Loop.spawn { await app.stop() }

@@ -23,6 +23,7 @@ import Testing
             world: World(clock: clock, random: RandomSource(), network: network, transport: TCPTransport()))
         let connector = HybridConnector(HybridOptions(heartbeat: .seconds(3)))
         app.connector = connector
+        app.limits.drain = .milliseconds(10)
         let part = Part()
         try app.load(part)
         try app.use(Extra(part))

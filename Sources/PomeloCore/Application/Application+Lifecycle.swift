@@ -179,7 +179,7 @@ extension Application {
         for component in started.reversed() {
             await stopStep("the willStop of \(component.name)", component.stopDeadline) { await component.willStop() }
         }
-        await dispatcher.drain(within: limits.stopPhase)
+        await dispatcher.drain(within: limits.drain)
         pushSchedulers.flush()
         for connector in connectors.reversed() {
             await stopStep("the client port", nil) { await connector.stop() }

@@ -18,6 +18,8 @@ public struct Limits: Sendable {
     public var requestBytesInFlightHard = 16 * 1024 * 1024
     /// Each step of a start: one component's hook, a port.
     public var startStep = Duration.seconds(60)
+    /// What a frontend that stops waits for the requests that it has begun; whoever is not answered then is cut off.
+    public var drain = Duration.seconds(10)
     /// Each step of a stop: one component's hook, the client port, the RPC port.
     public var stopPhase = Duration.seconds(10)
 
@@ -43,6 +45,7 @@ extension Limits: FileOptions {
         requestBytesInFlight = try reader.int("requestBytesInFlight", in: bytes) ?? requestBytesInFlight
         requestBytesInFlightHard = try reader.int("requestBytesInFlightHard", in: bytes) ?? requestBytesInFlightHard
         startStep = try reader.seconds("startStepSeconds") ?? startStep
+        drain = try reader.seconds("drainSeconds") ?? drain
         stopPhase = try reader.seconds("stopPhaseSeconds") ?? stopPhase
     }
 }
