@@ -40,7 +40,8 @@
         }
 
         /// Where it was sealed by another's key, as before a certificate was exchanged, it is as if there were none.
-        @Test(arguments: ["-tls1_2", "-tls1_3"]) func aTicketOfAnotherKeyResumesNothing(_ version: String) async throws {
+        @Test(arguments: ["-tls1_2", "-tls1_3"])
+        func aTicketOfAnotherKeyResumesNothing(_ version: String) async throws {
             let (one, another) = (try await EncryptedPort.start(), try await EncryptedPort.start())
             let file = NSTemporaryDirectory() + "pomelo-session-\(UUID().uuidString)"
             let question = "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
