@@ -70,8 +70,7 @@ extension HybridClient {
         guard session != nil else { return }
         let arrival = connection.arrival
         // As it came: who says too much is not inflated first.
-        guard mayPass(ClientMessage(id: head.id, route: route, body: head.body(in: message)), at: arrival)
-        else { return }
+        guard mayPass(head.id, route, bodyBytes: message.count - head.bodyStart, at: arrival) else { return }
         guard head.compressedBody, options.inflatesBodies else { return handOn(head, route, message, arrival) }
         connection.inflate(message.copied()) { [self] in handOn(head, route, $0.span, arrival) }
     }

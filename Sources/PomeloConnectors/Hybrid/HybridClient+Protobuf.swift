@@ -34,6 +34,7 @@ extension HybridClient {
         if let failure = MessageSchemas.failure(of: codec) { respond(id: id, body: failure) }
     }
 
+    @specialized(where Connection == StreamConnection)
     func respond(id: UInt32, route: Route, body: Bytes) {
         guard state.phase == .working else { return }
         guard let codec = edition.schemas?.server[route] else { return respond(id: id, body: body) }

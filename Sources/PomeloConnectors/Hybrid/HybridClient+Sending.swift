@@ -28,6 +28,7 @@ extension HybridClient: RatedClient {
     }
 
     @discardableResult
+    @specialized(where Connection == StreamConnection)
     func push(_ message: PushMessage) -> Bool {
         guard state.phase == .working else { return false }
         let framing = connection.carrier == .webSocket ? edition.frames(connection.agreed) : edition.packets

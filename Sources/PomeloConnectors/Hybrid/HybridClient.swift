@@ -52,6 +52,10 @@ extension HybridClient: StreamUser {
     var maxMessageBytes: Int { maxBodyBytes + Packet.headerLength }
     var heldBytes: Int { decoder?.heldBytes ?? 0 }
 
+    // What is called through `StreamUser` or `ClientSocket` is made for the most usual connection once more: in code for
+    // any, each of its properties is found by its type at run time.
+
+    @specialized(where Connection == StreamConnection)
     func read(_ bytes: borrowing Span<UInt8>) -> Int {
         guard var decoder else { return bytes.count }
         // It leaves the property while it works, because what it finds may lead back here.
@@ -68,6 +72,7 @@ extension HybridClient: StreamUser {
         }
     }
 
+    @specialized(where Connection == StreamConnection)
     func read(_ message: Bytes, isText: Bool, from start: Int) -> Int {
         start + read(packages: message.span.extracting(start..<message.count))
     }

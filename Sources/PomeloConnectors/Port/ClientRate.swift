@@ -146,15 +146,18 @@ extension RatedClient {
     ///
     /// `now` is when its bytes were read: a message that waited for its turn is not one of this moment.
     func mayPass(_ message: ClientMessage, at now: UInt64) -> Bool {
+        mayPass(message.id, message.route, bodyBytes: message.body.count, at: now)
+    }
+
+    /// The same of a message whose body nobody has copied yet.
+    func mayPass(_ id: UInt32, _ route: Route, bodyBytes: Int, at now: UInt64) -> Bool {
         guard let rate else { return true }
-        switch rate.judge(message.body.count + message.route.text.utf8.count, at: now) {
+        switch rate.judge(bodyBytes + route.text.utf8.count, at: now) {
         case .passes: return true
         case .refused(let milliseconds):
             noteOverRate()
-            if message.id > 0 {
-                respond(
-                    id: message.id, route: message.route,
-                    body: Bytes("{\"code\":429,\"retryAfterMs\":\(milliseconds)}".utf8))
+            if id > 0 {
+                respond(id: id, route: route, body: Bytes("{\"code\":429,\"retryAfterMs\":\(milliseconds)}".utf8))
             }
         case .tooOften:
             noteOverRate()
