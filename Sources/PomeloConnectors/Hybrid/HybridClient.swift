@@ -52,8 +52,8 @@ extension HybridClient: StreamUser {
     var maxMessageBytes: Int { maxBodyBytes + Packet.headerLength }
     var heldBytes: Int { decoder?.heldBytes ?? 0 }
 
-    // What is called through `StreamUser` or `ClientSocket` is made for the most usual connection once more: in code for
-    // any, each of its properties is found by its type at run time.
+    // What is called through `StreamUser` or `ClientSocket` is made for the most usual connection once more: in code
+    // for any, each of its properties is found by its type at run time.
 
     @specialized(where Connection == StreamConnection)
     func read(_ bytes: borrowing Span<UInt8>) -> Int {
