@@ -55,10 +55,15 @@ import Testing
         try await send(.seconds(1))
         for id in servers { try await chat[id].freeze() }
         try await send(.seconds(7))
+        // However long it takes to be noticed.
+        try await eventually("messages are refused", within: .seconds(20), every: .milliseconds(40)) {
+            try writer.send()
+            return writer.refused.count > 30
+        }
         // One that was run just before the stop has arrived, and its answer has not.
         let refusedBefore = Set(writer.refused).subtracting(try delivered(bob))
         for id in servers { chat[id].thaw() }
-        try await send(.seconds(10))
+        try await send(.nanoseconds(Int64(clock.now - start)) + .seconds(3))
         try await eventually("all are answered", within: .seconds(35)) { writer.isAnswered }
         try await eventually("a newer message arrives", within: .seconds(10)) {
             try writer.send()
