@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PomeloUV: the kernel's sockets, names, signals and child processes on the loop.
-// Reading order: TCPStream, TCPListener, UnixSocket, UDPSocket, DatagramQueue, KernelAddress, UVNetwork, Dial,
-// Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
+// Reading order: TCPStream, WriteQueue, TCPListener, UnixSocket, UDPSocket, DatagramQueue, KernelAddress, UVNetwork,
+// Dial, Descriptors, Resolver, SignalWatcher, ChildProcess, UVError.
 import CLibuv
 import PomeloLibc
 public import PomeloLoop
@@ -12,10 +12,6 @@ public import PomeloLoop
 /// Writes of one turn are gathered and leave in one system call; what the kernel does not take is copied once and
 /// handed to libuv, and nothing further is tried until that is gone.
 @safe @Loop public final class TCPStream: ByteStream, Flushable {
-    /// Writes are gathered up to this size before a system call.
-    private static let gatherBytes = 65_536
-    private static let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: gatherBytes, alignment: 64)
-
     private enum Phase { case open, flushing, lingering, closing, closed }
 
     // SAFETY: written in init only; libuv has let go of it before deinit runs.
@@ -23,23 +19,28 @@ public import PomeloLoop
     /// The peer's address when the connection was made.
     public private(set) var remoteAddress = SocketAddress(host: "", port: 0)
     /// Bytes that the kernel has not taken; those handed to libuv count until they are gone.
-    public private(set) var queuedBytes = 0
+    public var queuedBytes: Int { queued }
     /// Held strongly until the end; setting it begins to read, and what comes while there is none waits.
     public var delegate: (any ByteStreamDelegate)? {
-        didSet {
-            if phase == .closed { delegate = nil }
-            if delegate != nil { resumeReading() } else { pauseReading() }
+        get { receiver }
+        set {
+            receiver = phase == .closed ? nil : newValue
+            if receiver != nil { resumeReading() } else { pauseReading() }
         }
     }
 
-    private var phase = Phase.open
-    private var (reading, dirty, writing) = (false, false, false)
-    private var end = StreamEnd.closed
-    private var queue: [[UInt8]] = []
-    /// Bytes of `queue[0]` that are written already.
-    private var offset = 0
+    // What is read for every message is private and set as a whole, so that overlap need not be looked for. The order
+    // keeps a stream within 120 bytes: the small ones lie in what the timer leaves of its words.
+    private var receiver: (any ByteStreamDelegate)?
+    private var pending = WriteQueue()
+    private var queued = 0
     private var lingerTimer: TimerID?
-    private var peerHasFinished = false
+    private var phase = Phase.open
+    private var (reading, dirty, peerHasFinished) = (false, false, false)
+    /// Bytes that libuv has been given and not written yet.
+    private var inFlight: Int32 = 0
+    /// Why it ended, as libuv says it: zero when this side closed it.
+    private var end: Int32 = 0
     /// The time a peer that has finished is given to read what was queued for it.
     private static let lastBytes = Duration.seconds(1)
 
@@ -118,24 +119,24 @@ public import PomeloLoop
         guard !reading, phase == .open || phase == .lingering else { return }
         reading = true
         let status = unsafe uv_read_start(stream, giveReadBuffer, takeRead)
-        if status < 0 { finish(.failed(NetworkError.name(status))) }
+        if status < 0 { finish(status) }
     }
 
     fileprivate func didRead(_ count: Int, _ bytes: UnsafeRawBufferPointer) {
         if count > 0 {
-            guard phase == .open, let delegate else { return }
+            guard phase == .open, let receiver else { return }
             let typed = unsafe bytes.bindMemory(to: UInt8.self)
-            delegate.stream(self, didRead: unsafe Span(_unsafeElements: typed))
+            receiver.stream(self, didRead: unsafe Span(_unsafeElements: typed))
         } else if count == Int(UV_EOF.rawValue) {
             peerFinished()
         } else if count < 0 {
-            finish(phase == .open ? .failed(NetworkError.name(Int32(count))) : .closed)
+            finish(phase == .open ? Int32(count) : 0)
         }
     }
 
     /// The peer sends nothing more, and may yet read: what is queued leaves first.
     private func peerFinished() {
-        guard phase == .open, queuedBytes > 0 else { return finish(phase == .open ? .peerClosed : .closed) }
+        guard phase == .open, queued > 0 else { return finish(phase == .open ? UV_EOF.rawValue : 0) }
         peerHasFinished = true
         closeAfterFlush(within: Self.lastBytes)
     }
@@ -145,13 +146,13 @@ public import PomeloLoop
     /// Queues bytes until the end of the turn; a stream that is not open drops them.
     public func write(_ bytes: [UInt8]) {
         guard phase == .open, !bytes.isEmpty else { return }
-        queue.append(bytes)
-        queuedBytes += bytes.count
+        pending.append(bytes)
+        queued += bytes.count
         markDirty()
     }
 
     private func markDirty() {
-        guard !dirty, !writing else { return }
+        guard !dirty, inFlight == 0 else { return }
         dirty = true
         EventLoop.shared.flushList.append(self)
     }
@@ -159,90 +160,32 @@ public import PomeloLoop
     /// Offers the queue to the kernel; what it does not take goes to libuv.
     public func flushTurn() {
         dirty = false
-        guard !writing, phase == .open || phase == .flushing else { return }
+        guard inFlight == 0, phase == .open || phase == .flushing else { return }
         switch offer() {
         case 0: drained()
         case UV_EAGAIN.rawValue: writeRest()
-        case let error: finish(.failed(NetworkError.name(error)))
+        case let error: finish(error)
         }
     }
 
     /// Offers the queue and changes nothing else: the end of the turn finds what is left, or the error once more.
-    public func flushEarly() { if !writing, phase == .open { _ = offer() } }
+    public func flushEarly() { if inFlight == 0, phase == .open { _ = offer() } }
 
-    /// Zero when all is taken, `UV_EAGAIN` when the kernel is full, or another error.
     private func offer() -> Int32 {
-        while !queue.isEmpty {
-            let offered = queue.count == 1 ? queue[0].count - offset : gather()
-            let written = queue.count == 1 ? tryWriteFirst() : tryWrite(offered)
-            if written < 0 { return written }
-            consume(Int(written))
-            if Int(written) < offered { return UV_EAGAIN.rawValue }
-        }
-        return 0
-    }
-
-    private func tryWriteFirst() -> Int32 { unsafe Self.tryWrite(queue[0], from: offset, to: stream) }
-
-    private func tryWrite(_ count: Int) -> Int32 {
-        var buffer = unsafe UnsafeRawBufferPointer(rebasing: Self.scratch[..<count]).asBuffer()
-        return unsafe uv_try_write(stream, &buffer, 1)
-    }
-
-    // A closure that belongs to the loop is checked each time somebody else calls it; these belong to nobody.
-
-    private nonisolated static func tryWrite(
-        _ bytes: [UInt8], from offset: Int, to stream: UnsafeMutablePointer<uv_stream_t>
-    ) -> Int32 {
-        unsafe bytes.withUnsafeBytes { bytes in
-            var buffer = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...]).asBuffer()
-            return unsafe uv_try_write(stream, &buffer, 1)
-        }
-    }
-
-    private nonisolated static func copy(
-        _ bytes: [UInt8], _ range: Range<Int>, to target: UnsafeMutableRawBufferPointer
-    ) {
-        unsafe bytes.withUnsafeBytes { unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range])) }
-    }
-
-    /// Copies queued bytes into the scratch buffer; a copy costs far less than a second system call.
-    private func gather() -> Int {
-        var used = 0
-        var skip = offset
-        for chunk in queue {
-            let take = min(chunk.count - skip, Self.gatherBytes - used)
-            let target = unsafe UnsafeMutableRawBufferPointer(rebasing: Self.scratch[used..<(used + take)])
-            unsafe Self.copy(chunk, skip..<(skip + take), to: target)
-            used += take
-            skip = 0
-            if used == Self.gatherBytes { break }
-        }
-        return used
-    }
-
-    private func consume(_ count: Int) {
-        queuedBytes -= count
-        var left = count
-        var gone = 0
-        while gone < queue.count, left >= queue[gone].count - offset {
-            left -= queue[gone].count - offset
-            offset = 0
-            gone += 1
-        }
-        offset += left
-        if gone == queue.count { queue = [] } else { queue.removeFirst(gone) }
+        let (written, status) = unsafe pending.offer(to: stream)
+        queued -= written
+        return status
     }
 
     /// The socket is full: libuv keeps a copy of the next bytes and tells when they are gone.
     private func writeRest() {
-        let count = gather()
+        let next = unsafe pending.gather()
         let request = UnsafeMutablePointer<uv_write_t>.allocate(capacity: 1)
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-        unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: Self.scratch[..<count]))
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: next.count, alignment: 1)
+        unsafe copy.copyMemory(from: next)
         unsafe request.pointee.data = copy.baseAddress
         var buffer = unsafe UnsafeRawBufferPointer(copy).asBuffer()
-        writing = true
+        inFlight = Int32(next.count)
         let status = unsafe uv_write(request, stream, &buffer, 1) { request, status in
             guard let request = unsafe request, let stream = unsafe request.pointee.handle else { return }
             let target = unsafe TCPStream.from(stream.pointee.data)
@@ -253,40 +196,38 @@ public import PomeloLoop
         if status < 0 {
             unsafe copy.deallocate()
             unsafe request.deallocate()
-            return finish(.failed(NetworkError.name(status)))
+            finish(status)
         }
-        inFlight = count
     }
 
-    private var inFlight = 0
-
     private func didWrite(_ status: Int32) {
-        writing = false
-        guard phase == .open || phase == .flushing else { return }
-        if status < 0 { return finish(.failed(NetworkError.name(status))) }
-        consume(inFlight)
+        let written = Int(inFlight)
         inFlight = 0
+        guard phase == .open || phase == .flushing else { return }
+        if status < 0 { return finish(status) }
+        pending.consume(written)
+        queued -= written
         flushTurn()
     }
 
     private func drained() {
-        delegate?.streamDidDrain(self)
+        receiver?.streamDidDrain(self)
         guard phase == .flushing else { return }
-        if peerHasFinished { finish(.peerClosed) } else { linger() }
+        if peerHasFinished { finish(UV_EOF.rawValue) } else { linger() }
     }
 
     // MARK: closing
 
     /// Closes at once and drops what is queued; the delegate hears of it in a later turn.
-    public func close() { finish(.closed) }
+    public func close() { finish(0) }
 
     /// Writes what is queued, sends FIN and waits for the peer's; closes at the deadline in any case.
     public func closeAfterFlush(within deadline: Duration) {
         guard phase == .open else { return }
         pauseReading()
         phase = .flushing
-        lingerTimer = SystemClock.shared.schedule(after: deadline) { [weak self] in self?.finish(.closed) }
-        if queue.isEmpty && !writing { linger() } else { markDirty() }
+        lingerTimer = SystemClock.shared.schedule(after: deadline) { [weak self] in self?.finish(0) }
+        if queued == 0 { linger() } else { markDirty() }
     }
 
     /// Sends FIN and discards input until the peer's FIN: closing with unread input would reset the connection and
@@ -297,18 +238,18 @@ public import PomeloLoop
         let status = unsafe uv_shutdown(request, stream) { request, _ in unsafe request?.deallocate() }
         if status < 0 {
             unsafe request.deallocate()
-            return finish(.closed)
+            return finish(0)
         }
         resumeReading()
     }
 
-    private func finish(_ reason: StreamEnd) {
+    private func finish(_ status: Int32) {
         guard phase != .closing, phase != .closed else { return }
         phase = .closing
-        end = reason
+        end = status
         if let lingerTimer { SystemClock.shared.cancel(lingerTimer) }
-        queue = []
-        queuedBytes = 0
+        pending = WriteQueue()
+        queued = 0
         unsafe closeHandle(handle) { handle in
             guard let data = unsafe handle?.pointee.data else { return }
             let target = unsafe Unmanaged<TCPStream>.fromOpaque(data).takeRetainedValue()
@@ -318,9 +259,13 @@ public import PomeloLoop
 
     private func closed() {
         phase = .closed
-        let last = delegate
-        delegate = nil
-        last?.stream(self, didEnd: end)
+        let last = receiver
+        receiver = nil
+        switch end {
+        case 0: last?.stream(self, didEnd: .closed)
+        case UV_EOF.rawValue: last?.stream(self, didEnd: .peerClosed)
+        default: last?.stream(self, didEnd: .failed(NetworkError.name(end)))
+        }
     }
 
     // MARK: C

@@ -11,7 +11,7 @@ extension HybridClient {
     /// One package; false when the next one must wait, or the connection has ended.
     func receive(_ type: PacketType, _ body: Span<UInt8>, _ limit: inout Int) -> Bool {
         connection.charge(1)
-        switch state.receive(type, limit: options.maxIgnoredPackages) {
+        switch advance({ $0.receive(type, limit: options.maxIgnoredPackages) }) {
         case .judgeHandshake:
             judge(body)
         case .startWorking:
@@ -40,7 +40,7 @@ extension HybridClient {
         shared.judge(body, port.unsendable) { [self] verdict in
             switch verdict {
             case .welcome(let reply, let edition, let key):
-                guard state.answered(accepted: true) else { return }
+                guard advance({ $0.answered(accepted: true) }) else { return }
                 self.edition = edition
                 self.key = key
                 _ = connection.send(message: reply, compressed: false)
@@ -50,7 +50,7 @@ extension HybridClient {
     }
 
     func refuse(_ reply: Bytes, _ fault: ConnectionFault) {
-        guard state.answered(accepted: false) else { return }
+        guard advance({ $0.answered(accepted: false) }) else { return }
         if connection.send(message: reply, compressed: false) { connection.fail(fault) }
     }
 

@@ -8,7 +8,7 @@ import PomeloWire
 @Loop final class HybridClient<Connection: PackageConnection> {
     let shared: HybridProtocol
     let connection: Connection
-    var state = HybridState()
+    private(set) var state = HybridState()
     /// What it is spoken to by, from its welcome on.
     var edition: HybridEdition
     /// Until the host was told of the end.
@@ -37,8 +37,16 @@ import PomeloWire
 
     /// Its handshake came another way, and was accepted.
     func expectAck() {
-        _ = state.receive(.handshake, limit: 0)
-        _ = state.answered(accepted: true)
+        _ = advance { $0.receive(.handshake, limit: 0) }
+        _ = advance { $0.answered(accepted: true) }
+    }
+
+    /// Takes a step of the state, which is set as a whole: then nobody who reads it need be checked for overlap.
+    func advance<Answer>(_ step: (inout HybridState) -> Answer) -> Answer {
+        var next = state
+        let answer = step(&next)
+        state = next
+        return answer
     }
 
     var port: Connection.Port { connection.port }
@@ -95,7 +103,7 @@ extension HybridClient: StreamUser {
     }
 
     func ending() {
-        _ = state.close()
+        _ = advance { $0.close() }
         decoder = nil
     }
 

@@ -47,7 +47,7 @@ import PomeloWire
     public func encoded<E: Error>(for key: ObjectIdentifier, _ make: () throws(E) -> Bytes) throws(E) -> Bytes {
         for entry in encodings where entry.key == key { return entry.bytes }
         let bytes = try make()
-        encodings.append((key, bytes))
+        encodings = encodings + [(key, bytes)]
         return bytes
     }
 

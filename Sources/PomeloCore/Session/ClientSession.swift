@@ -27,7 +27,7 @@ public import PomeloLoop
     /// For types whose rule waits: the request last in line for it.
     var choosing: [ServerType: FirstOutcome<Void>] = [:]
     /// Set once, when it closes.
-    public internal(set) var end: SessionEnd?
+    var ending: SessionEnd?
     var bytesInFlight = 0
     var closeListeners: [@Loop (ClientSession, SessionEnd) -> Void] = []
 
@@ -37,7 +37,9 @@ public import PomeloLoop
     }
 
     /// Whether the session has not ended.
-    public var isOpen: Bool { end == nil }
+    public var isOpen: Bool { ending == nil }
+    /// Why it has ended, or nil.
+    public var end: SessionEnd? { ending }
     /// Where the client connects from.
     public var address: SocketAddress { socket.remoteAddress }
 
@@ -75,7 +77,7 @@ public import PomeloLoop
 
     /// Calls back once when the session closes, or now if it has; the user id is still readable then.
     public func onClosed(_ listener: @escaping @Loop (ClientSession, SessionEnd) -> Void) {
-        if let end { return listener(self, end) }
+        if let ending { return listener(self, ending) }
         closeListeners.append(listener)
     }
 }

@@ -81,8 +81,8 @@ public import PomeloLoop
 
     /// Ends a session: out of the maps, memberships ended, then its events; a second call is ignored.
     func close(_ session: ClientSession, _ reason: SessionEnd) {
-        guard session.end == nil else { return }
-        session.end = reason
+        guard session.isOpen else { return }
+        session.ending = reason
         sessions[session.id] = nil
         if let uid = session.uid {
             drop(session, of: uid)
