@@ -50,9 +50,11 @@ import Synchronization
     private let workBegan = Atomic<UInt64>(0)
 
     // Loop thread only.
-    private var ready = JobRing()
+    private let ready = JobRing()
     private var deferred: [CheckedContinuation<Void, Never>] = []
     private var later: [@Loop () -> Void] = []
+    // Whether there are any, asked several times a turn: what grows in place is looked at for overlap when it is read.
+    private var (hasDeferred, hasLater) = (false, false)
     private var draining = false
     /// What the running `drain` may still do.
     private var budget = 0
@@ -139,11 +141,15 @@ import Synchronization
 
     @Loop func `defer`(_ continuation: CheckedContinuation<Void, Never>) {
         deferred.append(continuation)
+        hasDeferred = true
     }
 
     /// Runs `call` when the next turn begins: work that asks for the next turn again and again is cut into slices,
     /// between which the sockets are looked at and other jobs run.
-    @Loop public func inNextTurn(_ call: @escaping @Loop () -> Void) { later.append(call) }
+    @Loop public func inNextTurn(_ call: @escaping @Loop () -> Void) {
+        later.append(call)
+        hasLater = true
+    }
 
     // MARK: a turn
 
@@ -189,9 +195,9 @@ import Synchronization
     }
 
     private func resumeDeferred() {
-        guard !deferred.isEmpty else { return }
+        guard hasDeferred else { return }
         let waiting = deferred
-        deferred = []
+        (deferred, hasDeferred) = ([], false)
         for continuation in waiting { continuation.resume() }
     }
 
@@ -218,14 +224,14 @@ import Synchronization
     }
 
     private func runLater() {
-        guard !later.isEmpty else { return }
+        guard hasLater else { return }
         let calls = later
-        later = []
+        (later, hasLater) = ([], false)
         Loop.inTurn { for call in calls { call() } }
     }
 
     var hasWork: Bool {
-        !ready.isEmpty || !deferred.isEmpty || !later.isEmpty
+        !ready.isEmpty || hasDeferred || hasLater
             || Loop.inTurn { !list.isEmpty || bodies.needsLoop }
             || inboxSignalled.load(ordering: .relaxed)
     }

@@ -8,8 +8,8 @@ public enum JobOrder: Sendable {
     case shuffled(seed: UInt64)
 }
 
-/// A growable power-of-two ring of jobs; loop thread only.
-@safe struct JobRing {
+/// A growable power-of-two ring of jobs; loop thread only, and as long as the process.
+@safe final class JobRing {
     private var buffer: UnsafeMutablePointer<UnownedJob>
     private var capacity = 256
     private var head = 0
@@ -22,7 +22,7 @@ public enum JobOrder: Sendable {
 
     var isEmpty: Bool { head == tail }
 
-    mutating func setOrder(_ order: JobOrder) {
+    func setOrder(_ order: JobOrder) {
         switch order {
         case .fifo: shuffle = nil
         case .shuffled(let seed): shuffle = SplitMix64(seed: seed)
@@ -30,14 +30,14 @@ public enum JobOrder: Sendable {
     }
 
     @inline(__always)
-    mutating func push(_ job: UnownedJob) {
+    func push(_ job: UnownedJob) {
         if tail &- head == capacity { grow() }
         unsafe (buffer + (tail & (capacity &- 1))).initialize(to: job)
         tail &+= 1
     }
 
     @inline(__always)
-    mutating func pop() -> UnownedJob? {
+    func pop() -> UnownedJob? {
         if head == tail { return nil }
         if shuffle != nil { swapRandomToFront() }
         let job = unsafe buffer[head & (capacity &- 1)]
@@ -46,7 +46,7 @@ public enum JobOrder: Sendable {
     }
 
     @inline(never)
-    private mutating func swapRandomToFront() {
+    private func swapRandomToFront() {
         guard var generator = shuffle else { return }
         let pick = head &+ Int(generator.next() % UInt64(tail &- head))
         shuffle = generator
@@ -58,7 +58,7 @@ public enum JobOrder: Sendable {
     }
 
     @inline(never)
-    private mutating func grow() {
+    private func grow() {
         let larger = UnsafeMutablePointer<UnownedJob>.allocate(capacity: capacity * 2)
         for index in head..<tail {
             unsafe (larger + (index & (capacity * 2 - 1))).initialize(to: buffer[index & (capacity - 1)])

@@ -29,7 +29,7 @@ enum JournalRecord {
 
     static func field(_ key: Text, _ id: Text) -> Bytes {
         let length = key.string.utf8.count + 1 + id.string.utf8.count
-        return Bytes(capacity: length) {
+        return Bytes(reserving: length) {
             $0.put(key.string)
             $0.append(0)
             $0.put(id.string)
@@ -37,7 +37,7 @@ enum JournalRecord {
     }
 
     static func field(_ key: Text, _ number: UInt64) -> Bytes {
-        Bytes(capacity: key.string.utf8.count + 9) {
+        Bytes(reserving: key.string.utf8.count + 9) {
             $0.put(key.string)
             $0.append(1)
             $0.putBigEndian(number)
@@ -58,7 +58,7 @@ enum JournalRecord {
 
     static func value(_ value: Bytes, _ version: SyncVersion) -> Bytes {
         let server = name(version.server)
-        return Bytes(capacity: 11 + server.utf8.count + value.count) {
+        return Bytes(reserving: 11 + server.utf8.count + value.count) {
             $0.append(format)
             $0.putBigEndian(version.number)
             $0.putBigEndian(UInt16(server.utf8.count))
@@ -80,7 +80,7 @@ enum JournalRecord {
 
     static func field(of letter: DeadLetter) -> Bytes {
         let inner = letter.id.map { field(letter.key, $0) } ?? field(letter.key, letter.version.number)
-        return Bytes(capacity: 8 + inner.count) {
+        return Bytes(reserving: 8 + inner.count) {
             $0.putBigEndian(letter.version.number)
             $0.put(inner.span)
         }
@@ -89,7 +89,7 @@ enum JournalRecord {
     static func value(of letter: DeadLetter) -> Bytes {
         let server = name(letter.version.server)
         let reason = Bytes(letter.reason.utf8.prefix(4096))
-        return Bytes(capacity: 14 + server.utf8.count + reason.count + (letter.value?.count ?? 0)) {
+        return Bytes(reserving: 14 + server.utf8.count + reason.count + (letter.value?.count ?? 0)) {
             $0.append(format)
             $0.putBigEndian(letter.version.number)
             $0.putBigEndian(UInt16(server.utf8.count))

@@ -24,7 +24,7 @@ private struct Held {
 @Loop final class SyncTable<Value: Sendable>: SyncLine {
     let key: SyncKey<Value>
     let owner: SyncOwner
-    private var values = ValueSlots<Value>()
+    private let values = ValueSlots<Value>()
     private var waiting: [Text: Held] = [:]
     private var onTheWay: [Text: Held] = [:]
     private var shelf = ReplayShelf()
@@ -65,16 +65,20 @@ private struct Held {
             guard owner.hasBytes else { throw owner.overloaded }
             replace(id, &waiting.values[index], value, number)
         } else {
-            guard onTheWay[id] != nil || owner.hasRoom else { throw owner.overloaded }
+            let follows = goes(id)
+            guard follows || owner.hasRoom else { throw owner.overloaded }
             var held = Held(slot: values.add(value), number: number, since: owner.clock.now)
             note(id, &held)
             waiting[id] = held
             owner.tally.pending += 1
-            if onTheWay[id] == nil, !shelf.isOnTheWay(id) { wheel.add(id, ticksAhead: owner.drawTicks()) }
+            if !follows, !shelf.isOnTheWay(id) { wheel.add(id, ticksAhead: owner.drawTicks()) }
         }
         owner.tally.executed += 1
         return number
     }
+
+    /// Whether a value of the id is on its way; most of the time none is of any.
+    private func goes(_ id: Text) -> Bool { !onTheWay.isEmpty && onTheWay[id] != nil }
 
     /// The place of a value is looked up once.
     private func replace(_ id: Text, _ held: inout Held, _ value: Value, _ number: UInt64) {
@@ -246,10 +250,12 @@ private struct Held {
 
     func fill(_ part: inout JournalPart) {
         while !part.isFull, let id = round.popFirst() {
-            guard let now = current(id) else { continue }
+            let (waits, goes) = (taken(id, from: &waiting), taken(id, from: &onTheWay))
+            guard let last = waits ?? goes else { continue }
             self.part.append(id)
             do {
-                let value = JournalRecord.value(try key.encode(now.value), owner.versions.version(now.number))
+                let bytes = try encoded(last, after: waits == nil ? nil : goes)
+                let value = JournalRecord.value(bytes, owner.versions.version(last.number))
                 try owner.checkLength(value.count)
                 let field = JournalRecord.field(name, id)
                 setBytes(id, field.count + value.count)
@@ -261,18 +267,19 @@ private struct Held {
         }
     }
 
+    /// What is known of an id's value, which the journal is about to have.
+    private func taken(_ id: Text, from values: inout [Text: Held]) -> Held? {
+        guard !values.isEmpty, let index = values.index(forKey: id) else { return nil }
+        values.values[index].isNoted = false
+        return values.values[index]
+    }
+
     /// What the journal is to have of an id: all that no sink has confirmed.
-    private func current(_ id: Text) -> (value: Value, number: UInt64)? {
-        var goes: Held?
-        if let index = onTheWay.index(forKey: id) {
-            onTheWay.values[index].isNoted = false
-            goes = onTheWay.values[index]
-        }
-        guard let index = waiting.index(forKey: id) else { return goes.map { (values[$0.slot], $0.number) } }
-        waiting.values[index].isNoted = false
-        let waits = waiting.values[index]
-        let value = values[waits.slot]
-        return (goes.map { merged($0, value) } ?? value, waits.number)
+    ///
+    /// Without an optional of a value, which would be looked up at run time.
+    private func encoded(_ last: Held, after earlier: Held?) throws -> Bytes {
+        guard let earlier else { return try key.encode(values[last.slot]) }
+        return try key.encode(merged(earlier, values[last.slot]))
     }
 
     private func setBytes(_ id: Text, _ length: Int) {

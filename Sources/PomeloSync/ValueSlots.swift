@@ -5,7 +5,9 @@
 /// What is known of a value besides has one type for all keys this way: a dictionary of that is compiled for it, where
 /// one of values looks up at run time how each of them is copied. The same look-up is what an optional would cost here,
 /// so that a place that is free holds a further copy of the first value.
-struct ValueSlots<Value> {
+///
+/// An object, which knows its type: that of a generic structure is looked up each time.
+final class ValueSlots<Value> {
     private static var keptCapacity: Int { 4096 }
     private var values: [Value] = []
     private var free: [UInt32] = []
@@ -17,7 +19,7 @@ struct ValueSlots<Value> {
         set { values[Int(slot)] = newValue }
     }
 
-    mutating func add(_ value: Value) -> UInt32 {
+    func add(_ value: Value) -> UInt32 {
         if let slot = free.popLast() {
             values[Int(slot)] = value
             return slot
@@ -27,7 +29,7 @@ struct ValueSlots<Value> {
         return UInt32(values.count - 1)
     }
 
-    mutating func remove(_ slot: UInt32) {
+    func remove(_ slot: UInt32) {
         values[Int(slot)] = filler[0]
         free.append(slot)
         guard free.count == values.count else { return }

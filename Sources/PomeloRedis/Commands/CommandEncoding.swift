@@ -49,10 +49,19 @@ extension RedisCommand {
         for index in arguments.indices {
             switch arguments[index] {
             case .text(let text): write(text.utf8.span)
-            case .number(let number): write(String(number).utf8.span)
+            case .number(let number): write(number)
             case .bytes(let bytes): write(bytes.span)
             }
         }
+    }
+
+    /// Most numbers are how many keys a script has.
+    private mutating func write(_ number: Int) {
+        guard (0..<10).contains(number) else { return write(String(number).utf8.span) }
+        header(UInt8(ascii: "$"), 1)
+        unsafe precondition(3 <= buffer.count - count, "a command longer than its size")
+        append(UInt8(ascii: "0") + UInt8(number))
+        endLine()
     }
 
     private mutating func write(_ bytes: Span<UInt8>) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import Crypto
 import PomeloBytes
+import PomeloLoop
 
 /// A Lua script, sent once and then called by its digest.
 public struct RedisScript: Sendable {
@@ -58,13 +59,13 @@ extension RedisScript: Hashable {
 }
 
 /// Which scripts a server has been given since the connection to it was made, by their digests: a text is long to hash.
-struct KnownScripts {
+@Loop final class KnownScripts {
     private var given: Set<Text> = []
     /// The one asked for last, for many are asked for many times.
     private var last: RedisScript?
 
     /// Nil for one that the server has not been given over this connection.
-    mutating func knownDigest(of script: RedisScript) -> String? {
+    func knownDigest(of script: RedisScript) -> String? {
         if let last, last.isSame(as: script) { return script.digest }
         guard given.contains(Text(script.digest)) else { return nil }
         last = script
@@ -72,12 +73,12 @@ struct KnownScripts {
     }
 
     /// The server has received these with their text.
-    mutating func note(_ scripts: [RedisScript]) {
+    func note(_ scripts: [RedisScript]) {
         for script in scripts { given.insert(Text(script.digest)) }
     }
 
     /// Another connection may be to another server.
-    mutating func forget() { (given, last) = ([], nil) }
+    func forget() { (given, last) = ([], nil) }
 }
 
 extension RedisStep {

@@ -49,11 +49,11 @@ struct CommandLoad {
     fileprivate let repliesBefore: Int
     private var replies: [RedisReply] = []
     fileprivate private(set) var missing: Int
-    private var waiter: CheckedContinuation<Word, Never>?
+    private var waiter: RedisWaiter?
     /// Whether it has no outcome yet.
     fileprivate var isWaiting: Bool { waiter != nil }
 
-    init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: CheckedContinuation<Word, Never>) {
+    init(_ load: CommandLoad, deadline: UInt64, repliesBefore: Int, waiter: RedisWaiter) {
         self.load = load
         self.deadline = deadline
         self.repliesBefore = repliesBefore
@@ -61,6 +61,8 @@ struct CommandLoad {
         missing = load.count
         replies.reserveCapacity(load.count)
     }
+
+    deinit { if waiter != nil { preconditionFailure("a caller of commands was left waiting") } }
 
     /// Takes what there is of its replies; those that come too late are dropped.
     fileprivate func take(from reader: ReplyReader, _ lostServer: inout String?) -> ReplyReader.Taken {
@@ -82,9 +84,10 @@ struct CommandLoad {
 
     /// The first outcome counts; later ones find nobody.
     func complete(_ outcome: Outcome) {
-        waiter?.resume(returning: .ended(outcome))
+        let told = waiter
         waiter = nil
         replies = []
+        told?.resume(.ended(outcome))
     }
 }
 
@@ -96,7 +99,9 @@ extension RedisReply {
 }
 
 /// Batches in the order they were sent, which is the order of their replies and of their deadlines.
-@Loop struct PendingCommands {
+///
+/// An object, as `WaitingLine`: parts of a connection that change in place would be looked at for overlap at each use.
+@Loop final class PendingCommands {
     private var batches: [PendingBatch] = []
     private var head = 0
     /// Commands without a reply, those whose caller has given up included.
@@ -108,7 +113,7 @@ extension RedisReply {
 
     nonisolated init() {}
 
-    mutating func append(_ batch: PendingBatch) {
+    func append(_ batch: PendingBatch) {
         batches.append(batch)
         count += batch.load.count
         bytes += batch.load.bytes
@@ -127,7 +132,7 @@ extension RedisReply {
     }
 
     /// Gives whole replies to the oldest batch.
-    mutating func receive(from reader: ReplyReader) -> Received {
+    func receive(from reader: ReplyReader) -> Received {
         var received = Received()
         guard head < batches.count else {
             var unasked: [RedisReply] = []
@@ -143,7 +148,7 @@ extension RedisReply {
     }
 
     /// Gives a reply to the oldest command.
-    mutating func receive(_ reply: RedisReply) -> Received {
+    func receive(_ reply: RedisReply) -> Received {
         guard head < batches.count else { return Received(unasked: reply) }
         var received = Received()
         batches[head].take(reply, &received.lostServer)
@@ -152,7 +157,7 @@ extension RedisReply {
     }
 
     /// Whether the batch has all of its replies.
-    private mutating func note(_ replies: Int, in batch: PendingBatch) -> Bool {
+    private func note(_ replies: Int, in batch: PendingBatch) -> Bool {
         count -= replies
         repliesSeen += replies
         guard batch.missing == 0 else { return false }
@@ -162,7 +167,7 @@ extension RedisReply {
         return true
     }
 
-    private mutating func removeFirst() {
+    private func removeFirst() {
         head += 1
         if head == batches.count {
             batches.removeAll(keepingCapacity: batches.capacity <= 1024)
@@ -177,7 +182,7 @@ extension RedisReply {
     var nextDeadline: UInt64? { batches[head...].first { $0.isWaiting }?.deadline }
 
     /// Fails what is overdue; returns true when the server has answered nothing since the oldest of it was sent.
-    mutating func expire(now: UInt64, _ error: RedisError) -> Bool {
+    func expire(now: UInt64, _ error: RedisError) -> Bool {
         var silent = false
         for batch in batches[head...] {
             if batch.deadline > now { break }
@@ -189,9 +194,10 @@ extension RedisReply {
     }
 
     /// Fails everything; the next connection starts with an empty queue.
-    mutating func failAll(_ error: RedisError) {
+    func failAll(_ error: RedisError) {
         let failed = batches[head...]
-        self = PendingCommands()
+        batches = []
+        (head, count, bytes, repliesSeen) = (0, 0, 0, 0)
         for batch in failed { batch.complete(.failure(error)) }
     }
 }

@@ -80,7 +80,7 @@ extension RedisConnection {
             phase = .stopped
         case .running:
             phase = .stopping
-            isUp = false
+            serves = false
             life?.cancel()
             dial?.cancel()
             resting?.cancel()

@@ -3,7 +3,7 @@
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, CommandEncoding, RedisReply,
 // RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Calls,
-// +Lifecycle, RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine, ReplyReader;
+// +Lifecycle, RedisLocator, RedisHandshake, WireBatch, RedisWaiter, PendingCommands, WaitingLine, ReplyReader;
 // Sentinel/SentinelLocator, SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink,
 // RedisMessageSequence; Health/RedisHealth, HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes,
 // SlotSurvey. RedisSocket and ReplyReader are the rim to C.
@@ -21,10 +21,11 @@ public import PomeloUV
     /// Shown by `CLIENT LIST` and in logs.
     public let name: String
     /// Whether the handshake is done and commands are accepted.
-    public internal(set) var isUp = false
+    public var isUp: Bool { serves }
     /// The run id of the server connected to last; empty when it does not tell.
     public internal(set) var runID = ""
 
+    var serves = false
     /// Why nothing can be started with the configuration.
     let objection: RedisError?
     let locator: any RedisLocator
@@ -36,10 +37,10 @@ public import PomeloUV
     var tellsOfStart = true
     private let meter: RedisMeter
     let observers = RedisObservers()
-    private var pending = PendingCommands()
+    private let pending = PendingCommands()
     private var sweep: TimerID?
-    private var line = WaitingLine()
-    private var scripts = KnownScripts()
+    private let line = WaitingLine()
+    private let scripts = KnownScripts()
     /// It is asked whether it can still serve.
     var isInDoubt = false
     /// The command timeout, without a `Duration` to divide for each command.
@@ -192,7 +193,7 @@ public import PomeloUV
         // so all is decided in there.
         let begun = meter.begun(clock)
         let outcome: PendingBatch.Outcome
-        switch await withCheckedContinuation({ dispatch(commands, load, purpose, $0) }) {
+        switch await RedisWaiter.wait({ dispatch(commands, load, purpose, $0) }) {
         case .ended(let ended): outcome = ended
         case .waits(let batch): outcome = await ended(batch)
         }
@@ -211,7 +212,7 @@ public import PomeloUV
     /// What becomes of commands in the line; who is cancelled leaves it.
     private func ended(_ batch: WaitingBatch) async -> PendingBatch.Outcome {
         let word = await withTaskCancellationHandler {
-            await withCheckedContinuation {
+            await RedisWaiter.wait {
                 batch.attach($0)
                 admit()
             }
@@ -243,34 +244,34 @@ public import PomeloUV
 
     private func refusal(_ purpose: Purpose) -> RedisError? {
         if phase != .running { return .closed }
-        if !isUp, purpose != .handshake { return away }
+        if !serves, purpose != .handshake { return away }
         return end != nil ? loss(maybeExecuted: false) : nil
     }
 
     private func dispatch(
         _ commands: [RedisCommand], _ load: CommandLoad, _ purpose: Purpose,
-        _ waiter: CheckedContinuation<PendingBatch.Word, Never>
+        _ waiter: RedisWaiter
     ) {
-        if let refusal = refusal(purpose) { return waiter.resume(returning: .ended(.failure(refusal))) }
+        if let refusal = refusal(purpose) { return waiter.fail(refusal) }
         let deadline = clock.now + commandNanoseconds
         if purpose == .handshake || line.isEmpty && hasRoom(for: load) {
             return transmit(commands, load, deadline, waiter)
         }
         // As much may wait for room as for replies.
         guard purpose == .part || line.isEmpty || (line.load + load).fits(in: bounds) else {
-            return waiter.resume(returning: .ended(.failure(overload(load))))
+            return waiter.fail(overload(load))
         }
         let batch = WaitingBatch(commands, load, deadline: deadline)
         line.append(batch)
         if sweep == nil { armSweep(at: deadline) }
-        waiter.resume(returning: .waits(batch))
+        waiter.resume(.waits(batch))
     }
 
     private func transmit(
         _ commands: [RedisCommand], _ load: CommandLoad, _ deadline: UInt64,
-        _ waiter: CheckedContinuation<PendingBatch.Word, Never>
+        _ waiter: RedisWaiter
     ) {
-        guard let socket else { return waiter.resume(returning: .ended(.failure(away))) }
+        guard let socket else { return waiter.fail(away) }
         pending.append(
             PendingBatch(load, deadline: deadline, repliesBefore: pending.repliesSeen, waiter: waiter))
         socket.send(commands, size: load.bytes)
@@ -279,16 +280,16 @@ public import PomeloUV
 
     /// Sends those at the head of the line for which there is room by now.
     private func admit() {
-        while let batch = line.first, let waiter = batch.waiter, hasRoom(for: batch.load) {
+        while let batch = line.first, batch.isAttached, hasRoom(for: batch.load) {
             _ = line.removeFirst()
-            transmit(batch.commands, batch.load, batch.deadline, waiter)
+            if let waiter = batch.detach() { transmit(batch.commands, batch.load, batch.deadline, waiter) }
         }
     }
 
     // MARK: observers
 
     func becameUp(reconnected: Bool) {
-        isUp = true
+        serves = true
         if reconnected { meter.reconnected() }
         scripts.forget()
         observers.tell(.up(runID: runID, reconnected: reconnected))
@@ -298,7 +299,7 @@ public import PomeloUV
 
     // MARK: deadlines
 
-    /// One timer for all commands: armed for the oldest, and again when it has fired; none while nobody waits.
+    /// One timer for all commands: armed for the oldest, and again when it has fired and somebody waits.
     ///
     /// What is overdue gets one more poll before it fails: after a long turn of the loop itself, the replies may have
     /// been waiting in the socket all the time.
@@ -347,7 +348,7 @@ public import PomeloUV
     private func ending(_ end: SocketEnd) {
         guard self.end == nil else { return }
         self.end = end
-        isUp = false
+        serves = false
         disarmSweep()
         pending.failAll(loss(maybeExecuted: true))
         line.failAll(loss(maybeExecuted: false))
@@ -383,18 +384,15 @@ extension RedisConnection: RedisSocketOwner {
     }
 
     private func draw(from received: PendingCommands.Received) {
-        if isUp, let error = received.lostServer { doubt(error) }  // A handshake judges for itself.
+        if let error = received.lostServer, serves { doubt(error) }  // A handshake judges for itself.
         if let reply = received.unasked {
             let error = reply.errorText
             reset(error ?? "a reply to nothing", error == nil ? .malformed : .network)
         }
     }
 
-    /// There may be room for others, or nobody who waits.
-    private func settle() {
-        if !line.isEmpty { admit() }
-        if pending.count == 0, line.isEmpty { disarmSweep() }
-    }
+    /// There may be room for others.
+    private func settle() { if !line.isEmpty { admit() } }
 
     func socketDidEnd(_ end: SocketEnd) { ending(end) }
 }

@@ -8,7 +8,8 @@ import PomeloLoop
     let load: CommandLoad
     let deadline: UInt64
     /// The caller, who is told that he waits and then comes; nobody is sent before, nor overtaken.
-    private(set) var waiter: CheckedContinuation<PendingBatch.Word, Never>?
+    private var waiter: RedisWaiter?
+    var isAttached: Bool { waiter != nil }
     private var failure: RedisError?
 
     init(_ commands: [RedisCommand], _ load: CommandLoad, deadline: UInt64) {
@@ -17,49 +18,56 @@ import PomeloLoop
         self.deadline = deadline
     }
 
+    deinit { if waiter != nil { preconditionFailure("a caller of commands was left waiting") } }
+
     /// The caller is there.
-    func attach(_ waiter: CheckedContinuation<PendingBatch.Word, Never>) {
-        if let failure { waiter.resume(returning: .ended(.failure(failure))) } else { self.waiter = waiter }
+    func attach(_ waiter: RedisWaiter) {
+        if let failure { waiter.fail(failure) } else { self.waiter = waiter }
+    }
+
+    /// The caller, who waits for replies from now on.
+    func detach() -> RedisWaiter? {
+        defer { waiter = nil }
+        return waiter
     }
 
     fileprivate func fail(_ error: RedisError) {
         failure = error
-        waiter?.resume(returning: .ended(.failure(error)))
-        waiter = nil
+        detach()?.fail(error)
     }
 }
 
 /// Batches in the order they came, which is the order in which they are sent, and that of their deadlines.
-@Loop struct WaitingLine {
+@Loop final class WaitingLine {
     private var batches: Deque<WaitingBatch> = []
     /// What all of them are.
     private(set) var load = CommandLoad(count: 0, bytes: 0)
 
     nonisolated init() {}
 
-    var isEmpty: Bool { batches.isEmpty }
+    var isEmpty: Bool { load.count == 0 }
     var first: WaitingBatch? { batches.first }
     /// The deadline of the one that has waited for longest.
     var nextDeadline: UInt64? { batches.first?.deadline }
 
-    mutating func append(_ batch: WaitingBatch) {
+    func append(_ batch: WaitingBatch) {
         batches.append(batch)
         load = load + batch.load
     }
 
-    mutating func removeFirst() -> WaitingBatch {
+    func removeFirst() -> WaitingBatch {
         let batch = batches.removeFirst()
         load = load - batch.load
         return batch
     }
 
     /// Fails those that have waited for too long.
-    mutating func expire(now: UInt64, _ error: RedisError) {
+    func expire(now: UInt64, _ error: RedisError) {
         while let first, first.deadline <= now { removeFirst().fail(error) }
     }
 
     /// Fails the one whose caller has been cancelled.
-    mutating func fail(_ batch: WaitingBatch, _ error: RedisError) {
+    func fail(_ batch: WaitingBatch, _ error: RedisError) {
         guard let index = batches.firstIndex(where: { $0 === batch }) else { return }
         batches.remove(at: index)
         load = load - batch.load
@@ -67,9 +75,10 @@ import PomeloLoop
     }
 
     /// Fails all: none of them was sent.
-    mutating func failAll(_ error: RedisError) {
+    func failAll(_ error: RedisError) {
         let all = batches
-        self = WaitingLine()
+        batches = []
+        load = CommandLoad(count: 0, bytes: 0)
         for batch in all { batch.fail(error) }
     }
 }
