@@ -88,8 +88,18 @@ public import PomeloLoop
                     RedisServer.value(of: "master_link_status", in: info) ?? "up" == "up"
                 else { return false }
             }
+            // One that was a master before may not know yet that it is none.
+            for shard in 0..<shards where try await masters(of: shard) > 1 { return false }
             return true
         }
+    }
+
+    private func masters(of shard: Int) async throws(NetworkError) -> Int {
+        var count = 0
+        for node in members(of: shard) where nodes[node].isRunning && !nodes[node].isPaused {
+            count += try await nodes[node].info("role") == "master" ? 1 : 0
+        }
+        return count
     }
 
     // MARK: faults
@@ -130,6 +140,8 @@ public import PomeloLoop
     /// - Throws: `NetworkError` when the shard has no running replica, or it does not take over within 20 s.
     @discardableResult
     public func failOver(_ shard: Int) async throws(NetworkError) -> Int {
+        // A replica whose link is not up yet agrees, and does nothing.
+        try await settle()
         let former = try await master(of: shard)
         guard
             let replica = members(of: shard).first(where: {
