@@ -26,7 +26,7 @@ public import PomeloLoop
     var lanes: [ForwardLane] = []
     /// For types whose rule waits: the request last in line for it.
     var choosing: [ServerType: FirstOutcome<Void>] = [:]
-    /// Set once, when it closes.
+    /// Set once, when it closes; each push asks for it, and what other modules cannot see is not looked at for overlap.
     var ending: SessionEnd?
     var bytesInFlight = 0
     var closeListeners: [@Loop (ClientSession, SessionEnd) -> Void] = []

@@ -25,6 +25,7 @@ public import PomeloUV
     /// The run id of the server connected to last; empty when it does not tell.
     public internal(set) var runID = ""
 
+    /// As `isUp`: each command asks for it, and what other modules cannot see is not looked at for overlap.
     var serves = false
     /// Why nothing can be started with the configuration.
     let objection: RedisError?
