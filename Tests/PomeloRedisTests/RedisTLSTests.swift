@@ -133,6 +133,8 @@
         func configuration(_ options: TLSClientOptions) -> RedisConfiguration {
             var configuration = RedisConfiguration(host: "127.0.0.1", port: port)
             configuration.tls = options
+            // Megabytes of one reply, while the tests beside these keep the loop busy for seconds.
+            configuration.commandTimeoutSeconds = 20
             return configuration
         }
 
