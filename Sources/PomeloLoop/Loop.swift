@@ -2,7 +2,8 @@
 //
 // PomeloLoop: one libuv loop, which is also the Swift executor of everything in the framework.
 // Reading order: Loop, EventLoop, JobRing, Runner, EventLoop+UV, TimerGate, FlushList, TimerHeap, LoopClock,
-// FirstOutcome, Backoff, OffLoop, ProcessWideExecutor, Watchdog; then the seams ByteStream, Network, RandomSource.
+// FirstOutcome, Waiter, Backoff, OffLoop, ProcessWideExecutor, Watchdog; then the seams ByteStream, Network,
+// RandomSource.
 
 /// The isolation domain of the framework: code marked `@Loop` runs on the process's one event loop thread.
 ///

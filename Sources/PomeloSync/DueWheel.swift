@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
 import DequeModule
-import PomeloBytes
 
-/// Ids by when they are due, in a ring of ticks: adding one and finding the next takes the same time however many wait.
+/// Numbers of ids by when they are due, in a ring of ticks: adding one and finding the next takes the same time however
+/// many wait.
+///
+/// Who adds one knows whether it is there already.
 struct DueWheel {
     static let ticks = 64
 
-    private var ring: [[Text]] = Array(repeating: [], count: ticks)
+    private var ring: [[UInt32]] = Array(repeating: [], count: ticks)
     private var at = 0
     /// Whole ticks, the first of them from `next` on: to make many due moves none of them.
-    private var due: Deque<[Text]> = []
+    private var due: Deque<[UInt32]> = []
     private var next = 0
     /// Those in the ring or due.
-    private var scheduled: Set<Text> = []
+    private var count = 0
 
-    var isEmpty: Bool { scheduled.isEmpty }
+    var isEmpty: Bool { count == 0 }
     var hasDue: Bool { !due.isEmpty }
 
-    /// Ignored for one that is there already: it comes sooner then.
-    mutating func add(_ id: Text, ticksAhead: Int) {
-        guard scheduled.insert(id).inserted else { return }
+    mutating func add(_ id: UInt32, ticksAhead: Int) {
+        count += 1
         if ticksAhead > 0 { return ring[(at + min(ticksAhead, Self.ticks) - 1) % Self.ticks].append(id) }
         if due.isEmpty { due.append([id]) } else { due[due.count - 1].append(id) }
     }
@@ -41,15 +42,15 @@ struct DueWheel {
         ring[tick] = []
     }
 
-    mutating func removeDue() -> Text? {
+    mutating func removeDue() -> UInt32? {
         guard let first = due.first else { return nil }
         let id = first[next]
         next += 1
+        count -= 1
         if next == first.count {
             due.removeFirst()
             next = 0
         }
-        scheduled.remove(id)
         return id
     }
 }

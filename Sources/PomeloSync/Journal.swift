@@ -42,7 +42,7 @@ import PomeloRedis
     private var letters: [Bytes: Bytes?] = [:]
     private var lettersKept: [@Loop () -> Void] = []
     private var afterRound: [@Loop () -> Void] = []
-    private var waiters: [CheckedContinuation<SyncError?, Never>] = []
+    private var waiters: [Waiter<SyncError?>] = []
 
     /// Refusals in a row because another one has claimed the journal.
     private var fences = 0
@@ -123,9 +123,9 @@ import PomeloRedis
     /// - Throws: `SyncError` `.notJournaled`, as the options say; `.stopped`.
     @inline(__always)
     func written() async throws(SyncError) {
-        let error: SyncError? = await withCheckedContinuation { waiter in
-            if isStopped { return waiter.resume(returning: .stopped) }
-            if away != nil, owner.options.redisAway == .memory { return waiter.resume(returning: nil) }
+        let error = await Waiter<SyncError?>.wait { waiter in
+            if isStopped { return waiter.resume(.stopped) }
+            if away != nil, owner.options.redisAway == .memory { return waiter.resume(nil) }
             waiters.append(waiter)
             kick()
         }
@@ -169,7 +169,7 @@ import PomeloRedis
                 away = nil
                 fences = 0
                 backoff.succeeded()
-                for waiter in ready { waiter.resume(returning: nil) }
+                for waiter in ready { waiter.resume(nil) }
             } catch RedisError.reply(let text) where text.hasPrefix(Self.fence) && fences < Self.maxFences {
                 // It is no outage: callers wait for the same in the next journal.
                 fences += 1
@@ -185,16 +185,16 @@ import PomeloRedis
         for end in ended { end.end() }
     }
 
-    private func failed(_ reason: String, _ ready: [CheckedContinuation<SyncError?, Never>]) {
+    private func failed(_ reason: String, _ ready: [Waiter<SyncError?>]) {
         warnings.write(["sync.reason": "\(reason)"])
         away = reason
         let all = ready + waiters
         waiters = []
-        if isStopped { return all.forEach { $0.resume(returning: .stopped) } }
+        if isStopped { return all.forEach { $0.resume(.stopped) } }
         switch owner.options.redisAway {
         case .wait: waiters = all
-        case .fail: all.forEach { $0.resume(returning: .notJournaled(reason)) }
-        case .memory: all.forEach { $0.resume(returning: nil) }
+        case .fail: all.forEach { $0.resume(.notJournaled(reason)) }
+        case .memory: all.forEach { $0.resume(nil) }
         }
     }
 
@@ -219,7 +219,7 @@ import PomeloRedis
         do {
             var rest = lines[...]
             repeat {
-                var part = nextPart()
+                var part = nextPart(of: place)
                 filled = []
                 while let line = rest.first, !part.isFull {
                     line.fill(&part)
@@ -251,8 +251,8 @@ import PomeloRedis
         lastRound = now
     }
 
-    private func nextPart() -> JournalPart {
-        var part = JournalPart()
+    private func nextPart(of place: JournalPlace) -> JournalPart {
+        var part = store.part(of: place)
         part.removed = removed
         part.letters = letters.map { ($0.key, $0.value) }
         (removed, letters) = ([], [:])
@@ -356,7 +356,7 @@ import PomeloRedis
         pause?.cancel()
         let all = waiters
         waiters = []
-        for waiter in all { waiter.resume(returning: .stopped) }
+        for waiter in all { waiter.resume(.stopped) }
         return isWhole
     }
 

@@ -6,13 +6,15 @@ import PomeloRedis
 
 /// What is written to a journal at once.
 struct JournalPart {
-    /// Fields and values of entries, in turn.
-    var entries: [RedisArgument] = []
+    /// The journal's key, and then fields and values of entries, in turn.
+    private(set) var entries: [RedisArgument]
     /// Fields of entries that sinks have confirmed.
     var removed: [Bytes] = []
     /// Dead letters; nil for one that is dropped.
     var letters: [(field: Bytes, value: Bytes?)] = []
-    var bytes = 0
+    private var bytes = 0
+
+    init(_ key: String) { entries = [.text(key)] }
 
     mutating func add(_ field: Bytes, _ value: Bytes) {
         entries.append(.bytes(field))
@@ -20,7 +22,7 @@ struct JournalPart {
         bytes += field.count + value.count
     }
 
-    var isFull: Bool { bytes >= Self.maxBytes || entries.count >= 2 * Self.maxEntries }
+    var isFull: Bool { bytes >= Self.maxBytes || entries.count > 2 * Self.maxEntries }
 
     private static let maxBytes = 1 << 20
     private static let maxEntries = 4096
@@ -59,6 +61,8 @@ struct JournalPart {
 
     // MARK: one journal
 
+    func part(of place: JournalPlace) -> JournalPart { JournalPart(keys.journal(place)) }
+
     /// Writes a part, and the last version given; the replies come in the order of `commands(of:)`.
     ///
     /// - Throws: also for an error that a command was answered.
@@ -70,7 +74,7 @@ struct JournalPart {
         if !added.isEmpty { commands.append(Self.command("HSET", dead, added)) }
         if !dropped.isEmpty { commands.append(Self.command("HDEL", dead, dropped)) }
         if !part.removed.isEmpty { commands.append(Self.command("HDEL", key, part.removed)) }
-        if !part.entries.isEmpty { commands.append(RedisCommand("HSET", arguments: [.text(key)] + part.entries)) }
+        if part.entries.count > 1 { commands.append(RedisCommand("HSET", arguments: part.entries)) }
         commands.append(RedisCommand("SET", keys.clock(place.server), String(clock)))
         for reply in try await redis.pipeline(commands) { _ = try reply.get() }
     }

@@ -2,10 +2,10 @@
 //
 // PomeloSync: values that change often, kept in memory and brought to a database in the background.
 // Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
-// SyncLanes, SyncLine, SyncTable, ValueSlots, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter, DeadLetters,
-// SyncOwner, VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore, Journal,
-// FormerJournals, JournalClaims, JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua;
-// SQLTable. By itself: MemoryStore, +Strings, +Hashes, +Lists.
+// SyncLanes, SyncLine, SyncTable, SyncItems, ValueSlots, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter,
+// DeadLetters, SyncOwner, VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore,
+// Journal, FormerJournals, JournalClaims, JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with
+// Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings, +Hashes, +Lists.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop
@@ -27,7 +27,7 @@ public struct Sync: Plugin {
 
         /// Brings the values of a key to a sink; one sink may have many keys.
         public mutating func map<Value>(_ key: SyncKey<Value>, to sink: any SyncSink) {
-            let entry = SinkEntry(sink, { SyncTable(key, $0) }, { SyncQueue(key, $0) })
+            let entry = SinkEntry(sink, { SyncTable(key.name, ValueSlots(key), $0) }, { SyncQueue(key, $0) })
             if byKey.updateValue(entry, forKey: key.name) != nil {
                 wrong.append("the key \"\(key.name)\" is mapped twice")
             }

@@ -34,12 +34,16 @@ import PomeloLoop
 
     func sink(of key: Text) -> (any SyncSink)? { byKey[key]?.sink }
 
-    func table<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncTable<Value>, SyncWriter) {
+    func table<Value>(
+        _ key: SyncKey<Value>
+    ) throws(SyncError) -> (line: SyncTable, values: ValueSlots<Value>, writer: SyncWriter) {
         if let known = key.place.table, known.line.owner === owner, !owner.isClosed { return known }
-        let lane = try lane(&tables, key.name) { SyncTable(key, owner) }
-        guard let table = lane.line as? SyncTable<Value> else { throw .otherType(key.name.string) }
-        key.place.table = (table, lane.writer)
-        return (table, lane.writer)
+        let lane = try lane(&tables, key.name) { SyncTable(key.name, ValueSlots(key), owner) }
+        guard let table = lane.line as? SyncTable, let values = table.values as? ValueSlots<Value> else {
+            throw .otherType(key.name.string)
+        }
+        key.place.table = (table, values, lane.writer)
+        return (table, values, lane.writer)
     }
 
     func queue<Value>(_ key: SyncKey<Value>) throws(SyncError) -> (SyncQueue<Value>, SyncWriter) {

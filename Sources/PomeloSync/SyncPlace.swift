@@ -5,7 +5,7 @@ import PomeloLoop
 ///
 /// It is kept as long as the key is; a process has one service, but for tests.
 @Loop final class SyncPlace<Value: Sendable> {
-    var table: (line: SyncTable<Value>, writer: SyncWriter)?
+    var table: (line: SyncTable, values: ValueSlots<Value>, writer: SyncWriter)?
     var queue: (line: SyncQueue<Value>, writer: SyncWriter)?
 
     nonisolated init() {}

@@ -78,11 +78,11 @@ import PomeloRedis
     /// - Throws: `SyncError` `.unknownKey`, `.otherType`, `.overloaded`, `.stopped`: nothing is noted then;
     ///   `.notJournaled`; `.refused` when no journal takes it.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
-        let (table, writer) = try lanes.table(key)
+        let (table, values, writer) = try lanes.table(key)
         while owner.mustWait { await owner.room() }
         try checkOpen()
         let id = Text(id)
-        try table.put(id, value)
+        try table.put(id) { values.put(value, over: $0) }
         writer.noted()
         guard let journal = owner.journal else { return }
         try await journal.written()
@@ -108,8 +108,8 @@ import PomeloRedis
     ///
     /// - Throws: as the one that waits; nothing is noted then.
     public func exec<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) throws(SyncError) {
-        let (table, writer) = try lanes.table(key)
-        try table.put(Text(id), value)
+        let (table, values, writer) = try lanes.table(key)
+        try table.put(Text(id)) { values.put(value, over: $0) }
         writer.noted()
     }
 
@@ -139,8 +139,8 @@ import PomeloRedis
     /// - Throws: `SyncError`: as `exec`; `.notWritten` when the sink has not taken it, and it waits; `.refused` when it
     ///   never will.
     public func flush<Value>(_ key: SyncKey<Value>, _ id: String, _ value: Value) async throws(SyncError) {
-        let (table, writer) = try lanes.table(key)
-        let number = try table.put(Text(id), value)
+        let (table, values, writer) = try lanes.table(key)
+        let number = try table.put(Text(id)) { values.put(value, over: $0) }
         switch await table.flushed(Text(id), number, wake: writer.hurry) {
         case .written: return
         case .failed(let reason, _): throw .notWritten(reason)

@@ -3,99 +3,99 @@ import DequeModule
 import PomeloBytes
 import PomeloLoop
 
-/// A value that waits, or is on its way, without the value.
-private struct Held {
-    let slot: UInt32
-    /// What its id takes in the journal; 0 when that has nothing of it.
-    var bytes: UInt32 = 0
-    var number: UInt64
-    var since: UInt64
-    var attempts: Int16 = 0
-    /// Whether `unjournaled` has it.
-    var isNoted = false
-}
-
 /// The values of one key by their ids: of each id one that waits, and one on its way.
 ///
 /// A value that comes while another one of its id is on its way waits until that has arrived, so that a sink gets the
 /// values of an id one after the other. When it does not arrive, the two are merged.
 ///
 /// The journal has one field for an id. It stands for both, merged, as long as both are there.
-@Loop final class SyncTable<Value: Sendable>: SyncLine {
-    let key: SyncKey<Value>
+@Loop final class SyncTable: SyncLine {
+    let name: Text
     let owner: SyncOwner
-    private let values = ValueSlots<Value>()
-    private var waiting: [Text: Held] = [:]
-    private var onTheWay: [Text: Held] = [:]
+    let values: any SlottedValues
+    private let items = SyncItems()
+    private var onTheWay: [UInt32: HeldValue] = [:]
     private var shelf = ReplayShelf()
     private var wheel = DueWheel()
-    private var urgent: Deque<Text> = []
+    private var urgent: Deque<UInt32> = []
     private var confirmations = Confirmations()
-    /// What the journal does not have; an id may be there twice.
-    private var unjournaled: [Text] = []
-    private var round: ArraySlice<Text> = []
-    private var part: [Text] = []
+    /// How many wait, those on their way not included.
+    private var waitingCount = 0
+    /// What the journal does not have.
+    private var unjournaled: [UInt32] = []
+    private var round: ArraySlice<UInt32> = []
+    private var part: [UInt32] = []
     /// Why values are in no journal, until they are given up or replaced.
     private(set) var unjournalable: [Text: String] = [:]
 
     let isOrdered = false
-    var name: Text { key.name }
-    var count: Int { waiting.count + onTheWay.count + shelf.count }
+    var count: Int { waitingCount + onTheWay.count + shelf.count }
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
     var isTicking: Bool { !wheel.isEmpty }
     var oldest: UInt64? {
-        [waiting.values.lazy.map(\.since).min(), onTheWay.values.lazy.map(\.since).min(), shelf.oldest]
-            .compactMap { $0 }.min()
+        let waiting = items.indices.lazy.map { self.items[$0] }.filter(\.waits).map(\.waiting.since).min()
+        return [waiting, onTheWay.values.lazy.map(\.since).min(), shelf.oldest].compactMap { $0 }.min()
     }
 
-    init(_ key: SyncKey<Value>, _ owner: SyncOwner) {
-        self.key = key
+    init(_ name: Text, _ values: any SlottedValues, _ owner: SyncOwner) {
+        self.name = name
+        self.values = values
         self.owner = owner
     }
 
     // MARK: values come
 
-    /// Notes a value; the version's number comes back.
+    /// Notes the value that `place` puts over the one that waits, or into a new slot; the version's number comes back.
     ///
-    /// - Throws: `SyncError.overloaded`.
+    /// - Throws: `SyncError.overloaded`; nothing is placed then.
     @discardableResult
-    func put(_ id: Text, _ value: Value) throws(SyncError) -> UInt64 {
+    func put(_ id: Text, _ place: (_ earlier: UInt32?) -> UInt32) throws(SyncError) -> UInt64 {
+        let item = items.add(id)
         let number = owner.versions.next()
-        if let index = waiting.index(forKey: id) {
+        if items[item].waits {
             guard owner.hasBytes else { throw owner.overloaded }
-            replace(id, &waiting.values[index], value, number)
+            _ = place(items[item].waiting.slot)
+            items.change(item) { $0.waiting.number = number }
         } else {
-            let follows = goes(id)
-            guard follows || owner.hasRoom else { throw owner.overloaded }
-            var held = Held(slot: values.add(value), number: number, since: owner.clock.now)
-            note(id, &held)
-            waiting[id] = held
+            let goes = items[item].goes
+            guard goes || owner.hasRoom else {
+                items.release(item)
+                throw owner.overloaded
+            }
+            wait(item, HeldValue(slot: place(nil), number: number, since: owner.clock.now))
             owner.tally.pending += 1
-            if !follows, !shelf.isOnTheWay(id) { wheel.add(id, ticksAhead: owner.drawTicks()) }
+            if !goes, !shelf.isOnTheWay(id) { schedule(item, owner.drawTicks()) }
         }
+        note(item)
         owner.tally.executed += 1
         return number
     }
 
-    /// Whether a value of the id is on its way; most of the time none is of any.
-    private func goes(_ id: Text) -> Bool { !onTheWay.isEmpty && onTheWay[id] != nil }
-
-    /// The place of a value is looked up once.
-    private func replace(_ id: Text, _ held: inout Held, _ value: Value, _ number: UInt64) {
-        values[held.slot] = merged(held, value)
-        held.number = number
-        note(id, &held)
+    private func wait(_ item: UInt32, _ held: HeldValue) {
+        items.change(item) {
+            $0.waiting = held
+            $0.waits = true
+        }
+        waitingCount += 1
     }
 
-    private func merged(_ earlier: Held, _ later: Value) -> Value {
-        guard let merge = key.merge else { return later }
-        return merge(values[earlier.slot], later)
+    private func schedule(_ item: UInt32, _ ticksAhead: Int) {
+        // It comes sooner then.
+        if items[item].isScheduled { return }
+        items.change(item) { $0.isScheduled = true }
+        wheel.add(item, ticksAhead: ticksAhead)
+    }
+
+    private func hurry(_ item: UInt32) {
+        if items[item].isUrgent { return }
+        items.change(item) { $0.isUrgent = true }
+        urgent.append(item)
     }
 
     /// Makes the value of an id due, and returns when it has been tried.
     func flushed(_ id: Text, _ number: UInt64, wake: @Loop () -> Void) async -> Attempt {
         let end = confirmations.add(id, number)
-        urgent.append(id)
+        hurry(items.add(id))
         wake()
         return await end.wait()
     }
@@ -107,139 +107,175 @@ private struct Held {
         replays.map { replay in
             guard let id = replay.entry.id, !holds(id, replay.entry.version) else { return false }
             if shelf.add(id, replay) { owner.tally.pending += 1 }
-            wheel.add(id, ticksAhead: 0)
+            schedule(items.add(id), 0)
             return true
         }
     }
 
     /// Whether a value that came back was never away.
     private func holds(_ id: Text, _ version: SyncVersion) -> Bool {
-        [waiting[id], onTheWay[id]].contains { $0.map { owner.versions.version($0.number) == version } ?? false }
+        guard let item = items.number(of: id) else { return false }
+        return [items[item].waits ? items[item].waiting : nil, onTheWay[item]].contains {
+            $0.map { owner.versions.version($0.number) == version } ?? false
+        }
     }
 
     // MARK: values leave
 
     func take(_ limit: Int) -> [SyncEntry] {
         var batch: [SyncEntry] = []
-        while batch.count < limit, let id = nextDue() {
-            // It is scheduled again when the one before has arrived.
-            if onTheWay[id] != nil || shelf.isOnTheWay(id) { continue }
-            if let replay = shelf.take(id) {
-                batch.append(replay)
-                continue
-            }
-            guard let held = waiting.removeValue(forKey: id) else { continue }
-            do {
-                let value = try key.encode(values[held.slot])
-                onTheWay[id] = held
-                batch.append(
-                    SyncEntry(key: name, id: id, value: value, version: owner.versions.version(held.number)))
-            } catch {
-                let reason = "its value cannot be encoded: \(error)"
-                giveBack(id, held, nil, reason, attempts: .max)
-                confirmations.tell(id, held.number, .refused(reason))
-            }
+        while batch.count < limit, let item = nextDue() {
+            if let entry = next(of: item) { batch.append(entry) }
+            items.release(item)
         }
         return batch
     }
 
-    private func nextDue() -> Text? {
-        urgent.isEmpty ? wheel.removeDue() : urgent.removeFirst()
+    private func next(of item: UInt32) -> SyncEntry? {
+        let id = items[item].id
+        // It is scheduled again when the one before has arrived.
+        if items[item].goes || shelf.isOnTheWay(id) { return nil }
+        if let replay = shelf.take(id) { return replay }
+        return items[item].waits ? leave(item) : nil
+    }
+
+    private func nextDue() -> UInt32? {
+        if let item = urgent.popFirst() {
+            items.change(item) { $0.isUrgent = false }
+            return item
+        }
+        guard let item = wheel.removeDue() else { return nil }
+        items.change(item) { $0.isScheduled = false }
+        return item
+    }
+
+    /// What waits is on its way, unless it cannot be encoded.
+    private func leave(_ item: UInt32) -> SyncEntry? {
+        let (id, held) = (items[item].id, items[item].waiting)
+        items.change(item) { $0.waits = false }
+        waitingCount -= 1
+        do {
+            let value = try values.encode(held.slot)
+            onTheWay[item] = held
+            items.change(item) { $0.goes = true }
+            return SyncEntry(key: name, id: id, value: value, version: owner.versions.version(held.number))
+        } catch {
+            let reason = "its value cannot be encoded: \(error)"
+            giveBack(item, held, nil, reason, attempts: .max)
+            confirmations.tell(id, held.number, .refused(reason))
+            return nil
+        }
     }
 
     func conclude(_ entry: SyncEntry, _ attempt: Attempt) {
         guard let id = entry.id else { return }
         if let replay = shelf.arrived(id) {
             conclude(replay, id, attempt)
-        } else if let held = onTheWay.removeValue(forKey: id) {
-            conclude(held, id, entry, attempt)
+        } else if let item = items.number(of: id), let held = onTheWay.removeValue(forKey: item) {
+            items.change(item) { $0.goes = false }
+            conclude(held, item, entry, attempt)
+            items.release(item)
         }
     }
 
-    private func conclude(_ held: Held, _ id: Text, _ entry: SyncEntry, _ attempt: Attempt) {
+    private func conclude(_ held: HeldValue, _ item: UInt32, _ entry: SyncEntry, _ attempt: Attempt) {
+        let id = items[item].id
         switch attempt {
         case .written:
             owner.tally.pending -= 1
             owner.tally.written += 1
             values.remove(held.slot)
-            release(id, held.bytes)
+            removeField(item, held.bytes)
             // The journal has the two of them as one.
-            if key.merge != nil, let index = waiting.index(forKey: id) { note(id, &waiting.values[index]) }
+            if values.areMerged, items[item].waits { note(item) }
         case .failed(let reason, let counts):
-            giveBack(id, held, entry.value, reason, attempts: Int(held.attempts) + (counts ? 1 : 0))
+            giveBack(item, held, entry.value, reason, attempts: Int(held.attempts) + (counts ? 1 : 0))
         case .refused(let reason):
-            giveBack(id, held, entry.value, reason, attempts: .max)
+            giveBack(item, held, entry.value, reason, attempts: .max)
         }
         confirmations.tell(id, held.number, attempt)
-        if shelf.waits(id) || waiting[id] != nil && attempt == .written { scheduleNext(id) }
+        if shelf.waits(id) || items[item].waits && attempt == .written { scheduleNext(item) }
     }
 
-    private func scheduleNext(_ id: Text) {
-        if confirmations.isAwaited(id) { urgent.append(id) } else { wheel.add(id, ticksAhead: 1) }
+    private func scheduleNext(_ item: UInt32) {
+        if confirmations.isAwaited(items[item].id) { hurry(item) } else { schedule(item, 1) }
     }
 
     /// One that came back arrived or not; those behind it wait as long as it does.
     private func conclude(_ replay: Replay, _ id: Text, _ attempt: Attempt) {
         switch owner.next(replay, attempt) {
         case .done:
-            if waiting[id] != nil || shelf.waits(id) { scheduleNext(id) }
+            let waits = items.number(of: id).map { items[$0].waits } ?? false
+            if waits || shelf.waits(id) { scheduleNext(items.add(id)) }
         case .again(let again):
             shelf.putBack(id, again)
-            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: max(1, again.attempts)))
+            schedule(items.add(id), owner.ticks(afterAttempts: max(1, again.attempts)))
         }
     }
 
     func end(_ reason: String) { confirmations.tellAll(.failed(reason, counts: false)) }
 
     /// The journal's field of an id goes, unless it belongs to another value by now, or will.
-    private func release(_ id: Text, _ bytes: UInt32) {
-        if bytes == 0 { return }
-        if let index = waiting.index(forKey: id) {
-            if waiting.values[index].bytes == 0 { return waiting.values[index].bytes = bytes }
-        } else if let index = onTheWay.index(forKey: id) {
-            if onTheWay.values[index].bytes == 0 { return onTheWay.values[index].bytes = bytes }
+    private func removeField(_ item: UInt32, _ bytes: UInt32) {
+        if items[item].waits {
+            if items[item].waiting.bytes == 0 { return items.change(item) { $0.waiting.bytes = bytes } }
+            owner.tally.bytes -= Int(bytes)
+        } else if let other = onTheWay[item] {
+            if other.bytes == 0 { onTheWay[item]?.bytes = bytes } else { owner.tally.bytes -= Int(bytes) }
         } else {
-            owner.journal?.remove(JournalRecord.field(name, id))
+            removeField(of: items[item].id, bytes)
         }
+    }
+
+    private func removeField(of id: Text, _ bytes: UInt32) {
+        if bytes == 0 { return }
         owner.tally.bytes -= Int(bytes)
+        owner.journal?.remove(JournalRecord.field(name, id))
     }
 
     /// It waits again, as a part of what has come since; or is a dead letter, when it was tried often and nothing newer
     /// stands for it.
-    private func giveBack(_ id: Text, _ held: Held, _ value: Bytes?, _ reason: String, attempts: Int) {
-        if let later = waiting[id] {
+    private func giveBack(
+        _ item: UInt32, _ held: HeldValue, _ value: Bytes?, _ reason: String, attempts: Int
+    ) {
+        if items[item].waits {
             owner.tally.pending -= 1
-            release(id, held.bytes)
-            values[later.slot] = merged(held, values[later.slot])
-            values.remove(held.slot)
-            waiting[id]?.since = held.since
+            removeField(item, held.bytes)
+            values.merge(held.slot, into: items[item].waiting.slot)
+            items.change(item) { $0.waiting.since = held.since }
             // Without a merge nothing of the earlier value is left.
-            waiting[id]?.attempts =
-                key.merge == nil ? 0 : Int16(clamping: min(attempts, owner.options.attempts - 1))
-            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: 1))
+            let counted = values.areMerged ? Int16(clamping: min(attempts, owner.options.attempts - 1)) : 0
+            items.change(item) { $0.waiting.attempts = counted }
+            schedule(item, owner.ticks(afterAttempts: 1))
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
             values.remove(held.slot)
-            unjournalable[id] = nil
-            let version = owner.versions.version(held.number)
-            let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
-            owner.giveUp(letter) { [self] in release(id, held.bytes) }
+            giveUp(items[item].id, held, value, reason)
         } else {
             var again = held
             again.attempts = Int16(clamping: min(attempts, owner.options.attempts))
-            waiting[id] = again
+            wait(item, again)
             owner.tally.retries += 1
-            wheel.add(id, ticksAhead: owner.ticks(afterAttempts: max(1, Int(again.attempts))))
+            schedule(item, owner.ticks(afterAttempts: max(1, Int(again.attempts))))
+        }
+    }
+
+    private func giveUp(_ id: Text, _ held: HeldValue, _ value: Bytes?, _ reason: String) {
+        unjournalable[id] = nil
+        let version = owner.versions.version(held.number)
+        owner.giveUp(DeadLetter(key: name, id: id, value: value, version: version, reason)) { [self] in
+            // Another number may stand for it by now, or none.
+            guard let item = items.number(of: id) else { return removeField(of: id, held.bytes) }
+            removeField(item, held.bytes)
         }
     }
 
     // MARK: the journal
 
-    private func note(_ id: Text, _ held: inout Held) {
-        guard let journal = owner.journal else { return }
-        if held.isNoted { return }
-        held.isNoted = true
-        unjournaled.append(id)
+    private func note(_ item: UInt32) {
+        guard let journal = owner.journal, !items[item].isNoted else { return }
+        items.change(item) { $0.isNoted = true }
+        unjournaled.append(item)
         journal.changed(self)
     }
 
@@ -249,16 +285,21 @@ private struct Held {
     }
 
     func fill(_ part: inout JournalPart) {
-        while !part.isFull, let id = round.popFirst() {
-            let (waits, goes) = (taken(id, from: &waiting), taken(id, from: &onTheWay))
-            guard let last = waits ?? goes else { continue }
-            self.part.append(id)
+        while !part.isFull, let item = round.popFirst() {
+            items.change(item) { $0.isNoted = false }
+            guard items[item].waits || items[item].goes else {
+                items.release(item)
+                continue
+            }
+            self.part.append(item)
+            items.change(item) { $0.isInPart = true }
+            let id = items[item].id
             do {
-                let bytes = try encoded(last, after: waits == nil ? nil : goes)
-                let value = JournalRecord.value(bytes, owner.versions.version(last.number))
+                let (number, bytes) = try encoded(item)
+                let value = JournalRecord.value(bytes, owner.versions.version(number))
                 try owner.checkLength(value.count)
                 let field = JournalRecord.field(name, id)
-                setBytes(id, field.count + value.count)
+                setBytes(item, field.count + value.count)
                 part.add(field, value)
                 if !unjournalable.isEmpty { unjournalable[id] = nil }
             } catch {
@@ -267,55 +308,51 @@ private struct Held {
         }
     }
 
-    /// What is known of an id's value, which the journal is about to have.
-    private func taken(_ id: Text, from values: inout [Text: Held]) -> Held? {
-        guard !values.isEmpty, let index = values.index(forKey: id) else { return nil }
-        values.values[index].isNoted = false
-        return values.values[index]
+    /// What the journal is to have of an id: all that no sink has confirmed; and its version's number.
+    private func encoded(_ item: UInt32) throws -> (number: UInt64, value: Bytes) {
+        let goes = items[item].goes ? onTheWay[item] : nil
+        guard items[item].waits else { return (goes?.number ?? 0, try values.encode(goes?.slot ?? 0)) }
+        let last = items[item].waiting
+        guard let goes else { return (last.number, try values.encode(last.slot)) }
+        return (last.number, try values.encode(goes.slot, mergedInto: last.slot))
     }
 
-    /// What the journal is to have of an id: all that no sink has confirmed.
-    ///
-    /// Without an optional of a value, which would be looked up at run time.
-    private func encoded(_ last: Held, after earlier: Held?) throws -> Bytes {
-        guard let earlier else { return try key.encode(values[last.slot]) }
-        return try key.encode(merged(earlier, values[last.slot]))
-    }
-
-    private func setBytes(_ id: Text, _ length: Int) {
-        if let index = waiting.index(forKey: id) {
-            owner.tally.bytes += length - Int(waiting.values[index].bytes)
-            waiting.values[index].bytes = UInt32(clamping: length)
-        } else if let index = onTheWay.index(forKey: id) {
-            owner.tally.bytes += length - Int(onTheWay.values[index].bytes)
-            onTheWay.values[index].bytes = UInt32(clamping: length)
+    private func setBytes(_ item: UInt32, _ length: Int) {
+        if items[item].waits {
+            owner.tally.bytes += length - Int(items[item].waiting.bytes)
+            items.change(item) { $0.waiting.bytes = UInt32(clamping: length) }
+        } else if let held = onTheWay[item] {
+            owner.tally.bytes += length - Int(held.bytes)
+            onTheWay[item]?.bytes = UInt32(clamping: length)
         }
     }
 
     func endPart(isWritten: Bool) {
-        if !isWritten { noteAgain(part) }
+        for item in part {
+            items.change(item) { $0.isInPart = false }
+            if !isWritten { noteAgain(item) }
+            items.release(item)
+        }
         part.removeAll(keepingCapacity: isWritten && part.capacity <= 4096)
     }
 
     func abandonRound() {
-        noteAgain(round)
+        for item in round {
+            items.change(item) { $0.isNoted = false }
+            noteAgain(item)
+            items.release(item)
+        }
         round = []
     }
 
     func forgetJournal() {
-        unjournaled = []
-        noteAgain(Set(waiting.keys).union(onTheWay.keys))
+        for item in items.indices { noteAgain(item) }
         owner.journal?.changed(self)
     }
 
-    private func noteAgain(_ ids: some Sequence<Text>) {
-        for id in ids {
-            unjournaled.append(id)
-            if let index = waiting.index(forKey: id) {
-                waiting.values[index].isNoted = true
-            } else if let index = onTheWay.index(forKey: id) {
-                onTheWay.values[index].isNoted = true
-            }
-        }
+    private func noteAgain(_ item: UInt32) {
+        guard !items[item].isNoted, items[item].waits || items[item].goes else { return }
+        items.change(item) { $0.isNoted = true }
+        unjournaled.append(item)
     }
 }

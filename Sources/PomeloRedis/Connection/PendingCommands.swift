@@ -32,6 +32,20 @@ struct CommandLoad {
     func fits(in bound: CommandLoad) -> Bool { count <= bound.count && bytes <= bound.bytes }
 }
 
+/// Who waits for what becomes of commands.
+typealias RedisWaiter = Waiter<PendingBatch.Word>
+
+extension RedisWaiter {
+    /// Inlined, which a function that waits is not in another module: each one costs a look for the executor of its
+    /// caller.
+    @inline(__always)
+    @Loop static func wait(_ body: (RedisWaiter) -> Void) async -> PendingBatch.Word {
+        await unsafe withUnsafeContinuation { unsafe body(RedisWaiter($0)) }
+    }
+
+    func fail(_ error: RedisError) { resume(.ended(.failure(error))) }
+}
+
 /// Commands that were sent together and whose caller waits for all replies.
 @Loop final class PendingBatch {
     typealias Outcome = Result<[RedisReply], RedisError>

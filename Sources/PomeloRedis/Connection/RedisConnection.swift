@@ -3,7 +3,7 @@
 // PomeloRedis: a Redis client on the loop, over hiredis.
 // Reading order: Address/RedisTopology, RedisConfiguration; Commands/RedisCommand, CommandEncoding, RedisReply,
 // RedisError, RedisPort, RedisStep, RedisCall, RedisScan; then RedisClient; Connection/RedisConnection, +Calls,
-// +Lifecycle, RedisLocator, RedisHandshake, WireBatch, RedisWaiter, PendingCommands, WaitingLine, ReplyReader;
+// +Lifecycle, RedisLocator, RedisHandshake, WireBatch, PendingCommands, WaitingLine, ReplyReader;
 // Sentinel/SentinelLocator, SentinelQuestion, SentinelWatch; Messages/RedisSubscriptions, MessageLink,
 // RedisMessageSequence; Health/RedisHealth, HealthMonitor; Cluster/RedisClusterPort, ClusterBatch, ClusterNodes,
 // SlotSurvey. RedisSocket and ReplyReader are the rim to C.
