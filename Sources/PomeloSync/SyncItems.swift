@@ -15,9 +15,8 @@ struct HeldValue {
 
 /// What is known of one id; its number stands for it as long as any of this is so.
 struct SyncItem {
-    let id: Text
     /// What waits, when `waits`: an optional would take eight bytes more.
-    var waiting: HeldValue
+    var waiting = HeldValue(slot: 0, number: 0, since: 0)
     var waits = false
     /// Whether a value of it is on its way.
     var goes = false
@@ -35,11 +34,12 @@ struct SyncItem {
 
 /// Ids by number: the text of one is looked at once for each value that comes, and not again until that leaves.
 ///
-/// The number of an id of which nothing is known any more is given to another one.
+/// The number of an id of which nothing is known any more is given to another one. What the most of them took is kept:
+/// to give it back takes a turn of many milliseconds.
 @Loop final class SyncItems {
-    private static let keptCapacity = 4096
-    private static let nothing = HeldValue(slot: 0, number: 0, since: 0)
     private var numbers: [Text: UInt32] = [:]
+    /// By number, apart from the rest, of which a copy counts no references this way.
+    private var ids: [Text] = []
     private var items: [SyncItem] = []
     private var free: [UInt32] = []
 
@@ -56,17 +56,27 @@ struct SyncItem {
 
     func number(of id: Text) -> UInt32? { numbers[id] }
 
+    func id(of number: UInt32) -> Text { ids[Int(number)] }
+
+    /// Since when the oldest of those that wait does.
+    var oldest: UInt64? {
+        var oldest: UInt64?
+        for item in items where item.waits { oldest = min(oldest ?? .max, item.waiting.since) }
+        return oldest
+    }
+
     /// The number of an id, from now on if it has none.
     func add(_ id: Text) -> UInt32 {
         if let number = numbers[id] { return number }
-        let item = SyncItem(id: id, waiting: Self.nothing)
         let number: UInt32
         if let last = free.popLast() {
             number = last
-            items[Int(number)] = item
+            ids[Int(number)] = id
+            items[Int(number)] = SyncItem()
         } else {
             number = UInt32(items.count)
-            items.append(item)
+            ids.append(id)
+            items.append(SyncItem())
         }
         numbers[id] = number
         return number
@@ -75,12 +85,9 @@ struct SyncItem {
     /// Forgets an id of which nothing is known any more.
     func release(_ number: UInt32) {
         if items[Int(number)].isNeeded { return }
-        let id = numbers.removeValue(forKey: items[Int(number)].id)
-        assert(id == number, "an id was released twice")
+        let known = numbers.removeValue(forKey: ids[Int(number)])
+        assert(known == number, "an id was released twice")
+        ids[Int(number)] = ""
         free.append(number)
-        guard free.count == items.count else { return }
-        items.removeAll(keepingCapacity: items.capacity <= Self.keptCapacity)
-        free.removeAll(keepingCapacity: free.capacity <= Self.keptCapacity)
-        if numbers.capacity > Self.keptCapacity { numbers = [:] }
     }
 }

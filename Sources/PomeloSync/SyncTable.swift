@@ -33,8 +33,7 @@ import PomeloLoop
     var hasDue: Bool { wheel.hasDue || !urgent.isEmpty }
     var isTicking: Bool { !wheel.isEmpty }
     var oldest: UInt64? {
-        let waiting = items.indices.lazy.map { self.items[$0] }.filter(\.waits).map(\.waiting.since).min()
-        return [waiting, onTheWay.values.lazy.map(\.since).min(), shelf.oldest].compactMap { $0 }.min()
+        [items.oldest, onTheWay.values.lazy.map(\.since).min(), shelf.oldest].compactMap { $0 }.min()
     }
 
     init(_ name: Text, _ values: any SlottedValues, _ owner: SyncOwner) {
@@ -132,7 +131,7 @@ import PomeloLoop
     }
 
     private func next(of item: UInt32) -> SyncEntry? {
-        let id = items[item].id
+        let id = items.id(of: item)
         // It is scheduled again when the one before has arrived.
         if items[item].goes || shelf.isOnTheWay(id) { return nil }
         if let replay = shelf.take(id) { return replay }
@@ -151,7 +150,7 @@ import PomeloLoop
 
     /// What waits is on its way, unless it cannot be encoded.
     private func leave(_ item: UInt32) -> SyncEntry? {
-        let (id, held) = (items[item].id, items[item].waiting)
+        let (id, held) = (items.id(of: item), items[item].waiting)
         items.change(item) { $0.waits = false }
         waitingCount -= 1
         do {
@@ -179,7 +178,7 @@ import PomeloLoop
     }
 
     private func conclude(_ held: HeldValue, _ item: UInt32, _ entry: SyncEntry, _ attempt: Attempt) {
-        let id = items[item].id
+        let id = items.id(of: item)
         switch attempt {
         case .written:
             owner.tally.pending -= 1
@@ -198,7 +197,7 @@ import PomeloLoop
     }
 
     private func scheduleNext(_ item: UInt32) {
-        if confirmations.isAwaited(items[item].id) { hurry(item) } else { schedule(item, 1) }
+        if confirmations.isAwaited(items.id(of: item)) { hurry(item) } else { schedule(item, 1) }
     }
 
     /// One that came back arrived or not; those behind it wait as long as it does.
@@ -223,7 +222,7 @@ import PomeloLoop
         } else if let other = onTheWay[item] {
             if other.bytes == 0 { onTheWay[item]?.bytes = bytes } else { owner.tally.bytes -= Int(bytes) }
         } else {
-            removeField(of: items[item].id, bytes)
+            removeField(of: items.id(of: item), bytes)
         }
     }
 
@@ -250,7 +249,7 @@ import PomeloLoop
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
             values.remove(held.slot)
-            giveUp(items[item].id, held, value, reason)
+            giveUp(items.id(of: item), held, value, reason)
         } else {
             var again = held
             again.attempts = Int16(clamping: min(attempts, owner.options.attempts))
@@ -293,7 +292,7 @@ import PomeloLoop
             }
             self.part.append(item)
             items.change(item) { $0.isInPart = true }
-            let id = items[item].id
+            let id = items.id(of: item)
             do {
                 let (number, bytes) = try encoded(item)
                 let value = JournalRecord.value(bytes, owner.versions.version(number))

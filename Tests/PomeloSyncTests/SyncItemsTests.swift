@@ -42,15 +42,17 @@ import Testing
         items.change(former) { $0.waiting = HeldValue(slot: 7, bytes: 8, number: 9, since: 10, attempts: 11) }
         items.release(former)
         #expect(items.add("other") == former)
-        #expect(items[former].id == "other")
+        #expect(items.id(of: former) == "other")
         #expect(items[former].waiting.bytes == 0)
-        #expect(items[kept].id == "kept")
+        #expect(items.id(of: kept) == "kept")
     }
 
-    @Test func whenNothingIsKnownOfAnyNumbersBeginAnew() {
-        for number in 0..<10_000 { _ = items.add(Text("player-\(number)")) }
-        for number in items.indices { items.release(number) }
-        #expect(items.indices.isEmpty)
-        #expect(items.add("player-5000") == 0)
+    @Test func ofManyThatComeAndGoThereAreNoMoreThanAtOnce() {
+        for round in 0..<3 {
+            let numbers = (0..<1000).map { items.add(Text("player-\(round)-\($0)")) }
+            #expect(Set(numbers).count == 1000)
+            for number in numbers { items.release(number) }
+        }
+        #expect(items.indices.count == 1000)
     }
 }
