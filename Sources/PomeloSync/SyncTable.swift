@@ -13,7 +13,7 @@ import PomeloLoop
     let name: Text
     let owner: SyncOwner
     let values: any SlottedValues
-    private let items = SyncItems()
+    let items = SyncItems()
     private var onTheWay: [UInt32: HeldValue] = [:]
     private var shelf = ReplayShelf()
     private var wheel = DueWheel()
