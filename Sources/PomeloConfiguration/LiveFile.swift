@@ -7,6 +7,9 @@ package struct LiveFile: Sendable {
     /// What is different once the file was written, put in another's place, or is gone.
     package struct Stamp: Equatable, Sendable {
         fileprivate let marks: [FileMark?]
+
+        /// Whether there is a file.
+        package var exists: Bool { marks.contains { $0 != nil } }
     }
 
     private let folder: String

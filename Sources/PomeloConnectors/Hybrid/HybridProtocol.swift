@@ -68,7 +68,7 @@ import PomeloWire
         edition = try Self.edition(codes, schemas, options)
         warn(of: schemas)
         guard let files, let stamp, let period = options.protobufCheck else { return }
-        watch = SchemaWatch(files, tried: stamp, clock, every: period) { [weak self] in self?.found($0) }
+        watch = SchemaWatch(files, used: stamp, clock, every: period) { [weak self] in self?.found($0) }
     }
 
     private static func files(of source: ProtobufSource?, _ options: HybridOptions) -> SchemaFiles? {

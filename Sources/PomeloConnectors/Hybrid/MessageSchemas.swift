@@ -84,13 +84,22 @@ struct SchemaFiles: Sendable {
 
     func stamp() -> Stamp { Stamp(server: server.stamp(), client: client.stamp()) }
 
+    /// What the files say now, instead of what they said at `used`: one that is gone since then has been moved away by
+    /// mistake, or for a moment, and all clients would lose what it said.
+    ///
     /// - Throws: `PomeloError` `.configuration` naming the file, and what is wrong where.
-    func read() throws -> MessageSchemas {
+    func read(instead used: Stamp? = nil) throws -> MessageSchemas {
         let (ours, theirs) = (try server.read(), try client.read())
+        if ours == nil, used?.server.exists == true { throw Self.gone(server) }
+        if theirs == nil, used?.client.exists == true { throw Self.gone(client) }
         guard ours != nil || theirs != nil else {
             throw PomeloError(.configuration, "useProtobuf: there is neither \(server.path) nor \(client.path)")
         }
         return try MessageSchemas(
             server: ours ?? [:], client: theirs ?? [:], serverPlace: server.path, clientPlace: client.path)
+    }
+
+    private static func gone(_ file: LiveFile) -> PomeloError {
+        PomeloError(.configuration, "\(file.path) is gone: what it said counts until the server starts anew")
     }
 }

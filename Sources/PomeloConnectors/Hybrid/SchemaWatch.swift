@@ -17,22 +17,24 @@ import PomeloLoop
     private let clock: any LoopClock
     private let period: Duration
     private let found: @Loop (Result<MessageSchemas, any Error>) -> Void
+    private var used: SchemaFiles.Stamp
     private var tried: SchemaFiles.Stamp
     private var last: SchemaFiles.Stamp
     private var timer: TimerID?
     private var isStopped = false
 
-    /// `tried` is the state whose schemas are in use.
+    /// `used` is the state whose schemas are in use.
     init(
-        _ files: SchemaFiles, tried: SchemaFiles.Stamp, _ clock: any LoopClock, every period: Duration,
+        _ files: SchemaFiles, used: SchemaFiles.Stamp, _ clock: any LoopClock, every period: Duration,
         found: @escaping @Loop (Result<MessageSchemas, any Error>) -> Void
     ) {
         self.files = files
         self.clock = clock
         self.period = period
         self.found = found
-        self.tried = tried
-        last = tried
+        self.used = used
+        tried = used
+        last = used
         wait()
     }
 
@@ -52,9 +54,9 @@ import PomeloLoop
     }
 
     private func look() async {
-        let (files, tried, last) = (files, tried, last)
+        let (files, used, tried, last) = (files, used, tried, last)
         do {
-            take(try await offLoop { Self.look(at: files, tried, last) })
+            take(try await offLoop { Self.look(at: files, used, tried, last) })
         } catch {
             // No thread is free: the next look will do.
         }
@@ -62,12 +64,12 @@ import PomeloLoop
     }
 
     private nonisolated static func look(
-        at files: SchemaFiles, _ tried: SchemaFiles.Stamp, _ last: SchemaFiles.Stamp
+        at files: SchemaFiles, _ used: SchemaFiles.Stamp, _ tried: SchemaFiles.Stamp, _ last: SchemaFiles.Stamp
     ) -> Look {
         let now = files.stamp()
         if now == tried { return .unchanged }
         if now != last { return .moving(now) }
-        let outcome = Result { try files.read() }
+        let outcome = Result { try files.read(instead: used) }
         let after = files.stamp()
         return after == now ? .changed(now, outcome) : .moving(after)
     }
@@ -79,6 +81,7 @@ import PomeloLoop
         case .moving(let stamp): last = stamp
         case .changed(let stamp, let outcome):
             (tried, last) = (stamp, stamp)
+            if case .success = outcome { used = stamp }
             found(outcome)
         }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import Foundation
 import Logging
 import PomeloBytes
 import PomeloCore
@@ -163,6 +164,36 @@ import Testing
         #expect(connector.protobufVersion == before)
         await connector.stop()
         #expect(setting.clock.pendingTimers == 0)
+    }
+
+    /// Moved away by mistake, or by an editor that saves: nobody loses its schemas by that, until somebody starts anew.
+    @Test @Loop func aFileThatIsGoneLeavesTheOldSchemas() async throws {
+        let folder = try SchemaFolder()
+        try folder.write("connector", ["useProtobuf": true, "protobufCheckSeconds": 5])
+        try folder.write("serverProtos", Schemas.server)
+        let setting = try await Setting.make(try options(folder))
+        let connector = setting.frontend.connector
+        let before = try #require(connector.protobufVersion)
+        for round in 0..<2 {
+            try folder.write("clientProtos", Schemas.client)
+            await look(setting)
+            await look(setting)
+            let both = try #require(connector.protobufVersion)
+            #expect(both != before)
+            try FileManager.default.removeItem(atPath: "\(folder.path)/clientProtos.json")
+            await look(setting)
+            await look(setting)
+            #expect(connector.protobufVersion == both, "round \(round)")
+            // What is left has changed: that does not make the other one superfluous.
+            try folder.write("serverProtos", round == 0 ? Schemas.newServer : Schemas.server)
+            await look(setting)
+            await look(setting)
+            #expect(connector.protobufVersion == both, "round \(round)")
+        }
+        await connector.stop()
+        let anew = try await Setting.make(try options(folder))
+        #expect(anew.frontend.connector.protobufVersion == before)
+        await anew.frontend.connector.stop()
     }
 
     /// One look at the files, which reads them off the loop.
