@@ -34,6 +34,8 @@ enum ChatAPI {
         var port: Int
         /// Which connector that is, for people; not in the public demos.
         var id: ServerID
+        /// True when clients must speak TLS there; not in the public demos.
+        var tls: Bool?
     }
 
     struct Enter: Body {

@@ -15,6 +15,6 @@ struct GateHandler: Handler {
         // The connector of the kind through which the client came here, unless it asks for another.
         let type = hello.type?.string ?? app.sessionService.get(session.id)?.socket.connectorType
         guard let address = app.servers[chosen]?.record.clientAddress(for: type) else { throw Fault(500) }
-        return ChatAPI.Entry(host: address.host, port: address.port, id: chosen)
+        return ChatAPI.Entry(host: address.host, port: address.port, id: chosen, tls: address.tls ? true : nil)
     }
 }

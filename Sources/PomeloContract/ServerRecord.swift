@@ -66,13 +66,14 @@ public struct ServerRecord: Sendable, Equatable {
         }
     }
 
-    /// Where clients of a type of connector reach the server; nil when it has none of it.
+    /// Where clients of a type of connector reach the server, and whether they must speak TLS there; nil when it has
+    /// none of it.
     ///
     /// Without a type it is where those of the first connector do, and a port whose type is not told serves any.
-    public func clientAddress(for type: String? = nil) -> (host: String, port: Int)? {
+    public func clientAddress(for type: String? = nil) -> (host: String, port: Int, tls: Bool)? {
         let type = type.map { Text($0) }
         let entry = clients.first { type == nil || $0.type == nil || $0.type.map { Text($0) } == type }
-        return entry.map { ($0.host ?? clientHost ?? host, $0.port) }
+        return entry.map { ($0.host ?? clientHost ?? host, $0.port, $0.tls ?? false) }
     }
 
     /// What a launcher needs to know of a server.

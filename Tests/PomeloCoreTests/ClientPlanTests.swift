@@ -159,11 +159,15 @@ import Testing
         }
         #expect(addresses == ["h.example:3010", "io.example:3011", nil])
         #expect(record.clientAddress().map { "\($0.host):\($0.port)" } == "h.example:3010")
+        #expect(record.clientAddress()?.tls == false)
         let one = try #require(try servers(#"{"id":"c-1","port":1,"frontend":true,"clientPort":5}"#).first)
         #expect(one.clientAddress(for: "any")?.port == 5)
         let counted = try servers(
             #"{"clusterCount":2,"port":"1++","frontend":true,"clients":[{"type":"hybrid","port":"3010++"}]}"#)
         #expect(counted.map(\.clientPort) == [3010, 3011])
+        let tls = #""clients":[{"type":"hybrid","port":3010,"tls":true},{"type":"mqtt","port":3011}]"#
+        let encrypted = try #require(try servers(#"{"id":"c-1","port":1,"frontend":true,\#(tls)}"#).first)
+        #expect(["hybrid", "mqtt"].map { encrypted.clientAddress(for: $0)?.tls } == [true, false])
     }
 
     @Test @Loop func whatCannotEncryptDoesNotListenInTheClear() throws {

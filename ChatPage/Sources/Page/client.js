@@ -46,11 +46,11 @@ export class PomeloClient {
     this.#options = { WebSocket, deadlineSeconds, timers };
   }
 
-  /** Connects and shakes hands; resolves with the handshake's `user` part. */
-  init(host, port, user) {
+  /** Connects and shakes hands; resolves with the handshake's `user` part. Encrypted where its page is, unless told. */
+  init(host, port, { user, tls = globalThis.location?.protocol === 'https:' } = {}) {
     if (this.#state !== 'idle') throw new PomeloError('closed', 'this client was used before');
     this.#state = 'connecting';
-    const scheme = globalThis.location?.protocol === 'https:' ? 'wss' : 'ws';
+    const scheme = tls ? 'wss' : 'ws';
     return new Promise((resolve, reject) => {
       const deadline = this.#after(this.#options.deadlineSeconds * 1000, () => this.#close('handshake timeout'));
       this.#opening = { resolve, reject, deadline };

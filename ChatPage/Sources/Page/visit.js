@@ -61,7 +61,7 @@ export class Visit {
   // ---- inside
 
   async #enter(patienceSeconds) {
-    const { host, port, id } = await this.#askGate();
+    const { host, port, id, tls } = await this.#askGate();
     if (this.#over) throw new Error('left while entering');
     const client = this.#newClient();
     this.#client = client;
@@ -69,7 +69,7 @@ export class Visit {
     this.#held = [];
     const whenListed = (tell) => (pushed) => (this.#held === null ? tell(pushed) : this.#held.push(() => tell(pushed)));
     try {
-      await client.init(host, port);
+      await client.init(host, port, { tls });
       client.on('onChat', whenListed((said) => this.report.said(said)));
       client.on('onAdd', whenListed(({ user }) => this.report.joined(user)));
       client.on('onLeave', whenListed(({ user }) => this.report.left(user)));
