@@ -6,7 +6,8 @@
 //
 // argv: hiredis formats each command from its arguments, as any program does whose arguments change.
 // formatted: commands are only copied, formatted before anything is measured: the least that any client can cost.
-// With several ports, these are the primaries of a cluster, with equal shares of the slots in their order.
+// With several ports, these are the primaries of a cluster, with equal shares of the slots in their order; with argv
+// the node of each command is found by its key, as by any program whose keys change.
 #include "allocations.h"
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ typedef struct {
     size_t lengths[5];
     char *formatted;
     int formatted_length;
-    int node;
+    int key, node;
 } command;
 
 typedef struct {
@@ -39,11 +40,43 @@ static node nodes[max_nodes];
 static int node_count, preformatted;
 static command commands[keys];
 static long next_command, to_send, to_receive;
+static unsigned short remainders[256];
+static unsigned char owners[16384];
 
 static void fail(const char *what) {
     fprintf(stderr, "%s\n", what);
     exit(1);
 }
+
+/// CRC-16/XMODEM of the key, or of what its first { } has between them.
+static int slot(const char *key, size_t length) {
+    const char *open = memchr(key, '{', length);
+    if (open) {
+        const char *close = memchr(open + 1, '}', key + length - open - 1);
+        if (close && close > open + 1) {
+            key = open + 1;
+            length = close - key;
+        }
+    }
+    unsigned short crc = 0;
+    for (size_t i = 0; i < length; i++) crc = crc << 8 ^ remainders[(crc >> 8 ^ (unsigned char)key[i]) & 0xff];
+    return crc % 16384;
+}
+
+/// As `redis-cli --cluster create` divides the slots.
+static void divide(void) {
+    for (int i = 0; i < 256; i++) {
+        unsigned crc = i << 8;
+        for (int bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
+        remainders[i] = crc;
+    }
+    for (int slot = 0, node = 0; slot < 16384; slot++) {
+        while (slot > (int)((node + 1) * 16384.0 / node_count - 0.5)) node++;
+        owners[slot] = node;
+    }
+}
+
+static int node_of(const command *c) { return owners[slot(c->argv[c->key], c->lengths[c->key])]; }
 
 static void flush(node *n);
 
@@ -78,7 +111,7 @@ static void flush_turn(uv_prepare_t *handle) {
 
 static void send_next(void) {
     command *c = &commands[next_command++ % keys];
-    node *n = &nodes[c->node];
+    node *n = &nodes[preformatted || node_count == 1 ? c->node : node_of(c)];
     to_send--;
     if (preformatted)
         redisAppendFormattedCommand(n->context, c->formatted, c->formatted_length);
@@ -116,23 +149,6 @@ static double now(clockid_t clock) {
     return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-static int slot(const char *key) {
-    unsigned crc = 0;
-    for (; *key; key++) {
-        crc ^= (unsigned char)*key << 8;
-        for (int bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
-        crc &= 0xffff;
-    }
-    return crc % 16384;
-}
-
-/// As `redis-cli --cluster create` divides the slots.
-static int node_of(int slot) {
-    int node = 0;
-    while (slot > (int)((node + 1) * 16384.0 / node_count - 0.5)) node++;
-    return node;
-}
-
 static void prepare(const char *name, const char *digest) {
     static char texts[keys][32];
     static const char *value = "0123456789abcdef0123456789abcdef";
@@ -151,7 +167,8 @@ static void prepare(const char *name, const char *digest) {
             c->lengths[j] = strlen(words[j]);
         }
         c->formatted_length = redisFormatCommandArgv(&c->formatted, c->argc, c->argv, c->lengths);
-        c->node = node_of(slot(texts[i]));
+        c->key = words == evalsha ? 3 : 1;
+        c->node = node_of(c);
     }
 }
 
@@ -175,6 +192,7 @@ int main(int argc, char **argv) {
         n->poll.data = n;
         watch(n, UV_READABLE);
     }
+    divide();
     prepare(argv[1], digest);
     uv_prepare_init(loop, &flusher);
     uv_prepare_start(&flusher, flush_turn);

@@ -6,14 +6,6 @@ import PomeloLoop
 /// The steps of one slot keep their order: they go to one node together, and what it sends elsewhere goes there
 /// together.
 package struct ClusterBatch {
-    /// Where a step goes next.
-    private enum Target {
-        /// To the node that has the slot.
-        case slot
-        /// To the node that said so, once.
-        case place(SocketAddress, asking: Bool)
-    }
-
     /// Steps that go to one node together.
     struct Part {
         let place: SocketAddress
@@ -25,15 +17,15 @@ package struct ClusterBatch {
         /// Nil for a step without a key, which any node can answer.
         let slot: KeySlot?
         var isOpen = true
-        var target = Target.slot
+    }
+
+    /// What is known of a step that the node of its slot did not execute.
+    private struct Detour {
+        /// The node that it was sent on to, once; nil: it goes to the one that has its slot.
+        var target: (place: SocketAddress, asking: Bool)?
         var redirections = 0
         /// Why it was not executed the last time.
         var refusal: RedisReply?
-
-        /// The number of the primary that has its slot, if it goes there.
-        func owner(in map: SlotMap) -> Int? {
-            if case .slot = target { slot.flatMap { map.index(of: $0) } } else { nil }
-        }
     }
 
     /// More redirections of one step than this are not followed.
@@ -41,6 +33,8 @@ package struct ClusterBatch {
 
     let steps: [RedisStep]
     private var items: [Item]
+    /// By the steps' numbers: nearly all go straight to their node.
+    private var detours: [Int: Detour] = [:]
     /// All replies, in the order of the steps.
     private(set) var replies: [RedisReply]
     /// How many have no reply yet.
@@ -131,12 +125,12 @@ package struct ClusterBatch {
         // Commands without a key go where others of the batch go: TIME is meant for the clock of the keys beside it.
         let company = items.lazy.compactMap { $0.slot.flatMap { map[$0] } }.first ?? anyPlace
         for index in items.indices where items[index].isOpen {
-            let owner = items[index].owner(in: map)
+            let owner = owner(of: index, map)
             if let owner, known[owner] >= 0 {
                 parts[known[owner]].indices.append(index)
                 continue
             }
-            let (place, asking) = place(of: items[index], map, company)
+            let (place, asking) = place(of: index, map, company)
             guard let place else {
                 homeless.append(index)
                 continue
@@ -152,11 +146,15 @@ package struct ClusterBatch {
         return (parts, homeless)
     }
 
-    private func place(of item: Item, _ map: SlotMap, _ company: SocketAddress?) -> (SocketAddress?, Bool) {
-        switch item.target {
-        case .place(let place, let asking): (place, asking)
-        case .slot: (item.slot.map { map[$0] } ?? company, false)
-        }
+    /// The number of the primary that has the slot of a step, if it goes there.
+    private func owner(of index: Int, _ map: SlotMap) -> Int? {
+        if !detours.isEmpty, detours[index]?.target != nil { return nil }
+        return items[index].slot.flatMap { map.index(of: $0) }
+    }
+
+    private func place(of index: Int, _ map: SlotMap, _ company: SocketAddress?) -> (SocketAddress?, Bool) {
+        if let target = detours[index]?.target { return (target.place, target.asking) }
+        return (items[index].slot.map { map[$0] } ?? company, false)
     }
 
     // MARK: what came back
@@ -171,27 +169,35 @@ package struct ClusterBatch {
     /// Takes the replies of a part, in its order.
     mutating func take(_ replies: [RedisReply], of part: Part) -> Turn {
         var turn = Turn()
-        for (index, reply) in zip(part.indices, replies) {
-            guard let text = reply.errorText, let redirection = Redirection(text), isOfNode(redirection, text, index),
-                items[index].redirections < Self.maxRedirections
+        let replies = replies.span
+        for at in part.indices.indices {
+            let index = part.indices[at]
+            guard replies[at].isError, let text = replies[at].errorText, let redirection = Redirection(text),
+                isOfNode(redirection, text, index)
             else {
-                settle(index, reply)
+                settle(index, replies[at])
                 continue
             }
-            items[index].target = .slot
+            var detour = detours[index] ?? Detour()
+            guard detour.redirections < Self.maxRedirections else {
+                settle(index, replies[at])
+                continue
+            }
+            detour.target = nil
             switch redirection {
             case .moved(let slot, let said):
                 let place = Redirection.resolved(said, saidBy: part.place)
-                items[index].redirections += 1
-                items[index].target = .place(place, asking: false)
+                detour.redirections += 1
+                detour.target = (place, asking: false)
                 if turn.moved.last?.0 != slot { turn.moved.append((slot, place)) }
             case .ask(_, let said):
-                items[index].redirections += 1
-                items[index].target = .place(Redirection.resolved(said, saidBy: part.place), asking: true)
+                detour.redirections += 1
+                detour.target = (Redirection.resolved(said, saidBy: part.place), asking: true)
             case .tryAgain, .down:
-                items[index].refusal = reply
+                detour.refusal = replies[at]
                 turn.pauses = true
             }
+            detours[index] = detour
         }
         return turn
     }
@@ -212,13 +218,14 @@ package struct ClusterBatch {
 
     /// Sends a part that did not arrive to whoever has its slots by then.
     mutating func retry(_ indices: [Int]) {
-        for index in indices { items[index].target = .slot }
+        for index in indices { detours[index]?.target = nil }
     }
 
     /// Gives what is left the words with which it was refused the last time; returns false when some has none.
     mutating func giveUp() -> Bool {
-        guard items.allSatisfy({ !$0.isOpen || $0.refusal != nil }) else { return false }
-        for index in items.indices where items[index].isOpen { settle(index, items[index].refusal ?? .null) }
+        let refusals = items.indices.filter { items[$0].isOpen }.map { ($0, detours[$0]?.refusal) }
+        guard refusals.allSatisfy({ $0.1 != nil }) else { return false }
+        for (index, refusal) in refusals { settle(index, refusal ?? .null) }
         return true
     }
 

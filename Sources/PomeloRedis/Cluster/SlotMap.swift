@@ -41,7 +41,8 @@ struct SlotMap: Equatable {
         guard places.count <= Self.maxPlaces else { return nil }
         indices = Dictionary(uniqueKeysWithValues: zip(places, 0...))
         for (range, place) in owned {
-            for slot in range { own(slot, indices[place] ?? -1) }
+            let index = indices[place] ?? -1
+            for slot in range { own(slot, index) }
         }
     }
 

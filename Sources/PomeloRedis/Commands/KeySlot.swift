@@ -20,17 +20,31 @@ public struct KeySlot: Sendable, Hashable {
     init(number: Int) { self.number = number }
 
     private init(of key: Span<UInt8>) {
+        let key = key.extracting(Self.hashed(key))
         let table = Self.table.span
         var sum: UInt16 = 0
-        for index in Self.hashed(key) { sum = (sum << 8) ^ table[Int(UInt8(sum >> 8) ^ key[index])] }
+        for index in key.indices {
+            // SAFETY: a table of 256, of which a byte is always a place. It is looked at for each byte of each key.
+            sum = unsafe (sum << 8) ^ table[unchecked: Int(UInt8(sum >> 8) ^ key[unchecked: index])]
+        }
         number = Int(sum) % Self.count
     }
 
     private static func hashed(_ key: Span<UInt8>) -> Range<Int> {
-        guard let open = key.indices.first(where: { key[$0] == UInt8(ascii: "{") }),
-            let close = (open + 1..<key.count).first(where: { key[$0] == UInt8(ascii: "}") }), close > open + 1
+        guard let open = place(of: UInt8(ascii: "{"), in: key, from: 0),
+            let close = place(of: UInt8(ascii: "}"), in: key, from: open + 1), close > open + 1
         else { return key.indices }
         return open + 1..<close
+    }
+
+    private static func place(of mark: UInt8, in key: Span<UInt8>, from start: Int) -> Int? {
+        var index = start
+        while index < key.count {
+            // SAFETY: below the count.
+            if unsafe key[unchecked: index] == mark { return index }
+            index += 1
+        }
+        return nil
     }
 
     /// Of CRC-16/XMODEM: polynomial 0x1021, beginning with 0.
