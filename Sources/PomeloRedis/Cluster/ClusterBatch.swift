@@ -44,29 +44,34 @@ package struct ClusterBatch {
 
     /// - Throws: `.refused` when the keys of a step are in two slots, or it can be sent to a cluster in no such way.
     init(_ steps: [RedisStep]) throws(RedisError) {
+        var plain: String?
+        try self.init(steps, plain: &plain)
+    }
+
+    /// `plain` is the name of the last command whose only key came first; the next batch's is mostly the same.
+    init(_ steps: [RedisStep], plain: inout String?) throws(RedisError) {
         self.steps = steps
         open = steps.count
         replies = Array(repeating: .error("no reply"), count: steps.count)
         items = []
         items.reserveCapacity(steps.count)
-        var name: String?
         let steps = steps.span
         for index in steps.indices {
-            var slot = Self.plainSlot(of: steps[index], &name)
+            var slot = Self.plainSlot(of: steps[index], &plain)
             if slot == nil { slot = try Self.slot(of: steps[index]) }
             items.append(Item(slot: slot))
         }
     }
 
-    /// The slot of what is sent most, found without lists; `name` is that of the last command so found.
-    private static func plainSlot(of step: borrowing RedisStep, _ name: inout String?) -> KeySlot? {
+    /// The slot of what is sent most, found without lists.
+    private static func plainSlot(of step: borrowing RedisStep, _ plain: inout String?) -> KeySlot? {
         switch step {
         case .command(let command):
             let arguments = command.arguments.span
             guard command.keyPositions == nil, !arguments.isEmpty, case .text(let key) = arguments[0],
-                command.name == name || CommandKeys.isFirstAlone(command.name)
+                command.name == plain || CommandKeys.isFirstAlone(command.name)
             else { return nil }
-            name = command.name
+            plain = command.name
             return KeySlot(of: key)
         case .script(_, let keys, _): return keys.count == 1 ? KeySlot(of: keys[0]) : nil
         case .transaction: return nil
@@ -117,13 +122,13 @@ package struct ClusterBatch {
     // MARK: where to
 
     /// What is to be sent now, by node; `homeless` have no node at the moment.
-    func parts(_ map: SlotMap, anyPlace: SocketAddress?) -> (parts: [Part], homeless: [Int]) {
+    func parts(_ map: SlotMap, anyPlace: @autoclosure () -> SocketAddress?) -> (parts: [Part], homeless: [Int]) {
         var parts: [Part] = []
         var homeless: [Int] = []
         /// The part of each primary, by its number in the map.
         var known = [Int](repeating: -1, count: map.places.count)
         // Commands without a key go where others of the batch go: TIME is meant for the clock of the keys beside it.
-        let company = items.lazy.compactMap { $0.slot.flatMap { map[$0] } }.first ?? anyPlace
+        let company = items.lazy.compactMap { $0.slot.flatMap { map[$0] } }.first ?? anyPlace()
         for index in items.indices where items[index].isOpen {
             let owner = owner(of: index, map)
             if let owner, known[owner] >= 0 {

@@ -98,18 +98,23 @@ import PomeloUV
 
     // MARK: connections
 
-    /// The connection to a node, for as long as `body` takes; one that is not in the map is made, for a redirection
-    /// knew it.
-    ///
-    /// - Throws: as `body`; `.connection` when too many strangers are used already.
-    func withConnection<T>(
-        to place: SocketAddress, _ body: @Loop (RedisConnection) async throws(RedisError) -> T
-    ) async throws(RedisError) -> T {
-        if told.contains(place) { return try await body(connection(to: place)) }
-        try welcome(place)
-        defer { part(from: place) }
-        return try await body(connection(to: place))
+    /// A connection that somebody uses.
+    struct Loan {
+        let connection: RedisConnection
+        fileprivate let stranger: SocketAddress?
     }
+
+    /// The connection to a node, to be given back; one that is not in the map is made, for a redirection knew it.
+    ///
+    /// - Throws: `.connection` when too many strangers are used already.
+    func lend(_ place: SocketAddress) throws(RedisError) -> Loan {
+        if told.contains(place) { return Loan(connection: connection(to: place), stranger: nil) }
+        try welcome(place)
+        return Loan(connection: connection(to: place), stranger: place)
+    }
+
+    /// Takes it back, once.
+    func giveBack(_ loan: Loan) { if let place = loan.stranger { part(from: place) } }
 
     private func connection(to place: SocketAddress) -> RedisConnection {
         if let connection = connections[place] { return connection }

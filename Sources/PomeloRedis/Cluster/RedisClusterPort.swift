@@ -20,6 +20,8 @@ import PomeloUV
     private var starters: [RedisStarter] = []
     private var phase = Phase.idle
     private var wasUp = false
+    /// Whose only key comes first, as it was found last.
+    private var plainCommand: String?
     private(set) var isUp = false
     private(set) var runID = ""
 
@@ -138,7 +140,7 @@ import PomeloUV
     // MARK: commands
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await execute(commands.map { .command($0) })
+        try await carry(commands.map { .command($0) })
     }
 
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
@@ -151,19 +153,23 @@ import PomeloUV
     func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
-        let replies = try await execute([.script(script, keys: keys, args: args)])
+        let replies = try await carry([.script(script, keys: keys, args: args)])
         guard let reply = replies.first else { throw .protocolError("no reply") }
         return try reply.get()
     }
 
-    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await carry(steps) }
+
+    /// Inlined, as all that waits on its way: each function that waits costs a look for the executor of its caller.
+    @inline(__always)
+    private func carry(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
         if steps.isEmpty { return [] }
         guard phase == .running else { throw .closed }
-        var batch = try ClusterBatch(steps)
+        var batch = try ClusterBatch(steps, plain: &plainCommand)
         let deadline = clock.deadline(after: configuration.commandTimeout)
         var pauses = Backoff(first: .milliseconds(10), limit: .milliseconds(100), settled: .zero)
         while true {
-            let (parts, homeless) = batch.parts(nodesOfCluster.map, anyPlace: nodesOfCluster.anyPlace)
+            let (parts, homeless) = batch.parts(nodesOfCluster.map, anyPlace: self.nodesOfCluster.anyPlace)
             var mustPause = !homeless.isEmpty
             var failure: RedisError?
             for (part, outcome) in await outcomes(of: parts, batch, by: deadline) {
@@ -208,33 +214,41 @@ import PomeloUV
 
     private typealias Outcome = (ClusterBatch.Part, Result<[RedisReply], RedisError>)
 
+    @inline(__always)
     private func outcomes(of parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64) async -> [Outcome]
     {
-        guard let first = parts.first else { return [] }
-        if parts.count == 1 { return [(first, await send(first, batch, by: deadline))] }
-        return await withTaskGroup(of: Outcome.self) { group in
+        if parts.count > 1 { return await outcomes(ofSeveral: parts, batch, by: deadline) }
+        guard let only = parts.first else { return [] }
+        return [(only, await send(only, batch, by: deadline))]
+    }
+
+    private func outcomes(
+        ofSeveral parts: [ClusterBatch.Part], _ batch: ClusterBatch, by deadline: UInt64
+    ) async -> [Outcome] {
+        await withTaskGroup(of: Outcome.self) { group in
             for part in parts.dropFirst() {
                 group.addTask { @Loop @Sendable in (part, await self.send(part, batch, by: deadline)) }
             }
-            var outcomes = [(first, await send(first, batch, by: deadline))]
+            var outcomes = [(parts[0], await send(parts[0], batch, by: deadline))]
             for await outcome in group { outcomes.append(outcome) }
             return outcomes
         }
     }
 
+    @inline(__always)
     private func send(
         _ part: ClusterBatch.Part, _ batch: ClusterBatch, by deadline: UInt64
     ) async -> Result<[RedisReply], RedisError> {
         do throws(RedisError) {
+            let loan = try nodesOfCluster.lend(part.place)
+            defer { nodesOfCluster.giveBack(loan) }
+            if !loan.connection.isUp {
+                // In short waits: meanwhile another node may have taken over.
+                let patience = min(.milliseconds(100), clock.left(until: deadline))
+                try await loan.connection.startAndWait(within: patience)
+            }
             return .success(
-                try await nodesOfCluster.withConnection(to: part.place) { connection throws(RedisError) in
-                    if !connection.isUp {
-                        // In short waits: meanwhile another node may have taken over.
-                        let patience = min(.milliseconds(100), clock.left(until: deadline))
-                        try await connection.startAndWait(within: patience)
-                    }
-                    return try await connection.execute(batch.steps, at: part.indices, asking: part.asking)
-                })
+                try await loan.connection.execute(batch.steps, at: part.indices, asking: part.asking))
         } catch {
             return .failure(error)
         }

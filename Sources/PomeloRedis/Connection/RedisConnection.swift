@@ -41,7 +41,7 @@ public import PomeloUV
     private let pending = PendingCommands()
     private var sweep: TimerID?
     private let line = WaitingLine()
-    private let scripts = KnownScripts()
+    let scripts = KnownScripts()
     /// It is asked whether it can still serve.
     var isInDoubt = false
     /// The command timeout, without a `Duration` to divide for each command.
@@ -132,55 +132,6 @@ public import PomeloUV
         return try replies[0].get()
     }
 
-    /// Sends the steps together, as `pipeline` does.
-    ///
-    /// - Complexity: one round trip; one more when the server has forgotten a script, which is run last then.
-    /// - Throws: as `pipeline`.
-    public func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
-        try await execute(steps, asking: false)
-    }
-
-    /// Sends the steps, or some of them, together; with `asking`, to a node that a slot is on its way to.
-    func execute(_ steps: [RedisStep], at some: [Int]? = nil, asking: Bool) async throws(RedisError) -> [RedisReply] {
-        let batch = WireBatch(steps, at: some, asking: asking) { scripts.knownDigest(of: $0) }
-        var replies = batch.replies(try await inParts(batch))
-        scripts.note(batch.given)
-        guard replies.hasErrors else { return replies }
-        let forgotten = replies.indices.filter {
-            // In the server's own words: a script of that error has been executed.
-            replies[$0].isError && replies[$0].errorText?.hasPrefix("NOSCRIPT No matching script") == true
-                && batch.step($0).isScript
-        }
-        if forgotten.isEmpty { return replies }
-        let again = WireBatch(forgotten.map { batch.step($0) }, asking: asking) { _ in nil }
-        do throws(RedisError) {
-            for (index, reply) in zip(forgotten, again.replies(try await inParts(again))) { replies[index] = reply }
-        } catch {
-            throw replies.count == forgotten.count ? error : error.afterOthers
-        }
-        return replies
-    }
-
-    private func inParts(_ batch: WireBatch) async throws(RedisError) -> [RedisReply] {
-        let load = CommandLoad(batch.commands[...])
-        if load.fits(in: bounds.half) || batch.lengths.count == 1 { return try await exchange(batch.commands, load) }
-        var replies: [RedisReply] = []
-        replies.reserveCapacity(batch.commands.count)
-        var step = 0
-        while step < batch.lengths.count {
-            let many = batch.steps(from: step, at: replies.count, within: bounds.half.half)
-            let length = batch.lengths[step..<(step + many)].reduce(0, +)
-            let part = batch.commands[replies.count..<(replies.count + length)]
-            do throws(RedisError) {
-                replies += try await exchange(Array(part), CommandLoad(part), as: step == 0 ? .caller : .part)
-            } catch {
-                throw replies.isEmpty ? error : error.afterOthers
-            }
-            step += many
-        }
-        return replies
-    }
-
     /// Why commands are sent: a handshake goes before everybody, and the later parts of a batch may always wait.
     enum Purpose { case caller, part, handshake }
 
@@ -227,7 +178,7 @@ public import PomeloUV
         return outcome
     }
 
-    private var bounds: CommandLoad {
+    var bounds: CommandLoad {
         CommandLoad(count: configuration.maxPendingCommands, bytes: configuration.maxPendingBytes)
     }
 
