@@ -64,18 +64,22 @@ package struct ClusterBatch {
     }
 
     /// The slot of what is sent most, found without lists.
-    private static func plainSlot(of step: borrowing RedisStep, _ plain: inout String?) -> KeySlot? {
+    static func plainSlot(of step: borrowing RedisStep, _ plain: inout String?) -> KeySlot? {
         switch step {
-        case .command(let command):
-            let arguments = command.arguments.span
-            guard command.keyPositions == nil, !arguments.isEmpty, case .text(let key) = arguments[0],
-                command.name == plain || CommandKeys.isFirstAlone(command.name)
-            else { return nil }
-            plain = command.name
-            return KeySlot(of: key)
+        case .command(let command): return plainSlot(of: command, &plain)
         case .script(_, let keys, _): return keys.count == 1 ? KeySlot(of: keys[0]) : nil
         case .transaction: return nil
         }
+    }
+
+    /// The slot of a command whose only key comes first.
+    static func plainSlot(of command: borrowing RedisCommand, _ plain: inout String?) -> KeySlot? {
+        let arguments = command.arguments.span
+        guard command.keyPositions == nil, !arguments.isEmpty, case .text(let key) = arguments[0],
+            command.name == plain || CommandKeys.isFirstAlone(command.name)
+        else { return nil }
+        plain = command.name
+        return KeySlot(of: key)
     }
 
     /// The slot that all keys of a step share.
@@ -178,7 +182,7 @@ package struct ClusterBatch {
         for at in part.indices.indices {
             let index = part.indices[at]
             guard replies[at].isError, let text = replies[at].errorText, let redirection = Redirection(text),
-                isOfNode(redirection, text, index)
+                Self.isOfNode(redirection, text, items[index].slot, isScript: steps[index].isScript)
             else {
                 settle(index, replies[at])
                 continue
@@ -213,11 +217,18 @@ package struct ClusterBatch {
         "LOADING Redis is loading", "MASTERDOWN Link with MASTER",
     ]
 
-    /// False for a script's own error: the script has been executed, and must not be sent again.
-    private func isOfNode(_ redirection: Redirection, _ text: String, _ index: Int) -> Bool {
+    /// Whether a step was not executed, and must be sent again; false for a script's own error.
+    static func isOfNode(_ reply: RedisReply, _ slot: KeySlot, isScript: Bool) -> Bool {
+        guard reply.isError, let text = reply.errorText, let redirection = Redirection(text) else { return false }
+        return isOfNode(redirection, text, slot, isScript: isScript)
+    }
+
+    private static func isOfNode(
+        _ redirection: Redirection, _ text: String, _ slot: KeySlot?, isScript: Bool
+    ) -> Bool {
         switch redirection {
-        case .moved(let slot, _), .ask(let slot, _): items[index].slot == slot
-        case .tryAgain, .down: !steps[index].isScript || Self.wordsOfNodes.contains { text.hasPrefix($0) }
+        case .moved(let said, _), .ask(let said, _): slot == said
+        case .tryAgain, .down: !isScript || wordsOfNodes.contains { text.hasPrefix($0) }
         }
     }
 

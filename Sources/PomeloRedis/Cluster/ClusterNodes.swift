@@ -98,6 +98,14 @@ import PomeloUV
 
     // MARK: connections
 
+    /// The connection to a primary of the last answer, if it is up: of those nobody keeps an account.
+    func connected(to place: SocketAddress) -> RedisConnection? {
+        guard let connection = connections[place], connection.isUp, strangers.isEmpty || told.contains(place) else {
+            return nil
+        }
+        return connection
+    }
+
     /// A connection that somebody uses.
     struct Loan {
         let connection: RedisConnection

@@ -140,7 +140,26 @@ import PomeloUV
     // MARK: commands
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
-        try await carry(commands.map { .command($0) })
+        if commands.count == 1, let slot = ClusterBatch.plainSlot(of: commands[0], &plainCommand),
+            let connection = connected(to: slot)
+        {
+            do throws(RedisError) {
+                let load = CommandLoad(count: 1, bytes: commands[0].size)
+                let replies = try await connection.exchange(commands, load)
+                if !ClusterBatch.isOfNode(replies[0], slot, isScript: false) { return replies }
+            } catch {
+                guard error.isNotSent else { throw error }
+            }
+        }
+        return try await carry(commands.map { .command($0) })
+    }
+
+    /// Whoever has a slot, when nothing has to be waited for.
+    ///
+    /// What has one key, as most, goes there without a batch, and into one when it was not executed there.
+    private func connected(to slot: KeySlot) -> RedisConnection? {
+        guard phase == .running, let place = nodesOfCluster.map[slot] else { return nil }
+        return nodesOfCluster.connected(to: place)
     }
 
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
@@ -153,12 +172,24 @@ import PomeloUV
     func run(
         _ script: RedisScript, keys: [String], args: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
-        let replies = try await carry([.script(script, keys: keys, args: args)])
+        let replies = try await execute([.script(script, keys: keys, args: args)])
         guard let reply = replies.first else { throw .protocolError("no reply") }
         return try reply.get()
     }
 
-    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await carry(steps) }
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        if steps.count == 1, let slot = ClusterBatch.plainSlot(of: steps[0], &plainCommand),
+            let connection = connected(to: slot)
+        {
+            do throws(RedisError) {
+                let replies = try await connection.execute(steps, asking: false)
+                if !ClusterBatch.isOfNode(replies[0], slot, isScript: steps[0].isScript) { return replies }
+            } catch {
+                guard error.isNotSent else { throw error }
+            }
+        }
+        return try await carry(steps)
+    }
 
     /// Inlined, as all that waits on its way: each function that waits costs a look for the executor of its caller.
     @inline(__always)
@@ -180,7 +211,7 @@ import PomeloUV
                     if turn.pauses { nodesOfCluster.markStale() }
                     mustPause = mustPause || turn.pauses
                 case .failure(let error):
-                    if case .connection(_, maybeExecuted: false) = error {
+                    if error.isNotSent {
                         batch.retry(part.indices)
                         nodesOfCluster.markStale()
                         mustPause = true

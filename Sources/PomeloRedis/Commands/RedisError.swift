@@ -28,6 +28,11 @@ public enum RedisError: Error, Sendable, Equatable {
         case .reply, .overloaded, .refused, .closed: false
         }
     }
+
+    /// Whether there was no connection to send it on, and another attempt may find one.
+    var isNotSent: Bool {
+        if case .connection(_, maybeExecuted: false) = self { true } else { false }
+    }
 }
 
 extension RedisError: CustomStringConvertible {
