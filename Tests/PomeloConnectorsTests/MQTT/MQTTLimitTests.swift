@@ -231,8 +231,8 @@ import Testing
         #expect(wired.service.statistics.downgraded == 1)
     }
 
-    /// Thousands of ids, twice, and a handler that never answers: 256 are asked about, the rest is refused, and who asks
-    /// again while it is asked about is not asked about twice.
+    /// Thousands of ids, twice, and a handler that never answers: 256 are asked about, the rest is refused, and who
+    /// asks again while it is asked about is not asked about twice.
     @Test func unansweredSubscribesAreBounded() async throws {
         let wired = try MQTTWired(
             options {
