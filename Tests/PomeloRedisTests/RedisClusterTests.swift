@@ -101,6 +101,7 @@ extension WithRedis {
                 let script = RedisScript(name: "incr", source: "return redis.call('INCR', KEYS[1])")
                 #expect(try await redis.run(script, keys: ["{foo}new2"], args: []).int == 1)
                 #expect(try await redis.run(script, keys: ["{foo}new2"], args: []).int == 2)
+                #expect(try await redis.send(RedisCommand("INCR", "{foo}new3")) == .integer(1))
                 // Keys here and there: neither node can answer until the move goes on.
                 let both = Task { @Loop in try await redis.send(RedisCommand("MGET", keys)) }
                 await Loop.yield()
@@ -109,6 +110,19 @@ extension WithRedis {
                 try await cluster.endMove(slot, from: 2, to: 0)
                 let after = try await redis.pipeline(keys.map { RedisCommand("INCR", $0) })
                 #expect(after.allSatisfy { $0 == .integer(3) }, "\(after)")
+            }
+        }
+
+        /// Its words are a node's, but it has been executed.
+        @Test @Loop func aScriptThatFailsInANodesWordsRunsOnce() async throws {
+            try await withCluster { _, redis in
+                for text in ["TRYAGAIN x", "CLUSTERDOWN x", "MOVED 1 127.0.0.1:1", "ASK 1 127.0.0.1:1"] {
+                    let source = "redis.call('INCR', KEYS[1]) return redis.error_reply('\(text)')"
+                    let script = RedisScript(name: "fails", source: source)
+                    await #expect(throws: RedisError.self) { try await redis.run(script, keys: [text], args: []) }
+                    let runs = try await redis.send(RedisCommand("GET", text)).int
+                    #expect(runs == 1, "\(text)")
+                }
             }
         }
 
