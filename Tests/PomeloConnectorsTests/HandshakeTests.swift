@@ -85,7 +85,7 @@ import Testing
         #expect(received == item.received)
         if let fault = item.fault {
             _ = try await client.closed()
-            #expect(client.closeCode == (transport == .webSocket ? 1008 : nil))
+            #expect(client.closeCode == (transport == .webSocket ? 1000 : nil))
             #expect(frontend.connector.statistics.faults == [fault: 1])
         } else {
             client.send(Sample.ack + Sample.echo1)

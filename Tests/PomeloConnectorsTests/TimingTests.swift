@@ -105,7 +105,7 @@ import Testing
         #expect(wired.stream.taken() == [0x89, 0])
         wired.clock.advance(by: .seconds(45))
         #expect(wired.fault(.idleTimeout) == 1)
-        #expect(wired.stream.taken() == [0x88, 2, 3, 0xF0])
+        #expect(wired.stream.taken() == [0x88, 2, 3, 0xE8])
     }
 
     struct Slow: Sendable, CustomTestStringConvertible {

@@ -96,7 +96,7 @@ extension HybridClient {
             inflated = try port.compression.inflate(body: rest, limit: shared.limits.maxMessageBytes)
         } catch {
             if case .tooLarge = error {
-                connection.fail(.tooLarge)
+                connection.fail(.tooLarge, closeCode: 1009)
             } else {
                 drop(id: head.id, route: route)
             }

@@ -65,7 +65,7 @@ extension HybridClient: RatedClient {
     }
 
     func noteOverRate() { port.statistics.overRate += 1 }
-    func endOverRate() { connection.fail(.overRate) }
+    func endOverRate() { connection.fail(.overRate, closeCode: 1008) }
 
     func pauseReading() { connection.pauseReading() }
 

@@ -112,7 +112,7 @@ import PomeloTLS
             memoryLog.write([
                 "pomelo.remote": "\(largest.remoteAddress)", "pomelo.bytes": "\(largest.held)",
             ])
-            largest.fail(.heldTooMuch, "try again later")
+            largest.fail(.heldTooMuch, closeCode: 1013, "try again later")
         }
     }
 

@@ -38,19 +38,6 @@ public enum ConnectionFault: String, Sendable, CaseIterable {
     case blocked
     /// Saying more than it may in a time, after it was told so.
     case overRate
-
-    /// What a WebSocket is closed with: the reason of the connection's end in the words of its protocol.
-    ///
-    /// - Source: RFC 6455, section 7.4.1; 1013 is of IANA's registry of close codes.
-    var closeCode: UInt16 {
-        switch self {
-        case .badFrame: 1002
-        case .badPackage, .badMessage: 1007
-        case .tooLarge: 1009
-        case .crowdedOut, .heldTooMuch: 1013
-        default: 1008
-        }
-    }
 }
 
 /// What a connector has seen since it started.

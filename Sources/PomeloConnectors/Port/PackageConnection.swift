@@ -65,7 +65,7 @@ enum PackageCarrier { case stream, webSocket, datagrams }
 }
 
 extension PackageConnection {
-    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: fault.closeCode) }
+    func fail(_ fault: ConnectionFault) { fail(fault, closeCode: 1000) }
     func send(message: Bytes) -> Bool { send(message: message, compressed: true) }
 }
 

@@ -43,7 +43,7 @@ extension StreamConnection {
             fail(.badFrame, closeCode: 1007, "text is not UTF-8")
         } catch {
             switch error {
-            case .tooLarge: fail(.tooLarge, "message too large")
+            case .tooLarge: fail(.tooLarge, closeCode: 1009, "message too large")
             case .malformed: fail(.badFrame, closeCode: 1007, "nothing that was compressed")
             case .unsupported(let what): fail(.badFrame, closeCode: 1011, what)
             }

@@ -243,8 +243,8 @@ import PomeloWire
     // MARK: the end
 
     /// Ends the connection because the client did wrong.
-    func fail(_ fault: ConnectionFault, closeCode: UInt16? = nil, _ text: String = "") {
-        finish(.disconnected(fault.rawValue), fault: fault, closeCode: closeCode ?? fault.closeCode, text)
+    func fail(_ fault: ConnectionFault, closeCode: UInt16 = 1000, _ text: String = "") {
+        finish(.disconnected(fault.rawValue), fault: fault, closeCode: closeCode, text)
     }
 
     /// Ends the connection: what is queued leaves first, then a WebSocket's close frame; its user is told now.
