@@ -227,7 +227,7 @@ let package = Package(
         tests("PomeloWireTests", text + ["PomeloWire"], exclude: ["Protobuf/Vectors"]),
         tests("PomeloDeflateTests", ["PomeloDeflate", "PomeloBytes"]),
         tests("PomeloLoopTests", ["TestHelpers", "PomeloLoop", "CLibuv", "CPomelo"]),
-        tests("PomeloUVTests", ["TestHelpers", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
+        tests("PomeloUVTests", ["TestHelpers", "PomeloTesting", "PomeloUV", "PomeloLoop", "CLibuv", "CPomelo"]),
         tests(
             "PomeloSupervisionTests", ["TestHelpers", "PomeloSupervision", "PomeloContract", "PomeloUV", "PomeloLoop"]),
         tests("PomeloOperationsTests", bench + ["PomeloOperations"]),

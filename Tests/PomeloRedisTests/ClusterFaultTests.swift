@@ -98,6 +98,51 @@ import Testing
         for server in [left, right] { server.close() }
     }
 
+    // MARK: time
+
+    /// What has waited for room when its node goes away was not sent: another may take it, for the rest of its time.
+    @Test(arguments: [false, true]) @Loop func theTimeInALineIsPartOfTheWhole(_ isScript: Bool) async throws {
+        let server = try await node { words, _ in words[0] == "GET" ? "" : nil }
+        var configuration = RedisConfiguration(.cluster(seeds: [server.place]))
+        configuration.maxPendingCommands = 16
+        let clock = ManualClock()
+        let port = RedisClusterPort(
+            configuration, seeds: [server.place], name: "test", resolver: Resolver(), random: RandomSource(),
+            logger: quiet, clock: clock)
+        port.startInBackground()
+        await until("it is up") {
+            clock.advance(by: .milliseconds(1))
+            return port.isUp
+        }
+        let begun = clock.now
+        for _ in 0..<16 {
+            Loop.spawn { _ = await failure { () throws(RedisError) in try await port.send(RedisCommand("GET", "a")) } }
+        }
+        await until("there is no room") { server.count("GET") == 16 }
+        var ended: UInt64?
+        Loop.spawn {
+            let error = await failure { () throws(RedisError) in
+                if isScript {
+                    _ = try await port.run(RedisScript(name: "one", source: "return 1"), keys: ["b"], args: [])
+                } else {
+                    _ = try await port.send(RedisCommand("SET", "b", 1))
+                }
+            }
+            #expect(error?.maybeExecuted == false, "\(String(describing: error))")
+            ended = clock.now
+        }
+        await Loop.yield()
+        clock.advance(by: .seconds(1))
+        server.close()
+        await until("time has passed") {
+            clock.advance(by: .milliseconds(10))
+            return ended != nil
+        }
+        let took = ended.map { Duration.nanoseconds(Int64($0 - begun)) } ?? .zero
+        #expect(took > .seconds(1) && took < configuration.commandTimeout * 1.2, "\(took)")
+        await port.stop()
+    }
+
     // MARK: redirections
 
     @Test(arguments: ["ASK", "MOVED"]) @Loop func redirectionsToEverNewPlacesKeepFewConnections(_ word: String)

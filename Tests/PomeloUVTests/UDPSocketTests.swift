@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import PomeloTesting
 import TestHelpers
 import Testing
 
@@ -60,9 +61,7 @@ import Testing
     }
 
     @Test @Loop func aClosedSocketLeavesItsPortAtOnce() async throws {
-        let first = try await UVNetwork().bindDatagrams(on: .init(host: "127.0.0.1", port: 0), DatagramOptions())
-        let address = first.localAddress
-        first.close()
+        let address = SocketAddress(host: "127.0.0.1", port: try await TestPorts.next())
         for _ in 0..<50 {
             let socket = try await UVNetwork().bindDatagrams(on: address, DatagramOptions())
             for _ in 0..<10 { socket.send([1, 2, 3], to: address) }

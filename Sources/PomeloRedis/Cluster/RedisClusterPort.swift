@@ -16,6 +16,7 @@ import PomeloUV
     private let nodesOfCluster: ClusterNodes
     private let clock: any LoopClock
     private let random: RandomSource
+    private let commandTimeout: Duration
     private let observers = RedisObservers()
     private var starters: [RedisStarter] = []
     private var phase = Phase.idle
@@ -34,6 +35,7 @@ import PomeloUV
         self.configuration = configuration
         self.clock = clock
         self.random = random
+        commandTimeout = configuration.commandTimeout
         nodesOfCluster = ClusterNodes(configuration, seeds: seeds, clock: clock, logger: logger) { place, isProbe in
             RedisConnection(
                 configuration, locator: FixedLocator(place, isProbe ? .anyClusterNode : .clusterPrimary),
@@ -140,6 +142,7 @@ import PomeloUV
     // MARK: commands
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        let begun = clock.now
         if commands.count == 1, let slot = ClusterBatch.plainSlot(of: commands[0], &plainCommand),
             let connection = connected(to: slot)
         {
@@ -151,7 +154,7 @@ import PomeloUV
                 guard error.isNotSent else { throw error }
             }
         }
-        return try await carry(commands.map { .command($0) })
+        return try await carry(commands.map { .command($0) }, since: begun)
     }
 
     /// Whoever has a slot, when nothing has to be waited for.
@@ -178,6 +181,7 @@ import PomeloUV
     }
 
     func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        let begun = clock.now
         if steps.count == 1, let slot = ClusterBatch.plainSlot(of: steps[0], &plainCommand),
             let connection = connected(to: slot)
         {
@@ -188,16 +192,16 @@ import PomeloUV
                 guard error.isNotSent else { throw error }
             }
         }
-        return try await carry(steps)
+        return try await carry(steps, since: begun)
     }
 
     /// Inlined, as all that waits on its way: each function that waits costs a look for the executor of its caller.
     @inline(__always)
-    private func carry(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+    private func carry(_ steps: [RedisStep], since begun: UInt64) async throws(RedisError) -> [RedisReply] {
         if steps.isEmpty { return [] }
         guard phase == .running else { throw .closed }
         var batch = try ClusterBatch(steps, plain: &plainCommand)
-        let deadline = clock.deadline(after: configuration.commandTimeout)
+        let deadline = clock.deadline(after: commandTimeout, from: begun)
         var pauses = Backoff(first: .milliseconds(10), limit: .milliseconds(100), settled: .zero)
         while true {
             let (parts, homeless) = batch.parts(nodesOfCluster.map, anyPlace: self.nodesOfCluster.anyPlace)

@@ -110,7 +110,7 @@ import Testing
     @Test(arguments: Kind.allCases) @Loop func aPortIsTakenOnceAndFreeAgain(_ kind: Kind) async throws {
         guard let world = World(kind) else { return }
         // A port of streams is another one.
-        let address = SocketAddress(host: world.host, port: 0)
+        let address = SocketAddress(host: world.host, port: try await TestPorts.next())
         let listener = try await world.network.listen(on: address) { _ in }
         let first = try await world.bind(port: listener.localAddress.port)
         #expect(first.address == listener.localAddress)
