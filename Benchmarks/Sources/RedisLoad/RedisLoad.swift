@@ -6,9 +6,10 @@ import Glibc
 import Pomelo
 import PomeloRedis
 
-/// `RedisLoad <get|set|sadd|evalsha> <in flight> <count> <pipelined|awaited|wide> <port>...` prints what it has used.
+/// `RedisLoad <get|set|sadd|evalsha> <in flight> <count> <way> <port>...` prints what it has used.
 ///
-/// `wide` is `awaited` in a process whose every task is the loop's (`ProcessWideExecutor`).
+/// Ways are `pipelined` and `awaited`, and `wide-pipelined` and `wide-awaited`: the same in a process whose every task is
+/// the loop's, as server programs are (`ProcessWideExecutor`).
 ///
 /// With several ports, these are the primaries of a cluster.
 @main struct RedisLoad {
@@ -16,11 +17,14 @@ import PomeloRedis
         let words = CommandLine.arguments.dropFirst()
         guard words.count >= 5, let work = Work(words[1]), let inFlight = Int(words[2]), let count = Int(words[3])
         else {
-            throw Usage(description: "usage: RedisLoad get|set|sadd|evalsha in-flight count pipelined|awaited|wide port...")
+            throw Usage(
+                description: "usage: RedisLoad get|set|sadd|evalsha in-flight count [wide-]pipelined|awaited port...")
         }
         let places = words.dropFirst(4).compactMap { Int($0) }.map { SocketAddress(host: "127.0.0.1", port: $0) }
-        let isPipelined = words[4] == "pipelined"
-        if words[4] == "wide", await !ProcessWideExecutor.install() { throw Usage(description: "no executor hooks") }
+        let isPipelined = words[4].hasSuffix("pipelined")
+        if words[4].hasPrefix("wide-"), await !ProcessWideExecutor.install() {
+            throw Usage(description: "no executor hooks")
+        }
         try await Loop.run {
             let redis = RedisClient(
                 RedisConfiguration(places.count == 1 ? .standalone(places[0]) : .cluster(seeds: places)))

@@ -36,13 +36,6 @@ struct CommandLoad {
 typealias RedisWaiter = Waiter<PendingBatch.Word>
 
 extension RedisWaiter {
-    /// Inlined, which a function that waits is not in another module: each one costs a look for the executor of its
-    /// caller.
-    @inline(__always)
-    @Loop static func wait(_ body: (RedisWaiter) -> Void) async -> PendingBatch.Word {
-        await unsafe withUnsafeContinuation { unsafe body(RedisWaiter($0)) }
-    }
-
     func fail(_ error: RedisError) { resume(.ended(.failure(error))) }
 }
 

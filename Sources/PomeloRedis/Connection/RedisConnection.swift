@@ -145,7 +145,8 @@ public import PomeloUV
         // so all is decided in there.
         let begun = meter.begun(clock)
         let outcome: PendingBatch.Outcome
-        switch await RedisWaiter.wait({ dispatch(commands, load, purpose, $0) }) {
+        // Written out: a function that waits, inlined or not, costs two looks for the executor of its caller.
+        switch await unsafe withUnsafeContinuation({ unsafe dispatch(commands, load, purpose, RedisWaiter($0)) }) {
         case .ended(let ended): outcome = ended
         case .waits(let batch): outcome = await ended(batch)
         }
@@ -164,8 +165,8 @@ public import PomeloUV
     /// What becomes of commands in the line; who is cancelled leaves it.
     private func ended(_ batch: WaitingBatch) async -> PendingBatch.Outcome {
         let word = await withTaskCancellationHandler {
-            await RedisWaiter.wait {
-                batch.attach($0)
+            await unsafe withUnsafeContinuation {
+                unsafe batch.attach(RedisWaiter($0))
                 admit()
             }
         } onCancel: {
