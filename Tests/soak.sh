@@ -47,7 +47,7 @@ soak_redis() {
         alone=()
     fi
     while :; do
-        POMELO_BIN=$PWD/.build/release POMELO_FAULTS='' "${alone[@]}" \
+        POMELO_BIN=$PWD/.build/release POMELO_ALONE=1 POMELO_FAULTS='' "${alone[@]}" \
             swift test --skip-build --disable-xctest "${traits[@]}" --filter '^ProcessTests\.RedisFailureTests'
         ((SECONDS < end)) || break
     done

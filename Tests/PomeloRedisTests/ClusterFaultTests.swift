@@ -100,11 +100,12 @@ import Testing
 
     // MARK: time
 
-    /// What has waited for room when its node goes away was not sent: another may take it, for the rest of its time.
-    @Test(arguments: [false, true]) @Loop func theTimeInALineIsPartOfTheWhole(_ isScript: Bool) async throws {
-        let server = try await node { words, _ in words[0] == "GET" ? "" : nil }
+    /// One that is up, whose time stands still.
+    @Loop private func port(
+        to server: CommandServer, _ configure: (inout RedisConfiguration) -> Void = { _ in }
+    ) async -> (RedisClusterPort, ManualClock) {
         var configuration = RedisConfiguration(.cluster(seeds: [server.place]))
-        configuration.maxPendingCommands = 16
+        configure(&configuration)
         let clock = ManualClock()
         let port = RedisClusterPort(
             configuration, seeds: [server.place], name: "test", resolver: Resolver(), random: RandomSource(),
@@ -114,6 +115,67 @@ import Testing
             clock.advance(by: .milliseconds(1))
             return port.isUp
         }
+        return (port, clock)
+    }
+
+    /// Who waits to send again when the client is stopped is not served afterwards, by a connection that nobody ends.
+    @Test @Loop func aStopEndsThoseWhoWaitToSendAgain() async throws {
+        let server = try await node { words, _ in words[0] == "SET" ? "-TRYAGAIN later\r\n" : nil }
+        let (port, clock) = await port(to: server)
+        var error: RedisError?
+        Loop.spawn {
+            error = await failure { () throws(RedisError) in _ = try await port.send(RedisCommand("SET", "k", 1)) }
+        }
+        await until("it waits") {
+            guard server.count("SET") == 2, let next = clock.nextDeadline else { return false }
+            return next < clock.deadline(after: .milliseconds(110))
+        }
+        await port.stop()
+        await until("it has ended") {
+            clock.advance(by: .milliseconds(10))
+            return error != nil
+        }
+        #expect(error == .closed)
+        await until("nobody is connected") { server.openPeers == 0 }
+        #expect(server.count("SET") == 2)
+        server.close()
+    }
+
+    /// However slowly nodes send a command to each other, it is not sent again when its time is over.
+    @Test @Loop func redirectionsAreFollowedWithinTheTime() async throws {
+        let (time, place) = (Current<ManualClock?>(nil), Current(""))
+        let server = try await node { words, _ in
+            guard words[0] == "GET" else { return nil }
+            time.value?.advance(by: .seconds(1))
+            return "-MOVED \(KeySlot(of: words[1]).number) \(place.value)\r\n"
+        }
+        place.value = "\(server.place)"
+        let (port, clock) = await port(to: server)
+        time.value = clock
+        let replies = try await port.pipeline([RedisCommand("GET", "k")])
+        #expect(replies.first?.errorText?.hasPrefix("MOVED") == true, "\(replies)")
+        #expect(server.count("GET") == 2)
+        await port.stop()
+        server.close()
+    }
+
+    /// What runs code may answer with a node's words after it has changed something.
+    @Test(arguments: ["FCALL", "eval", "EVALSHA", "MODULE.RUN"]) @Loop
+    func whatRunsCodeIsNotSentAgainForItsOwnWords(_ name: String) async throws {
+        let server = try await node { words, _ in words[0] == name ? "-TRYAGAIN says the code\r\n" : nil }
+        let redis = client([server.place])
+        try await redis.start()
+        let command = RedisCommand(name, arguments: ["f", "1", "k"], keyPositions: name == "MODULE.RUN" ? [2] : nil)
+        let replies = try await redis.pipeline([command])
+        #expect(replies == [.error("TRYAGAIN says the code")] && server.count(name) == 1)
+        await redis.stop()
+        server.close()
+    }
+
+    /// What has waited for room when its node goes away was not sent: another may take it, for the rest of its time.
+    @Test(arguments: [false, true]) @Loop func theTimeInALineIsPartOfTheWhole(_ isScript: Bool) async throws {
+        let server = try await node { words, _ in words[0] == "GET" ? "" : nil }
+        let (port, clock) = await port(to: server) { $0.maxPendingCommands = 16 }
         let begun = clock.now
         for _ in 0..<16 {
             Loop.spawn { _ = await failure { () throws(RedisError) in try await port.send(RedisCommand("GET", "a")) } }
@@ -139,7 +201,7 @@ import Testing
             return ended != nil
         }
         let took = ended.map { Duration.nanoseconds(Int64($0 - begun)) } ?? .zero
-        #expect(took > .seconds(1) && took < configuration.commandTimeout * 1.2, "\(took)")
+        #expect(took > .seconds(1) && took < port.configuration.commandTimeout * 1.2, "\(took)")
         await port.stop()
     }
 

@@ -82,6 +82,12 @@ extension WithRedis {
                     }
                     #expect(CommandKeys.positions(name, []) != nil || parts[3].int == 0 || abs(arity) > 1, "\(name)")
                     let isPlain = parts[2].array?.contains { $0.string == "movablekeys" } == false
+                    // Too few is for the server to say.
+                    for count in 0..<4 {
+                        let arguments = (0..<count).map { _ in Self.hostile[Int(random.next() % 17)] }
+                        let keys = RedisCommand(name, arguments).keys
+                        #expect((keys?.count ?? 0) <= count, "\(name) \(arguments)")
+                    }
                     guard isPlain, !Self.containers.union(Self.channels).contains(name) else { continue }
                     for more in 0..<3 {
                         let count = arity < 0 ? -arity - 1 + more : arity - 1

@@ -145,6 +145,9 @@ extension WithRedis {
                     #expect(try await redis.transaction(many).count == 300)
                     let written = try await redis.pipeline([RedisCommand("MULTI")] + many + [RedisCommand("EXEC")])
                     #expect(written.last?.array?.count == 300)
+                    let watched = try await redis.pipeline(
+                        [RedisCommand("WATCH", "k"), RedisCommand("multi")] + many + [RedisCommand("EXEC")])
+                    #expect(watched.last?.array?.count == 300)
                 }
                 tally.note(nil)
                 await until("the others have ended") { rest.ended == 4 }

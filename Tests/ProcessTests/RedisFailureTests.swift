@@ -12,13 +12,9 @@ import Testing
 
     /// `POMELO_FAULTS` is a part of descriptions, or empty for all; without it, those for every run.
     static let chosen = RedisFault.all.filter { fault in
-        guard let words else { return fault.isQuick }
+        guard let words = ProcessInfo.processInfo.environment["POMELO_FAULTS"] else { return fault.isQuick }
         return words.isEmpty || fault.description.contains(words)
     }
-    private static let words = ProcessInfo.processInfo.environment["POMELO_FAULTS"]
-
-    /// Every run is many tests at once, on a machine of unknown others: what takes 5 s there says nothing of us.
-    private static let patience = words == nil ? 3 : 1
 
     /// How often in a row each of them happens; `POMELO_FAULTS` and `POMELO_FAULT_TIMES` together repeat one.
     private static let times = ProcessInfo.processInfo.environment["POMELO_FAULT_TIMES"].flatMap(Int.init) ?? 1
@@ -45,10 +41,10 @@ import Testing
                 let outcome = try await room.live(through: fault)
                 print("\(world.kind), \(fault): \(outcome)")
                 #expect(outcome.wrong.isEmpty, "\(fault): \(outcome.wrong.prefix(5))")
-                #expect(outcome.longestAnswer < .seconds(3 * Self.patience), "\(fault)")
-                #expect(outcome.healed < .seconds(5 * Self.patience), "\(fault)")
+                #expect(outcome.longestAnswer < promised(.seconds(3)), "\(fault)")
+                #expect(outcome.healed < promised(.seconds(5)), "\(fault)")
                 if fault.newcomers == .refused {
-                    #expect(outcome.noticed.map { $0 < .seconds(3 * Self.patience) } ?? false, "\(fault): \(outcome)")
+                    #expect(outcome.noticed.map { $0 < promised(.seconds(3)) } ?? false, "\(fault): \(outcome)")
                 }
                 healed.append(outcome.healed)
             }

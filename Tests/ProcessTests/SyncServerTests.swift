@@ -65,7 +65,7 @@ import Testing
             #expect(server.status == nil)
             server.signal(SIGTERM)
             let (ending, took) = try await timed { try await processes.awaitExit("keeper-1") }
-            #expect(ending != .exited(0) && took < .seconds(5))
+            #expect(ending != .exited(0) && took < promised(.seconds(5)))
             sink.resume()
             try await Self.start(processes)
             let reader = OwnRedisSink(RedisClient(sink.configuration, logger: quiet))

@@ -182,7 +182,7 @@ package struct ClusterBatch {
         for at in part.indices.indices {
             let index = part.indices[at]
             guard replies[at].isError, let text = replies[at].errorText, let redirection = Redirection(text),
-                Self.isOfNode(redirection, text, items[index].slot, isScript: steps[index].isScript)
+                Self.isOfNode(redirection, text, items[index].slot, runsCode: steps[index].runsCode)
             else {
                 settle(index, replies[at])
                 continue
@@ -197,10 +197,12 @@ package struct ClusterBatch {
             case .moved(let slot, let said):
                 let place = Redirection.resolved(said, saidBy: part.place)
                 detour.redirections += 1
+                detour.refusal = replies[at]
                 detour.target = (place, asking: false)
                 if turn.moved.last?.0 != slot { turn.moved.append((slot, place)) }
             case .ask(_, let said):
                 detour.redirections += 1
+                detour.refusal = replies[at]
                 detour.target = (Redirection.resolved(said, saidBy: part.place), asking: true)
             case .tryAgain, .down:
                 detour.refusal = replies[at]
@@ -211,24 +213,24 @@ package struct ClusterBatch {
         return turn
     }
 
-    /// What a node says of the keys when they, or itself, cannot be had; a script's error may begin with the same word.
+    /// What a node says of the keys when they, or itself, cannot be had; an error of code may begin with the same word.
     private static let wordsOfNodes = [
         "TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served", "CLUSTERDOWN The cluster is down",
         "LOADING Redis is loading", "MASTERDOWN Link with MASTER",
     ]
 
-    /// Whether a step was not executed, and must be sent again; false for a script's own error.
-    static func isOfNode(_ reply: RedisReply, _ slot: KeySlot, isScript: Bool) -> Bool {
+    /// Whether a step was not executed, and must be sent again; false for the own error of what runs code.
+    static func isOfNode(_ reply: RedisReply, _ slot: KeySlot, runsCode: @autoclosure () -> Bool) -> Bool {
         guard reply.isError, let text = reply.errorText, let redirection = Redirection(text) else { return false }
-        return isOfNode(redirection, text, slot, isScript: isScript)
+        return isOfNode(redirection, text, slot, runsCode: runsCode())
     }
 
     private static func isOfNode(
-        _ redirection: Redirection, _ text: String, _ slot: KeySlot?, isScript: Bool
+        _ redirection: Redirection, _ text: String, _ slot: KeySlot?, runsCode: @autoclosure () -> Bool
     ) -> Bool {
         switch redirection {
         case .moved(let said, _), .ask(let said, _): slot == said
-        case .tryAgain, .down: !isScript || wordsOfNodes.contains { text.hasPrefix($0) }
+        case .tryAgain, .down: !runsCode() || wordsOfNodes.contains { text.hasPrefix($0) }
         }
     }
 

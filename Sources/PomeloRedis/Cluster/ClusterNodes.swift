@@ -114,8 +114,9 @@ import PomeloUV
 
     /// The connection to a node, to be given back; one that is not in the map is made, for a redirection knew it.
     ///
-    /// - Throws: `.connection` when too many strangers are used already.
+    /// - Throws: `.connection` when too many strangers are used already; `.closed` once it is stopped.
     func lend(_ place: SocketAddress) throws(RedisError) -> Loan {
+        if isStopped { throw .closed }
         if told.contains(place) { return Loan(connection: connection(to: place), stranger: nil) }
         try welcome(place)
         return Loan(connection: connection(to: place), stranger: place)

@@ -149,7 +149,7 @@ import PomeloUV
             do throws(RedisError) {
                 let load = CommandLoad(count: 1, bytes: commands[0].size)
                 let replies = try await connection.exchange(commands, load)
-                if !ClusterBatch.isOfNode(replies[0], slot, isScript: false) { return replies }
+                if !ClusterBatch.isOfNode(replies[0], slot, runsCode: false) { return replies }
             } catch {
                 guard error.isNotSent else { throw error }
             }
@@ -187,7 +187,7 @@ import PomeloUV
         {
             do throws(RedisError) {
                 let replies = try await connection.execute(steps, asking: false)
-                if !ClusterBatch.isOfNode(replies[0], slot, isScript: steps[0].isScript) { return replies }
+                if !ClusterBatch.isOfNode(replies[0], slot, runsCode: steps[0].runsCode) { return replies }
             } catch {
                 guard error.isNotSent else { throw error }
             }
@@ -225,13 +225,16 @@ import PomeloUV
             }
             if batch.open == 0 { return batch.replies }
             if let failure, !mustPause || failure.maybeExecuted { throw batch.isBegun ? failure.afterOthers : failure }
-            if mustPause {
+            if mustPause, phase == .running {
                 let pause = random.jittered(pauses.failed())
-                guard clock.deadline(after: pause) < deadline, phase == .running, !Task.isCancelled else {
+                guard clock.deadline(after: pause) < deadline, !Task.isCancelled else {
                     return try ended(&batch, failure)
                 }
                 await clock.sleep(for: pause)
             }
+            if phase != .running { throw batch.isBegun ? RedisError.closed.afterOthers : .closed }
+            // However long nodes take to send it to each other.
+            if clock.now >= deadline { return try ended(&batch, failure) }
         }
     }
 

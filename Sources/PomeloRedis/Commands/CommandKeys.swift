@@ -137,7 +137,7 @@ enum CommandKeys {
 extension RedisCommand {
     /// The arguments that are keys, in their order; nil for a command that is not known here and did not say them.
     public var keys: [RedisArgument]? {
-        if let keyPositions { return keyPositions.filter(arguments.indices.contains).map { arguments[$0] } }
-        return CommandKeys.positions(name, arguments).map { $0.map { arguments[$0] } }
+        let positions = keyPositions ?? CommandKeys.positions(name, arguments)
+        return positions?.filter(arguments.indices.contains).map { arguments[$0] }
     }
 }

@@ -85,4 +85,11 @@ extension RedisStep {
     var isScript: Bool {
         if case .script = self { true } else { false }
     }
+
+    /// Whether it may change something and then say what it likes: scripts, functions, commands of modules.
+    var runsCode: Bool {
+        guard case .command(let command) = self else { return isScript }
+        let names = ["EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO"]
+        return command.keyPositions != nil || names.contains(command.name.uppercased())
+    }
 }

@@ -116,7 +116,7 @@ public import PomeloUV
     ///   `.protocolError`; a command's own error is an `.error` reply.
     public func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         let load = CommandLoad(commands[...])
-        if load.fits(in: bounds.half) || commands.first?.name == "MULTI" {
+        if load.fits(in: bounds.half) || commands.contains(where: { $0.name.uppercased() == "MULTI" }) {
             return try await exchange(commands, load)
         }
         return try await inParts(WireBatch(commands.map { .command($0) }) { _ in nil })
