@@ -8,8 +8,8 @@ import PomeloRedis
 
 /// `RedisLoad <get|set|sadd|evalsha> <in flight> <count> <way> <port>...` prints what it has used.
 ///
-/// Ways are `pipelined` and `awaited`, and `wide-pipelined` and `wide-awaited`: the same in a process whose every task is
-/// the loop's, as server programs are (`ProcessWideExecutor`).
+/// Ways are `pipelined` and `awaited`, and `wide-pipelined` and `wide-awaited`: the same in a process whose every task
+/// is the loop's, as server programs are (`ProcessWideExecutor`).
 ///
 /// With several ports, these are the primaries of a cluster.
 @main struct RedisLoad {
