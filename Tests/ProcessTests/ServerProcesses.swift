@@ -208,11 +208,9 @@ import Testing
     /// A client that is in a room, at a connector.
     func enter(_ name: String, _ room: String, at id: String) async throws -> TestClient {
         let client = try await connect(id)
-        // A machine that stands still for a second is no fault: who is refused may try again.
-        try await eventually("\(name) is in \(room)") {
-            try await client.request(
-                "connector.entryHandler.enter", ["username": .string(name), "rid": .string(room)])["users"] != nil
-        }
+        let reply = try await client.request(
+            "connector.entryHandler.enter", ["username": .string(name), "rid": .string(room)])
+        guard reply["users"] != nil else { throw Unmet(description: "\(name) was answered \(reply)") }
         return client
     }
 
