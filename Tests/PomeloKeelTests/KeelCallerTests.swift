@@ -99,7 +99,7 @@
         }
 
         @Test @Loop func aPeerThatIsNotThereIsUnreachable() async throws {
-            let port = try SilentPort()
+            let port = try await SilentPort()
             #expect(kind(await thrown { try await call(port.base) }) == "unreachable")
             port.release()
             #expect(kind(await thrown { try await call("http://nobody.invalid") }) == "unreachable")

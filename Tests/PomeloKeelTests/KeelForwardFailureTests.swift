@@ -12,7 +12,7 @@
         // MARK: what does not come
 
         @Test @Loop func aPluginThatIsNotThereIsTriedAgainAndNothingIsSentTwice() async throws {
-            let port = try SilentPort()
+            let port = try await SilentPort()
             try await Forwards.forwarding(to: port.base, attempts: 3).run { host in
                 let task = Task { try await host.call("POST", "/x", body: Bytes("once".utf8)) }
                 await until("the desk has decided") { !host.desk.heads.isEmpty }
@@ -28,7 +28,7 @@
         }
 
         @Test @Loop func aPluginThatIsNotThereIsUnreachableInTheEnd() async throws {
-            let port = try SilentPort()
+            let port = try await SilentPort()
             try await Forwards.forwarding(to: port.base, attempts: 2).run { host in
                 let answer = try await host.call("GET", "/")
                 #expect(answer.status == 502 && answer.headers["x-failed"] == "yes")
@@ -43,7 +43,7 @@
         }
 
         @Test @Loop func whoForwardsMaySayWhatIsAnsweredToAFailure() async throws {
-            let port = try SilentPort()
+            let port = try await SilentPort()
             let host = TestHost { desk, head in
                 guard case .forward(var forward) = desk.forward(head, to: port.base) else { return .answer(.init(500)) }
                 forward.failure = { outcome in PluginResponse(500, body: Bytes(Forwards.kind(outcome).utf8)) }

@@ -115,7 +115,7 @@
                     #expect(plugin.desk.heads.first?.headers["expect"] == nil)
                 }
             }
-            let port = try SilentPort()
+            let port = try await SilentPort()
             try await Forwards.forwarding(to: port.base).run { host in
                 let wire = try await Wire.connect(host.port)
                 wire.send(head)

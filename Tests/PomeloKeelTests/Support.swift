@@ -7,6 +7,7 @@
     import PomeloLibc
     import PomeloLoop
     import PomeloPlugins
+    import PomeloTesting
     import Synchronization
     import TestHelpers
 
@@ -152,27 +153,22 @@
 
     /// A port that is taken, and where nobody listens.
     final class SilentPort: Sendable {
-        private static let next = Atomic<Int>(0)
         let number: Int
         private let descriptor: CInt
 
-        init() throws {
-            let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        @Loop init() async throws {
+            number = try await TestPorts.next()
+            descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            // Below the ports that the kernel gives out: one of those may be given to another meanwhile.
-            address.sin_port = in_port_t(20_000 + (Self.next.add(1, ordering: .relaxed).newValue % 2000)).bigEndian
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            address.sin_port = in_port_t(number).bigEndian
             let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
                 unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                    let status = unsafe bind(descriptor, pointer, length)
-                    return unsafe status == 0 ? getsockname(descriptor, pointer, &length) : status
+                    unsafe bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size))
                 }
             }
             guard status == 0 else { throw Unmet(description: "no port") }
-            self.descriptor = descriptor
-            number = Int(UInt16(bigEndian: address.sin_port))
         }
 
         var base: String { "http://127.0.0.1:\(number)" }

@@ -135,7 +135,7 @@ import Testing
     }
 
     @Test @Loop func aHostWhoseFirstAddressIsABlackHoleIsReached() async throws {
-        let hole = try BlackHole()
+        let hole = try BlackHole(at: try await TestPorts.next())
         let network = UVNetwork()
         let listener = try await network.listen(on: SocketAddress(host: "127.0.0.2", port: hole.port)) { stream in
             stream.delegate = Greeter()
@@ -165,7 +165,7 @@ import Testing
 
     /// An address that answers but cannot serve, a replica for instance, does not keep the others from being tried.
     @Test @Loop func anAddressThatCannotServeIsTriedLast() async throws {
-        let replica = try await ScriptedServer.start()
+        let replica = try await ScriptedServer.start(at: try await TestPorts.next())
         replica.greeting = "+OK\r\n+PONG\r\n*1\r\n$5\r\nslave\r\n$0\r\n\r\n"
         let port = replica.configuration.port
         let listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.2", port: port)) { stream in

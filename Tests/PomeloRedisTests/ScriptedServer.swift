@@ -23,9 +23,9 @@ import PomeloUV
         return "+OK\r\n+PONG\r\n*1\r\n$6\r\nmaster\r\n$\(info.utf8.count)\r\n\(info)\r\n"
     }
 
-    static func start() async throws -> ScriptedServer {
+    static func start(at port: Int = 0) async throws -> ScriptedServer {
         let server = ScriptedServer()
-        server.listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: 0)) {
+        server.listener = try await UVNetwork().listen(on: SocketAddress(host: "127.0.0.1", port: port)) {
             [weak server] stream in server?.accept(stream)
         }
         return server
@@ -77,8 +77,8 @@ final class BlackHole {
     private var sockets: [Int32] = []
     private(set) var port = 0
 
-    /// At 127.0.0.1; the queue of a listener that never accepts is filled.
-    init() throws {
+    /// At 127.0.0.1; the queue of a listener that never accepts is filled. Port 0 is one that the kernel chooses.
+    init(at port: Int = 0) throws {
         for _ in 0..<5 {
             let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
             sockets.append(socket(AF_INET, kind, 0))
@@ -86,6 +86,7 @@ final class BlackHole {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(truncatingIfNeeded: port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { kernel in
@@ -95,7 +96,7 @@ final class BlackHole {
                 for filler in sockets.dropFirst() { _ = unsafe connect(filler, kernel, length) }
             }
         }
-        port = Int(UInt16(bigEndian: address.sin_port))
+        self.port = Int(UInt16(bigEndian: address.sin_port))
     }
 
     deinit { close() }

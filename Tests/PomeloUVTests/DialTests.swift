@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
+import PomeloTesting
 import TestHelpers
 import Testing
 
@@ -13,10 +14,10 @@ import Testing
     @Loop private func withBlackHole(
         _ body: @Loop (_ network: UVNetwork, _ port: Int) async throws -> Void
     ) async throws {
-        let hole = try RawSocket.fullListener()
+        let port = try await TestPorts.next()
+        let hole = try RawSocket.fullListener(at: port)
         let network = UVNetwork()
         network.resolver.hosts = ["two": "127.0.0.1 127.0.0.2", "one": "127.0.0.1"]
-        let port = hole.socket.port
         let listener = try await network.listen(on: SocketAddress(host: "127.0.0.2", port: port)) { $0.close() }
         try await body(network, port)
         listener.close()
@@ -49,11 +50,11 @@ import Testing
     @Test @Loop func ofTwoThatAnswerTheFirstIsTaken() async throws {
         let network = UVNetwork()
         let accepted = Journal<SocketAddress>()
-        let first = try await network.listen(on: SocketAddress(host: "127.0.0.1", port: 0)) { stream in
+        let port = try await TestPorts.next()
+        let first = try await network.listen(on: SocketAddress(host: "127.0.0.1", port: port)) { stream in
             accepted.note(stream.localAddress)
             stream.close()
         }
-        let port = first.localAddress.port
         let second = try await network.listen(on: SocketAddress(host: "127.0.0.2", port: port)) { stream in
             accepted.note(stream.localAddress)
             stream.close()

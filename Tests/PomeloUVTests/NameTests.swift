@@ -2,6 +2,7 @@
 import CLibuv
 import Dispatch
 import PomeloLoop
+import PomeloTesting
 import PomeloUV
 import Testing
 
@@ -45,9 +46,9 @@ import Testing
         let network = UVNetwork()
         network.resolver.hosts = ["both": "127.0.0.1 ::1", "six": "::1"]
         // Held, so that nobody else listens where the connection is to be refused.
-        let refusing = try RawSocket.refusing()
+        let port = try await TestPorts.next()
+        let refusing = try RawSocket.refusing(at: port)
         defer { refusing.close() }
-        let port = refusing.port
         let listener = try await network.listen(on: SocketAddress(host: "six", port: port)) { $0.close() }
         #expect(listener.localAddress.host == "::1")
         for name in ["both", "six", "::1"] {

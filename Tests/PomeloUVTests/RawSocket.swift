@@ -24,17 +24,17 @@ final class RawSocket {
         if status != 0 { throw Failure(number: errno) }
     }
 
-    /// Holds a port at which every connection is refused, as long as it lives.
-    static func refusing() throws -> RawSocket {
+    /// Holds a port at which every connection is refused, as long as it lives; 0 is one that the kernel chooses.
+    static func refusing(at port: Int = 0) throws -> RawSocket {
         let socket = try make()
-        let status = unsafe withLoopback(0) { unsafe bind(socket.descriptor, $0, $1) }
+        let status = unsafe withLoopback(port) { unsafe bind(socket.descriptor, $0, $1) }
         if status != 0 { throw Failure(number: errno) }
         return socket
     }
 
     /// A listener that never accepts and whose queue is full.
-    static func fullListener() throws -> (socket: RawSocket, waiting: [RawSocket]) {
-        let listener = try refusing()
+    static func fullListener(at port: Int = 0) throws -> (socket: RawSocket, waiting: [RawSocket]) {
+        let listener = try refusing(at: port)
         if listen(listener.descriptor, 0) != 0 { throw Failure(number: errno) }
         let port = listener.port
         var waiting: [RawSocket] = []
