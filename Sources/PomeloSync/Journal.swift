@@ -242,6 +242,8 @@ import PomeloRedis
         afterRound.removeFirst(told)
         for body in done { body() }
         former.drop()
+        // Values may take less now, and dead letters nothing.
+        owner.tellRoom()
     }
 
     /// A fence does not last for ever: who stood still for longer does not know whether there was one.

@@ -28,8 +28,41 @@ public import PomeloRedis
 
     /// - Throws: `RedisError` when Redis has told nothing.
     public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
-        try await redis.execute(batch.map(step)).map(Self.outcome)
+        let first = batch.firstIndex { $0.id == nil } ?? batch.endIndex
+        if first == batch.endIndex { return try await redis.execute(batch.map(step)).map(Self.outcome) }
+        var outcomes = try await write(Array(batch[..<first]))
+        let run = batch[first...].prefix { $0.id == nil && $0.key == batch[first].key }
+        outcomes += try await append(run)
+        return outcomes + (try await write(Array(batch[run.endIndex...])))
     }
+
+    /// Appends values of one key in one command, or in a few that follow each other: none is there behind one that is
+    /// not.
+    private func append(_ run: ArraySlice<SyncEntry>) async throws -> [SyncOutcome] {
+        var rest = run
+        var outcomes: [SyncOutcome] = []
+        while let first = rest.first {
+            var bytes = 0
+            let part = rest.prefix { entry in
+                defer { bytes += entry.value.count }
+                return bytes == 0 || bytes + entry.value.count <= Self.maxBytes
+            }
+            let reply = try await redis.pipeline([
+                RedisCommand("RPUSH", arguments: [.text(place(first))] + part.map { .bytes($0.value) })
+            ])
+            let outcome = reply.first.map(Self.outcome) ?? .failed("no reply")
+            // Those behind wait with it, or are refused for the same reason.
+            let many = outcome == .written ? part.count : rest.count
+            outcomes += [SyncOutcome](repeating: outcome, count: many)
+            rest = rest.dropFirst(many)
+        }
+        return outcomes
+    }
+
+    /// Of one command, unless one value has more.
+    private static let maxBytes = 1 << 20
+
+    private func place(_ entry: SyncEntry) -> String { "\(prefix):\(entry.key)" }
 
     /// Reads the hash of an id.
     ///
@@ -53,14 +86,10 @@ public import PomeloRedis
     }
 
     private func step(_ entry: SyncEntry) -> RedisStep {
-        let place = "\(prefix):\(entry.key)"
-        guard let id = entry.id else {
-            return .command(RedisCommand("RPUSH", arguments: [.text(place), .bytes(entry.value)]))
-        }
         let digits = String(entry.version.number)
         let number = String(repeating: "0", count: 20 - digits.count) + digits
         return .script(
-            Self.apply, keys: ["\(place):\(id)"],
+            Self.apply, keys: ["\(place(entry)):\(entry.id ?? "")"],
             args: [.bytes(entry.value), .text(number), .text(entry.version.server.rawValue)])
     }
 

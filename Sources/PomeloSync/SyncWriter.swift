@@ -86,7 +86,11 @@ import PomeloLoop
     private func run() async {
         while !isStopped {
             let batch = line.take(limit)
-            if batch.isEmpty { break }
+            if batch.isEmpty {
+                // What cannot be encoded has been given up.
+                owner.tellRoom()
+                break
+            }
             let start = owner.clock.now
             let isThere = await write(batch)
             owner.meter.flushed(owner.clock.elapsed(since: start))

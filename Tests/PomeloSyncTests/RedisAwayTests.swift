@@ -109,6 +109,27 @@ import Testing
         await call.value
     }
 
+    /// A dead letter's bytes go when the journal has it: behind the sink's word.
+    @Test @Loop func roomThatDeadLettersMakeIsTold() async throws {
+        let world = try await Self.world {
+            $0.maxPendingBytes = 200
+            $0.whenFull = .wait
+        }
+        world.database.refuses = { $0.id != "more" }
+        await world.exec(Dictionary(uniqueKeysWithValues: (0..<20).map { ("\($0)", $0) }))
+        var isDone = false
+        let sync = world.sync()
+        Loop.spawn {
+            try? await sync.exec(.level, "more", 1)
+            isDone = true
+        }
+        await world.cluster.settle()
+        #expect(!isDone)
+        Loop.spawn { await sync.sync() }
+        await world.pass(.seconds(2))
+        #expect(isDone && sync.deadLetters.count == 20)
+    }
+
     @Test @Loop func whatCannotBeEncodedIsToldToItsCaller() async throws {
         struct Unencodable: Error {}
         let key = SyncKey<Int>("level", encode: { _ throws in throw Unencodable() })

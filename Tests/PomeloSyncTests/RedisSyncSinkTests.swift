@@ -46,6 +46,34 @@ struct RedisSyncSinkTests {
         for number in 0..<20 { _ = try await sink.write([entry(nil, "\(number)", UInt64(number))]) }
         let list = try await redis.send(RedisCommand("LRANGE", "pomelo:sync:level", 0, -1)).strings
         #expect(list == (0..<20).map(String.init))
+        // Many, and longer than one command, among those with ids.
+        let long = String(repeating: "x", count: 400_000)
+        let many = (0..<10).map { entry(nil, "\($0)\(long)", UInt64($0)) }
+        let batch = [entry("id-3", "9", 12)] + many + [entry("id-4", "9", 12)] + [entry(nil, "last", 99)]
+        #expect(try await sink.write(batch) == batch.map { _ in .written })
+        let all = try await redis.send(RedisCommand("LRANGE", "pomelo:sync:level", 20, -1)).strings ?? []
+        #expect(all.map { $0.prefix(1) } == (0..<10).map { "\($0)" } + ["l"])
+        #expect(try await value(redis, "id-4") == "9")
+    }
+
+    /// A server that is busy for one command of a batch.
+    @Test @Loop func noneIsAppendedBehindOneThatFailed() async throws {
+        let server = try await RedisServer.start()
+        let redis = RedisClient(server.configuration, logger: quiet)
+        try await redis.start()
+        let port = BusyPort(redis)
+        let sink = RedisSyncSink(port)
+        let batch = (0..<5).map { Self.entry(nil, "\($0)", UInt64($0)) }
+        let outcomes = try await sink.write(batch)
+        let there = try await redis.send(RedisCommand("LRANGE", "pomelo:sync:level", 0, -1)).strings ?? []
+        #expect(there == outcomes.indices.filter { outcomes[$0] == .written }.map(String.init))
+        #expect(outcomes.firstIndex(of: .written) == nil, "behind the first")
+        #expect(try await sink.write(batch) == batch.map { _ in .written })
+        #expect(
+            try await redis.send(RedisCommand("LRANGE", "pomelo:sync:level", 0, -1)).strings
+                == ["0", "1", "2", "3", "4"])
+        await redis.stop()
+        await server.stop()
     }
 
     @Test @Loop func theLatestStaysOnOneServer() async throws {
@@ -95,4 +123,40 @@ struct RedisSyncSinkTests {
         await redis.stop()
         await servers.stop()
     }
+}
+
+/// The first command that it is given is refused for the moment.
+@Loop private final class BusyPort: RedisPort {
+    private let redis: RedisClient
+    private var isBusy = true
+
+    init(_ redis: RedisClient) { self.redis = redis }
+
+    var isUp: Bool { redis.isUp }
+    var isCluster: Bool { redis.isCluster }
+    var nodes: [any RedisPort] { redis.nodes }
+    var runID: String { redis.runID }
+
+    func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        guard isBusy else { return try await redis.pipeline(commands) }
+        isBusy = false
+        let busy = RedisReply.error("BUSY Redis is busy running a script.")
+        return [busy] + (try await redis.pipeline(Array(commands.dropFirst())))
+    }
+
+    func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] {
+        guard isBusy else { return try await redis.execute(steps) }
+        isBusy = false
+        let busy = RedisReply.error("BUSY Redis is busy running a script.")
+        return [busy] + (try await redis.execute(Array(steps.dropFirst())))
+    }
+
+    func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        try await redis.transaction(commands)
+    }
+    func run(_ script: RedisScript, keys: [String], args: [RedisArgument]) async throws(RedisError) -> RedisReply {
+        try await redis.run(script, keys: keys, args: args)
+    }
+    func observe(_ handler: @escaping @Loop (RedisEvent) -> Void) -> RedisObservation { redis.observe(handler) }
+    func unobserve(_ observation: RedisObservation) { redis.unobserve(observation) }
 }

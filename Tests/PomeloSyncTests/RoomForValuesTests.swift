@@ -10,6 +10,25 @@ import Testing
 
 /// Callers who wait until fewer values do.
 @Suite struct RoomForValuesTests {
+    /// Nothing of it ever goes to a sink.
+    @Test @Loop func roomIsToldOfWhatCannotBeEncoded() async throws {
+        struct Unencodable: Error {}
+        var options = SyncOptions()
+        (options.maxPending, options.whenFull, options.policy) = (1, .wait, .memoryOnly)
+        let world = try await SyncWorld(options)
+        let sync = world.sync
+        try await sync.exec(SyncKey<Int>("level", encode: { _ throws in throw Unencodable() }), "ann", 1)
+        var isDone = false
+        Loop.spawn {
+            try? await sync.exec(.level, "bob", 2)
+            isDone = true
+        }
+        await world.cluster.settle()
+        #expect(!isDone)
+        await world.pass(.seconds(62))
+        #expect(isDone)
+    }
+
     /// A task without executor preference, as a test's is, lets other jobs run between its look and its wait.
     @Test(arguments: 1...6) @Loop func roomThatIsMadeBetweenTheLookAndTheWaitIsSeen(_ jobsBefore: Int) async {
         var options = SyncOptions()
