@@ -18,6 +18,19 @@ public func offLoop<T: Sendable>(_ body: @escaping @Sendable () throws -> T) asy
 /// Jobs of `offLoop` that wait or run; one that has ended may count for a moment longer.
 package var offLoopJobs: Int { WorkerPool.shared.count }
 
+/// Monotonic milliseconds of a thread that has no loop whose clock it could ask.
+package var threadMilliseconds: Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+}
+
+/// Why a job of a thread that had others to do was left: it waited for too long.
+package struct OffLoopNotBegun: Error, CustomStringConvertible {
+    let limit: Duration
+    package var description: String { "what came before it took longer than \(limit)" }
+}
+
 /// A thread of its own, for a library that may block for seconds: those of `offLoop` stay free for everybody else.
 package final class WorkerThread: Sendable {
     private let pool = WorkerPool(threads: 1)
@@ -30,6 +43,19 @@ package final class WorkerThread: Sendable {
     /// Runs jobs one after the other, as `offLoop` does.
     package func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
         try await pool.run(body)
+    }
+
+    /// Runs a job unless those before it take longer than `limit`.
+    ///
+    /// - Throws: what `body` throws; `OffLoopNotBegun`, `OffLoopError` when nothing of it was done.
+    package func run<T: Sendable>(
+        waitingAtMost limit: Duration, _ body: @escaping @Sendable () throws -> T
+    ) async throws -> T {
+        let start = threadMilliseconds
+        return try await pool.run {
+            if threadMilliseconds - start > limit.clampedMilliseconds { throw OffLoopNotBegun(limit: limit) }
+            return try body()
+        }
     }
 
     /// Runs a last job behind all others, which finds room in any case.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import DequeModule
 import PomeloBytes
 import PomeloLoop
 import PomeloRedis
@@ -6,6 +7,8 @@ import PomeloRedis
 /// A journal of a server that is gone, which is ours now: it gets shorter as sinks confirm what is in it.
 @Loop final class AdoptedJournal: ReplayOrigin {
     private static let chunk = 1000
+    /// Of values that are written at once, unless one has more.
+    private static let maxBytes = 1 << 20
 
     let place: JournalPlace
     private let store: JournalStore
@@ -17,6 +20,8 @@ import PomeloRedis
     /// Of the values that are here and that no sink has.
     private(set) var bytes = 0
     private var removed: [Bytes] = []
+    /// What Redis has lost.
+    private var lost: Deque<(field: Bytes, value: Bytes)> = []
     private var isRunning = false
     private var backoff = Backoff(first: .milliseconds(200), limit: .seconds(5))
     /// Nothing is in it any more, or another server has it.
@@ -48,12 +53,18 @@ import PomeloRedis
     }
 
     /// Whether sinks have all of it that is replayed, and Redis knows.
-    var isDone: Bool { isRead && pending == 0 && removed.isEmpty && !isRunning }
+    var isDone: Bool { isRead && pending == 0 && removed.isEmpty && lost.isEmpty && !isRunning }
 
     func written(_ origin: Replay.Origin) {
         pending -= 1
         bytes -= origin.bytes
         removed.append(origin.field)
+        kick()
+    }
+
+    /// Redis has lost an entry that no sink has.
+    func writeAnew(_ field: Bytes, _ entry: SyncEntry) {
+        lost.append((field, JournalRecord.value(entry.value, entry.version)))
         kick()
     }
 
@@ -63,7 +74,7 @@ import PomeloRedis
         Loop.spawn {
             await self.work()
             self.isRunning = false
-            if !self.removed.isEmpty || self.hasNothing { self.kick() }
+            if !self.removed.isEmpty || !self.lost.isEmpty || self.hasNothing { self.kick() }
         }
     }
 
@@ -79,11 +90,9 @@ import PomeloRedis
     }
 
     private func work() async {
-        while !removed.isEmpty, !isStopped {
-            let part = Array(removed.prefix(Self.chunk))
+        while !removed.isEmpty || !lost.isEmpty, !isStopped {
             do throws(RedisError) {
-                try await store.remove(part, from: place)
-                removed.removeFirst(part.count)
+                if lost.isEmpty { try await removeSome() } else { try await writeSome() }
                 backoff.succeeded()
             } catch {
                 if isLost(error) { return }
@@ -100,29 +109,25 @@ import PomeloRedis
         }
     }
 
+    private func removeSome() async throws(RedisError) {
+        let part = Array(removed.prefix(Self.chunk))
+        try await store.remove(part, from: place)
+        removed.removeFirst(part.count)
+    }
+
+    private func writeSome() async throws(RedisError) {
+        try await store.register(place)
+        var bytes = 0
+        let part = lost.prefix(Self.chunk).prefix { entry in
+            defer { bytes += entry.value.count }
+            return bytes == 0 || bytes + entry.value.count <= Self.maxBytes
+        }
+        try await store.add(part.map { $0 }, to: place)
+        lost.removeFirst(part.count)
+    }
+
     private func end() {
         isStopped = true
         onEnd(self)
-    }
-}
-
-/// Dead letters that are tried again stay dead letters until a sink has them.
-@Loop final class RetriedLetters: ReplayOrigin {
-    private let owner: SyncOwner
-    private var letters: [Bytes: DeadLetter] = [:]
-
-    init(_ owner: SyncOwner) { self.owner = owner }
-
-    func add(_ letter: DeadLetter) -> Bytes {
-        let field = JournalRecord.field(of: letter)
-        letters[field] = letter
-        return field
-    }
-
-    func written(_ origin: Replay.Origin) {
-        guard let letter = letters.removeValue(forKey: origin.field) else { return }
-        // It may be a dead letter once more.
-        if owner.letters.has(letter) { return }
-        owner.journal?.drop(letter)
     }
 }

@@ -34,6 +34,8 @@ public struct DeadLetter: Sendable, Hashable {
     /// The application's own.
     var onLetter: (@Loop (DeadLetter) -> Void)?
     private(set) var letters: [UInt64: DeadLetter] = [:]
+    /// Those that are tried again, until a sink has them or they are among the others once more.
+    private(set) var retried: [UInt64: DeadLetter] = [:]
     private var bytes = 0
     private var last: UInt64 = 0
 
@@ -67,12 +69,43 @@ public struct DeadLetter: Sendable, Hashable {
 
     /// Whether it is among them, for whatever reason.
     func has(_ letter: DeadLetter) -> Bool {
-        letters.values.contains { $0.version == letter.version && $0.key == letter.key && $0.id == letter.id }
+        all.contains { $0.version == letter.version && $0.key == letter.key && $0.id == letter.id }
     }
+
+    /// What is to survive.
+    var all: some Sequence<DeadLetter> { Array(letters.values) + Array(retried.values) }
 
     func remove(_ number: UInt64) -> DeadLetter? {
         guard let letter = letters.removeValue(forKey: number) else { return nil }
         bytes -= letter.value?.count ?? 0
         return letter
+    }
+
+    /// One that is tried again.
+    func removeToRetry(_ number: UInt64) -> DeadLetter? {
+        let letter = remove(number)
+        retried[number] = letter
+        return letter
+    }
+
+    /// One that was tried again is not any more.
+    func endRetry(_ number: UInt64) -> DeadLetter? { retried.removeValue(forKey: number) }
+}
+
+/// Where dead letters that are tried again come back from: they stay what they are until a sink has them.
+@Loop final class RetriedLetters: ReplayOrigin {
+    private let owner: SyncOwner
+
+    init(_ owner: SyncOwner) { self.owner = owner }
+
+    func origin(_ number: UInt64, _ value: Bytes) -> Replay.Origin {
+        Replay.Origin(origin: self, field: Bytes(reserving: 8) { $0.putBigEndian(number) }, bytes: value.count)
+    }
+
+    func written(_ origin: Replay.Origin) {
+        guard let letter = owner.letters.endRetry(JournalRecord.number(of: origin.field)) else { return }
+        // It may be a dead letter once more, or be tried once more.
+        if owner.letters.has(letter) { return }
+        owner.journal?.drop(letter)
     }
 }

@@ -17,19 +17,16 @@ import PomeloRedis
     private let store: JournalStore
     private let owner: SyncOwner
     private let own: ServerID
-    private let instance: InstanceID
     private let log: Logger
     private let warnings: LimitedLog
     /// All lines there are.
     var lines: @Loop () -> [any SyncLine] = { [] }
 
     private(set) var place: JournalPlace?
-    /// Every place this journal was ever at, or has tried to move to, by number.
-    private(set) var places: Set<UInt64> = []
+    let names: JournalNames
     /// The next one, whose name is not known to be in the set of journals yet.
     private var next: JournalPlace?
     private let former: FormerJournals
-    private var lastNumber: UInt64 = 0
     /// When the last round began.
     private var lastRound: Int64 = 0
     private var mustMove = false
@@ -38,9 +35,10 @@ import PomeloRedis
     private var redisRun = ""
 
     private var changedLines: [any SyncLine] = []
-    private var removed: [Bytes] = []
-    private var letters: [Bytes: Bytes?] = [:]
-    private var lettersKept: [@Loop () -> Void] = []
+    private var changes = JournalChanges()
+    let earlier: EarlierValues
+    /// Redis has lost what it had.
+    var onLoss: @Loop () -> Void = {}
     private var afterRound: [@Loop () -> Void] = []
     private var waiters: [Waiter<SyncError?>] = []
 
@@ -59,9 +57,10 @@ import PomeloRedis
         self.store = store
         self.owner = owner
         self.own = own
-        self.instance = instance
         self.log = log
+        names = JournalNames(own, instance)
         former = FormerJournals(store, log)
+        earlier = EarlierValues(store, owner.clock)
         warnings = LimitedLog(log, owner.clock, "the journal is not written", lines: 1, per: .seconds(30))
     }
 
@@ -70,8 +69,13 @@ import PomeloRedis
     /// - Throws: `RedisError`.
     func start() async throws {
         redisRun = store.redis.runID
-        owner.versions.see(try await store.clock(of: own))
-        owner.letters.load(JournalRecord.letters(in: try await store.letters(of: own), log).map(\.letter))
+        for number in try await store.clocks(of: [own]) { owner.versions.see(number) }
+        let found = JournalRecord.letters(in: try await store.letters(of: own), log)
+        owner.letters.load(found.map(\.letter))
+        for (field, letter) in found where field != JournalRecord.field(of: letter) {
+            keep(letter)
+            changes.drop(field)
+        }
         // Strong until the end: a weak one makes every reference to this slower.
         observation = store.redis.observe { [self] event in
             guard case .up = event else { return }
@@ -83,7 +87,7 @@ import PomeloRedis
 
     private func lookAtRun() {
         let run = store.redis.runID
-        if run != redisRun, place != nil { isOutdated = true }
+        if run != redisRun { isOutdated = true }
         redisRun = run
     }
 
@@ -96,19 +100,24 @@ import PomeloRedis
     }
 
     func remove(_ field: Bytes) {
-        removed.append(field)
+        changes.remove(field)
+        kick()
+    }
+
+    /// The value that a field has of an id is written to its sink, though a later one is given up.
+    func setAside(_ field: Bytes, _ bytes: Int) {
+        earlier.add(field, bytes)
         kick()
     }
 
     /// Keeps a dead letter where it survives; `then` is called when it is there.
-    func keep(_ letter: DeadLetter, then: @escaping @Loop () -> Void) {
-        letters[JournalRecord.field(of: letter)] = .some(JournalRecord.value(of: letter))
-        lettersKept.append(then)
+    func keep(_ letter: DeadLetter, then: (@Loop () -> Void)? = nil) {
+        changes.keep(JournalRecord.field(of: letter), JournalRecord.value(of: letter), then: then)
         kick()
     }
 
     func drop(_ letter: DeadLetter) {
-        letters[JournalRecord.field(of: letter)] = .some(nil)
+        changes.drop(JournalRecord.field(of: letter))
         kick()
     }
 
@@ -141,16 +150,10 @@ import PomeloRedis
         return away ?? (store.redis.isUp ? nil : "redis is not connected")
     }
 
-    /// A place of this server that was never used.
-    func makePlace(of server: ServerID) -> JournalPlace {
-        lastNumber += 1
-        return JournalPlace(server: server, owner: own, instance: instance, number: lastNumber)
-    }
-
     // MARK: rounds
 
     private var hasWork: Bool {
-        !changedLines.isEmpty || !removed.isEmpty || !letters.isEmpty || !waiters.isEmpty || !afterRound.isEmpty
+        !changedLines.isEmpty || !changes.isEmpty || !earlier.isEmpty || !waiters.isEmpty || !afterRound.isEmpty
             || mustMove || isOutdated || away != nil
     }
 
@@ -180,6 +183,7 @@ import PomeloRedis
             }
         }
         isRunning = false
+        if isStopped { tellStopped() }
         let ended = ends
         ends = []
         for end in ended { end.end() }
@@ -189,8 +193,8 @@ import PomeloRedis
         warnings.write(["sync.reason": "\(reason)"])
         away = reason
         let all = ready + waiters
-        waiters = []
-        if isStopped { return all.forEach { $0.resume(.stopped) } }
+        waiters = isStopped ? all : []
+        if isStopped { return }
         switch owner.options.redisAway {
         case .wait: waiters = all
         case .fail: all.forEach { $0.resume(.notJournaled(reason)) }
@@ -211,11 +215,13 @@ import PomeloRedis
         lookAtTime()
         if place == nil || mustMove || isOutdated { try await move() }
         guard let place else { return }
+        if !earlier.isEmpty { try await moveEarlier(from: place) }
         let told = afterRound.count
         let lines = changedLines
         changedLines = []
         for line in lines { line.beginRound() }
         var filled: [any SyncLine] = []
+        var isFull = false
         do {
             var rest = lines[...]
             repeat {
@@ -229,7 +235,8 @@ import PomeloRedis
                 }
                 try await send(part, to: place)
                 for line in filled { line.endPart(isWritten: true) }
-            } while !rest.isEmpty
+                isFull = part.isFull
+            } while !rest.isEmpty || isFull && !changes.isEmpty
         } catch {
             for line in filled { line.endPart(isWritten: false) }
             for line in lines {
@@ -255,38 +262,44 @@ import PomeloRedis
 
     private func nextPart(of place: JournalPlace) -> JournalPart {
         var part = store.part(of: place)
-        part.removed = removed
-        part.letters = letters.map { ($0.key, $0.value) }
-        (removed, letters) = ([], [:])
+        changes.move(into: &part)
         return part
     }
 
     private func send(_ part: JournalPart, to place: JournalPlace) async throws {
-        let kept = lettersKept
-        lettersKept = []
         do {
             let clock = owner.versions.last
-            try await inTime { [store] in try await store.write(part, to: place, clock: clock) }
-            for then in kept { then() }
+            try await owner.clock.inTime { [store] in try await store.write(part, to: place, clock: clock) }
+            for letter in part.letters { for then in letter.kept { then() } }
         } catch {
-            removed = part.removed + removed
-            for (field, value) in part.letters where letters[field] == nil { letters[field] = .some(value) }
-            lettersKept = kept + lettersKept
-            // An error that was answered in words leaves no doubt of what comes later; a fence says whose it is.
-            switch error as? RedisError {
-            case .reply(let text)?: mustMove = mustMove || text.hasPrefix(Self.fence)
-            case let error?: mustMove = mustMove || error.maybeExecuted
-            case nil: mustMove = true
-            }
+            changes.putBack(part)
+            lookForFence(error)
             throw error
+        }
+    }
+
+    private func moveEarlier(from place: JournalPlace) async throws {
+        do {
+            try await earlier.move(from: place, names.makeOwn) { changes.remove($0) }
+        } catch {
+            lookForFence(error)
+            throw error
+        }
+    }
+
+    /// After some errors nobody knows what comes to this place later.
+    private func lookForFence(_ error: any Error) {
+        // An error that was answered in words leaves no doubt of what comes later; a fence says whose it is.
+        switch error as? RedisError {
+        case .reply(let text)?: mustMove = mustMove || text.hasPrefix(Self.fence)
+        case let error?: mustMove = mustMove || error.maybeExecuted
+        case nil: mustMove = true
         }
     }
 
     /// What a write to a fenced name is answered.
     private static let fence = "WRONGTYPE"
     private static let maxFences = 3
-    /// What a caller waits at most, when Redis is away.
-    private static let limit = Duration.milliseconds(1500)
 
     // MARK: moving
 
@@ -300,6 +313,7 @@ import PomeloRedis
             if isUsed { former.add(new) }
             place = isUsed ? nil : new
             mustMove = isUsed
+            if isOutdated { onLoss() }
             isOutdated = false
             if found != .journal { writeAllAnew() }
         } catch {
@@ -313,10 +327,9 @@ import PomeloRedis
     /// A place that was never used, and is in the set of journals; tries to name one place until that is known, however
     /// long Redis is away.
     private func nextPlace() async throws -> JournalPlace {
-        let new = next ?? makePlace(of: own)
+        let new = next ?? names.makeOwn()
         next = new
-        places.insert(new.number)
-        try await inTime { [store] in try await store.register(new) }
+        try await owner.clock.inTime { [store] in try await store.register(new) }
         next = nil
         return new
     }
@@ -324,22 +337,14 @@ import PomeloRedis
     /// Nothing is found by a journal that has no former place, or one that is not to be relied on.
     private func claim(as new: JournalPlace) async throws -> JournalStore.Found {
         guard let old = isOutdated ? nil : place else { return .nothing }
-        return try await inTime { [store] in try await store.claim(old, as: new) }
-    }
-
-    private func inTime<T: Sendable>(_ body: @escaping @Loop @Sendable () async throws -> T) async throws -> T {
-        guard let result = try await owner.clock.within(Self.limit, body) else {
-            throw RedisError.timeout(milliseconds: Int(Self.limit.clampedMilliseconds))
-        }
-        return result
+        return try await owner.clock.inTime { [store] in try await store.claim(old, as: new) }
     }
 
     private func writeAllAnew() {
-        removed = []
+        changes.forgetRemoved()
+        earlier.forget()
         for line in lines() { line.forgetJournal() }
-        for (_, letter) in owner.letters.letters {
-            letters[JournalRecord.field(of: letter)] = .some(JournalRecord.value(of: letter))
-        }
+        for letter in owner.letters.all { keep(letter) }
     }
 
     // MARK: the end
@@ -356,10 +361,14 @@ import PomeloRedis
         if let observation { store.redis.unobserve(observation) }
         lines = { [] }
         pause?.cancel()
+        tellStopped()
+        return isWhole
+    }
+
+    private func tellStopped() {
         let all = waiters
         waiters = []
         for waiter in all { waiter.resume(.stopped) }
-        return isWhole
     }
 
     private func finish() async -> Bool {

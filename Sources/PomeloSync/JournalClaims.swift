@@ -21,6 +21,7 @@ import PomeloRedis
     private let log: Logger
     /// Where a key's values wait; nil for a key that has no sink.
     private let line: @Loop (_ key: Text, _ hasIDs: Bool) -> SyncLane?
+    private let lines: @Loop () -> [any SyncLine]
     private var adopted: [JournalPlace: AdoptedJournal] = [:]
     /// Claims under way, and what is left to others.
     private var known: Set<JournalPlace> = []
@@ -31,14 +32,17 @@ import PomeloRedis
 
     init(
         _ store: JournalStore, _ journal: Journal, _ owner: SyncOwner, _ context: ServiceContext,
-        _ line: @escaping @Loop (Text, Bool) -> SyncLane?
+        _ line: @escaping @Loop (Text, Bool) -> SyncLane?, _ lines: @escaping @Loop () -> [any SyncLine]
     ) {
         self.store = store
         self.journal = journal
         self.owner = owner
         self.context = context
         self.line = line
+        self.lines = lines
         log = context.log
+        journal.earlier.onMoved = { [weak self] place in Loop.spawn { await self?.adopt(place) } }
+        journal.onLoss = { [weak self] in self?.writeAnew() }
     }
 
     /// Claims what an earlier start of this server has left, and goes on looking.
@@ -91,6 +95,9 @@ import PomeloRedis
 
     private func examine() async throws {
         let places = try await store.places()
+        // A server whose clock is behind gives later versions than the others, from now on.
+        let servers = Set(places.map(\.server) + places.map(\.owner))
+        for number in try await store.clocks(of: Array(servers)) { owner.versions.see(number) }
         if let own = journal.place, !places.contains(own) { try await store.register(own) }
         doubted.formIntersection(places)
         for place in places.sorted(by: { $0.text < $1.text }) where !isOurs(place) {
@@ -106,9 +113,7 @@ import PomeloRedis
     }
 
     private func isOurs(_ place: JournalPlace) -> Bool {
-        if known.contains(place) || adopted[place] != nil { return true }
-        return place.owner == context.serverID && place.instance == context.instance
-            && journal.places.contains(place.number)
+        known.contains(place) || adopted[place] != nil || journal.names.isOwn(place)
     }
 
     /// False for what an interrupted claim of our own has left, too.
@@ -121,7 +126,7 @@ import PomeloRedis
     // MARK: claiming
 
     private func claim(_ place: JournalPlace) async {
-        let new = journal.makePlace(of: place.server)
+        let new = journal.names.make(of: place.server)
         known.formUnion([place, new])
         defer { known.subtract([place, new]) }
         do {
@@ -191,25 +196,43 @@ import PomeloRedis
         }
     }
 
+    /// What came back from journals is written there again.
+    private func writeAnew() {
+        for replay in lines().flatMap(\.replayed) {
+            for origin in replay.origins { (origin.origin as? AdoptedJournal)?.writeAnew(origin.field, replay.entry) }
+        }
+    }
+
     private func tell(_ content: JournalContent, _ place: JournalPlace) {
+        let what = journal.names.isOwn(place) ? "values that were given up" : "the journal of a server that is gone"
         log.notice(
-            "replaying the journal of a server that is gone",
-            metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.count)"])
+            "replaying \(what)", metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.count)"])
         guard let why = content.misfits else { return }
         log.error(
             "entries of a journal are left in it",
             metadata: ["sync.journal": "\(store.keys.journal(place))", "sync.reason": "\(why)"])
     }
 
+    private func isThere(_ server: ServerID) async throws(RedisError) -> Bool {
+        guard let other = context.servers[server], let membership = context.membership else { return false }
+        do {
+            return try await membership.isAlive(server, other.instance)
+        } catch {
+            throw .connection("\(error)")
+        }
+    }
+
     /// Dead letters of a server that may not come back are ours from now on.
     private func adoptLetters(of server: ServerID) async throws(RedisError) {
+        // A former start's journal does not make those of a server that is there ours.
+        if try await isThere(server) { return }
         let found = JournalRecord.letters(in: try await store.letters(of: server), log)
         if found.isEmpty { return }
         guard owner.letters.hasRoom else {
             return log.warning("dead letters are left to the next start of \(server): there are as many as may be")
         }
         owner.letters.load(found.map(\.letter))
-        for (_, letter) in found { journal.keep(letter) {} }
+        for (_, letter) in found { journal.keep(letter) }
         journal.afterNextRound { [store, log] in
             Loop.spawn {
                 do {

@@ -16,7 +16,8 @@ enum JournalMisfit: Error, Equatable {
 /// ```
 /// field   <key> 0 <id>   or for one without an id   <key> 1 <number of its version, 8 bytes>
 /// value   format 1 | number of the version, 8 bytes | length of the server's name, 2 bytes | its name | value
-/// letter  field: number of the version | field as above
+/// letter  field: number of the version | 2 | length of the server's name, 2 bytes | its name | field as above
+///         (without 2 … its name as it was written before)
 ///         value: format 1 | number | server | length of the reason, 2 bytes | reason | 0 or 1 | value when it is 1
 /// ```
 ///
@@ -80,24 +81,32 @@ enum JournalRecord {
 
     static func field(of letter: DeadLetter) -> Bytes {
         let inner = letter.id.map { field(letter.key, $0) } ?? field(letter.key, letter.version.number)
-        return Bytes(reserving: 8 + inner.count) {
+        let server = name(letter.version.server)
+        return Bytes(reserving: 11 + server.utf8.count + inner.count) {
             $0.putBigEndian(letter.version.number)
+            $0.append(named)
+            $0.putBigEndian(UInt16(server.utf8.count))
+            $0.put(server)
             $0.put(inner.span)
         }
     }
 
+    private static let named: UInt8 = 2
+
     static func value(of letter: DeadLetter) -> Bytes {
         let server = name(letter.version.server)
         let reason = Bytes(letter.reason.utf8.prefix(4096))
-        return Bytes(reserving: 14 + server.utf8.count + reason.count + (letter.value?.count ?? 0)) {
+        // One that is too long was never acknowledged.
+        let value = letter.value.flatMap { $0.count > SyncOwner.maxValueBytes ? nil : $0 }
+        return Bytes(reserving: 14 + server.utf8.count + reason.count + (value?.count ?? 0)) {
             $0.append(format)
             $0.putBigEndian(letter.version.number)
             $0.putBigEndian(UInt16(server.utf8.count))
             $0.put(server)
             $0.putBigEndian(UInt16(reason.count))
             $0.put(reason.span)
-            $0.append(letter.value == nil ? 0 : 1)
-            if let value = letter.value { $0.put(value.span) }
+            $0.append(value == nil ? 0 : 1)
+            if let value { $0.put(value.span) }
         }
     }
 
@@ -106,7 +115,11 @@ enum JournalRecord {
         let version = try rest.version()
         let reason = String(decoding: try rest.counted(), as: UTF8.self)
         let hasValue = try rest.number(UInt8.self) == 1
-        let inner = field.dropFirst(8)
+        var inner = field.dropFirst(8)
+        if inner.first == named {
+            inner = inner.dropFirst()
+            inner = inner.dropFirst(2 + inner.prefix(2).reduce(0) { $0 << 8 | Int($1) })
+        }
         guard let end = inner.firstIndex(where: { $0 <= 1 }) else { throw .damaged }
         let id = inner[end] == 0 ? Text(String(decoding: inner[(end + 1)...], as: UTF8.self)) : nil
         return DeadLetter(
@@ -163,6 +176,7 @@ enum JournalRecord {
             let format = try number(UInt8.self)
             if format != JournalRecord.format { throw .newer(format: format) }
             let number = try number(UInt64.self)
+            if number >= VersionClock.limit { throw .damaged }
             return SyncVersion(number: number, server: ServerID(String(decoding: try counted(), as: UTF8.self)))
         }
 

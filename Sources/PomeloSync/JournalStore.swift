@@ -9,9 +9,9 @@ struct JournalPart {
     /// The journal's key, and then fields and values of entries, in turn.
     private(set) var entries: [RedisArgument]
     /// Fields of entries that sinks have confirmed.
-    var removed: [Bytes] = []
-    /// Dead letters; nil for one that is dropped.
-    var letters: [(field: Bytes, value: Bytes?)] = []
+    private(set) var removed: [Bytes] = []
+    /// Dead letters, nil for one that is dropped, and what is called when the journal has it.
+    private(set) var letters: [(field: Bytes, value: Bytes?, kept: [@Loop () -> Void])] = []
     private var bytes = 0
 
     init(_ key: String) { entries = [.text(key)] }
@@ -22,10 +22,35 @@ struct JournalPart {
         bytes += field.count + value.count
     }
 
-    var isFull: Bool { bytes >= Self.maxBytes || entries.count > 2 * Self.maxEntries }
+    mutating func remove(_ field: Bytes) {
+        removed.append(field)
+        bytes += field.count
+    }
+
+    mutating func change(_ field: Bytes, _ letter: Bytes?, _ kept: [@Loop () -> Void]) {
+        letters.append((field, letter, kept))
+        bytes += field.count + (letter?.count ?? 0)
+    }
+
+    var isFull: Bool {
+        bytes >= Self.maxBytes || entries.count / 2 + removed.count + letters.count >= Self.maxEntries
+    }
 
     private static let maxBytes = 1 << 20
     private static let maxEntries = 4096
+}
+
+extension LoopClock {
+    /// What a caller waits at most, when Redis is away.
+    private static var redisLimit: Duration { .milliseconds(1500) }
+
+    /// - Throws: also `RedisError.timeout`; what is late may still happen.
+    @Loop func inTime<T: Sendable>(_ body: @escaping @Loop @Sendable () async throws -> T) async throws -> T {
+        guard let result = try await within(Self.redisLimit, body) else {
+            throw RedisError.timeout(milliseconds: Int(Self.redisLimit.clampedMilliseconds))
+        }
+        return result
+    }
 }
 
 /// The commands of journals.
@@ -83,6 +108,11 @@ struct JournalPart {
         try await redis.send(Self.command("HDEL", keys.journal(place), fields))
     }
 
+    /// Writes entries beside those that are there.
+    func add(_ entries: JournalPages.Page, to place: JournalPlace) async throws(RedisError) {
+        try await redis.send(Self.command("HSET", keys.journal(place), entries.flatMap { [$0.field, $0.value] }))
+    }
+
     func removeLetters(_ fields: [Bytes], of server: ServerID) async throws(RedisError) {
         try await redis.send(Self.command("HDEL", keys.dead(server), fields))
     }
@@ -136,18 +166,27 @@ struct JournalPart {
         try await fields(keys.dead(server))
     }
 
-    /// The last version of a server, as it wrote it down.
-    func clock(of server: ServerID) async throws(RedisError) -> UInt64 {
-        try await redis.send(RedisCommand("GET", [keys.clock(server)])).string.flatMap { UInt64($0) } ?? 0
+    /// The last versions of servers, as they wrote them down.
+    func clocks(of servers: [ServerID]) async throws(RedisError) -> [UInt64] {
+        if servers.isEmpty { return [] }
+        return try await redis.pipeline(servers.map { RedisCommand("GET", [keys.clock($0)]) })
+            .compactMap { $0.string.flatMap { UInt64($0) } }
     }
 
+    /// All of a hash, in smaller pages when one is more than Redis answers with in time, or a reply may have.
     private func fields(_ key: String) async throws(RedisError) -> JournalPages.Page {
         var found: [Bytes: Bytes] = [:]
         var cursor: String? = "0"
+        var count = Self.page
         while let at = cursor {
-            let (page, next) = try await page(key, at, Self.page)
-            for (field, value) in page { found[field] = value }
-            cursor = next
+            do throws(RedisError) {
+                let (page, next) = try await page(key, at, count)
+                for (field, value) in page { found[field] = value }
+                cursor = next
+            } catch {
+                guard count > 1, error.maybeExecuted else { throw error }
+                count /= 4
+            }
         }
         return found.map { ($0.key, $0.value) }
     }

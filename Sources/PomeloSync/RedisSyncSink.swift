@@ -28,6 +28,7 @@ public import PomeloRedis
 
     /// - Throws: `RedisError` when Redis has told nothing.
     public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
+        if batch.isEmpty { return [] }
         let first = batch.firstIndex { $0.id == nil } ?? batch.endIndex
         if first == batch.endIndex { return try await redis.execute(batch.map(step)).map(Self.outcome) }
         var outcomes = try await write(Array(batch[..<first]))

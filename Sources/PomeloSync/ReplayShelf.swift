@@ -36,6 +36,8 @@ struct ReplayShelf {
         count == 0 ? nil : (waiting.values.joined().map(\.since) + onTheWay.values.map(\.since)).min()
     }
 
+    var all: [Replay] { count == 0 ? [] : waiting.values.joined() + Array(onTheWay.values) }
+
     func waits(_ id: Text) -> Bool { count > 0 && waiting[id] != nil }
     func isOnTheWay(_ id: Text) -> Bool { count > 0 && onTheWay[id] != nil }
 

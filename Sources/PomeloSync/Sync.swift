@@ -4,8 +4,8 @@
 // Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
 // SyncLanes, SyncLine, SyncTable, SyncItems, ValueSlots, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter,
 // DeadLetters, SyncOwner, VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore,
-// Journal, FormerJournals, JournalClaims, JournalContent, AdoptedJournal, JournalCheck; RedisSyncSink with
-// Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings, +Hashes, +Lists.
+// JournalNames, JournalChanges, EarlierValues, Journal, FormerJournals, JournalClaims, JournalContent, AdoptedJournal,
+// JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings, +Hashes, +Lists.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

@@ -46,4 +46,6 @@ enum Attempt: Equatable {
     func forgetJournal()
     /// Values that came back, due at once; false for those that were never away.
     func adopt(_ replays: [Replay]) -> [Bool]
+    /// All of those that no sink has yet.
+    var replayed: [Replay] { get }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import PomeloBytes
 import PomeloLoop
 
 /// What the lines of one server share.
@@ -88,6 +89,9 @@ import PomeloLoop
     func checkLength(_ count: Int) throws(TooLong) {
         if count > Self.maxValueBytes { throw TooLong(count: count) }
     }
+
+    /// Whether it is no journal's: one that cannot be encoded, or is too long.
+    func isUnjournalable(_ value: Bytes?) -> Bool { value.map { $0.count > Self.maxValueBytes } ?? true }
 
     // MARK: attempts
 

@@ -36,6 +36,7 @@ import PomeloLoop
 
     let isOrdered = true
     var name: Text { key.name }
+    var replayed: [Replay] { Array(replays) + Array(replaying.values) + returnedReplays }
     private var replayCount: Int { replays.count + replaying.count + returnedReplays.count }
     var count: Int { waiting.count + onTheWay.count + returned.count + replayCount }
     private var isClear: Bool { onTheWay.isEmpty && replaying.isEmpty }
@@ -80,7 +81,7 @@ import PomeloLoop
 
     func adopt(_ replays: [Replay]) -> [Bool] {
         let own = Set((waiting + onTheWay + Deque(returned)).map(\.number))
-        let known = Set((Array(self.replays) + Array(replaying.values) + returnedReplays).map(\.entry.version))
+        let known = Set(replayed.map(\.entry.version))
         var taken: [Bool] = []
         for replay in replays {
             let version = replay.entry.version
@@ -154,6 +155,7 @@ import PomeloLoop
         case .written:
             owner.tally.pending -= 1
             owner.tally.written += 1
+            if !unjournalable.isEmpty { unjournalable[held.number] = nil }
             release(held)
         case .failed(let reason, let counts):
             held.attempts += counts ? 1 : 0
@@ -178,6 +180,12 @@ import PomeloLoop
             unjournalable[held.number] = nil
             let version = owner.versions.version(held.number)
             let letter = DeadLetter(key: name, id: nil, value: value, version: version, reason)
+            if owner.isUnjournalable(value), held.bytes > 0, let journal = owner.journal {
+                // What the journal has was acknowledged, and is no dead letter.
+                owner.tally.bytes -= Int(held.bytes)
+                journal.setAside(JournalRecord.field(name, held.number), Int(held.bytes))
+                return owner.giveUp(letter) {}
+            }
             owner.giveUp(letter) { [self] in release(held) }
         } else {
             owner.tally.retries += 1
@@ -204,7 +212,9 @@ import PomeloLoop
         while !part.isFull, let held = next(after: partEnd), held.number <= roundEnd {
             partEnd = held.number
             do {
-                let value = JournalRecord.value(try key.encode(held.value), owner.versions.version(held.number))
+                let bytes = try key.encode(held.value)
+                try owner.checkLength(bytes.count)
+                let value = JournalRecord.value(bytes, owner.versions.version(held.number))
                 try owner.checkLength(value.count)
                 let field = JournalRecord.field(name, held.number)
                 part.add(field, value)

@@ -28,10 +28,10 @@ extension SyncService {
         guard !owner.isClosed, let letter = owner.letters.letters[number], let value = letter.value,
             let lane = lanes.mapped(letter.key, letter.id != nil)
         else { return false }
-        _ = owner.letters.remove(number)
+        _ = owner.letters.removeToRetry(number)
         let entry = SyncEntry(key: letter.key, id: letter.id, value: value, version: letter.version)
-        let origin = Replay.Origin(origin: retried, field: retried.add(letter), bytes: value.count)
-        _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: [origin])])
+        let origins = [retried.origin(number, value)]
+        _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: origins)])
         lane.writer.wake()
         return true
     }

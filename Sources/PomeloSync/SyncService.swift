@@ -66,7 +66,11 @@ import PomeloRedis
         let journal = Journal(store, owner, context.serverID, context.instance, log)
         journal.lines = { [lanes] in lanes.all.map(\.line) }
         owner.journal = journal
-        claims = JournalClaims(store, journal, owner, context) { [lanes] in lanes.mapped($0, $1) }
+        claims = JournalClaims(store, journal, owner, context) { [lanes] in
+            lanes.mapped($0, $1)
+        } _: { [lanes] in
+            lanes.all.map(\.line)
+        }
     }
 
     // MARK: values

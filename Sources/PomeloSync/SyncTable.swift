@@ -111,6 +111,8 @@ import PomeloLoop
         }
     }
 
+    var replayed: [Replay] { shelf.all }
+
     /// Whether a value that came back was never away.
     private func holds(_ id: Text, _ version: SyncVersion) -> Bool {
         guard let item = items.number(of: id) else { return false }
@@ -184,6 +186,7 @@ import PomeloLoop
             owner.tally.pending -= 1
             owner.tally.written += 1
             values.remove(held.slot)
+            if !unjournalable.isEmpty, !items[item].waits { unjournalable[id] = nil }
             removeField(item, held.bytes)
             // The journal has the two of them as one.
             if values.areMerged, items[item].waits { note(item) }
@@ -260,9 +263,16 @@ import PomeloLoop
     }
 
     private func giveUp(_ id: Text, _ held: HeldValue, _ value: Bytes?, _ reason: String) {
-        unjournalable[id] = nil
+        let isEarlier = unjournalable.removeValue(forKey: id) != nil
         let version = owner.versions.version(held.number)
-        owner.giveUp(DeadLetter(key: name, id: id, value: value, version: version, reason)) { [self] in
+        let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
+        if isEarlier || owner.isUnjournalable(value), held.bytes > 0, let journal = owner.journal {
+            // What the journal has was acknowledged, and is no dead letter.
+            owner.tally.bytes -= Int(held.bytes)
+            journal.setAside(JournalRecord.field(name, id), Int(held.bytes))
+            return owner.giveUp(letter) {}
+        }
+        owner.giveUp(letter) { [self] in
             // Another number may stand for it by now, or none.
             guard let item = items.number(of: id) else { return removeField(of: id, held.bytes) }
             removeField(item, held.bytes)
@@ -295,9 +305,15 @@ import PomeloLoop
             let id = items.id(of: item)
             do {
                 let (number, bytes) = try encoded(item)
+                try owner.checkLength(bytes.count)
                 let value = JournalRecord.value(bytes, owner.versions.version(number))
                 try owner.checkLength(value.count)
                 let field = JournalRecord.field(name, id)
+                if owner.journal?.earlier.has(field) == true {
+                    noteAgain(item)
+                    owner.journal?.changed(self)
+                    continue
+                }
                 setBytes(item, field.count + value.count)
                 part.add(field, value)
                 if !unjournalable.isEmpty { unjournalable[id] = nil }

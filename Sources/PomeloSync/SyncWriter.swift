@@ -131,6 +131,8 @@ import PomeloLoop
             return true
         } catch {
             tell("\(error)", batch)
+            // The sink has not looked at any of them.
+            if error is OffLoopNotBegun || error is OffLoopError { return giveBack(batch[...], "\(error)") }
             // Past one that may be written later none must go.
             guard takes, !line.isOrdered else { return giveBack(batch[...], "\(error)") }
             if batch.count == 1 {

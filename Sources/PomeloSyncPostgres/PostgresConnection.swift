@@ -55,7 +55,7 @@
 
         /// Awaits the answer; a server that stands still does not hold the thread for longer than its time.
         private func result() throws(PostgresError) -> PostgresRows {
-            let limit = Self.now + patience.clampedMilliseconds
+            let limit = threadMilliseconds + patience.clampedMilliseconds
             var rows: PostgresRows?
             var failure: PostgresError?
             while true {
@@ -96,7 +96,7 @@
         private func wait(_ events: Int16, until limit: Int64) throws(PostgresError) {
             while true {
                 var descriptor = pollfd(fd: unsafe PQsocket(handle), events: events, revents: 0)
-                let left = limit - Self.now
+                let left = limit - threadMilliseconds
                 guard left > 0, descriptor.fd >= 0 else { throw PostgresError("no answer within \(patience)") }
                 let count = unsafe poll(&descriptor, 1, Int32(clamping: left))
                 if count > 0 { return }
@@ -107,13 +107,6 @@
         private var error: PostgresError {
             let words = unsafe String(cString: PQerrorMessage(handle))
             return PostgresError(words.isEmpty ? "the connection is lost" : words)
-        }
-
-        /// Milliseconds of this thread, which has no loop whose clock it could ask.
-        private static var now: Int64 {
-            var time = timespec()
-            unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-            return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
         }
     }
 

@@ -33,14 +33,19 @@
         public struct Options: Sendable {
             /// A connection, at least 2 s; the URL's `connect_timeout` stands above it.
             public var connect = Duration.seconds(5)
-            /// A statement; `SyncOptions.write` is to be longer than both together.
+            /// A statement.
             public var statement = Duration.seconds(10)
+            /// How long a batch waits for those of other keys before it goes back to the values that wait.
+            ///
+            /// `SyncOptions.write` is to be longer than all three together, and 2 s.
+            public var queue = Duration.seconds(10)
 
             /// The defaults.
             public init() {}
         }
 
         private let store: PostgresStore
+        private let queue: Duration
         private let thread = WorkerThread()
 
         /// A sink for keys that have a table each, at what libpq takes for a place; nothing is connected yet.
@@ -50,6 +55,7 @@
         /// - Throws: `PomeloError` `.configuration` when a table's name cannot be one, or stands for two.
         public init(_ url: String, _ tables: [SQLTable], options: Options = Options()) throws {
             store = PostgresStore(url, try SQLTables(tables), options)
+            queue = options.queue
         }
 
         /// Makes the tables that are missing; those that are there stay as they are.
@@ -68,10 +74,11 @@
             try await thread.run { _ = try store.checked() }
         }
 
-        /// - Throws: `PostgresError` when not all of the batch is known to be written.
+        /// - Throws: `PostgresError` when not all of the batch is known to be written; when it has waited for longer
+        ///   than `queue`, too.
         public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
             let store = store
-            return try await thread.run { try store.write(batch) }
+            return try await thread.run(waitingAtMost: queue) { try store.write(batch) }
         }
 
         /// Reads the row of an id.

@@ -40,6 +40,10 @@ public import PomeloSync
         public var synchronous = Synchronous.full
         /// How long a batch waits for others that write to the file.
         public var busy = Duration.seconds(1)
+        /// How long a batch waits for those of other keys before it goes back to the values that wait.
+        ///
+        /// `SyncOptions.write` is to be longer than this and `busy` together.
+        public var queue = Duration.seconds(10)
         /// Pages that the file may have, of 4096 bytes unless it was made otherwise; nil: as many as the disk holds.
         public var maxPages: Int?
 
@@ -48,6 +52,7 @@ public import PomeloSync
     }
 
     private let store: SQLiteStore
+    private let queue: Duration
     private let thread = WorkerThread()
 
     /// A sink for keys that have a table each; nothing is opened yet.
@@ -55,6 +60,7 @@ public import PomeloSync
     /// - Throws: `PomeloError` `.configuration` when a table's name cannot be one, or stands for two.
     public init(_ path: String, _ tables: [SQLTable], options: Options = Options()) throws {
         store = SQLiteStore(path, try SQLTables(tables), options)
+        queue = options.queue
     }
 
     /// Makes the file, the folder that it is in, and its tables where they are missing; those that are there stay as
@@ -74,10 +80,10 @@ public import PomeloSync
         try await thread.run { _ = try store.checked() }
     }
 
-    /// - Throws: `SQLiteError` when nothing of the batch is written.
+    /// - Throws: `SQLiteError` when nothing of the batch is written; when it has waited for longer than `queue`.
     public func write(_ batch: [SyncEntry]) async throws -> [SyncOutcome] {
         let store = store
-        return try await thread.run { try store.write(batch) }
+        return try await thread.run(waitingAtMost: queue) { try store.write(batch) }
     }
 
     /// Reads the row of an id.

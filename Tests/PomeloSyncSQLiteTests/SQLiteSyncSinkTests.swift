@@ -73,6 +73,29 @@ extension SyncKey<String> {
         }
     }
 
+    /// All keys have one thread: what waits behind a long batch goes back, and does not count as the sink's silence.
+    @Test @Loop func batchesOfManyKeysDoNotWaitForTheFileOneAfterTheOther() async throws {
+        try await withFolder { folder in
+            let sink = try await folder.started {
+                $0.busy = .milliseconds(500)
+                $0.queue = .milliseconds(100)
+            }
+            let locked = try await folder.locked()
+            let texts = Journal<String>()
+            for id in 0..<10 {
+                Loop.spawn {
+                    texts.note(await failureText { _ = try await sink.write([folder.entry(Text("\(id)"), "1", 1)]) })
+                }
+            }
+            await until("all have heard") { texts.entries.count == 10 }
+            #expect(texts.entries.filter { $0.contains("database is locked") }.count == 1, "\(texts.entries)")
+            #expect(texts.entries.filter { $0.contains("took longer than") }.count == 9, "\(texts.entries)")
+            await locked.end()
+            #expect(try await sink.write([folder.entry("ann", "1", 1)]) == [.written])
+            await sink.stop()
+        }
+    }
+
     @Test @Loop func aFileThatIsLockedIsAnOutageThatNamesIt() async throws {
         try await withFolder { folder in
             let sink = try await folder.started { $0.busy = .milliseconds(50) }

@@ -110,6 +110,28 @@ extension JournalWorld {
         #expect(world.database.value("ann") == "2")
     }
 
+    @Test @Loop func whatCameBackIsInAJournalOfARedisThatCameBackEmpty() async throws {
+        let world = try await JournalWorld()
+        await world.exec(["ann": 1, "bob": 2])
+        world.append("one")
+        await world.exec(["cid": 3])
+        world.database.isAway = true
+        world.lines["chat-1"]?.isCut = true
+        try await Self.die(world)
+        await world.pass(.seconds(15))
+        #expect(world.sync("chat-2").info.pending == 4)
+        world.redis.down()
+        world.redis.up(empty: true)
+        await world.pass(.seconds(10))
+        world.lines["chat-2"]?.isCut = true
+        world.cluster.crash("chat-2")
+        world.database.isAway = false
+        try await world.start("chat-2")
+        await world.pass(.seconds(15))
+        #expect(world.database.rows.count == 3 && world.database.appended == ["\"one\""])
+        #expect(try await world.entries() == 0)
+    }
+
     @Test @Loop func deadLettersThatFindNoRoomAreLeftToTheirServer() async throws {
         let world = try await JournalWorld()
         world.database.refuses = { _ in true }

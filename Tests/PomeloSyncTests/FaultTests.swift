@@ -46,6 +46,24 @@ import Testing
         #expect(world.sink.values.count == 1000 && world.sync.isDone)
     }
 
+    /// One thread serves all keys of a sink: a batch that was never looked at is no attempt.
+    @Test @Loop func aBatchThatASinkDidNotBeginIsNoAttempt() async throws {
+        var options = SyncOptions()
+        options.attempts = 2
+        let world = try await SyncWorld(options)
+        var refusals = 20
+        world.sink.answer = { entry in
+            if entry.id == "3", refusals > 0 {
+                refusals -= 1
+                throw OffLoopError.queueFull(limit: 1)
+            }
+            return .written
+        }
+        for id in 0..<10 { try await world.sync.exec(.level, "\(id)", id) }
+        await world.pass(.seconds(1500))
+        #expect(world.sink.values.count == 10 && world.sync.deadLetters.isEmpty && refusals == 0)
+    }
+
     @Test @Loop func aSinkThatNeverReturnsIsGivenUpAndTheOthersGoOn() async throws {
         let world = try await SyncWorld()
         world.sink.delay = nil

@@ -72,6 +72,10 @@ import Testing
     private var lateClaim: [RedisCommand] = []
     /// How long a transaction takes.
     var transactionTime = Duration.zero
+    /// As that of a process that is no more.
+    var isCut = false
+    /// What every batch that writes an entry is answered.
+    var refusal: String?
     /// Words that an answer may have.
     var maxWords = Int.max
 
@@ -88,6 +92,8 @@ import Testing
     var runID: String { client.runID }
 
     func pipeline(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if isCut { throw .closed }
+        if let refusal, commands.contains(where: { $0.name == "HSET" }) { return [.error(refusal)] }
         guard isSlow else {
             let replies = try await client.pipeline(commands)
             guard replies.allSatisfy({ Self.words($0) <= maxWords }) else {
@@ -109,6 +115,7 @@ import Testing
 
     func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await client.execute(steps) }
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
+        if isCut { throw .closed }
         if transactionTime > .zero { await clock.sleep(for: transactionTime) }
         guard isClaimSlow else { return try await client.transaction(commands) }
         isClaimSlow = false

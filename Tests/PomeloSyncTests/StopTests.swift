@@ -29,6 +29,25 @@ import Testing
         #expect(try await world.journals().isEmpty)
     }
 
+    /// A round is under way that learns behind the end that another one has the journal.
+    @Test @Loop func aStopLeavesNobodyWaiting() async throws {
+        var options = SyncOptions()
+        options.stop = .milliseconds(100)
+        let world = try await JournalWorld(options)
+        world.database.isAway = true
+        let line = try #require(world.lines["chat-1"])
+        line.transactionTime = .milliseconds(1400)
+        line.refusal = "WRONGTYPE Operation against a key holding the wrong kind of value"
+        var errors: [SyncError] = []
+        let sync = world.sync()
+        Loop.spawn { do throws(SyncError) { try await sync.exec(.level, "ann", 1) } catch { errors.append(error) } }
+        await world.pass(.milliseconds(100))
+        #expect(errors.isEmpty)
+        await world.stop("chat-1")
+        await world.pass(.seconds(10))
+        #expect(errors == [.stopped])
+    }
+
     @Test @Loop func anOutageUsesOneName() async throws {
         let world = try await JournalWorld()
         try #require(world.lines["chat-1"]).isSlow = true
