@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-import DequeModule
 import PomeloBytes
 import PomeloLoop
 import PomeloRedis
@@ -21,7 +20,7 @@ import PomeloRedis
     private(set) var bytes = 0
     private var removed: [Bytes] = []
     /// What Redis has lost.
-    private var lost: Deque<(field: Bytes, value: Bytes)> = []
+    private var lost: [Bytes: Bytes] = [:]
     private var isRunning = false
     private var backoff = Backoff(first: .milliseconds(200), limit: .seconds(5))
     /// Nothing is in it any more, or another server has it.
@@ -59,12 +58,13 @@ import PomeloRedis
         pending -= 1
         bytes -= origin.bytes
         removed.append(origin.field)
+        lost[origin.field] = nil
         kick()
     }
 
     /// Redis has lost an entry that no sink has.
     func writeAnew(_ field: Bytes, _ entry: SyncEntry) {
-        lost.append((field, JournalRecord.value(entry.value, entry.version)))
+        lost[field] = JournalRecord.value(entry.value, entry.version)
         kick()
     }
 
@@ -92,7 +92,7 @@ import PomeloRedis
     private func work() async {
         while !removed.isEmpty || !lost.isEmpty, !isStopped {
             do throws(RedisError) {
-                if lost.isEmpty { try await removeSome() } else { try await writeSome() }
+                if removed.isEmpty { try await writeSome() } else { try await removeSome() }
                 backoff.succeeded()
             } catch {
                 if isLost(error) { return }
@@ -122,8 +122,8 @@ import PomeloRedis
             defer { bytes += entry.value.count }
             return bytes == 0 || bytes + entry.value.count <= Self.maxBytes
         }
-        try await store.add(part.map { $0 }, to: place)
-        lost.removeFirst(part.count)
+        try await store.add(part.map { ($0.key, $0.value) }, to: place)
+        for entry in part { lost[entry.key] = nil }
     }
 
     private func end() {

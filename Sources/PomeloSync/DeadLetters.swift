@@ -36,6 +36,9 @@ public struct DeadLetter: Sendable, Hashable {
     private(set) var letters: [UInt64: DeadLetter] = [:]
     /// Those that are tried again, until a sink has them or they are among the others once more.
     private(set) var retried: [UInt64: DeadLetter] = [:]
+    /// Both by what they are of, and when.
+    private var numbers: [Bytes: UInt64] = [:]
+    private var retriedFields: [Bytes: Int] = [:]
     private var bytes = 0
     private var last: UInt64 = 0
 
@@ -62,14 +65,19 @@ public struct DeadLetter: Sendable, Hashable {
     }
 
     private func keep(_ letter: DeadLetter) {
+        let field = JournalRecord.field(of: letter)
+        // One that a journal has brought back although it was given up stands for both.
+        if let number = numbers[field] { _ = remove(number) }
         last += 1
         letters[last] = letter
+        numbers[field] = last
         bytes += letter.value?.count ?? 0
     }
 
     /// Whether it is among them, for whatever reason.
     func has(_ letter: DeadLetter) -> Bool {
-        all.contains { $0.version == letter.version && $0.key == letter.key && $0.id == letter.id }
+        let field = JournalRecord.field(of: letter)
+        return numbers[field] != nil || retriedFields[field] != nil
     }
 
     /// What is to survive.
@@ -78,18 +86,25 @@ public struct DeadLetter: Sendable, Hashable {
     func remove(_ number: UInt64) -> DeadLetter? {
         guard let letter = letters.removeValue(forKey: number) else { return nil }
         bytes -= letter.value?.count ?? 0
+        numbers[JournalRecord.field(of: letter)] = nil
         return letter
     }
 
     /// One that is tried again.
-    func removeToRetry(_ number: UInt64) -> DeadLetter? {
-        let letter = remove(number)
+    func retry(_ number: UInt64) {
+        guard let letter = remove(number) else { return }
         retried[number] = letter
-        return letter
+        retriedFields[JournalRecord.field(of: letter), default: 0] += 1
     }
 
     /// One that was tried again is not any more.
-    func endRetry(_ number: UInt64) -> DeadLetter? { retried.removeValue(forKey: number) }
+    func endRetry(_ number: UInt64) -> DeadLetter? {
+        guard let letter = retried.removeValue(forKey: number) else { return nil }
+        let field = JournalRecord.field(of: letter)
+        let left = (retriedFields[field] ?? 1) - 1
+        retriedFields[field] = left > 0 ? left : nil
+        return letter
+    }
 }
 
 /// Where dead letters that are tried again come back from: they stay what they are until a sink has them.

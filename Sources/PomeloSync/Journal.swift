@@ -36,7 +36,6 @@ import PomeloRedis
 
     private var changedLines: [any SyncLine] = []
     private var changes = JournalChanges()
-    let earlier: EarlierValues
     /// Redis has lost what it had.
     var onLoss: @Loop () -> Void = {}
     private var afterRound: [@Loop () -> Void] = []
@@ -60,7 +59,6 @@ import PomeloRedis
         self.log = log
         names = JournalNames(own, instance)
         former = FormerJournals(store, log)
-        earlier = EarlierValues(store, owner.clock)
         warnings = LimitedLog(log, owner.clock, "the journal is not written", lines: 1, per: .seconds(30))
     }
 
@@ -73,8 +71,7 @@ import PomeloRedis
         let found = JournalRecord.letters(in: try await store.letters(of: own), log)
         owner.letters.load(found.map(\.letter))
         for (field, letter) in found where field != JournalRecord.field(of: letter) {
-            keep(letter)
-            changes.drop(field)
+            keep(letter) { [self] in changes.drop(field) }
         }
         // Strong until the end: a weak one makes every reference to this slower.
         observation = store.redis.observe { [self] event in
@@ -104,12 +101,6 @@ import PomeloRedis
         kick()
     }
 
-    /// The value that a field has of an id is written to its sink, though a later one is given up.
-    func setAside(_ field: Bytes, _ bytes: Int) {
-        earlier.add(field, bytes)
-        kick()
-    }
-
     /// Keeps a dead letter where it survives; `then` is called when it is there.
     func keep(_ letter: DeadLetter, then: (@Loop () -> Void)? = nil) {
         changes.keep(JournalRecord.field(of: letter), JournalRecord.value(of: letter), then: then)
@@ -125,6 +116,11 @@ import PomeloRedis
     func afterNextRound(_ body: @escaping @Loop () -> Void) {
         afterRound.append(body)
         kick()
+    }
+
+    /// Calls back when all callers have been told that wait for what is here now.
+    func afterTwoRounds(_ body: @escaping @Loop () -> Void) {
+        afterNextRound { [self] in afterNextRound(body) }
     }
 
     /// Returns when what has changed until now is in the journal.
@@ -153,7 +149,7 @@ import PomeloRedis
     // MARK: rounds
 
     private var hasWork: Bool {
-        !changedLines.isEmpty || !changes.isEmpty || !earlier.isEmpty || !waiters.isEmpty || !afterRound.isEmpty
+        !changedLines.isEmpty || !changes.isEmpty || !waiters.isEmpty || !afterRound.isEmpty
             || mustMove || isOutdated || away != nil
     }
 
@@ -215,7 +211,6 @@ import PomeloRedis
         lookAtTime()
         if place == nil || mustMove || isOutdated { try await move() }
         guard let place else { return }
-        if !earlier.isEmpty { try await moveEarlier(from: place) }
         let told = afterRound.count
         let lines = changedLines
         changedLines = []
@@ -273,27 +268,13 @@ import PomeloRedis
             for letter in part.letters { for then in letter.kept { then() } }
         } catch {
             changes.putBack(part)
-            lookForFence(error)
+            // An error that was answered in words leaves no doubt of what comes later; a fence says whose it is.
+            switch error as? RedisError {
+            case .reply(let text)?: mustMove = mustMove || text.hasPrefix(Self.fence)
+            case let error?: mustMove = mustMove || error.maybeExecuted
+            case nil: mustMove = true
+            }
             throw error
-        }
-    }
-
-    private func moveEarlier(from place: JournalPlace) async throws {
-        do {
-            try await earlier.move(from: place, names.makeOwn) { changes.remove($0) }
-        } catch {
-            lookForFence(error)
-            throw error
-        }
-    }
-
-    /// After some errors nobody knows what comes to this place later.
-    private func lookForFence(_ error: any Error) {
-        // An error that was answered in words leaves no doubt of what comes later; a fence says whose it is.
-        switch error as? RedisError {
-        case .reply(let text)?: mustMove = mustMove || text.hasPrefix(Self.fence)
-        case let error?: mustMove = mustMove || error.maybeExecuted
-        case nil: mustMove = true
         }
     }
 
@@ -305,16 +286,19 @@ import PomeloRedis
 
     private func move() async throws {
         let new = try await nextPlace()
+        let isLost = isOutdated
         do {
             let found = try await claim(as: new)
             if let place { former.add(place) }
-            // A name that the claim has given to a fence is used up.
-            let isUsed = found == .claimed
+            // A name that the claim has given to a fence is used up, as one is of a Redis that has lost data since.
+            let isUsed = found == .claimed || isOutdated && !isLost
             if isUsed { former.add(new) }
             place = isUsed ? nil : new
             mustMove = isUsed
-            if isOutdated { onLoss() }
-            isOutdated = false
+            if isLost {
+                isOutdated = false
+                onLoss()
+            }
             if found != .journal { writeAllAnew() }
         } catch {
             // It may be there, and have all of the former one.
@@ -342,7 +326,6 @@ import PomeloRedis
 
     private func writeAllAnew() {
         changes.forgetRemoved()
-        earlier.forget()
         for line in lines() { line.forgetJournal() }
         for letter in owner.letters.all { keep(letter) }
     }

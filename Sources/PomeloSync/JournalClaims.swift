@@ -41,7 +41,6 @@ import PomeloRedis
         self.line = line
         self.lines = lines
         log = context.log
-        journal.earlier.onMoved = { [weak self] place in Loop.spawn { await self?.adopt(place) } }
         journal.onLoss = { [weak self] in self?.writeAnew() }
     }
 
@@ -204,9 +203,9 @@ import PomeloRedis
     }
 
     private func tell(_ content: JournalContent, _ place: JournalPlace) {
-        let what = journal.names.isOwn(place) ? "values that were given up" : "the journal of a server that is gone"
         log.notice(
-            "replaying \(what)", metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.count)"])
+            "replaying the journal of a server that is gone",
+            metadata: ["sync.server": "\(place.server)", "sync.count": "\(content.count)"])
         guard let why = content.misfits else { return }
         log.error(
             "entries of a journal are left in it",
@@ -236,7 +235,11 @@ import PomeloRedis
         journal.afterNextRound { [store, log] in
             Loop.spawn {
                 do {
-                    try await store.removeLetters(found.map(\.field), of: server)
+                    var rest = found.map(\.field)[...]
+                    while !rest.isEmpty {
+                        try await store.removeLetters(Array(rest.prefix(JournalStore.page)), of: server)
+                        rest = rest.dropFirst(JournalStore.page)
+                    }
                 } catch {
                     log.debug("dead letters are in two places: \(error)")
                 }

@@ -185,7 +185,7 @@ extension LoopClock {
                 cursor = next
             } catch {
                 guard count > 1, error.maybeExecuted else { throw error }
-                count /= 4
+                count = max(1, count / 4)
             }
         }
         return found.map { ($0.key, $0.value) }

@@ -2,10 +2,11 @@
 //
 // PomeloSync: values that change often, kept in memory and brought to a database in the background.
 // Reading order: Sync, SyncOptions, SyncKey, SyncSink, SyncReader, SyncService, +DeadLetters, +Stop, SyncModule;
-// SyncLanes, SyncLine, SyncTable, SyncItems, ValueSlots, SyncQueue, DueWheel, Confirmations, ReplayShelf; SyncWriter,
-// DeadLetters, SyncOwner, VersionClock, SyncMeter, SyncError; the journal: JournalPlace, JournalRecord, JournalStore,
-// JournalNames, JournalChanges, EarlierValues, Journal, FormerJournals, JournalClaims, JournalContent, AdoptedJournal,
-// JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings, +Hashes, +Lists.
+// SyncLanes, SyncLine, SyncTable, SyncItems, Refusals, EarlierValues, ValueSlots, SyncQueue, DueWheel, Confirmations,
+// ReplayShelf; SyncWriter, DeadLetters, SyncOwner, VersionClock, SyncMeter, SyncError; the journal: JournalPlace,
+// JournalRecord, JournalStore, JournalNames, JournalChanges, Journal, FormerJournals, JournalClaims, JournalContent,
+// AdoptedJournal, JournalCheck; RedisSyncSink with Scripts/apply.lua; SQLTable. By itself: MemoryStore, +Strings,
+// +Hashes, +Lists.
 import PomeloBytes
 public import PomeloCore
 public import PomeloLoop

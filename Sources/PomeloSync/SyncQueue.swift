@@ -31,8 +31,7 @@ import PomeloLoop
     private var journaled: UInt64 = 0
     private var roundEnd: UInt64 = 0
     private var partEnd: UInt64 = 0
-    /// Why values are in no journal, until they are given up.
-    private(set) var unjournalable: [UInt64: String] = [:]
+    private(set) var refusals = Refusals<UInt64>()
 
     let isOrdered = true
     var name: Text { key.name }
@@ -155,7 +154,7 @@ import PomeloLoop
         case .written:
             owner.tally.pending -= 1
             owner.tally.written += 1
-            if !unjournalable.isEmpty { unjournalable[held.number] = nil }
+            refusals.forget(held.number, upTo: held.number)
             release(held)
         case .failed(let reason, let counts):
             held.attempts += counts ? 1 : 0
@@ -177,21 +176,24 @@ import PomeloLoop
     private func giveBack(_ held: Held, _ value: Bytes?, _ reason: String) {
         if held.attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
-            unjournalable[held.number] = nil
+            refuse(held.number, value, reason)
             let version = owner.versions.version(held.number)
             let letter = DeadLetter(key: name, id: nil, value: value, version: version, reason)
-            if owner.isUnjournalable(value), held.bytes > 0, let journal = owner.journal {
-                // What the journal has was acknowledged, and is no dead letter.
-                owner.tally.bytes -= Int(held.bytes)
-                journal.setAside(JournalRecord.field(name, held.number), Int(held.bytes))
-                return owner.giveUp(letter) {}
-            }
             owner.giveUp(letter) { [self] in release(held) }
         } else {
             owner.tally.retries += 1
             returned.append(held)
             returned[returned.count - 1].attempts = min(held.attempts, Int32(clamping: owner.options.attempts))
         }
+    }
+
+    /// Its caller may wait for the journal still.
+    private func refuse(_ number: UInt64, _ value: Bytes?, _ reason: String) {
+        guard owner.isUnjournalable(value) || refusals.reason(number) != nil, let journal = owner.journal else {
+            return
+        }
+        refusals.note(number, number, reason)
+        journal.afterTwoRounds { [self] in refusals.forget(number, upTo: number) }
     }
 
     private func putBack() {
@@ -223,7 +225,7 @@ import PomeloLoop
                     held.bytes = UInt32(clamping: field.count + value.count)
                 }
             } catch {
-                unjournalable[held.number] = "its value cannot be encoded: \(error)"
+                refusals.note(held.number, held.number, "its value cannot be encoded: \(error)")
             }
         }
     }

@@ -28,7 +28,7 @@ extension SyncService {
         guard !owner.isClosed, let letter = owner.letters.letters[number], let value = letter.value,
             let lane = lanes.mapped(letter.key, letter.id != nil)
         else { return false }
-        _ = owner.letters.removeToRetry(number)
+        owner.letters.retry(number)
         let entry = SyncEntry(key: letter.key, id: letter.id, value: value, version: letter.version)
         let origins = [retried.origin(number, value)]
         _ = lane.line.adopt([Replay(entry: entry, since: owner.clock.now, origins: origins)])

@@ -90,7 +90,7 @@ import PomeloRedis
         writer.noted()
         guard let journal = owner.journal else { return }
         try await journal.written()
-        if !table.unjournalable.isEmpty, let reason = table.unjournalable[id] { throw .refused(reason) }
+        if let reason = table.refusals.reason(id) { throw .refused(reason) }
     }
 
     /// Notes a value without an id: each of them is written, in the order of the calls.
@@ -105,7 +105,7 @@ import PomeloRedis
         writer.noted()
         guard let journal = owner.journal else { return }
         try await journal.written()
-        if !queue.unjournalable.isEmpty, let reason = queue.unjournalable[number] { throw .refused(reason) }
+        if let reason = queue.refusals.reason(number) { throw .refused(reason) }
     }
 
     /// Notes the value of an id, and does not wait for the journal: it acknowledges nothing.

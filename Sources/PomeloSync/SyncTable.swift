@@ -25,8 +25,8 @@ import PomeloLoop
     private var unjournaled: [UInt32] = []
     private var round: ArraySlice<UInt32> = []
     private var part: [UInt32] = []
-    /// Why values are in no journal, until they are given up or replaced.
-    private(set) var unjournalable: [Text: String] = [:]
+    private(set) var refusals = Refusals<Text>()
+    private var earlier: EarlierValues
 
     let isOrdered = false
     var count: Int { waitingCount + onTheWay.count + shelf.count }
@@ -40,6 +40,7 @@ import PomeloLoop
         self.name = name
         self.values = values
         self.owner = owner
+        earlier = EarlierValues(values)
     }
 
     // MARK: values come
@@ -53,6 +54,7 @@ import PomeloLoop
         let number = owner.versions.next()
         if items[item].waits {
             guard owner.hasBytes else { throw owner.overloaded }
+            if items[item].waiting.bytes > 0, !items[item].isNoted { earlier.keep(item, items[item].waiting) }
             _ = place(items[item].waiting.slot)
             items.change(item) { $0.waiting.number = number }
         } else {
@@ -186,7 +188,8 @@ import PomeloLoop
             owner.tally.pending -= 1
             owner.tally.written += 1
             values.remove(held.slot)
-            if !unjournalable.isEmpty, !items[item].waits { unjournalable[id] = nil }
+            if !items[item].waits { refusals.forget(id, upTo: held.number) }
+            earlier.drop(item)
             removeField(item, held.bytes)
             // The journal has the two of them as one.
             if values.areMerged, items[item].waits { note(item) }
@@ -242,6 +245,8 @@ import PomeloLoop
     ) {
         if items[item].waits {
             owner.tally.pending -= 1
+            let isAlone = items[item].isNoted || refusals.reason(items.id(of: item)) != nil
+            if held.bytes > 0, isAlone { earlier.keep(item, held) }
             removeField(item, held.bytes)
             values.merge(held.slot, into: items[item].waiting.slot)
             items.change(item) { $0.waiting.since = held.since }
@@ -252,7 +257,7 @@ import PomeloLoop
         } else if attempts >= owner.options.attempts, owner.letters.hasRoom {
             owner.tally.pending -= 1
             values.remove(held.slot)
-            giveUp(items.id(of: item), held, value, reason)
+            giveUp(item, held, value, reason)
         } else {
             var again = held
             again.attempts = Int16(clamping: min(attempts, owner.options.attempts))
@@ -262,21 +267,34 @@ import PomeloLoop
         }
     }
 
-    private func giveUp(_ id: Text, _ held: HeldValue, _ value: Bytes?, _ reason: String) {
-        let isEarlier = unjournalable.removeValue(forKey: id) != nil
+    private func giveUp(_ item: UInt32, _ held: HeldValue, _ value: Bytes?, _ reason: String) {
+        let id = items.id(of: item)
+        var bytes = held.bytes
+        if owner.isUnjournalable(value) || refusals.reason(id) != nil, let journal = owner.journal {
+            // Callers may wait for the journal still.
+            refusals.note(id, held.number, reason)
+            journal.afterTwoRounds { [self] in refusals.forget(id, upTo: held.number) }
+            if let again = earlier.take(item) {
+                waitAgain(item, again, bytes)
+                bytes = 0
+            }
+        }
+        earlier.drop(item)
         let version = owner.versions.version(held.number)
-        let letter = DeadLetter(key: name, id: id, value: value, version: version, reason)
-        if isEarlier || owner.isUnjournalable(value), held.bytes > 0, let journal = owner.journal {
-            // What the journal has was acknowledged, and is no dead letter.
-            owner.tally.bytes -= Int(held.bytes)
-            journal.setAside(JournalRecord.field(name, id), Int(held.bytes))
-            return owner.giveUp(letter) {}
-        }
-        owner.giveUp(letter) { [self] in
+        owner.giveUp(DeadLetter(key: name, id: id, value: value, version: version, reason)) { [self, bytes] in
             // Another number may stand for it by now, or none.
-            guard let item = items.number(of: id) else { return removeField(of: id, held.bytes) }
-            removeField(item, held.bytes)
+            guard let item = items.number(of: id) else { return removeField(of: id, bytes) }
+            removeField(item, bytes)
         }
+    }
+
+    /// The value that the journal has, and that was acknowledged.
+    private func waitAgain(_ item: UInt32, _ held: HeldValue, _ bytes: UInt32) {
+        wait(item, held)
+        items.change(item) { $0.waiting.bytes = bytes }
+        owner.tally.pending += 1
+        note(item)
+        schedule(item, owner.ticks(afterAttempts: 1))
     }
 
     // MARK: the journal
@@ -304,23 +322,30 @@ import PomeloLoop
             items.change(item) { $0.isInPart = true }
             let id = items.id(of: item)
             do {
-                let (number, bytes) = try encoded(item)
-                try owner.checkLength(bytes.count)
-                let value = JournalRecord.value(bytes, owner.versions.version(number))
-                try owner.checkLength(value.count)
-                let field = JournalRecord.field(name, id)
-                if owner.journal?.earlier.has(field) == true {
-                    noteAgain(item)
-                    owner.journal?.changed(self)
-                    continue
-                }
-                setBytes(item, field.count + value.count)
-                part.add(field, value)
-                if !unjournalable.isEmpty { unjournalable[id] = nil }
+                let (number, value) = try encoded(item)
+                try add(item, number, value, to: &part)
+                refusals.forget(id, upTo: number)
+                earlier.drop(item)
             } catch {
-                unjournalable[id] = "its value cannot be encoded: \(error)"
+                let number = items[item].waits ? items[item].waiting.number : onTheWay[item]?.number ?? 0
+                refusals.note(id, number, "its value cannot be encoded: \(error)")
+                addEarlier(item, to: &part)
             }
         }
+    }
+
+    private func add(_ item: UInt32, _ number: UInt64, _ value: Bytes, to part: inout JournalPart) throws {
+        try owner.checkLength(value.count)
+        let field = JournalRecord.field(name, items.id(of: item))
+        let record = JournalRecord.value(value, owner.versions.version(number))
+        setBytes(item, field.count + record.count)
+        part.add(field, record)
+    }
+
+    /// The journal has it already, unless it has lost it.
+    private func addEarlier(_ item: UInt32, to part: inout JournalPart) {
+        guard let held = earlier[item] else { return }
+        do { try add(item, held.number, values.encode(held.slot), to: &part) } catch { earlier.drop(item) }
     }
 
     /// What the journal is to have of an id: all that no sink has confirmed; and its version's number.

@@ -11,6 +11,8 @@ import PomeloLoop
     func encode(_ earlier: UInt32, mergedInto later: UInt32) throws -> Bytes
     /// The later one stands for both.
     func merge(_ earlier: UInt32, into later: UInt32)
+    /// The same value in a slot of its own.
+    func copy(_ slot: UInt32) -> UInt32
     func remove(_ slot: UInt32)
 }
 
@@ -62,6 +64,8 @@ import PomeloLoop
         values.append(value)
         return UInt32(values.count - 1)
     }
+
+    func copy(_ slot: UInt32) -> UInt32 { add(values[Int(slot)]) }
 
     func remove(_ slot: UInt32) {
         values[Int(slot)] = filler[0]

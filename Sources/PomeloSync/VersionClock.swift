@@ -23,7 +23,7 @@ import PomeloLoop
     }
 
     /// What another server, or an earlier start of this one, has given.
-    func see(_ number: UInt64) { if number < Self.limit { last = max(last, number) } }
+    func see(_ number: UInt64) { if number < Self.limit / 2 { last = max(last, number) } }
 
     func version(_ number: UInt64) -> SyncVersion { SyncVersion(number: number, server: server) }
 }

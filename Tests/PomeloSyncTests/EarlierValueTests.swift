@@ -89,12 +89,61 @@ import Testing
         }
         try await world.start("chat-1")
         await world.pass(.seconds(20))
-        #expect(seen.sorted() == ["1", "3"] && world.database.value("ann", of: name) == "3")
+        #expect(seen == [name == "coins" ? "4" : "3"])
         #expect(world.sync().deadLetters.map(\.letter.value) == [nil])
         try await Self.expectNothingLeft(world)
     }
 
-    /// While it moves, Redis is away, or does not answer.
+    /// Redis is another process meanwhile, with the data or without, before the later one is given up or behind that.
+    @Test(arguments: [false, true], [false, true]) @Loop
+    func itIsInTheJournalOfARedisThatCameBack(_ isEmpty: Bool, _ isGivenUp: Bool) async throws {
+        let (world, key) = (try await JournalWorld(), Self.key("level"))
+        world.database.isAway = true
+        for id in ["ann", "bob"] { try await world.sync().exec(key, id, 1) }
+        await #expect(throws: SyncError.self) { try await world.sync().exec(key, "ann", -1) }
+        if isGivenUp { await world.pass(.seconds(62)) }
+        #expect(world.sync().deadLetters.count == (isGivenUp ? 1 : 0))
+        if isEmpty {
+            world.redis.down()
+            world.redis.up(empty: true)
+        } else {
+            world.redis.failOver(to: world.redis.state)
+        }
+        await world.pass(.seconds(6))
+        world.lines["chat-1"]?.isCut = true
+        world.cluster.crash("chat-1")
+        world.database.isAway = false
+        try await world.start("chat-1")
+        await world.pass(.seconds(10))
+        #expect(world.database.value("ann") == "1" && world.database.value("bob") == "1")
+    }
+
+    /// Nobody hears that it is safe when it never was in a journal.
+    @Test @Loop func callersOfBothHearWhenRedisWasAwayAllTheTime() async throws {
+        var options = SyncOptions()
+        options.redisAway = .wait
+        let (world, key) = (try await JournalWorld(options), Self.key("level"))
+        try await world.sync().exec(key, "bob", 1)
+        world.redis.down()
+        var errors: [Int: SyncError] = [:]
+        let sync = world.sync()
+        for number in [1, -1] {
+            Loop.spawn {
+                do throws(SyncError) { try await sync.exec(key, "ann", number) } catch { errors[number] = error }
+            }
+        }
+        let list = SyncKey<Int>("log", encode: { _ throws in throw Unencodable() })
+        Loop.spawn { do throws(SyncError) { try await sync.exec(list, 5) } catch { errors[5] = error } }
+        await world.pass(.seconds(70))
+        #expect(errors.isEmpty)
+        world.redis.up(empty: false)
+        await world.pass(.seconds(10))
+        #expect(errors.count == 3, "\(errors)")
+        // The next value of the id is taken.
+        try await sync.exec(key, "ann", 2)
+    }
+
+    /// While the later one is given up, Redis is away, or does not answer.
     @Test(arguments: [false, true]) @Loop func itIsWrittenThoughRedisIsAwayMeanwhile(_ isSlow: Bool) async throws {
         let (world, key) = (try await JournalWorld(), Self.key("level"))
         try await world.sync().exec(key, "ann", 1)

@@ -151,6 +151,27 @@ import Testing
         #expect(try await world.entries() == 0)
     }
 
+    /// A replica takes over while the journal moves.
+    @Test @Loop func aRedisThatLosesValuesInTheMiddleOfAMoveHasThemAgain() async throws {
+        let world = try await JournalWorld()
+        await world.exec(["ann": 1])
+        let replica = world.redis.state
+        await world.exec(["bob": 1])
+        let line = try #require(world.lines["chat-1"])
+        line.isSlow = true
+        #expect(await world.exec(["cid": 1])["cid"] != nil)
+        line.transactionTime = .seconds(1)
+        for _ in 0..<100 where !line.isInTransaction { await world.pass(.milliseconds(100)) }
+        world.redis.failOver(to: replica)
+        await world.pass(.seconds(10))
+        line.isCut = true
+        world.cluster.crash("chat-1")
+        try await world.start("chat-1")
+        for id in ["ann", "bob", "cid"] { #expect(world.database.value(id) == "1") }
+        await world.pass(.seconds(10))
+        #expect(try await world.entries() == 0)
+    }
+
     @Test @Loop func aMergeOfOnesOwnSurvivesWithAllItsParts() async throws {
         let world = try await JournalWorld()
         world.database.delay = { .seconds(3) }

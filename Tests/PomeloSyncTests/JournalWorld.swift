@@ -72,6 +72,7 @@ import Testing
     private var lateClaim: [RedisCommand] = []
     /// How long a transaction takes.
     var transactionTime = Duration.zero
+    private(set) var isInTransaction = false
     /// As that of a process that is no more.
     var isCut = false
     /// What every batch that writes an entry is answered.
@@ -116,6 +117,8 @@ import Testing
     func execute(_ steps: [RedisStep]) async throws(RedisError) -> [RedisReply] { try await client.execute(steps) }
     func transaction(_ commands: [RedisCommand]) async throws(RedisError) -> [RedisReply] {
         if isCut { throw .closed }
+        isInTransaction = true
+        defer { isInTransaction = false }
         if transactionTime > .zero { await clock.sleep(for: transactionTime) }
         guard isClaimSlow else { return try await client.transaction(commands) }
         isClaimSlow = false

@@ -98,6 +98,27 @@ import Testing
         #expect(world.sync().deadLetters.map(\.letter.id) == ["ann"])
     }
 
+    /// A crash came between the letter and the end of the entry that it was.
+    @Test @Loop func oneWhoseEntryIsThereStillIsOne() async throws {
+        let world = try await JournalWorld()
+        world.database.refuses = { $0.id == "ann" }
+        await world.exec(["ann": 1])
+        let place = try #require(try await world.journals().keys.first)
+        let key = "pomelo:{sync:pomelo/chat-1}:j:\(place.split(separator: ":", maxSplits: 1)[1])"
+        let words = try await world.port.send(RedisCommand("HGETALL", [key])).array?.compactMap(\.bytes) ?? []
+        await world.pass(.seconds(62))
+        #expect(world.sync().deadLetters.count == 1)
+        try await world.port.send(RedisCommand("HSET", key, try #require(words.first), try #require(words.last)))
+        try await Self.restart("chat-1", world)
+        await world.pass(.seconds(10))
+        let letters = world.sync().deadLetters
+        #expect(letters.map(\.letter.id) == ["ann"])
+        #expect(world.sync().dropDeadLetter(try #require(letters.first?.number)) != nil)
+        await world.pass(.seconds(1))
+        try await Self.restart("chat-1", world)
+        #expect(world.sync().deadLetters.isEmpty)
+    }
+
     /// Its former journal is another's, and it is there again before that has been read.
     @Test @Loop func thoseOfAServerThatIsThereStayItsOwn() async throws {
         let world = try await Self.world()

@@ -122,8 +122,10 @@ import PomeloUV
         return Loan(connection: connection(to: place), stranger: place)
     }
 
-    /// Takes it back, once.
-    func giveBack(_ loan: Loan) { if let place = loan.stranger { part(from: place) } }
+    /// Takes it back, once; one that was left meanwhile is nobody's, whoever is at its place now.
+    func giveBack(_ loan: Loan) {
+        if let place = loan.stranger, connections[place] === loan.connection { part(from: place) }
+    }
 
     private func connection(to place: SocketAddress) -> RedisConnection {
         if let connection = connections[place] { return connection }

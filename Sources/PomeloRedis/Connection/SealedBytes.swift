@@ -19,6 +19,9 @@ import PomeloTLS
     /// Whether everything is in the kernel that may be.
     var isEmpty: Bool { offset == sealed.count }
 
+    /// Bytes of memory that are used, those that are written and not let go of included.
+    var kept: Int { plain.count + sealed.count }
+
     /// Adds a command, and returns 0, as hiredis does.
     func add(_ bytes: UnsafeBufferPointer<UInt8>) -> Int32 {
         unsafe plain.append(contentsOf: bytes)
