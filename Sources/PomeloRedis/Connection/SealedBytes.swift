@@ -46,7 +46,10 @@ import PomeloTLS
             }
             if written < 0 {
                 if errno == EINTR { continue }
-                if errno == EAGAIN || errno == EWOULDBLOCK { return nil }
+                if errno == EAGAIN || errno == EWOULDBLOCK {
+                    letGo()
+                    return nil
+                }
                 return SocketEnd(cause: .network, text: unsafe String(cString: strerror(errno)))
             }
             offset += written
@@ -54,6 +57,13 @@ import PomeloTLS
         sealed.removeAll(keepingCapacity: sealed.count <= 65_536)
         offset = 0
         return nil
+    }
+
+    /// Where there is always something left, what is written goes as soon as it is half of all.
+    private func letGo() {
+        if offset < 65_536 || offset * 2 < sealed.count { return }
+        sealed.removeFirst(offset)
+        offset = 0
     }
 
     /// Takes what was read, and gives `feed` what it means; returns what went wrong.
