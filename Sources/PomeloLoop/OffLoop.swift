@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+import CLibuv
 import PomeloLibc
 
 /// Why blocking work could not be taken.
@@ -19,11 +20,7 @@ public func offLoop<T: Sendable>(_ body: @escaping @Sendable () throws -> T) asy
 package var offLoopJobs: Int { WorkerPool.shared.count }
 
 /// Monotonic milliseconds of a thread that has no loop whose clock it could ask.
-package var threadMilliseconds: Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-}
+package var threadMilliseconds: Int64 { Int64(clamping: uv_hrtime() / 1_000_000) }
 
 /// Why a job of a thread that had others to do was left: it waited for too long.
 package struct OffLoopNotBegun: Error, CustomStringConvertible {
