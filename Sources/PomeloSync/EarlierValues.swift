@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 import PomeloLoop
 
-/// Values that the journal has of ids for which later ones stand that it does not have: when no journal takes those, and
-/// they are given up, these wait again.
+/// Values that the journal has of ids for which later ones stand that it does not have.
+///
+/// When no journal takes those, and they are given up, these wait again.
 @Loop struct EarlierValues {
     private let values: any SlottedValues
     private var held: [UInt32: HeldValue] = [:]
